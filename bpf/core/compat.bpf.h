@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * One accessor per kernel difference: what changed, where, and when it can go. Programs never
+ * test for a kernel; they call these.
+ */
+#ifndef MEMBLAME_COMPAT_H
+#define MEMBLAME_COMPAT_H
+
+#include "core/kernel.h"
+
+/*
+ * One of a process's page counters, as the kernel's own quick read has it. 6.2 (f1a7941243c1)
+ * made them per-CPU counters, of which "count" lags by less than max(32, 2 * CPUs) pages for
+ * each CPU; before, each thread kept back up to 64 changes. The exact sum needs the addresses of
+ * per-CPU data, which a kernel without KALLSYMS_ALL does not give: user space asks /proc for it.
+ */
+static __noinline __s64 mm_counter_v61(struct mm_struct___v61 *mm, int member)
+{
+	/* a function of its own, or the compiler hoists the relocation out of the branch */
+	return BPF_CORE_READ(mm, rss_stat.count[member & 3].counter);
+}
+
+MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
+{
+	__s64 pages;
+
+	if (bpf_core_type_exists(struct mm_rss_stat___v61))
+		pages = mm_counter_v61((void *)mm, member);
+	else
+		pages = BPF_CORE_READ(mm, rss_stat[member].count);
+	return pages > 0 ? pages : 0;
+}
+
+/*
+ * Pages of a folio. Flags were a plain word until 6.18 (53fbef56e07d); the order of a large
+ * folio is in the low byte of _flags_1 since 6.6 (ebc1baf5c9b4). Not for kernels before 5.16,
+ * which have pages, not folios.
+ */
+MB_INLINE __u32 compat_folio_pages(struct folio *folio)
+{
+	unsigned long flags, flags_1;
+
+	if (bpf_core_field_exists(((struct folio___v618 *)0)->flags.f))
+		flags = BPF_CORE_READ((struct folio___v618 *)folio, flags.f);
+	else
+		flags = BPF_CORE_READ(folio, flags);
+	if (!(flags & (1ul << bpf_core_enum_value(enum pageflags, PG_head))))
+		return 1;
+	flags_1 = BPF_CORE_READ(folio, _flags_1);
+	return 1u << (flags_1 & 31);
+}
+
+/*
+ * The directory of the task's memory cgroup, by inode number. With the memory controller on a
+ * v1 hierarchy that is its own; on v2 it is the task's place in the one hierarchy there is.
+ */
+MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup *unified = BPF_CORE_READ(set, dfl_cgrp);
+	struct cgroup_subsys_state *css = NULL;
+	struct cgroup *memory;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return unified;
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
+					      sizeof(css));
+	memory = BPF_CORE_READ(css, cgroup);
+	if (!memory || BPF_CORE_READ(memory, root) == BPF_CORE_READ(unified, root))
+		return unified;
+	return memory;
+}
+
+MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)
+{
+	return BPF_CORE_READ(cgrp, kn, id);
+}
+
+/*
+ * Which address-space call the current thread is inside of, and its arguments, read from the
+ * registers it entered the kernel with: no system call needs a hook for it. x86-64 and the
+ * 32-bit numbers (arch/x86/entry/syscalls/syscall_{64,32}.tbl). A page fault has orig_ax -1.
+ */
+struct compat_vma_call {
+	enum mb_vma_op op;
+	__u64 addr;
+	__u64 len;
+	__u64 flags;
+};
+
+MB_INLINE void compat_vma_args32(struct pt_regs *regs, struct compat_vma_call *c)
+{
+	switch (regs->orig_ax) {
+	case 90:  /* old_mmap: arguments in user memory, of which none is read */
+	case 192: /* mmap2 */
+		c->op = MB_VMA_MMAP;
+		break;
+	case 91:
+		c->op = MB_VMA_MUNMAP;
+		break;
+	case 163:
+		c->op = MB_VMA_MREMAP;
+		break;
+	case 45:
+		c->op = MB_VMA_BRK;
+		break;
+	}
+	c->addr = regs->bx;
+	c->len = regs->orig_ax == 90 ? 0 : regs->cx;
+	c->flags = regs->si;
+}
+
+MB_INLINE void compat_vma_call(struct task_struct *task, struct compat_vma_call *c)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	c->op = MB_VMA_NONE;
+	if (task->thread_info.status & TS_COMPAT) {
+		compat_vma_args32(regs, c);
+		return;
+	}
+	switch (regs->orig_ax) {
+	case 9:
+		c->op = MB_VMA_MMAP;
+		break;
+	case 11:
+		c->op = MB_VMA_MUNMAP;
+		break;
+	case 25:
+		c->op = MB_VMA_MREMAP;
+		break;
+	case 12:
+		c->op = MB_VMA_BRK;
+		break;
+	}
+	c->addr = regs->di;
+	c->len = regs->si;
+	c->flags = regs->r10;
+}
+
+#endif

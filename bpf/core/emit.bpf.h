@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Sending one event: reserve in the CPU's ring or the urgent one, fill, submit. Whatever cannot
+ * be sent is counted with its family, reason and time. The consumer is woken by the amount of
+ * data that waits, not per event: a wake-up costs more than everything else here together.
+ */
+#ifndef MEMBLAME_EMIT_H
+#define MEMBLAME_EMIT_H
+
+#include "core/maps.bpf.h"
+
+MB_INLINE void count_drop(__u32 family, enum mb_drop_reason reason)
+{
+	__u32 key = family * MB_DROP_REASONS + reason;
+	struct mb_drop *d = bpf_map_lookup_elem(&drops, &key);
+
+	if (!d)
+		return;
+	d->last_t_ns = bpf_ktime_get_boot_ns();
+	if (!d->count)
+		d->first_t_ns = d->last_t_ns;
+	d->count++;
+}
+
+MB_INLINE bool streaming(__u32 family)
+{
+	return knobs.stream & (1u << family);
+}
+
+MB_INLINE void *emit_reserve_in(void *ring, __u32 family, __u16 type, __u64 size, __u64 t_ns)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct mb_event *e = bpf_ringbuf_reserve(ring, size, 0);
+
+	if (!e) {
+		count_drop(family, MB_DROP_RING_FULL);
+		return NULL;
+	}
+	e->t_ns = t_ns;
+	e->tgid = id >> 32;
+	e->tid = (__u32)id;
+	e->family = family;
+	e->type = type;
+	e->size = size;
+	return e;
+}
+
+MB_INLINE void *cpu_ring(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&rings, &cpu);
+}
+
+/* Submit e, which was reserved in ring. */
+MB_INLINE void emit_submit(void *ring, void *e)
+{
+	__u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+
+	bpf_ringbuf_submit(e, waiting >= knobs.wake_bytes ? BPF_RB_FORCE_WAKEUP :
+							     BPF_RB_NO_WAKEUP);
+}
+
+#endif

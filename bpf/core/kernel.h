@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Every kernel type and field that memblame's programs read, and nothing else. The accesses
+ * are CO-RE: the loader finds each field's real place in the running kernel's BTF, so this file
+ * is the whole of what we depend on. A "___suffix" names another kernel's form of a type.
+ */
+#ifndef MEMBLAME_KERNEL_H
+#define MEMBLAME_KERNEL_H
+
+#define MB_BPF 1
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+enum { false = 0, true = 1 };
+#define NULL ((void *)0)
+
+/* From the BPF system call's ABI (include/uapi/linux/bpf.h); stable, so not taken from a host. */
+enum {
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_F_NO_PREALLOC = 1,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_RB_NO_WAKEUP = 1,
+	BPF_RB_FORCE_WAKEUP = 2,
+	BPF_RB_AVAIL_DATA = 0,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	__s64 counter;
+} atomic_long_t;
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct thread_info {
+	__u32 status;
+};
+
+struct pt_regs {
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+	unsigned long cx;
+	unsigned long bx;
+	unsigned long r10;
+	unsigned long ax;
+	unsigned long orig_ax;
+	unsigned long ip;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup_root;
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+
+enum cgroup_subsys_id {
+	memory_cgrp_id = 4, /* taken from BTF, not from here */
+};
+
+struct percpu_counter {
+	__s64 count;
+};
+
+struct mm_struct {
+	atomic_t mm_users;
+	atomic_long_t pgtables_bytes;
+	unsigned long hiwater_rss;
+	unsigned long total_vm;
+	struct percpu_counter rss_stat[4];
+	struct task_struct *owner;
+};
+
+/* Before 6.2 (commit f1a7941243c1): plain counters, each thread batching up to 64 changes. */
+struct mm_rss_stat___v61 {
+	atomic_long_t count[4];
+};
+
+struct mm_struct___v61 {
+	struct mm_rss_stat___v61 rss_stat;
+};
+
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	int group_exit_code;
+	unsigned int flags;
+	unsigned long maxrss;
+	short oom_score_adj;
+};
+
+struct cred {
+	kuid_t uid;
+};
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	int exit_code;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	const struct cred *real_cred;
+	struct css_set *cgroups;
+	unsigned long nvcsw;
+	__u64 start_boottime;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	char comm[16];
+};
+
+struct linux_binprm {
+	const char *filename;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct page {
+	unsigned long flags;
+};
+
+struct address_space {
+	struct inode *host;
+};
+
+struct memdesc_flags {
+	unsigned long f;
+};
+
+struct folio {
+	unsigned long flags;
+	unsigned long _flags_1;
+	unsigned int _nr_pages;
+};
+
+/* From 6.18 (commit 53fbef56e07d) a folio's flags are wrapped in memdesc_flags_t. */
+typedef struct {
+	unsigned long f;
+} memdesc_flags_t___v618;
+
+struct folio___v618 {
+	memdesc_flags_t___v618 flags;
+};
+
+enum pageflags {
+	PG_head = 6, /* taken from BTF, not from here */
+};
+
+struct backing_dev_info {
+	char dev_name[64];
+};
+
+struct bdi_writeback {
+	struct backing_dev_info *bdi;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+/* Kernel constants without a home in BTF; each with where it is defined. */
+#define PF_EXITING 0x00000004u	/* include/linux/sched.h */
+#define PF_MEMALLOC 0x00000800u	/* include/linux/sched.h: inside reclaim or compaction */
+#define PF_KSWAPD 0x00020000u	/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000u	/* include/linux/sched.h */
+#define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
+#define TS_COMPAT 0x0002u	/* arch/x86/include/asm/thread_info.h: 32-bit system call */
+#define SIGSEGV 11
+#define SEGV_MAPERR 1
+#define SEGV_ACCERR 2
+#define MAP_FIXED 0x10u		/* include/uapi/asm-generic/mman-common.h */
+#define SIGNAL_GROUP_EXIT 0x00000004u /* include/linux/sched/signal.h */
+#define PAGE_SHIFT 12		/* x86-64 */
+
+enum {
+	MM_FILEPAGES = 0, /* include/linux/mm_types_task.h */
+	MM_ANONPAGES = 1,
+	MM_SWAPENTS = 2,
+	MM_SHMEMPAGES = 3,
+	NR_MM_COUNTERS = 4,
+};
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "memblame/abi.h"
+
+#define MB_INLINE static __always_inline
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The maps that all objects share. Each object declares them; the loader creates them once,
+ * with task.bpf.o, and hands them to the others (bpf_map__reuse_fd).
+ */
+#ifndef MEMBLAME_MAPS_H
+#define MEMBLAME_MAPS_H
+
+#include "core/kernel.h"
+
+const volatile struct mb_knobs knobs SEC(".rodata.knobs") = {};
+
+/* Counters of every traced thread. Only the running thread writes its own: no atomics. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct mb_ledger);
+} ledgers SEC(".maps");
+
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* the loader makes each shard the size asked for */
+};
+
+/* One ring per CPU: a single shared ring slows down as CPUs are added. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1); /* the loader sets the number of possible CPUs */
+	__type(key, __u32);
+	__array(values, struct ring);
+} rings SEC(".maps");
+
+/* Process life and OOM kills: a flood of faults cannot fill this one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} urgent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MB_FAM_MAX * MB_DROP_REASONS);
+	__type(key, __u32);
+	__type(value, struct mb_drop);
+} drops SEC(".maps");
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Stalls nest: a major fault enters direct reclaim, which compacts, which waits for writeback.
+ * Each thread keeps a small stack of open stalls; at its end a stall is charged its own time
+ * less that of the stalls inside it, so that the kinds add up without counting a moment twice.
+ *
+ * Some waits show their beginning but not their end: a folio under writeback, and the pauses of
+ * balance_dirty_pages, of which only the planned length is told. Such a stall is "open-ended": it
+ * is closed by the thread's next sign of life that memblame sees (stall_close_open).
+ */
+#ifndef MEMBLAME_STALL_H
+#define MEMBLAME_STALL_H
+
+#include "core/ledger.bpf.h"
+
+/* The mb_stall of a ledger, by what identifies it on the stack: its offset. */
+#define STALL_SLOT(family, name) \
+	(__builtin_offsetof(struct mb_ledger, family) + \
+	 __builtin_offsetof(struct mb_##family##_ledger, name))
+
+#define STALL_OPEN_ENDED 0x80000000u
+
+/*
+ * A pause ends with a timer, then the thread must get a CPU: allow it this much more than was
+ * planned before the time counts as the thread's own work (three ticks at 250 Hz).
+ */
+#define PAUSE_SLACK_NS 12000000ull
+
+struct stall_time {
+	__u64 start_ns;
+	__u64 ns;	/* exclusive */
+	__u64 total_ns;
+	__u64 info;
+};
+
+/* The frame at an index that is known to be below MB_STALL_DEPTH; the verifier must see it so. */
+MB_INLINE struct mb_stall_frame *stall_frame(struct mb_ledger *l, __u64 index)
+{
+	asm volatile("%0 &= %1" : "+r"(index) : "i"(MB_STALL_DEPTH - 1));
+	return &l->task.stack[index];
+}
+
+MB_INLINE void stall_charge(struct mb_ledger *l, __u32 slot, __u64 ns)
+{
+	struct mb_stall *s;
+
+	slot &= ~STALL_OPEN_ENDED;
+	if (slot > sizeof(*l) - sizeof(*s))
+		return;
+	s = (void *)l + slot;
+	s->count++;
+	s->ns += ns;
+	if (ns > s->max_ns)
+		s->max_ns = ns;
+}
+
+/* Tell what encloses a stall of total_ns that has just ended. */
+MB_INLINE void stall_tell_outer(struct mb_ledger *l, __u32 depth, __u64 total_ns)
+{
+	if (depth > 0 && depth <= MB_STALL_DEPTH)
+		stall_frame(l, depth - 1)->child_ns += total_ns;
+	else
+		l->fault.pending.stalled_ns += total_ns;
+}
+
+/* Take the innermost stall off the stack and charge it, as ended at now. */
+MB_INLINE bool stall_pop(struct mb_ledger *l, __u64 now, struct stall_time *t)
+{
+	__u32 top = l->task.depth - 1;
+	struct mb_stall_frame *f;
+
+	if (top >= MB_STALL_DEPTH)
+		return false;
+	f = stall_frame(l, top);
+	t->start_ns = f->start_ns;
+	t->info = f->info;
+	t->total_ns = now > f->start_ns ? now - f->start_ns : 0;
+	t->ns = t->total_ns > f->child_ns ? t->total_ns - f->child_ns : 0;
+	stall_charge(l, f->slot, t->ns);
+	l->task.depth = top;
+	stall_tell_outer(l, top, t->total_ns);
+	return true;
+}
+
+MB_INLINE void stall_emit(__u16 type, const struct stall_time *t, const char *bdi)
+{
+	struct mb_writeback_event *e;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	e = emit_reserve_in(ring, MB_FAM_writeback, type, sizeof(*e), t->start_ns);
+	if (!e)
+		return;
+	e->ns = t->ns;
+	e->total_ns = t->total_ns;
+	if (bdi)
+		__builtin_memcpy(e->bdi, bdi, sizeof(e->bdi));
+	else
+		__builtin_memset(e->bdi, 0, sizeof(e->bdi));
+	emit_submit(ring, e);
+}
+
+/*
+ * The thread runs again: if its innermost stall is open-ended, that is over. If the thread has
+ * slept for something else since, this moment says nothing: a pause is then taken to have
+ * lasted as planned, and a wait outside of any other stall is counted as not timed.
+ */
+static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
+{
+	__u32 top = l->task.depth - 1;
+	struct mb_stall_frame *f;
+	struct stall_time t;
+	__u64 planned;
+	bool slept;
+
+	if (top >= MB_STALL_DEPTH)
+		return;
+	f = stall_frame(l, top);
+	if (!(f->slot & STALL_OPEN_ENDED))
+		return;
+	planned = f->info;
+	slept = (__u32)bpf_get_current_task_btf()->nvcsw - f->nvcsw > 1;
+	if (planned && (slept || now - f->start_ns > planned + PAUSE_SLACK_NS)) {
+		now = f->start_ns + planned + (slept ? 0 : PAUSE_SLACK_NS);
+	} else if (!planned && slept && top == 0) {
+		l->task.depth = 0;
+		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
+		return;
+	}
+	if (!stall_pop(l, now, &t))
+		return;
+	if (planned)
+		stall_emit(MB_WRITEBACK_EVENT_PAUSE, &t, l->writeback.pause_bdi);
+	else if (streaming(MB_FAM_writeback))
+		stall_emit(MB_WRITEBACK_EVENT_WAIT, &t, NULL);
+}
+
+/* A stall begins. info comes back at its end. */
+MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 now, __u64 info)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_stall_frame *f;
+	__u32 depth;
+
+	stall_close_open(l, now);
+	depth = l->task.depth;
+	if (depth >= MB_STALL_DEPTH) {
+		count_drop(family, MB_DROP_STALL_DEPTH);
+		return;
+	}
+	f = stall_frame(l, depth);
+	f->start_ns = now;
+	f->child_ns = 0;
+	f->info = info;
+	f->slot = slot;
+	f->nvcsw = task->nvcsw;
+	l->task.depth = depth + 1;
+}
+
+/*
+ * The stall of this slot ends. False: it is not the innermost (begun before tracing did, or
+ * not recorded because the stack was full), and nothing is charged.
+ */
+MB_INLINE bool stall_end(struct mb_ledger *l, __u32 slot, __u64 now, struct stall_time *t)
+{
+	__u32 top;
+
+	stall_close_open(l, now);
+	top = l->task.depth - 1;
+	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
+		return false;
+	return stall_pop(l, now, t);
+}
+
+/* A stall whose length is known only afterwards, or in advance: charge ns at once. */
+MB_INLINE void stall_add(struct mb_ledger *l, __u32 slot, __u64 ns)
+{
+	stall_charge(l, slot, ns);
+	stall_tell_outer(l, l->task.depth, ns);
+}
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * fault: page faults by cause. The kernel counts faults itself (task->min_flt, maj_flt); these
+ * programs only find out why each happened: its error code at entry, and which of the process's
+ * page counters it moved. A fault is classified when the thread's next one begins or its ledger
+ * is read, because only then has the kernel's count shown whether it succeeded.
+ */
+#include "core/compat.bpf.h"
+#include "core/stall.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * Cause of a fault that the kernel has counted. Which counters a fault moves was measured per
+ * cause (docs/families/fault.md); user space applies the same rule to the last fault of a ledger.
+ */
+MB_INLINE __u32 classify(const struct mb_fault_pending *p, bool major)
+{
+	__u32 moved = p->moved;
+
+	if (major) /* shared memory comes from swap when it is read in */
+		return moved & (1 << MM_SWAPENTS | 1 << MM_SHMEMPAGES) ? MB_FAULT_SWAP :
+									 MB_FAULT_FILE_IO;
+	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
+		return MB_FAULT_COW;
+	if (moved & 1 << MM_SWAPENTS)
+		return MB_FAULT_SWAP;
+	if (moved & 1 << MM_ANONPAGES)
+		return MB_FAULT_ANON;
+	if (moved & 1 << MM_SHMEMPAGES)
+		return MB_FAULT_SHMEM;
+	if (moved & 1 << MM_FILEPAGES)
+		return MB_FAULT_FILE;
+	/* a read that moved nothing maps the zero page */
+	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
+}
+
+MB_INLINE void emit_fault(struct mb_fault_pending *p, __u16 type, __u32 class, bool major,
+			  __u64 latency_ns)
+{
+	struct mb_fault_event *e;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	e = emit_reserve_in(ring, MB_FAM_fault, type, sizeof(*e), p->start_ns);
+	if (!e)
+		return;
+	e->addr = p->addr;
+	e->ip = p->ip;
+	e->latency_ns = latency_ns;
+	e->error = p->error;
+	e->seq = p->seq;
+	e->class_id = class;
+	e->major = major;
+	e->pad = 0;
+	emit_submit(ring, e);
+}
+
+/* The last fault is over: count it under its cause, if the kernel counted it at all. */
+MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
+{
+	struct mb_fault_pending *p = &l->fault.pending;
+	__u32 class = MB_FAULT_FAILED;
+	bool major = maj != p->maj;
+	__u64 ns = 0;
+
+	if (flt != p->flt) {
+		class = classify(p, major) & (MB_FAULT_CLASSES - 1);
+		l->fault.by_access[MB_FAULT_ACCESS(p->error)]++;
+	}
+	l->fault.by_class[class]++;
+	if (p->mapped_ns)
+		ns = p->mapped_ns - p->start_ns;
+	if (ns && !major && class != MB_FAULT_FAILED)
+		emit_fault(p, MB_FAULT_EVENT_SAMPLE, class, false, ns);
+	if (streaming(MB_FAM_fault))
+		emit_fault(p, MB_FAULT_EVENT_FAULT, class, major, ns);
+}
+
+MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_ledger *l = ledger_of(task);
+	struct mb_fault_pending *p;
+	__u64 maj, flt;
+
+	if (!l)
+		return 0;
+	if (l->task.depth) /* a sign of life */
+		stall_close_open(l, bpf_ktime_get_boot_ns());
+	p = &l->fault.pending;
+	maj = task->maj_flt;
+	flt = task->min_flt + maj;
+	if (p->seq)
+		finish(l, flt, maj);
+	p->flt = flt;
+	p->maj = maj;
+	p->error = error;
+	p->moved = 0;
+	p->mapped_ns = 0;
+	p->stalled_ns = 0;
+	p->addr = addr;
+	p->ip = streaming(MB_FAM_fault) ? regs->ip : 0;
+	p->start_ns = 0;
+	p->seq++;
+	if (streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & knobs.sample_mask))
+		p->start_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+SEC("?tp_btf/page_fault_user")
+int BPF_PROG(fault_begin_user, unsigned long addr, struct pt_regs *regs, unsigned long error)
+{
+	return fault_begin(addr, regs, error | MB_PF_USER);
+}
+
+SEC("?tp_btf/page_fault_kernel")
+int BPF_PROG(fault_begin_kernel, unsigned long addr, struct pt_regs *regs, unsigned long error)
+{
+	if ((__s64)addr < 0) /* the kernel's own half: no fault of a process */
+		return 0;
+	return fault_begin(addr, regs, error & ~MB_PF_USER);
+}
+
+/* Whose page counter moved: this thread's, in a fault; or another's, whose page is reclaimed. */
+SEC("?tp_btf/rss_stat")
+int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_fault_pending *p;
+	struct mb_ledger *l;
+
+	/* reclaim inside the fault unmaps pages, perhaps this process's own */
+	if (task->mm != mm || (task->flags & PF_MEMALLOC))
+		return 0;
+	l = ledger_of(task);
+	if (!l)
+		return 0;
+	p = &l->fault.pending;
+	/* the kernel has counted it, so it is over: this is a later unmap */
+	if (task->min_flt + task->maj_flt != p->flt)
+		return 0;
+	p->moved |= 1u << (member & 3);
+	if (p->start_ns && !(p->seq & knobs.sample_mask))
+		p->mapped_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* Page cache lookup in a file fault: start the clock, it may become a major one. */
+SEC("?tp_btf/mm_filemap_fault")
+int BPF_PROG(fault_filemap)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l && !l->fault.pending.start_ns)
+		l->fault.pending.start_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* The end of every major fault (PERF_COUNT_SW_PAGE_FAULTS_MAJ, period 1). */
+SEC("?perf_event")
+int fault_major_end(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_ledger *l = ledger_of(task);
+	struct mb_fault_pending *p;
+	__u64 ns, stalled;
+	__u32 class;
+
+	if (!l || !l->fault.pending.start_ns)
+		return 0;
+	p = &l->fault.pending;
+	class = classify(p, true);
+	ns = bpf_ktime_get_boot_ns() - p->start_ns;
+	stalled = p->stalled_ns < ns ? p->stalled_ns : ns;
+	stall_charge(l, class == MB_FAULT_SWAP ? STALL_SLOT(fault, swap_in) :
+						  STALL_SLOT(fault, file_io), ns - stalled);
+	emit_fault(p, MB_FAULT_EVENT_SAMPLE, class, true, ns);
+	p->mapped_ns = p->start_ns + ns;
+	return 0;
+}
+
+/* An access that ends in SIGSEGV, by what was wrong with it. */
+SEC("?tp_btf/signal_generate")
+int BPF_PROG(fault_signal, int sig, struct kernel_siginfo *info, struct task_struct *task)
+{
+	struct mb_ledger *l;
+	int code = 0;
+
+	/* SEND_SIG_NOINFO and SEND_SIG_PRIV are small numbers, not pointers */
+	if (sig != SIGSEGV || (unsigned long)info < 4096 || task != bpf_get_current_task_btf())
+		return 0;
+	l = ledger_of(task);
+	if (!l || bpf_probe_read_kernel(&code, sizeof(code), &info->si_code))
+		return 0;
+	if (code == SEGV_MAPERR)
+		l->fault.segv_unmapped++;
+	else if (code == SEGV_ACCERR)
+		l->fault.segv_access++;
+	return 0;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * reclaim: who stalls in reclaim, compaction and throttling, what it frees, whose pages it
+ * takes, and when kswapd runs and for whom.
+ */
+#include "core/compat.bpf.h"
+#include "core/stall.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define MAX_NODES 64 /* NUMA nodes watched for kswapd runs; CONFIG_NODES_SHIFT is 6 to 10 */
+
+/* The run of one node's kswapd, and who woke it. Indexed by node; larger ones are not watched. */
+struct kswapd_run {
+	__u64 start_ns; /* 0: asleep */
+	__u64 pages;
+	__u32 order;
+	__u32 waker_tgid;
+	__u32 waker_tid;
+	char waker_comm[MB_COMM_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_NODES);
+	__type(key, __u32);
+	__type(value, struct kswapd_run);
+} kswapd SEC(".maps");
+
+#define INFO(order, gfp) ((__u64)(__u32)(order) << 32 | (__u32)(gfp))
+
+MB_INLINE int begin(__u32 slot, __u32 order, __u32 gfp)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l)
+		stall_begin(l, MB_FAM_reclaim, slot, bpf_ktime_get_boot_ns(), INFO(order, gfp));
+	return 0;
+}
+
+MB_INLINE void emit_stall(__u16 type, const struct stall_time *t, __u64 pages)
+{
+	struct mb_reclaim_event *e;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	e = emit_reserve_in(ring, MB_FAM_reclaim, type, sizeof(*e), t->start_ns);
+	if (!e)
+		return;
+	e->ns = t->ns;
+	e->total_ns = t->total_ns;
+	e->pages = pages;
+	e->order = t->info >> 32;
+	e->gfp = (__u32)t->info;
+	emit_submit(ring, e);
+}
+
+MB_INLINE int end(__u32 slot, __u16 type, __u64 pages)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct stall_time t;
+
+	if (!l || !stall_end(l, slot, bpf_ktime_get_boot_ns(), &t))
+		return 0;
+	l->reclaim.pages_reclaimed += pages;
+	if (streaming(MB_FAM_reclaim))
+		emit_stall(type, &t, pages);
+	return 0;
+}
+
+SEC("?tp_btf/mm_vmscan_direct_reclaim_begin")
+int BPF_PROG(reclaim_direct_begin, int order, __u32 gfp)
+{
+	return begin(STALL_SLOT(reclaim, direct_reclaim), order, gfp);
+}
+
+SEC("?tp_btf/mm_vmscan_direct_reclaim_end")
+int BPF_PROG(reclaim_direct_end, unsigned long nr_reclaimed)
+{
+	return end(STALL_SLOT(reclaim, direct_reclaim), MB_RECLAIM_EVENT_DIRECT, nr_reclaimed);
+}
+
+/* zone_reclaim_mode: reclaim from the own node before another is tried; direct reclaim too. */
+SEC("?tp_btf/mm_vmscan_node_reclaim_begin")
+int BPF_PROG(reclaim_node_begin, int nid, int order, __u32 gfp)
+{
+	return begin(STALL_SLOT(reclaim, direct_reclaim), order, gfp);
+}
+
+SEC("?tp_btf/mm_vmscan_node_reclaim_end")
+int BPF_PROG(reclaim_node_end, unsigned long nr_reclaimed)
+{
+	return end(STALL_SLOT(reclaim, direct_reclaim), MB_RECLAIM_EVENT_DIRECT, nr_reclaimed);
+}
+
+SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
+int BPF_PROG(reclaim_memcg_begin, int order, __u32 gfp)
+{
+	return begin(STALL_SLOT(reclaim, memcg_reclaim), order, gfp);
+}
+
+SEC("?tp_btf/mm_vmscan_memcg_reclaim_end")
+int BPF_PROG(reclaim_memcg_end, unsigned long nr_reclaimed)
+{
+	return end(STALL_SLOT(reclaim, memcg_reclaim), MB_RECLAIM_EVENT_MEMCG, nr_reclaimed);
+}
+
+SEC("?tp_btf/mm_compaction_begin")
+int BPF_PROG(reclaim_compaction_begin)
+{
+	return begin(STALL_SLOT(reclaim, compaction), 0, 0);
+}
+
+SEC("?tp_btf/mm_compaction_end")
+int BPF_PROG(reclaim_compaction_end)
+{
+	return end(STALL_SLOT(reclaim, compaction), MB_RECLAIM_EVENT_COMPACTION, 0);
+}
+
+/* Fires after the sleep, with its length. */
+SEC("?tp_btf/mm_vmscan_throttled")
+int BPF_PROG(reclaim_throttled, int nid, int usec_timeout, int usec_delayed)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct stall_time t = {};
+
+	if (!l || usec_delayed <= 0)
+		return 0;
+	t.ns = t.total_ns = (__u64)usec_delayed * 1000;
+	t.start_ns = bpf_ktime_get_boot_ns() - t.ns;
+	stall_add(l, STALL_SLOT(reclaim, throttle), t.ns);
+	if (streaming(MB_FAM_reclaim))
+		emit_stall(MB_RECLAIM_EVENT_THROTTLE, &t, 0);
+	return 0;
+}
+
+/*
+ * A page counter of somebody else's memory moves while we reclaim: one page was taken from its
+ * owner. (try_to_unmap moves it once per page; swapped-out pages move the swap counter as well.)
+ */
+SEC("?tp_btf/rss_stat")
+int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *owner;
+	struct mb_ledger *l;
+
+	if (!(task->flags & PF_MEMALLOC) || task->mm == mm || member == MM_SWAPENTS)
+		return 0;
+	owner = mm->owner;
+	if (!owner)
+		return 0;
+	l = ledger_of(owner);
+	if (l)
+		__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
+	return 0;
+}
+
+/* Fires only if kswapd was asleep. The first waker of a run is the one to name. */
+SEC("?tp_btf/mm_vmscan_wakeup_kswapd")
+int BPF_PROG(reclaim_wakeup_kswapd, int nid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_ledger *l = ledger_of(task);
+	struct kswapd_run *run;
+	__u32 key = nid;
+
+	if (l)
+		l->reclaim.kswapd_wakeups++;
+	run = bpf_map_lookup_elem(&kswapd, &key);
+	if (!run || run->start_ns || run->waker_tgid)
+		return 0;
+	run->waker_tgid = task->tgid;
+	run->waker_tid = task->pid;
+	BPF_CORE_READ_STR_INTO(&run->waker_comm, task, comm);
+	return 0;
+}
+
+SEC("?tp_btf/mm_vmscan_kswapd_wake")
+int BPF_PROG(reclaim_kswapd_wake, int nid, int zid, int order)
+{
+	struct kswapd_run *run;
+	__u32 key = nid;
+
+	run = bpf_map_lookup_elem(&kswapd, &key);
+	if (!run || run->start_ns) /* also fires when a running kswapd is asked for more */
+		return 0;
+	run->start_ns = bpf_ktime_get_boot_ns();
+	run->pages = 0;
+	run->order = order;
+	return 0;
+}
+
+SEC("?tp_btf/mm_vmscan_lru_shrink_inactive")
+int BPF_PROG(reclaim_shrink_inactive, int nid, unsigned long nr_scanned, unsigned long nr_reclaimed)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct kswapd_run *run;
+	__u32 key = nid;
+
+	if (!(task->flags & PF_KSWAPD))
+		return 0;
+	run = bpf_map_lookup_elem(&kswapd, &key);
+	if (run)
+		run->pages += nr_reclaimed;
+	return 0;
+}
+
+SEC("?tp_btf/mm_vmscan_kswapd_sleep")
+int BPF_PROG(reclaim_kswapd_sleep, int nid)
+{
+	struct mb_kswapd_event *e;
+	struct kswapd_run *run;
+	__u32 key = nid;
+
+	run = bpf_map_lookup_elem(&kswapd, &key);
+	if (!run || !run->start_ns)
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_reclaim, MB_RECLAIM_EVENT_KSWAPD, sizeof(*e),
+			    run->start_ns);
+	if (e) {
+		e->end_ns = bpf_ktime_get_boot_ns();
+		e->pages = run->pages;
+		e->node = nid;
+		e->order = run->order;
+		e->waker_tgid = run->waker_tgid;
+		e->waker_tid = run->waker_tid;
+		__builtin_memcpy(e->waker_comm, run->waker_comm, MB_COMM_LEN);
+		emit_submit(&urgent, e);
+	}
+	run->start_ns = 0;
+	run->waker_tgid = 0;
+	return 0;
+}

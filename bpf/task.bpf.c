@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * task: process life. New threads get their ledger in fork, before they run; a thread's last
+ * word is its exit record; the iterator reads all ledgers once per tick and makes those of
+ * threads that existed before tracing began.
+ */
+#include "core/compat.bpf.h"
+#include "core/filter.bpf.h"
+#include "core/stall.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set by user space for the first pass of the iterator only. */
+__u32 first_pass;
+
+/* Threads whose late faults are still to come: no summary is complete while there are any. */
+__u64 late_expected;
+
+/* Room to build a record: too large for the BPF stack. One per CPU, used without sleeping. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mb_task_record);
+} scratch SEC(".maps");
+
+MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	__u64 rss = 0, peak;
+
+	r->peak_pages = BPF_CORE_READ(task, signal, maxrss);
+	r->has_mm = mm != NULL;
+	if (!mm)
+		return;
+	r->total_vm_pages = BPF_CORE_READ(mm, total_vm);
+	for (int i = 0; i < NR_MM_COUNTERS; i++) {
+		r->rss_pages[i] = compat_mm_counter(mm, i);
+		if (i != MM_SWAPENTS)
+			rss += r->rss_pages[i];
+	}
+	peak = BPF_CORE_READ(mm, hiwater_rss);
+	if (rss > peak)
+		peak = rss;
+	if (peak > r->peak_pages)
+		r->peak_pages = peak;
+}
+
+/* Everything but the memory of the process, which only one thread of it needs to report. */
+MB_INLINE void fill_info(struct task_struct *task, struct mb_task_info *r, __u16 type)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	__builtin_memset(r, 0, sizeof(*r));
+	r->h.t_ns = bpf_ktime_get_boot_ns();
+	r->h.tgid = task->tgid;
+	r->h.tid = task->pid;
+	r->h.family = MB_FAM_task;
+	r->h.type = type;
+	r->h.size = sizeof(struct mb_task_record);
+	r->start_ns = BPF_CORE_READ(leader, start_boottime);
+	r->cgroup = compat_cgroup_id(compat_task_cgroup(task));
+	r->min_flt = task->min_flt;
+	r->maj_flt = task->maj_flt;
+	r->exit_code = task->exit_code;
+	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	r->threads = BPF_CORE_READ(task, signal, nr_threads);
+	/* the leader's name, or ps and we would disagree on what the process is called */
+	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
+}
+
+SEC("?tp_btf/task_newtask")
+int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
+{
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct mb_fork_event *e;
+
+	if (!filter_follows(child, clone_flags, ledger_of(parent) != NULL))
+		return 0;
+	ledger_create(child, true);
+	if (clone_flags & CLONE_THREAD)
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_FORK, sizeof(*e),
+			    bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->start_ns = child->start_boottime;
+	e->child_tgid = child->tgid;
+	e->child_tid = child->pid;
+	BPF_CORE_READ_STR_INTO(&e->comm, child, comm);
+	emit_submit(&urgent, e);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_binprm *bprm)
+{
+	struct mb_exec_event *e;
+
+	if (!ledger_of(task))
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_EXEC, sizeof(*e),
+			    bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->start_ns = task->start_boottime;
+	e->old_tid = old_tid;
+	e->pad = 0;
+	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+	bpf_probe_read_kernel_str(e->path, sizeof(e->path), BPF_CORE_READ(bprm, filename));
+	emit_submit(&urgent, e);
+	return 0;
+}
+
+/* How wait(2) will see the process end: exit_group and fatal signals set the group's code. */
+MB_INLINE __s32 final_exit_code(struct task_struct *task)
+{
+	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
+		return BPF_CORE_READ(task, signal, group_exit_code);
+	return task->exit_code;
+}
+
+/*
+ * The exit record is out. Where the memory is shared, its clean-up can still fault (see struct
+ * mb_late_event): the ledger stays to count that. Otherwise it must go, or the iterator would
+ * report the thread a second time.
+ */
+MB_INLINE void retire(struct task_struct *task, struct mb_ledger *l)
+{
+	struct mm_struct *mm = task->mm;
+
+	if (!mm || mm->mm_users.counter < 2) {
+		bpf_task_storage_delete(&ledgers, task);
+		return;
+	}
+	l->task.min_base = task->min_flt;
+	l->task.maj_base = task->maj_flt;
+	l->task.exited = 1;
+	__sync_fetch_and_add(&late_expected, 1);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(task_exit, struct task_struct *task)
+{
+	struct mb_ledger *l = ledger_of(task);
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct mb_task_record *r;
+
+	if (!l)
+		return 0;
+	stall_close_open(l, now);
+	r = bpf_ringbuf_reserve(&urgent, sizeof(*r), 0);
+	if (!r) {
+		count_drop(MB_FAM_task, MB_DROP_RING_FULL);
+		return 0;
+	}
+	fill_info(task, &r->info, MB_TASK_EVENT_EXIT);
+	r->info.group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
+	if (r->info.group_dead) {
+		fill_memory(task, &r->info);
+		r->info.exit_code = final_exit_code(task);
+	}
+	/* plain copy: the thread cannot change its ledger while it is here */
+	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
+	emit_submit(&urgent, r);
+	retire(task, l);
+	return 0;
+}
+
+/* Long after its end, a grace period after it was reaped, the task's counts are final. */
+SEC("?tp_btf/sched_process_free")
+int BPF_PROG(task_free, struct task_struct *task)
+{
+	struct mb_ledger *l = ledger_of(task);
+	struct mb_late_event *e;
+
+	if (!l || !l->task.exited)
+		return 0;
+	if (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base) {
+		e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_LATE, sizeof(*e),
+				    bpf_ktime_get_boot_ns());
+		if (e) {
+			e->h.tgid = task->tgid;
+			e->h.tid = task->pid;
+			e->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+			e->min_flt = task->min_flt - l->task.min_base;
+			e->maj_flt = task->maj_flt - l->task.maj_base;
+			emit_submit(&urgent, e);
+		}
+	}
+	__sync_fetch_and_add(&late_expected, -1);
+	return 0;
+}
+
+SEC("?iter/task")
+int task_harvest(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct seq_file *seq = ctx->meta->seq;
+	struct mb_task_record *r;
+	struct mb_ledger *l;
+	__u32 key = 0;
+
+	if (!task)
+		return 0;
+	l = ledger_of(task);
+	if (!l) {
+		if ((task->flags & PF_EXITING) || !filter_selects(task, first_pass))
+			return 0;
+		l = ledger_create(task, knobs.select == MB_SELECT_TREE);
+	}
+	r = bpf_map_lookup_elem(&scratch, &key);
+	if (!l || !r || l->task.exited)
+		return 0;
+	/* ledger first: its faults by cause can then only be behind the kernel's count */
+	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
+	fill_info(task, &r->info, MB_TASK_EVENT_HARVEST);
+	if (task->tgid == task->pid)
+		fill_memory(task, &r->info);
+	bpf_seq_write(seq, r, sizeof(*r));
+	return 0;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * vma: mmap, munmap, mremap and brk per process, seen at the write lock that each of them takes
+ * on the address space: between lock and unlock nobody else changes total_vm, so its change is
+ * this call's doing, and calls that never get so far are not calls that changed anything. A hook
+ * on the system calls themselves would slow every system call of the machine.
+ */
+#include "core/compat.bpf.h"
+#include "core/ledger.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define PAGE_MASK (~((1ull << PAGE_SHIFT) - 1))
+
+MB_INLINE void emit_call(struct compat_vma_call *c, __s64 delta_bytes, bool failed)
+{
+	struct mb_vma_event *e;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	e = emit_reserve_in(ring, MB_FAM_vma, c->op, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return;
+	e->addr = c->addr;
+	e->len = c->len;
+	e->delta_bytes = delta_bytes;
+	e->flags = c->flags;
+	e->failed = failed;
+	emit_submit(ring, e);
+}
+
+MB_INLINE void account(struct mb_vma_ledger *v, struct compat_vma_call *c, __s64 delta, bool failed)
+{
+	switch (c->op) {
+	case MB_VMA_MMAP:
+		if (failed) {
+			v->mmap_failed++;
+			break;
+		}
+		v->mmap_calls++;
+		v->mmap_bytes += (c->len + ~PAGE_MASK) & PAGE_MASK;
+		break;
+	case MB_VMA_MUNMAP:
+		v->munmap_calls++;
+		v->munmap_bytes += -delta;
+		break;
+	case MB_VMA_MREMAP:
+		v->mremap_calls++;
+		break;
+	case MB_VMA_BRK:
+		v->brk_calls++;
+		if (delta > 0)
+			v->brk_bytes += delta;
+		break;
+	default:
+		break;
+	}
+	v->net_bytes += delta;
+}
+
+SEC("?tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(vma_lock, struct mm_struct *mm, bool write, bool success)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct compat_vma_call c;
+	struct mb_ledger *l;
+
+	if (!write || !success || task->mm != mm)
+		return 0;
+	l = ledger_of(task);
+	if (!l)
+		return 0;
+	compat_vma_call(task, &c);
+	l->vma.op = c.op;
+	l->vma.before_pages = mm->total_vm;
+	return 0;
+}
+
+/* Also after munmap's downgrade to a read lock, which is when total_vm has changed. */
+SEC("?tp_btf/mmap_lock_released")
+int BPF_PROG(vma_unlock, struct mm_struct *mm, bool write)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct compat_vma_call c;
+	struct mb_ledger *l;
+	__s64 delta;
+	bool failed;
+
+	if (task->mm != mm)
+		return 0;
+	l = ledger_of(task);
+	if (!l || !l->vma.op)
+		return 0;
+	l->vma.op = MB_VMA_NONE;
+	compat_vma_call(task, &c);
+	delta = (__s64)(mm->total_vm - l->vma.before_pages) << PAGE_SHIFT;
+	/* only MAP_FIXED can succeed and leave the size as it was: it replaces */
+	failed = c.op == MB_VMA_MMAP && delta == 0 && !(c.flags & MAP_FIXED);
+	account(&l->vma, &c, delta, failed);
+	if (streaming(MB_FAM_vma))
+		emit_call(&c, delta, failed);
+	return 0;
+}

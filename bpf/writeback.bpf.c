@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * writeback: who dirties pages, who is made to pause for it (balance_dirty_pages), and who
+ * waits for writes to finish (fsync, and single pages under writeback).
+ */
+#include "core/compat.bpf.h"
+#include "core/stall.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+extern int CONFIG_HZ __kconfig __weak;
+
+/* Once per folio, and a folio may be many pages. */
+SEC("?tp_btf/writeback_dirty_folio")
+int BPF_PROG(writeback_dirtied, struct folio *folio)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (!l)
+		return 0;
+	l->writeback.dirtied_pages += compat_folio_pages(folio);
+	if (l->task.depth)
+		stall_close_open(l, bpf_ktime_get_boot_ns());
+	return 0;
+}
+
+/* Fires before each sleep of a writer that is over its share, with the length planned for it. */
+SEC("?tp_btf/balance_dirty_pages")
+int BPF_PROG(writeback_pause, struct bdi_writeback *wb, void *dtc, unsigned long dirty_ratelimit,
+	     unsigned long task_ratelimit, unsigned long dirtied, unsigned long period, long pause)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (!l)
+		return 0;
+	if (pause <= 0 || !CONFIG_HZ) { /* no sleep this time, but it may follow one */
+		stall_close_open(l, bpf_ktime_get_boot_ns());
+		return 0;
+	}
+	stall_begin(l, MB_FAM_writeback,
+		    STALL_SLOT(writeback, dirty_throttle) | STALL_OPEN_ENDED,
+		    bpf_ktime_get_boot_ns(), (__u64)pause * (1000000000ull / (__u32)CONFIG_HZ));
+	bpf_probe_read_kernel_str(l->writeback.pause_bdi, sizeof(l->writeback.pause_bdi),
+				  wb->bdi->dev_name);
+	return 0;
+}
+
+/* The start of a wait for one folio; nothing tells its end, so the next sign of life does. */
+SEC("?tp_btf/folio_wait_writeback")
+int BPF_PROG(writeback_wait)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l)
+		stall_begin(l, MB_FAM_writeback,
+			    STALL_SLOT(writeback, writeback_wait) | STALL_OPEN_ENDED,
+			    bpf_ktime_get_boot_ns(), 0);
+	return 0;
+}
+
+/* The last step of waiting for a file's pages (file_fdatawait_range and friends). */
+SEC("?tp_btf/file_check_and_advance_wb_err")
+int BPF_PROG(writeback_wait_end)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l && l->task.depth)
+		stall_close_open(l, bpf_ktime_get_boot_ns());
+	return 0;
+}
+
+SEC("?tp_btf/ext4_sync_file_enter")
+int BPF_PROG(writeback_fsync_begin)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l)
+		stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, fsync),
+			    bpf_ktime_get_boot_ns(), 0);
+	return 0;
+}
+
+SEC("?tp_btf/ext4_sync_file_exit")
+int BPF_PROG(writeback_fsync_end)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct stall_time t;
+
+	if (l && stall_end(l, STALL_SLOT(writeback, fsync), bpf_ktime_get_boot_ns(), &t) &&
+	    streaming(MB_FAM_writeback))
+		stall_emit(MB_WRITEBACK_EVENT_FSYNC, &t, NULL);
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The wire between the BPF programs and user space: everything that crosses a ring, the
+ * iterator file or a map. Both sides include this file; neither may assume more than it says.
+ *
+ * Rules: fixed-width types, largest first, padding named, ids append-only. The structs of one
+ * family live in abi/<family>.h; families_abi.h (generated from families.def) includes them all.
+ */
+#ifndef MEMBLAME_ABI_H
+#define MEMBLAME_ABI_H
+
+#ifndef MB_BPF
+#include <linux/types.h>
+#endif
+
+#define MB_PAGE_SIZE 4096u /* x86-64 */
+#define MB_COMM_LEN 16
+#define MB_PATH_LEN 256
+#define MB_STALL_DEPTH 8 /* a power of two: indexes are masked for the verifier */
+#define MB_MAX_PIDS 64
+#define MB_MAX_CGROUPS 8
+#define MB_CGROUP_LEVELS 16
+
+enum mb_family_id {
+#define MB_FAMILY(id, name, on, title) MB_FAM_##name = (id),
+#include "families.def"
+#undef MB_FAMILY
+	MB_FAM_MAX = 16, /* size of tables indexed by family id */
+};
+
+/* Why an event or a count was lost; index of a drop counter. */
+enum mb_drop_reason {
+	MB_DROP_RING_FULL = 0,	/* the consumer was too slow for the ring */
+	MB_DROP_NO_LEDGER = 1,	/* no memory for a thread's ledger: its classes are not counted */
+	MB_DROP_STALL_DEPTH = 2, /* stalls nested deeper than MB_STALL_DEPTH, or ended out of order */
+	MB_DROP_UNTIMED = 3,	/* a wait was seen but its end could not be bounded */
+	MB_DROP_REASONS = 4,
+};
+
+/* Whom to trace. A thread is traced if and only if it has a ledger; this says who gets one. */
+enum mb_select {
+	MB_SELECT_ALL = 0,	/* every thread of the machine */
+	MB_SELECT_TREE = 1,	/* one process started by us, and all its descendants */
+	MB_SELECT_PIDS = 2,	/* the processes listed, with threads they create */
+	MB_SELECT_CGROUPS = 3,	/* the cgroups listed, with their descendants */
+};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/* Set by user space before load (.rodata): the verifier removes what a knob switches off. */
+struct mb_knobs {
+	__u64 cgroup_ids[MB_MAX_CGROUPS];
+	__u32 pids[MB_MAX_PIDS];
+	__u32 nr_pids;
+	__u32 nr_cgroups;
+	__u32 select;		/* enum mb_select */
+	__u32 stream;		/* bit per family id: emit its single events too */
+	__u32 wake_bytes;	/* wake the consumer when this much waits in a ring */
+	__u32 pad;
+	__u32 sample_mask;	/* a minor fault is timed when (sequence & mask) == 0 */
+	__u32 time_all_faults;	/* stamp every fault's start (needed to time swap-ins) */
+};
+
+struct mb_drop {
+	__u64 count;
+	__u64 first_t_ns;
+	__u64 last_t_ns;
+};
+
+/* Time lost in one kind of stall. ns and max_ns are exclusive: nested stalls are not in them. */
+struct mb_stall {
+	__u64 count;
+	__u64 ns;
+	__u64 max_ns;
+};
+
+/* One open stall of a thread; see bpf/core/stall.bpf.h. */
+struct mb_stall_frame {
+	__u64 start_ns;
+	__u64 child_ns;		/* time already charged to stalls inside this one */
+	__u64 info;		/* what the family wants back at the end; pauses: planned ns */
+	__u32 slot;		/* offset of the mb_stall in the ledger it is charged to */
+	__u32 nvcsw;		/* voluntary context switches of the thread at the start */
+};
+
+/* Every ring event starts with this. */
+struct mb_event {
+	__u64 t_ns;		/* CLOCK_BOOTTIME */
+	__u32 tgid;
+	__u32 tid;
+	__u16 family;		/* enum mb_family_id */
+	__u16 type;		/* enum of the family's abi header */
+	__u32 size;		/* bytes of the whole event, this header included */
+};
+
+#pragma GCC diagnostic pop
+
+#include "families_abi.h" /* generated: abi/<family>.h of every family */
+
+/* Everything memblame keeps of one thread in the kernel: one part per family. */
+struct mb_ledger {
+#define MB_FAMILY(id, name, on, title) struct mb_##name##_ledger name;
+#include "families.def"
+#undef MB_FAMILY
+};
+
+/* A thread's state as the iterator (each tick) and the exit hook (at its end) hand it over. */
+struct mb_task_record {
+	struct mb_task_info info;
+	struct mb_ledger ledger;
+};
+
+#endif

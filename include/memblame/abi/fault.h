@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Wire structs of the fault family: page faults by cause. */
+#ifndef MEMBLAME_ABI_FAULT_H
+#define MEMBLAME_ABI_FAULT_H
+
+/* Cause of a fault. "other" is not counted in the kernel: it is what remains of minor + major. */
+enum mb_fault_class {
+	MB_FAULT_ANON = 0,
+	MB_FAULT_FILE = 1,
+	MB_FAULT_COW = 2,
+	MB_FAULT_SHMEM = 3,
+	MB_FAULT_SWAP = 4,
+	MB_FAULT_FILE_IO = 5,
+	MB_FAULT_OTHER = 6,
+	MB_FAULT_FAILED = 7,	/* the kernel did not count it: SIGSEGV, SIGBUS, fixup */
+	MB_FAULT_CLASSES = 8,
+};
+
+/* x86 page-fault error code bits (arch/x86/include/asm/trap_pf.h), also used on the wire. */
+#define MB_PF_PROT 1u	/* the page was present; the access was not allowed */
+#define MB_PF_WRITE 2u
+#define MB_PF_USER 4u
+#define MB_PF_INSTR 16u
+
+/* Index of mb_fault_ledger.by_access: write 1, user 2, instruction fetch 4. */
+#define MB_FAULT_ACCESS(error) ((((error) >> 1) & 3) | (((error) & MB_PF_INSTR) >> 2))
+
+enum mb_fault_event_type {
+	MB_FAULT_EVENT_FAULT = 0,	/* one fault (streamed) */
+	MB_FAULT_EVENT_SAMPLE = 1,	/* the latency of a timed fault */
+};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/* The fault that the thread is in, or was in last: classified when the next one begins. */
+struct mb_fault_pending {
+	__u64 addr;
+	__u64 ip;
+	__u64 start_ns;		/* 0: this fault is not timed */
+	__u64 mapped_ns;	/* when its page was accounted to the process; 0: not yet */
+	__u64 flt;		/* min_flt + maj_flt of the thread at its start */
+	__u64 maj;		/* maj_flt at its start */
+	__u64 stalled_ns;	/* time in stalls since its start */
+	__u32 error;		/* MB_PF_* */
+	__u32 moved;		/* bit per mm counter that it moved (enum mm_counter) */
+	__u32 seq;		/* faults of this thread so far; 0: none yet */
+	__u32 pad;
+};
+
+struct mb_fault_ledger {
+	__u64 by_class[MB_FAULT_CLASSES];
+	__u64 by_access[8];	/* index: MB_FAULT_ACCESS */
+	__u64 segv_unmapped;
+	__u64 segv_access;
+	struct mb_stall swap_in;
+	struct mb_stall file_io;
+	struct mb_fault_pending pending;
+};
+
+struct mb_fault_event {
+	struct mb_event h;
+	__u64 addr;
+	__u64 ip;
+	__u64 latency_ns;	/* 0: not timed */
+	__u32 error;
+	__u32 seq;
+	__u16 class_id;
+	__u16 major;
+	__u32 pad;
+};
+
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What a family is to the rest of memblame: numbers it keeps of a process (fields), events it
+ * sends (event kinds), and what it must know of the kernel for that (questions, each with hooks
+ * in order of preference). Sinks read these descriptions and never a family's own header.
+ */
+#ifndef MEMBLAME_FAMILY_H
+#define MEMBLAME_FAMILY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/units.h"
+#include "memblame/abi.h"
+
+struct mb_model;
+struct mb_process;
+
+/* ---- fields: numbers of a process ---- */
+
+enum mb_field_kind {
+	MB_FIELD_COUNTER, /* a u64 of the ledger; summed over the process's threads */
+	MB_FIELD_SIGNED,  /* the same, signed */
+	MB_FIELD_STALL,	  /* a struct mb_stall of the ledger: count, ns, max_ns */
+	MB_FIELD_DERIVED, /* a u64 the family computes in tick() */
+	MB_FIELD_HIST,	  /* a histogram (mb_process_hist) */
+	MB_FIELD_ROWS,	  /* stalls by name, e.g. per device (mb_process_row) */
+};
+
+struct mb_field {
+	const char *group; /* JSON object it is in: "faults", "stalls", ... */
+	const char *name;
+	const char *help;
+	size_t offset;	   /* in struct mb_ledger (COUNTER, SIGNED, STALL) */
+	enum mb_field_kind kind;
+	enum mb_unit unit;
+	const char *question; /* the question without whose answer this is not known; or NULL */
+};
+
+/* ---- events ---- */
+
+enum mb_value_kind {
+	MB_VALUE_U16,
+	MB_VALUE_U32,
+	MB_VALUE_S32,
+	MB_VALUE_U64,
+	MB_VALUE_S64,
+	MB_VALUE_HEX64,
+	MB_VALUE_STRING, /* char[], NUL-terminated within size */
+	MB_VALUE_ENUM16, /* u16 index into names */
+	MB_VALUE_FLAGS32, /* u32; one boolean per name, by bit position */
+};
+
+struct mb_event_field {
+	const char *name; /* a dot nests: "victim.pid" */
+	size_t offset;
+	size_t size;
+	enum mb_value_kind kind;
+	enum mb_unit unit;
+	const char *const *names;
+	bool null_if_zero; /* 0 on the wire means "not known" */
+	uint64_t scale;	   /* multiply by this for output; 0 means 1 */
+	size_t n_names;
+};
+
+#define MB_EVENT_KEEP 1u   /* rare and wanted singly: listed in the summary too */
+#define MB_EVENT_INTERNAL 2u /* feeds the accounts; not shown by trace */
+
+struct mb_event_kind {
+	uint16_t type;
+	const char *name;
+	size_t size;
+	const struct mb_event_field *fields;
+	size_t n_fields;
+	unsigned int flags; /* MB_EVENT_* */
+};
+
+/* ---- questions and hooks ---- */
+
+enum mb_quality { MB_QUALITY_NONE, MB_QUALITY_PARTIAL, MB_QUALITY_FULL };
+
+#define MB_HOOK_PROGRAMS 8
+
+struct mb_hook {
+	const char *name;			     /* as doctor and MEMBLAME_HOOKS name it */
+	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
+	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
+	enum mb_quality quality;
+	const char *missing;			     /* what is not seen with it; or NULL */
+};
+
+struct mb_question {
+	const char *name;
+	const char *asks;	    /* the question in words */
+	const struct mb_hook *hooks; /* best first */
+	size_t n_hooks;
+	const char *without;	    /* what is lost when no hook works */
+};
+
+/* ---- the family ---- */
+
+struct mb_family {
+	enum mb_family_id id;
+	const char *name;
+	const struct mb_field *fields;
+	size_t n_fields;
+	const struct mb_event_kind *events;
+	size_t n_events;
+	const struct mb_question *questions;
+	size_t n_questions;
+
+	/* Complete a record before its ledger is added up (e.g. close what was in progress). */
+	void (*prepare)(struct mb_model *m, struct mb_task_record *r);
+	/* Take in one event of this family; its size has been checked against its kind. */
+	void (*consume)(struct mb_model *m, const struct mb_event *e);
+	/* Compute the DERIVED fields of a process, from its other values, before it is shown. */
+	void (*tick)(struct mb_model *m, struct mb_process *p);
+};
+
+/* All families in families.def order; n is set to their number. */
+const struct mb_family *const *mb_families(size_t *n);
+
+/* The family of this id or name, or NULL. */
+const struct mb_family *mb_family_by_id(unsigned int id);
+const struct mb_family *mb_family_by_name(const char *name);
+
+/* Title and default of a family, from families.def. */
+const char *mb_family_title(unsigned int id);
+bool mb_family_default_on(unsigned int id);
+
+/* The kind of an event, or NULL when family, type or size are not known: not to be decoded. */
+const struct mb_event_kind *mb_event_kind_of(const struct mb_event *e);
+
+/* ---- helpers for the tables in src/families ---- */
+
+#define MB_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MB_LEDGER(member) offsetof(struct mb_ledger, member)
+#define MB_MEMBER(type, member) \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What a sink is: it shows a snapshot of the model, or single events, in one format. A sink knows
+ * fields and events by their descriptions (family.h) only, so it need not change with a family.
+ */
+#ifndef MEMBLAME_SINK_H
+#define MEMBLAME_SINK_H
+
+#include "base/out.h"
+#include "model/model.h"
+
+/* The model at one moment, with what belongs to it in every output. */
+struct mb_snapshot {
+	const struct mb_model *model;
+	bool interval;	       /* values are those of the interval, not since the start */
+	uint64_t duration_ns;  /* of the interval, or since the start */
+	char time[32];	       /* RFC 3339 UTC */
+	char kernel[65];
+	char arch[65];
+	uint64_t bpf_ns;       /* time spent in our programs */
+	bool bpf_ns_known;
+	uint64_t self_cpu_ns;
+	uint64_t self_rss_bytes;
+	uint32_t root_tgid;    /* run: the command; 0: none */
+	const char *command;   /* run: as given; NULL */
+	int command_status;    /* run: exit status, 128 + signal */
+	bool color;	       /* the output is a terminal that wants it */
+};
+
+struct mb_sink {
+	const char *name;
+	/* A summary or an interval. */
+	void (*snapshot)(struct mb_out *o, const struct mb_snapshot *s);
+	/* One event. m: to say who pid is; NULL where nothing is known. */
+	void (*event)(struct mb_out *o, struct mb_model *m, const struct mb_event *e);
+	/* The end of a stream of events. */
+	void (*stream_end)(struct mb_out *o, const struct mb_snapshot *s);
+};
+
+extern const struct mb_sink mb_sink_json;
+extern const struct mb_sink mb_sink_text;
+
+/* Read one field of an event from the wire; strings: up to size bytes, not terminated. */
+uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *f);
+bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_field *f);
+
+/* Copy a string field, NUL-terminated, into buf of MB_PATH_LEN bytes. */
+const char *mb_event_string(const struct mb_event *e, const struct mb_event_field *f, char *buf);
+
+/* Name of a reason for loss. */
+const char *mb_drop_reason_name(unsigned int reason);
+
+/* The container in a cgroup path (64 hex digits as runtimes write them), or NULL; buf of 65. */
+const char *mb_container_of(const char *cgroup_path, char *buf);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The two clocks of memblame: CLOCK_BOOTTIME for events, UTC for people. */
+#ifndef MB_BASE_CLOCK_H
+#define MB_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MB_NS_PER_S 1000000000ull
+
+/* Now on CLOCK_BOOTTIME, in ns: the clock of every t_ns (bpf_ktime_get_boot_ns). */
+uint64_t mb_now_ns(void);
+
+/* Now as RFC 3339 UTC with milliseconds, e.g. 2026-01-02T03:04:05.678Z; buf of >= 32 bytes. */
+void mb_utc_now(char *buf, size_t size);
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Where results go: a buffered file descriptor, and a JSON writer on top. */
+#include "base/out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
+{
+	memset(o, 0, sizeof(*o));
+	o->fd = STDOUT_FILENO;
+	o->path = "standard output";
+	o->buf = malloc(MB_OUT_BUFFER);
+	if (!o->buf)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the output buffer");
+	if (!path)
+		return 0;
+	o->path = path;
+	o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (o->fd < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot write to '%s'", path);
+	o->is_file = true;
+	return 0;
+}
+
+int mb_out_flush(struct mb_out *o)
+{
+	size_t done = 0;
+
+	while (!o->error && done < o->len) {
+		ssize_t n = write(o->fd, o->buf + done, o->len - done);
+
+		if (n < 0 && errno != EINTR)
+			o->error = errno;
+		else if (n > 0)
+			done += (size_t)n;
+	}
+	o->len = 0;
+	return -o->error;
+}
+
+int mb_out_close(struct mb_out *o, struct mb_err *e)
+{
+	const char *path = o->path;
+
+	if (!o->buf)
+		return 0;
+	mb_out_flush(o);
+	/* close can be the first to report a full disk */
+	if (o->is_file && o->fd >= 0 && close(o->fd) && !o->error)
+		o->error = errno;
+	o->fd = -1;
+	free(o->buf);
+	o->buf = NULL;
+	if (!o->error)
+		return 0;
+	return mb_err_set(e, MB_EXIT_FAILED, o->error, "writing to '%s' failed", path);
+}
+
+void mb_out_text(struct mb_out *o, const char *s, size_t len)
+{
+	if (!o->buf)
+		return;
+	while (len > MB_OUT_BUFFER - o->len) {
+		size_t part = MB_OUT_BUFFER - o->len;
+
+		memcpy(o->buf + o->len, s, part);
+		o->len += part;
+		s += part;
+		len -= part;
+		mb_out_flush(o);
+	}
+	memcpy(o->buf + o->len, s, len);
+	o->len += len;
+}
+
+void mb_out_printf(struct mb_out *o, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		mb_out_text(o, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+static void put(struct mb_out *o, char c)
+{
+	mb_out_text(o, &c, 1);
+}
+
+static void json_key(struct mb_out *o, const char *key)
+{
+	if (o->depth && o->comma[o->depth - 1])
+		put(o, ',');
+	if (o->depth)
+		o->comma[o->depth - 1] = true;
+	if (!key)
+		return;
+	put(o, '"');
+	mb_out_text(o, key, strlen(key));
+	mb_out_text(o, "\":", 2);
+}
+
+static void json_open(struct mb_out *o, const char *key, char bracket)
+{
+	json_key(o, key);
+	put(o, bracket);
+	if (o->depth < MB_JSON_DEPTH)
+		o->comma[o->depth++] = false;
+}
+
+static void json_close(struct mb_out *o, char bracket)
+{
+	put(o, bracket);
+	if (o->depth)
+		o->depth--;
+}
+
+void mb_json_object(struct mb_out *o, const char *key)
+{
+	json_open(o, key, '{');
+}
+
+void mb_json_object_end(struct mb_out *o)
+{
+	json_close(o, '}');
+}
+
+void mb_json_array(struct mb_out *o, const char *key)
+{
+	json_open(o, key, '[');
+}
+
+void mb_json_array_end(struct mb_out *o)
+{
+	json_close(o, ']');
+}
+
+void mb_json_u64(struct mb_out *o, const char *key, uint64_t v)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	json_key(o, key);
+	mb_out_text(o, digits + i, sizeof(digits) - i);
+}
+
+void mb_json_s64(struct mb_out *o, const char *key, int64_t v)
+{
+	if (v >= 0) {
+		mb_json_u64(o, key, (uint64_t)v);
+		return;
+	}
+	json_key(o, key);
+	mb_out_printf(o, "%lld", (long long)v);
+}
+
+void mb_json_bool(struct mb_out *o, const char *key, bool v)
+{
+	json_key(o, key);
+	mb_out_text(o, v ? "true" : "false", v ? 4 : 5);
+}
+
+void mb_json_null(struct mb_out *o, const char *key)
+{
+	json_key(o, key);
+	mb_out_text(o, "null", 4);
+}
+
+void mb_json_hex(struct mb_out *o, const char *key, uint64_t v)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[18];
+	size_t i = sizeof(text);
+
+	text[--i] = '"';
+	do {
+		text[--i] = hex[v & 15];
+		v >>= 4;
+	} while (v && i > 0);
+	json_key(o, key);
+	mb_out_text(o, "\"0x", 3);
+	mb_out_text(o, text + i, sizeof(text) - i);
+}
+
+/* Bytes of the valid UTF-8 sequence that starts at s (RFC 3629), or 0. */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 :
+		   s[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void mb_json_str(struct mb_out *o, const char *key, const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	if (!s) {
+		mb_json_null(o, key);
+		return;
+	}
+	json_key(o, key);
+	put(o, '"');
+	while (*p) {
+		size_t n = utf8_len(p);
+
+		if (n == 0) {
+			mb_out_text(o, "\xef\xbf\xbd", 3);
+			n = 1;
+		} else if (*p == '"' || *p == '\\') {
+			put(o, '\\');
+			put(o, (char)*p);
+		} else if (*p < 0x20) {
+			mb_out_printf(o, "\\u%04x", *p);
+		} else {
+			mb_out_text(o, (const char *)p, n);
+		}
+		p += n;
+	}
+	put(o, '"');
+}
+
+void mb_json_end_line(struct mb_out *o)
+{
+	o->depth = 0;
+	o->comma[0] = false;
+	put(o, '\n');
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Where results go: a buffered file descriptor that remembers its first write error, and a
+ * JSON writer on top. Not stdio and not a JSON library, because a trace writes a million
+ * lines a second here.
+ */
+#ifndef MB_BASE_OUT_H
+#define MB_BASE_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define MB_OUT_BUFFER (256 * 1024)
+#define MB_JSON_DEPTH 16
+
+struct mb_out {
+	const char *path; /* for messages */
+	int fd;
+	int error;	  /* first write error, positive errno; after it nothing is written */
+	bool is_file;	  /* we opened it and close it */
+	size_t len;
+	char *buf;
+	unsigned int depth;
+	bool comma[MB_JSON_DEPTH];
+};
+
+/*
+ * Open path for writing, created or truncated, readable by its owner only; NULL means stdout.
+ * Returns 0 or -errno with *e set.
+ */
+int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e);
+
+/* Write out what is buffered. Returns 0, or the negative errno of the first failed write. */
+int mb_out_flush(struct mb_out *o);
+
+/* Flush and close. Returns as mb_out_flush, with *e set; closing twice is harmless. */
+int mb_out_close(struct mb_out *o, struct mb_err *e);
+
+/* Raw and formatted text. */
+void mb_out_text(struct mb_out *o, const char *s, size_t len);
+void mb_out_printf(struct mb_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * JSON. key is NULL inside arrays. Strings are escaped; bytes that are not UTF-8 become U+FFFD,
+ * so that the output is valid whatever a process is called. mb_json_end_line ends the document.
+ */
+void mb_json_object(struct mb_out *o, const char *key);
+void mb_json_object_end(struct mb_out *o);
+void mb_json_array(struct mb_out *o, const char *key);
+void mb_json_array_end(struct mb_out *o);
+void mb_json_u64(struct mb_out *o, const char *key, uint64_t v);
+void mb_json_s64(struct mb_out *o, const char *key, int64_t v);
+void mb_json_bool(struct mb_out *o, const char *key, bool v);
+void mb_json_null(struct mb_out *o, const char *key);
+void mb_json_str(struct mb_out *o, const char *key, const char *s); /* s NULL: null */
+void mb_json_hex(struct mb_out *o, const char *key, uint64_t v);    /* "0x..." */
+void mb_json_end_line(struct mb_out *o);
+
+#endif

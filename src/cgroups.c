@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Memory cgroups by number and by path, on v1 and v2 hierarchies. */
+#include "cgroups.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <mntent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+struct entry {
+	uint64_t id;
+	UT_hash_handle hh;
+	char path[];
+};
+
+struct mb_cgroups {
+	char *root;
+	struct entry *by_id;
+	bool searched; /* in this tick */
+};
+
+/* The memory controller's own (v1) hierarchy where there is one, else the unified (v2) one. */
+static char *find_root(void)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	char *root = NULL;
+
+	while (f && (m = getmntent(f))) {
+		bool v1 = strcmp(m->mnt_type, "cgroup") == 0 && hasmntopt(m, "memory");
+		bool v2 = strcmp(m->mnt_type, "cgroup2") == 0;
+
+		if (!v1 && !(v2 && !root))
+			continue;
+		free(root);
+		root = strdup(m->mnt_dir);
+		if (v1)
+			break;
+	}
+	if (f)
+		endmntent(f);
+	return root;
+}
+
+struct mb_cgroups *mb_cgroups_open(void)
+{
+	struct mb_cgroups *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->root = find_root();
+	if (!c->root) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void forget(struct mb_cgroups *c)
+{
+	struct entry *e, *tmp;
+
+	HASH_ITER(hh, c->by_id, e, tmp) {
+		HASH_DEL(c->by_id, e);
+		free(e);
+	}
+}
+
+void mb_cgroups_close(struct mb_cgroups *c)
+{
+	if (!c)
+		return;
+	forget(c);
+	free(c->root);
+	free(c);
+}
+
+/* nftw has no argument for its callback */
+static struct mb_cgroups *walking;
+
+static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	const char *below = path + strlen(walking->root);
+	struct entry *e;
+	uint64_t id = st->st_ino;
+
+	(void)ftw;
+	if (type != FTW_D)
+		return 0;
+	HASH_FIND(hh, walking->by_id, &id, sizeof(id), e);
+	if (e) { /* a number is used again only after its directory is gone */
+		HASH_DEL(walking->by_id, e);
+		free(e);
+	}
+	below = *below ? below : "/";
+	e = malloc(sizeof(*e) + strlen(below) + 1);
+	if (!e)
+		return 1;
+	e->id = id;
+	strcpy(e->path, below);
+	HASH_ADD(hh, walking->by_id, id, sizeof(e->id), e);
+	return 0;
+}
+
+const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
+{
+	struct entry *e;
+
+	if (!c || !id)
+		return NULL;
+	HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
+	if (!e && !c->searched) {
+		c->searched = true;
+		walking = c;
+		nftw(c->root, on_entry, 16, FTW_PHYS | FTW_MOUNT);
+		HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
+	}
+	return e ? e->path : NULL;
+}
+
+void mb_cgroups_tick(struct mb_cgroups *c)
+{
+	if (c)
+		c->searched = false;
+}
+
+int mb_cgroups_lookup(struct mb_cgroups *c, const char *name, uint64_t *id, struct mb_err *e)
+{
+	char path[4096];
+	struct stat st;
+
+	if (!c)
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "no cgroup hierarchy is mounted");
+	if (strncmp(name, c->root, strlen(c->root)) == 0)
+		snprintf(path, sizeof(path), "%s", name);
+	else
+		snprintf(path, sizeof(path), "%s/%s", c->root, name + (name[0] == '/'));
+	if (stat(path, &st))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "no memory cgroup '%s' (looked for %s)",
+				  name, path);
+	if (!S_ISDIR(st.st_mode))
+		return mb_err_set(e, MB_EXIT_FAILED, ENOTDIR, "'%s' is not a cgroup", path);
+	*id = st.st_ino;
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Memory cgroups by number and by path, on v1 and v2 hierarchies. */
+#ifndef MB_CGROUPS_H
+#define MB_CGROUPS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct mb_cgroups;
+
+/* Find the hierarchy. NULL where there is none: every look-up then fails. */
+struct mb_cgroups *mb_cgroups_open(void);
+void mb_cgroups_close(struct mb_cgroups *c);
+
+/*
+ * Path below the hierarchy's root ("/" for the root) of the cgroup with this directory inode
+ * number; NULL if there is none now. Owned by c, valid until the next call.
+ */
+const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id);
+
+/*
+ * Number of the cgroup the user named: a path below the hierarchy's root ("/a/b", "a/b") or an
+ * absolute path of its directory. Returns 0 or -errno with *e set.
+ */
+int mb_cgroups_lookup(struct mb_cgroups *c, const char *name, uint64_t *id, struct mb_err *e);
+
+/* A new tick: a look-up that fails may search the hierarchy once more. */
+void mb_cgroups_tick(struct mb_cgroups *c);
+
+#endif

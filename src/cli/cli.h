@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The command line: one table of options, one table of commands, one function per command. */
+#ifndef MB_CLI_H
+#define MB_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "session.h"
+
+struct mb_options {
+	const char *command;
+	char **argv;		/* what follows "--"; NULL-terminated; empty: argv[0] is NULL */
+	unsigned int pids[MB_MAX_PIDS];
+	size_t n_pids;
+	const char *cgroups[MB_MAX_CGROUPS];
+	size_t n_cgroups;
+	unsigned int families;	/* bit per family id */
+	double duration_s;	/* 0: not given */
+	double interval_s;	/* 0: not given */
+	const char *out_path;
+	bool json;
+	bool quiet;
+	bool verbose;
+};
+
+/*
+ * Parse argv into *o. Prints help or the version and exits for those. Returns 0, or -EINVAL
+ * with *e saying what is wrong (MB_EXIT_USAGE). o->json is set even then, if it was given.
+ */
+int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
+
+/* Fill a session's configuration from the options: selection, families, output, times. */
+int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg,
+		       struct mb_err *e);
+
+struct mb_command {
+	const char *name;
+	const char *help;
+	bool takes_command; /* -- CMD */
+	/* Returns the exit status; *e is set when something failed. */
+	int (*run)(const struct mb_options *o, struct mb_err *e);
+};
+
+/* The command of this name, or NULL. */
+const struct mb_command *mb_command_find(const char *name);
+
+int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_run(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_trace(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* doctor: what this kernel lets memblame see, question by question. */
+#include <string.h>
+#include <sys/utsname.h>
+
+#include <cap-ng.h>
+
+#include "cli/cli.h"
+
+static const char *const quality_names[] = {
+	[MB_QUALITY_NONE] = "none",
+	[MB_QUALITY_PARTIAL] = "partial",
+	[MB_QUALITY_FULL] = "full",
+};
+
+static enum mb_quality quality(const struct mb_answer *a)
+{
+	return a->hook ? a->hook->quality : MB_QUALITY_NONE;
+}
+
+static const char *missing(const struct mb_answer *a)
+{
+	return a->hook ? a->hook->missing : a->question->without;
+}
+
+static const struct {
+	const char *name;
+	unsigned int cap;
+} capabilities[] = {
+	{ "cap_bpf", CAP_BPF },
+	{ "cap_perfmon", CAP_PERFMON },
+	{ "cap_sys_admin", CAP_SYS_ADMIN },
+	{ "cap_sys_ptrace", CAP_SYS_PTRACE },
+	{ "cap_sys_resource", CAP_SYS_RESOURCE },
+};
+
+static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
+{
+	struct utsname u;
+
+	uname(&u);
+	mb_json_object(out, NULL);
+	mb_json_u64(out, "schema", 1);
+	mb_json_str(out, "kind", "doctor");
+	mb_json_str(out, "kernel", u.release);
+	mb_json_str(out, "arch", u.machine);
+	mb_json_object(out, "privileges");
+	for (size_t i = 0; i < MB_ARRAY_SIZE(capabilities); i++)
+		mb_json_bool(out, capabilities[i].name,
+			     capng_have_capability(CAPNG_EFFECTIVE, capabilities[i].cap));
+	mb_json_object_end(out);
+	mb_json_array(out, "questions");
+	for (; n; n--, a++) {
+		mb_json_object(out, NULL);
+		mb_json_str(out, "family", a->family->name);
+		mb_json_str(out, "question", a->question->name);
+		mb_json_str(out, "asks", a->question->asks);
+		mb_json_str(out, "hook", a->hook ? a->hook->name : NULL);
+		mb_json_str(out, "quality", quality_names[quality(a)]);
+		mb_json_str(out, "missing", missing(a));
+		mb_json_array(out, "tried");
+		for (size_t i = 0; i < a->n_tried; i++) {
+			mb_json_object(out, NULL);
+			mb_json_str(out, "hook", a->tried[i].hook);
+			mb_json_str(out, "error", a->tried[i].error);
+			mb_json_object_end(out);
+		}
+		mb_json_array_end(out);
+		mb_json_object_end(out);
+	}
+	mb_json_array_end(out);
+	mb_json_object_end(out);
+	mb_json_end_line(out);
+}
+
+static void put_text(struct mb_out *out, const struct mb_answer *a, size_t n)
+{
+	struct utsname u;
+
+	uname(&u);
+	mb_out_printf(out, "Linux %s, %s\n\n", u.release, u.machine);
+	mb_out_printf(out, "%-22s %-14s %-8s %s\n", "QUESTION", "HOOK", "QUALITY", "ASKS");
+	for (; n; n--, a++) {
+		char name[64] = "";
+
+		strncat(name, a->family->name, 30);
+		strcat(name, ".");
+		strncat(name, a->question->name, 30);
+		mb_out_printf(out, "%-22s %-14s %-8s %s\n", name, a->hook ? a->hook->name : "-",
+			      quality_names[quality(a)], a->question->asks);
+		if (missing(a))
+			mb_out_printf(out, "%-46s not seen: %s\n", "", missing(a));
+		for (size_t i = 0; i < a->n_tried; i++)
+			mb_out_printf(out, "%-46s tried %s: %s\n", "", a->tried[i].hook,
+				      a->tried[i].error);
+	}
+}
+
+int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_session_config cfg;
+	const struct mb_answer *answers;
+	struct mb_kern *k = NULL;
+	struct mb_out out = { 0 };
+	size_t n;
+	int err = mb_options_session(o, &cfg, e);
+
+	if (!err)
+		err = mb_kern_check(e);
+	if (!err)
+		err = mb_out_open(&out, o->out_path, e);
+	if (!err)
+		err = mb_kern_open(&k, &cfg.kern, e);
+	if (!err) {
+		answers = mb_kern_answers(k, &n);
+		(o->json ? put_json : put_text)(&out, answers, n);
+	}
+	mb_kern_close(k);
+	if (mb_out_close(&out, e))
+		err = -1;
+	return err ? (int)e->exit : MB_EXIT_OK;
+}

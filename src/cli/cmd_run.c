@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* run: trace a command and all its descendants, then summarise. */
+#include "cli/traced.h"
+
+int mb_cmd_run(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_session_config cfg;
+
+	if (!o->argv[0]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "run needs a command: memblame run -- CMD ARGS...");
+		return MB_EXIT_USAGE;
+	}
+	if (o->n_pids || o->n_cgroups) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "run follows its command: -p and -c do not apply");
+		return MB_EXIT_USAGE;
+	}
+	if (mb_options_session(o, &cfg, e))
+		return (int)e->exit;
+	return mb_traced(o, &cfg, e);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The one table of options and the one table of commands. */
+#include <argp.h>
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cgroups.h"
+#include "cli/cli.h"
+
+static const struct mb_command commands[] = {
+	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
+	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
+	{ "trace", "print single events as they happen", true, mb_cmd_trace },
+	{ "doctor", "what this kernel lets memblame see, question by question", false,
+	  mb_cmd_doctor },
+};
+
+enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE };
+
+static const struct argp_option options[] = {
+	{ "pid", 'p', "PID", 0, "trace this process and its threads (repeatable)", 0 },
+	{ "cgroup", 'c', "CGROUP", 0, "trace this memory cgroup and those below it (repeatable)",
+	  0 },
+	{ "duration", 'd', "SECONDS", 0, "end after this time, with the full summary", 0 },
+	{ "interval", 'i', "SECONDS", 0, "time between two tables (default 1)", 0 },
+	{ "family", 'f', "FAMILY,...", 0,
+	  "only these: fault, vma, reclaim, writeback, oom; trace also: task", 0 },
+	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
+	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
+	  0 },
+	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
+	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
+	{ 0 },
+};
+
+static const char doc[] =
+	"memblame traces memory events of Linux: which process faults and why, who grows, who "
+	"stalls in reclaim and writeback, and whom the OOM killer kills. It needs root.\v"
+	"Commands:\n"
+	"  top      who faults, grows and stalls: one table per interval\n"
+	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
+	"  trace    print single events as they happen\n"
+	"  doctor   what this kernel lets memblame see, question by question\n"
+	"\n"
+	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
+	"\n"
+	"Examples:\n"
+	"  memblame run -- ls -lR /usr/share/doc\n"
+	"  memblame run --json -o /tmp/summary.json -- sleep 1\n"
+	"  memblame top -d 10\n"
+	"  memblame trace -f oom,reclaim -d 5\n"
+	"  memblame doctor\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
+	"as CMD does, 128 + signal, 127 when it is not found, 126 when it cannot be executed.";
+
+struct parse {
+	struct mb_options *o;
+	struct mb_err *e;
+};
+
+static bool parse_seconds(const char *text, double *out)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || *end || !isfinite(v) || v <= 0 || v > 1e8)
+		return false;
+	*out = v;
+	return true;
+}
+
+static int parse_pid(struct mb_options *o, const char *text, struct mb_err *e)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (end == text || *end || v == 0 || v > 0x7fffffff)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "-p needs a process id, not '%s'", text);
+	if (o->n_pids == MB_MAX_PIDS)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d processes (-p)", MB_MAX_PIDS);
+	o->pids[o->n_pids++] = (unsigned int)v;
+	return 0;
+}
+
+static int parse_families(struct mb_options *o, const char *text, struct mb_err *e)
+{
+	char name[64];
+
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, ",");
+		const struct mb_family *f;
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		f = mb_family_by_name(name);
+		if (!f)
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "no family '%s'; there are task, fault, vma, reclaim, "
+					  "writeback, oom", name);
+		o->families |= 1u << f->id;
+		p += n + (p[n] == ',');
+	}
+	if (!o->families)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "-f needs the name of a family");
+	return 0;
+}
+
+static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
+{
+	switch (key) {
+	case 'p':
+		return parse_pid(o, arg, e);
+	case 'c':
+		if (o->n_cgroups == MB_MAX_CGROUPS)
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d cgroups (-c)",
+					  MB_MAX_CGROUPS);
+		o->cgroups[o->n_cgroups++] = arg;
+		return 0;
+	case 'd':
+	case 'i':
+		if (!parse_seconds(arg, key == 'd' ? &o->duration_s : &o->interval_s))
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "-%c needs a number of seconds above 0, not '%s'", key,
+					  arg);
+		return 0;
+	case 'f':
+		return parse_families(o, arg, e);
+	case 'o':
+		o->out_path = arg;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return 0;
+	}
+	return 0;
+}
+
+static error_t on_key(int key, char *arg, struct argp_state *state)
+{
+	struct parse *p = state->input;
+	const struct mb_command *c;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (!p->o->command) {
+			p->o->command = arg;
+			return 0;
+		}
+		c = mb_command_find(p->o->command);
+		if (c && !c->takes_command)
+			return mb_err_set(p->e, MB_EXIT_USAGE, 0, "%s takes no argument '%s'",
+					  c->name, arg);
+		/* the command to trace: from here on nothing is ours, with or without "--" */
+		p->o->argv = &state->argv[state->next - 1];
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_INIT:
+	case ARGP_KEY_END:
+	case ARGP_KEY_NO_ARGS:
+	case ARGP_KEY_SUCCESS:
+	case ARGP_KEY_ERROR:
+	case ARGP_KEY_FINI:
+	case ARGP_KEY_ARGS:
+		return ARGP_ERR_UNKNOWN;
+	default:
+		return -parse_option(key, arg, p->o, p->e);
+	}
+}
+
+const struct mb_command *mb_command_find(const char *name)
+{
+	for (size_t i = 0; i < MB_ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static void print_version(FILE *f, struct argp_state *state)
+{
+	(void)state;
+	fprintf(f, "memblame %s\n", MB_VERSION);
+}
+
+int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e)
+{
+	static char *no_command[] = { NULL };
+	struct argp argp = { options, on_key, "COMMAND [-- CMD ARGS...]", doc, NULL, NULL, NULL };
+	struct parse p = { o, e };
+	int index = 0, err;
+
+	memset(o, 0, sizeof(*o));
+	o->argv = no_command;
+	argp_program_version_hook = print_version;
+	/* an error found early must still know how to speak */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		o->json |= strcmp(argv[i], "--json") == 0;
+	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS, &index, &p);
+	if (err && !e->text[0])
+		mb_err_set(e, MB_EXIT_USAGE, 0,
+			   "unknown option, or one without its argument: '%s'; see memblame --help",
+			   argv[index - 1 > 0 && index - 1 < argc ? index - 1 : argc - 1]);
+	if (err)
+		return -EINVAL;
+	if (!o->command)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "which command? see memblame --help");
+	if (!mb_command_find(o->command))
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "no command '%s'; see memblame --help",
+				  o->command);
+	return 0;
+}
+
+static int select_pids(const struct mb_options *o, struct mb_kern_config *k, struct mb_err *e)
+{
+	char path[64];
+
+	for (size_t i = 0; i < o->n_pids; i++) {
+		snprintf(path, sizeof(path), "/proc/%u/task/%u", o->pids[i], o->pids[i]);
+		if (access(path, F_OK))
+			return mb_err_set(e, MB_EXIT_FAILED, 0, "no process %u", o->pids[i]);
+		k->pids[k->n_pids++] = o->pids[i];
+	}
+	k->select = MB_SELECT_PIDS;
+	return 0;
+}
+
+static int select_cgroups(const struct mb_options *o, struct mb_kern_config *k, struct mb_err *e)
+{
+	struct mb_cgroups *c = mb_cgroups_open();
+	int err = 0;
+
+	for (size_t i = 0; i < o->n_cgroups && !err; i++)
+		err = mb_cgroups_lookup(c, o->cgroups[i], &k->cgroups[k->n_cgroups++], e);
+	mb_cgroups_close(c);
+	k->select = MB_SELECT_CGROUPS;
+	return err;
+}
+
+int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg,
+		       struct mb_err *e)
+{
+	double interval = o->interval_s ? o->interval_s : 1.0;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->json = o->json;
+	cfg->out_path = o->out_path;
+	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
+	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);
+	cfg->kern.force_hooks = getenv("MEMBLAME_HOOKS");
+	cfg->kern.families = o->families;
+	for (unsigned int id = 0; !o->families && id < MB_FAM_MAX; id++)
+		cfg->kern.families |= mb_family_default_on(id) ? 1u << id : 0;
+	if (o->n_pids && o->n_cgroups)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "-p and -c cannot be combined");
+	if (o->n_pids)
+		return select_pids(o, &cfg->kern, e);
+	if (o->n_cgroups)
+		return select_cgroups(o, &cfg->kern, e);
+	cfg->kern.select = MB_SELECT_ALL;
+	return 0;
+}

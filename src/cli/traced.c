@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What run and trace share: a session around a command. */
+#include "cli/traced.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "child.h"
+
+static void join(char *buf, size_t size, char **argv)
+{
+	size_t len = 0;
+
+	for (int i = 0; argv[i] && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "", argv[i]);
+}
+
+int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
+{
+	struct mb_session s = { 0 };
+	struct mb_child *child = NULL;
+	char command[200];
+	int err = 0, status = MB_EXIT_OK;
+
+	/* what it inherits must be as we found it, and our memory small: fork before all else */
+	if (o->argv[0])
+		err = mb_child_start(&child, o->argv, e);
+	if (child) {
+		cfg->kern.select = MB_SELECT_TREE;
+		cfg->kern.pids[0] = (unsigned int)mb_child_pid(child);
+		cfg->kern.n_pids = 1;
+	}
+	if (!err)
+		err = mb_session_open(&s, cfg, child, e);
+	if (!err && child) {
+		join(command, sizeof(command), o->argv);
+		s.command = command;
+		err = mb_child_release(child, e);
+	}
+	if (!err)
+		err = mb_session_run(&s, e);
+	if (child && !err && !mb_child_ended(child, &s.command_status))
+		mb_session_end_child(&s);
+	if (!err)
+		err = mb_session_finish(&s, e);
+	status = s.command_status;
+	if (mb_session_close(&s, e))
+		err = -1;
+	mb_child_free(child);
+	return err ? (int)e->exit : status;
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * fault: page faults by cause. minor and major are the kernel's own counts; the causes come from
+ * the ledgers, and "other" is what remains, so that the causes always add up to the counts.
+ */
+#include <string.h>
+
+#include "memblame/family.h"
+#include "model/model.h"
+
+/* Mirrors bpf/fault.bpf.c: mm counters that a fault moved (include/linux/mm_types_task.h). */
+enum { MOVED_FILE = 1 << 0, MOVED_ANON = 1 << 1, MOVED_SWAP = 1 << 2, MOVED_SHMEM = 1 << 3 };
+
+static const char *const class_names[MB_FAULT_CLASSES] = {
+	"anon", "file", "cow", "shmem", "swap", "file_io", "other", "failed",
+};
+
+/* Bits of the error code, in order; bit 3 (reserved bit set) is an error of the kernel's. */
+static const char *const error_names[] = { "present", "write", "user", NULL, "exec" };
+
+#define CLASS(name, id, text) \
+	{ "faults", name, text, MB_LEDGER(fault.by_class[id]), MB_FIELD_COUNTER, MB_UNIT_COUNT, \
+	  "fault.cause" }
+#define DERIVED(name, text, question) \
+	{ "faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, question }
+
+enum { F_MINOR, F_MAJOR, F_ANON, F_FILE, F_COW, F_SHMEM, F_SWAP, F_FILE_IO, F_OTHER,
+       F_SEGV_UNMAPPED, F_SEGV_ACCESS, F_USER, F_KERNEL, F_READ, F_WRITE, F_EXEC,
+       F_ACCESS, F_LATENCY = F_ACCESS + 8, F_SWAP_IN, F_FILE_IO_STALL, F_FIELDS };
+
+#define ACCESS(i) \
+	[F_ACCESS + (i)] = { NULL, NULL, NULL, MB_LEDGER(fault.by_access[i]), MB_FIELD_COUNTER, \
+			     MB_UNIT_COUNT, NULL }
+
+static const struct mb_field fields[F_FIELDS] = {
+	[F_MINOR] = DERIVED("minor", "minor faults, the kernel's own count", NULL),
+	[F_MAJOR] = DERIVED("major", "major faults (they waited for I/O), the kernel's own count",
+			    NULL),
+	[F_ANON] = CLASS("anon", MB_FAULT_ANON, "first touch of anonymous memory"),
+	[F_FILE] = CLASS("file", MB_FAULT_FILE, "file page found in the page cache"),
+	[F_COW] = CLASS("cow", MB_FAULT_COW, "write to a present, read-only page"),
+	[F_SHMEM] = CLASS("shmem", MB_FAULT_SHMEM, "shared memory or tmpfs page"),
+	[F_SWAP] = CLASS("swap", MB_FAULT_SWAP, "page brought back from swap"),
+	[F_FILE_IO] = CLASS("file_io", MB_FAULT_FILE_IO, "file page read from its device"),
+	[F_OTHER] = DERIVED("other", "any other cause, and pages the kernel touched for itself",
+			    "fault.cause"),
+	[F_SEGV_UNMAPPED] = { "faults", "segv_unmapped", "SIGSEGV: nothing is mapped there",
+			      MB_LEDGER(fault.segv_unmapped), MB_FIELD_COUNTER, MB_UNIT_COUNT,
+			      "fault.segv" },
+	[F_SEGV_ACCESS] = { "faults", "segv_access", "SIGSEGV: the mapping forbids the access",
+			    MB_LEDGER(fault.segv_access), MB_FIELD_COUNTER, MB_UNIT_COUNT,
+			    "fault.segv" },
+	[F_USER] = DERIVED("user", "faults taken in user mode", "fault.cause"),
+	[F_KERNEL] = DERIVED("kernel", "faults taken inside the kernel, e.g. in read(2)",
+			     "fault.cause"),
+	[F_READ] = DERIVED("read", "faults on a read", "fault.cause"),
+	[F_WRITE] = DERIVED("write", "faults on a write", "fault.cause"),
+	[F_EXEC] = DERIVED("exec", "faults on an instruction fetch", "fault.cause"),
+	ACCESS(0), ACCESS(1), ACCESS(2), ACCESS(3), ACCESS(4), ACCESS(5), ACCESS(6), ACCESS(7),
+	[F_LATENCY] = { "faults", "latency", "how long faults took", 0, MB_FIELD_HIST,
+			MB_UNIT_NS, "fault.latency" },
+	[F_SWAP_IN] = { "stalls", "swap_in", "major faults that read from swap",
+			MB_LEDGER(fault.swap_in), MB_FIELD_STALL, MB_UNIT_NS, "fault.major_end" },
+	[F_FILE_IO_STALL] = { "stalls", "file_io", "major faults that read a file",
+			      MB_LEDGER(fault.file_io), MB_FIELD_STALL, MB_UNIT_NS,
+			      "fault.major_end" },
+};
+
+static const struct mb_event_field fault_fields[] = {
+	{ "class", MB_MEMBER(mb_fault_event, class_id), MB_VALUE_ENUM16, MB_UNIT_COUNT,
+	  class_names, false, 0, MB_ARRAY_SIZE(class_names) },
+	{ "major", MB_MEMBER(mb_fault_event, major), MB_VALUE_U16, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "addr", MB_MEMBER(mb_fault_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "ip", MB_MEMBER(mb_fault_event, ip), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, true, 0 },
+	{ NULL, MB_MEMBER(mb_fault_event, error), MB_VALUE_FLAGS32, MB_UNIT_COUNT, error_names,
+	  false, 0, MB_ARRAY_SIZE(error_names) },
+	{ "latency_ns", MB_MEMBER(mb_fault_event, latency_ns), MB_VALUE_U64, MB_UNIT_NS, NULL,
+	  true, 0 },
+};
+
+static const struct mb_event_kind events[] = {
+	{ MB_FAULT_EVENT_FAULT, "fault", sizeof(struct mb_fault_event), fault_fields,
+	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL }, /* shown by consume(), once */
+	{ MB_FAULT_EVENT_SAMPLE, "sample", sizeof(struct mb_fault_event), fault_fields,
+	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
+};
+
+static const struct mb_hook cause_hooks[] = {
+	{ .name = "tp_btf",
+	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_moved" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "a read that finds its page just mapped by another thread counts as anon; "
+		     "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
+		     "count as other; a first write to a private file page counts as anon" },
+};
+
+static const struct mb_hook segv_hooks[] = {
+	{ .name = "tp_btf", .programs = { "fault_signal" }, .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hook latency_hooks[] = {
+	{ .name = "tp_btf", .programs = { "fault_moved", "fault_filemap" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "minor faults are sampled, and timed from entry until the page is accounted "
+		     "to the process, which leaves out the last 0.1 to 0.3 us; those that move no "
+		     "page counter (zero page, copy after fork) are not timed" },
+};
+
+static const struct mb_hook major_hooks[] = {
+	{ .name = "perf", .programs = { "fault_major_end" }, .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_question questions[] = {
+	{ "cause", "why did this fault happen?", cause_hooks, 1, "faults are counted, not explained" },
+	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
+	  "invalid accesses are not counted" },
+	{ "latency", "how long did a minor fault take?", latency_hooks, 1,
+	  "minor faults are not timed" },
+	{ "major_end", "when did this major fault end?", major_hooks, 1,
+	  "major faults and swap-ins are not timed" },
+};
+
+/* The rule of bpf/fault.bpf.c (classify), for the last fault of a ledger that was read. */
+static enum mb_fault_class classify(const struct mb_fault_pending *p, bool major)
+{
+	if (major)
+		return p->moved & (MOVED_SWAP | MOVED_SHMEM) ? MB_FAULT_SWAP : MB_FAULT_FILE_IO;
+	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
+		return MB_FAULT_COW;
+	if (p->moved & MOVED_SWAP)
+		return MB_FAULT_SWAP;
+	if (p->moved & MOVED_ANON)
+		return MB_FAULT_ANON;
+	if (p->moved & MOVED_SHMEM)
+		return MB_FAULT_SHMEM;
+	if (p->moved & MOVED_FILE)
+		return MB_FAULT_FILE;
+	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
+}
+
+/* Show the last fault of an idle thread now; its event comes only with the thread's next one. */
+static void show_pending(struct mb_model *m, const struct mb_task_record *r,
+			 enum mb_fault_class class, bool major)
+{
+	const struct mb_fault_pending *p = &r->ledger.fault.pending;
+	struct mb_fault_event e = {
+		.h = { p->start_ns, r->info.h.tgid, r->info.h.tid, MB_FAM_fault,
+		       MB_FAULT_EVENT_FAULT, sizeof(e) },
+		.addr = p->addr, .ip = p->ip, .error = p->error, .seq = p->seq,
+		.latency_ns = p->mapped_ns ? p->mapped_ns - p->start_ns : 0,
+		.class_id = (__u16)class, .major = major,
+	};
+	uint32_t tid = r->info.h.tid;
+	bool gone = r->info.h.type == MB_TASK_EVENT_EXIT;
+	struct mb_shown *s;
+
+	HASH_FIND(hh, m->shown, &tid, sizeof(tid), s);
+	if (s && s->seq == p->seq) {
+		if (gone) {
+			HASH_DEL(m->shown, s);
+			free(s);
+		}
+		return;
+	}
+	if (!gone) {
+		if (!s) {
+			s = calloc(1, sizeof(*s));
+			if (!s)
+				return; /* its own event will show it */
+			s->tid = tid;
+			HASH_ADD(hh, m->shown, tid, sizeof(s->tid), s);
+		}
+		s->seq = p->seq;
+	} else if (s) {
+		HASH_DEL(m->shown, s);
+		free(s);
+	}
+	m->events++;
+	mb_model_show(m, &e.h);
+}
+
+/*
+ * The kernel has counted the thread's last fault, but nothing has classified it yet: do so in
+ * this copy. When the thread's next fault does it in the ledger, the sum stays the same.
+ */
+static void prepare(struct mb_model *m, struct mb_task_record *r)
+{
+	struct mb_fault_ledger *f = &r->ledger.fault;
+	const struct mb_fault_pending *p = &f->pending;
+	bool counted = r->info.min_flt + r->info.maj_flt > p->flt;
+	bool major = r->info.maj_flt != p->maj;
+	enum mb_fault_class class = counted ? classify(p, major) : MB_FAULT_FAILED;
+
+	if (!p->seq)
+		return;
+	f->by_class[class]++;
+	if (counted)
+		f->by_access[MB_FAULT_ACCESS(p->error)]++;
+	/* a fault not counted yet may still be going on, unless the thread is gone */
+	if ((m->stream & (1u << MB_FAM_fault)) &&
+	    (counted || r->info.h.type == MB_TASK_EVENT_EXIT))
+		show_pending(m, r, class, major);
+}
+
+static void consume(struct mb_model *m, const struct mb_event *event)
+{
+	const struct mb_fault_event *e = (const struct mb_fault_event *)event;
+	uint32_t tid = e->h.tid;
+	struct mb_process *p;
+	struct mb_shown *s = NULL;
+
+	if (e->h.type == MB_FAULT_EVENT_SAMPLE) {
+		p = mb_model_find(m, e->h.tgid);
+		if (p)
+			mb_process_hist_add(p, &fields[F_LATENCY], e->latency_ns,
+					    e->major ? 1 : m->sample_1_in, m->sample_1_in);
+		return;
+	}
+	if (m->shown)
+		HASH_FIND(hh, m->shown, &tid, sizeof(tid), s);
+	if (s) {
+		bool same = s->seq == e->seq;
+
+		HASH_DEL(m->shown, s);
+		free(s);
+		if (same) {
+			m->events--;
+			return;
+		}
+	}
+	mb_model_show(m, event);
+}
+
+static uint64_t access_sum(const uint64_t *v, unsigned int mask, unsigned int want)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		sum += (i & mask) == want ? v[i] : 0;
+	return sum;
+}
+
+/* What is left of a total; a thread that runs while it is read may be ahead by a fault or two. */
+static uint64_t rest(uint64_t total, uint64_t part)
+{
+	return total > part ? total - part : 0;
+}
+
+static void tick(struct mb_model *m, struct mb_process *p)
+{
+	uint64_t *v = p->values + mb_slot(&fields[0]);
+	uint64_t total = p->minor + p->major, known = 0;
+
+	(void)m;
+	for (int i = F_ANON; i <= F_FILE_IO; i++)
+		known += v[i];
+	v[F_MINOR] = p->minor;
+	v[F_MAJOR] = p->major;
+	v[F_OTHER] = rest(total, known);
+	v[F_USER] = access_sum(v + F_ACCESS, 2, 2);
+	v[F_KERNEL] = rest(total, v[F_USER]);
+	v[F_WRITE] = access_sum(v + F_ACCESS, 1, 1);
+	v[F_EXEC] = access_sum(v + F_ACCESS, 4, 4);
+	v[F_READ] = access_sum(v + F_ACCESS, 5, 0);
+}
+
+const struct mb_family mb_family_fault = {
+	.id = MB_FAM_fault,
+	.name = "fault",
+	.fields = fields,
+	.n_fields = F_FIELDS,
+	.events = events,
+	.n_events = MB_ARRAY_SIZE(events),
+	.questions = questions,
+	.n_questions = MB_ARRAY_SIZE(questions),
+	.prepare = prepare,
+	.consume = consume,
+	.tick = tick,
+};

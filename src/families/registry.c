@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The families of families.def, and look-ups in them. */
+#include "memblame/family.h"
+
+#include <string.h>
+
+#define MB_FAMILY(id, name, on, title) extern const struct mb_family mb_family_##name;
+#include "memblame/families.def"
+#undef MB_FAMILY
+
+static const struct mb_family *const families[] = {
+#define MB_FAMILY(id, name, on, title) &mb_family_##name,
+#include "memblame/families.def"
+#undef MB_FAMILY
+};
+
+#define MB_FAMILY(id, name, on, title) \
+	_Static_assert((id) < MB_FAM_MAX, "raise MB_FAM_MAX for family " #name);
+#include "memblame/families.def"
+#undef MB_FAMILY
+
+const struct mb_family *const *mb_families(size_t *n)
+{
+	*n = MB_ARRAY_SIZE(families);
+	return families;
+}
+
+const struct mb_family *mb_family_by_id(unsigned int id)
+{
+	for (size_t i = 0; i < MB_ARRAY_SIZE(families); i++) {
+		if (families[i]->id == id)
+			return families[i];
+	}
+	return NULL;
+}
+
+const struct mb_family *mb_family_by_name(const char *name)
+{
+	for (size_t i = 0; i < MB_ARRAY_SIZE(families); i++) {
+		if (strcmp(families[i]->name, name) == 0)
+			return families[i];
+	}
+	return NULL;
+}
+
+const char *mb_family_title(unsigned int family)
+{
+	switch (family) {
+#define MB_FAMILY(id, name, on, title) case id: return title;
+#include "memblame/families.def"
+#undef MB_FAMILY
+	}
+	return "";
+}
+
+bool mb_family_default_on(unsigned int family)
+{
+	switch (family) {
+#define MB_FAMILY(id, name, on, title) case id: return on;
+#include "memblame/families.def"
+#undef MB_FAMILY
+	}
+	return false;
+}
+
+const struct mb_event_kind *mb_event_kind_of(const struct mb_event *e)
+{
+	const struct mb_family *f = mb_family_by_id(e->family);
+
+	for (size_t i = 0; f && i < f->n_events; i++) {
+		if (f->events[i].type == e->type && f->events[i].size == e->size)
+			return &f->events[i];
+	}
+	return NULL;
+}

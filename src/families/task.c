@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* task: process life; it keeps who is who, and hands records with ledgers to the model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "memblame/family.h"
+#include "model/model.h"
+
+static const struct mb_event_field fork_fields[] = {
+	{ "child.pid", MB_MEMBER(mb_fork_event, child_tgid), MB_VALUE_U32 },
+	{ "child.tid", MB_MEMBER(mb_fork_event, child_tid), MB_VALUE_U32 },
+};
+
+static const struct mb_event_field exec_fields[] = {
+	{ "path", MB_MEMBER(mb_exec_event, path), MB_VALUE_STRING },
+	{ "old_tid", MB_MEMBER(mb_exec_event, old_tid), MB_VALUE_U32 },
+};
+
+static const struct mb_event_field exit_fields[] = {
+	{ "exit_code", MB_MEMBER(mb_task_record, info.exit_code), MB_VALUE_S32 },
+	{ "minor", MB_MEMBER(mb_task_record, info.min_flt), MB_VALUE_U64 },
+	{ "major", MB_MEMBER(mb_task_record, info.maj_flt), MB_VALUE_U64 },
+	{ "last_thread", MB_MEMBER(mb_task_record, info.group_dead), MB_VALUE_U16 },
+};
+
+static const struct mb_event_field late_fields[] = {
+	{ "minor", MB_MEMBER(mb_late_event, min_flt), MB_VALUE_U64 },
+	{ "major", MB_MEMBER(mb_late_event, maj_flt), MB_VALUE_U64 },
+};
+
+static const struct mb_event_kind events[] = {
+	{ MB_TASK_EVENT_FORK, "fork", sizeof(struct mb_fork_event), fork_fields,
+	  MB_ARRAY_SIZE(fork_fields), 0 },
+	{ MB_TASK_EVENT_EXEC, "exec", sizeof(struct mb_exec_event), exec_fields,
+	  MB_ARRAY_SIZE(exec_fields), 0 },
+	{ MB_TASK_EVENT_EXIT, "exit", sizeof(struct mb_task_record), exit_fields,
+	  MB_ARRAY_SIZE(exit_fields), 0 },
+	{ MB_TASK_EVENT_HARVEST, "harvest", sizeof(struct mb_task_record), NULL, 0,
+	  MB_EVENT_INTERNAL },
+	{ MB_TASK_EVENT_LATE, "late", sizeof(struct mb_late_event), late_fields,
+	  MB_ARRAY_SIZE(late_fields), MB_EVENT_INTERNAL },
+};
+
+static const struct mb_hook fork_hooks[] = {
+	{ .name = "tp_btf", .programs = { "task_newtask" }, .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hook exec_hooks[] = {
+	{ .name = "tp_btf", .programs = { "task_exec" }, .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hook exit_hooks[] = {
+	{ .name = "tp_btf", .programs = { "task_exit", "task_free" },
+	  .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hook harvest_hooks[] = {
+	{ .name = "iter/task", .programs = { "task_harvest" }, .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_question questions[] = {
+	{ "fork", "when does a new thread begin?", fork_hooks, 1,
+	  "new threads are noticed only at the next tick" },
+	{ "exec", "when does a process become another program?", exec_hooks, 1,
+	  "the path of short-lived programs is not known" },
+	{ "exit", "when does a thread end, and with which counts?", exit_hooks, 1,
+	  "threads that end between two ticks are not counted" },
+	{ "harvest", "what do all threads' ledgers say now?", harvest_hooks, 1,
+	  "nothing is known of a process before it exits" },
+};
+
+static void take_exec(struct mb_model *m, const struct mb_exec_event *e)
+{
+	struct mb_process *p = mb_model_find(m, e->h.tgid);
+
+	if (!p)
+		return;
+	memcpy(p->comm, e->comm, sizeof(p->comm));
+	p->comm[MB_COMM_LEN - 1] = '\0';
+	free(p->exe);
+	p->exe = strndup(e->path, sizeof(e->path));
+}
+
+static void take_fork(struct mb_model *m, const struct mb_fork_event *e)
+{
+	struct mb_process *parent = mb_model_find(m, e->h.tgid);
+	struct mb_process *p = mb_model_process(m, e->child_tgid, e->start_ns);
+
+	if (!p)
+		return;
+	p->ppid = e->h.tgid;
+	memcpy(p->comm, e->comm, sizeof(p->comm));
+	p->comm[MB_COMM_LEN - 1] = '\0';
+	if (!p->exe && parent && parent->exe)
+		p->exe = strdup(parent->exe);
+}
+
+static void take_late(struct mb_model *m, const struct mb_late_event *e)
+{
+	struct mb_process *p = mb_model_find(m, e->h.tgid);
+
+	if (!p || p->start_ns != e->start_ns)
+		return;
+	p->minor += e->min_flt;
+	p->major += e->maj_flt;
+}
+
+static void consume(struct mb_model *m, const struct mb_event *e)
+{
+	switch (e->type) {
+	case MB_TASK_EVENT_FORK:
+		take_fork(m, (const struct mb_fork_event *)e);
+		break;
+	case MB_TASK_EVENT_EXEC:
+		take_exec(m, (const struct mb_exec_event *)e);
+		break;
+	case MB_TASK_EVENT_LATE:
+		take_late(m, (const struct mb_late_event *)e);
+		break;
+	default: { /* EXIT, HARVEST: families complete the record, so it must be our copy */
+		struct mb_task_record r;
+
+		memcpy(&r, e, sizeof(r));
+		mb_model_record(m, &r);
+	}
+	}
+}
+
+const struct mb_family mb_family_task = {
+	.id = MB_FAM_task,
+	.name = "task",
+	.events = events,
+	.n_events = MB_ARRAY_SIZE(events),
+	.questions = questions,
+	.n_questions = MB_ARRAY_SIZE(questions),
+	.consume = consume,
+};

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* vma: what a process asks of its address space. */
+#include "memblame/family.h"
+#include "model/model.h"
+
+#define FIELD(name, member, unit, text) \
+	{ "vma", name, text, MB_LEDGER(vma.member), MB_FIELD_COUNTER, unit, "vma.calls" }
+
+static const struct mb_field fields[] = {
+	FIELD("mmap_calls", mmap_calls, MB_UNIT_COUNT, "mmap calls that succeeded"),
+	FIELD("mmap_bytes", mmap_bytes, MB_UNIT_BYTES, "bytes they mapped, in whole pages"),
+	FIELD("mmap_failed", mmap_failed, MB_UNIT_COUNT,
+	      "mmap calls refused for want of address space or by a limit"),
+	FIELD("munmap_calls", munmap_calls, MB_UNIT_COUNT, "munmap calls"),
+	FIELD("munmap_bytes", munmap_bytes, MB_UNIT_BYTES, "bytes they really unmapped"),
+	FIELD("brk_calls", brk_calls, MB_UNIT_COUNT, "brk calls, queries included"),
+	FIELD("brk_bytes", brk_bytes, MB_UNIT_BYTES, "bytes by which they grew the heap"),
+	FIELD("mremap_calls", mremap_calls, MB_UNIT_COUNT, "mremap calls"),
+	{ "vma", "mapped_bytes", "net change of the address space by all these calls",
+	  MB_LEDGER(vma.net_bytes), MB_FIELD_SIGNED, MB_UNIT_BYTES, "vma.calls" },
+};
+
+static const struct mb_event_field call_fields[] = {
+	{ "addr", MB_MEMBER(mb_vma_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "len_bytes", MB_MEMBER(mb_vma_event, len), MB_VALUE_U64, MB_UNIT_BYTES, NULL, false, 0 },
+	{ "delta_bytes", MB_MEMBER(mb_vma_event, delta_bytes), MB_VALUE_S64, MB_UNIT_BYTES, NULL,
+	  false, 0 },
+	{ "flags", MB_MEMBER(mb_vma_event, flags), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "failed", MB_MEMBER(mb_vma_event, failed), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
+};
+
+/* brk has no length and no flags: its argument is the new end of the heap */
+static const struct mb_event_field brk_fields[] = {
+	{ "addr", MB_MEMBER(mb_vma_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "delta_bytes", MB_MEMBER(mb_vma_event, delta_bytes), MB_VALUE_S64, MB_UNIT_BYTES, NULL,
+	  false, 0 },
+};
+
+#define CALL(op, name, table) \
+	{ op, name, sizeof(struct mb_vma_event), table, MB_ARRAY_SIZE(table), 0 }
+
+static const struct mb_event_kind events[] = {
+	CALL(MB_VMA_MMAP, "mmap", call_fields),
+	CALL(MB_VMA_MUNMAP, "munmap", call_fields),
+	CALL(MB_VMA_MREMAP, "mremap", call_fields),
+	CALL(MB_VMA_BRK, "brk", brk_fields),
+};
+
+static const struct mb_hook calls_hooks[] = {
+	{ .name = "tp_btf", .programs = { "vma_lock", "vma_unlock" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "calls refused before they reach the address space (bad arguments) are not "
+		     "counted; a MAP_FIXED mmap that fails after it counts as done" },
+};
+
+static const struct mb_question questions[] = {
+	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 1,
+	  "mmap, munmap, mremap and brk are not counted" },
+};
+
+static void consume(struct mb_model *m, const struct mb_event *e)
+{
+	(void)m;
+	(void)e; /* the ledger has counted it; trace shows it */
+}
+
+const struct mb_family mb_family_vma = {
+	.id = MB_FAM_vma,
+	.name = "vma",
+	.fields = fields,
+	.n_fields = MB_ARRAY_SIZE(fields),
+	.events = events,
+	.n_events = MB_ARRAY_SIZE(events),
+	.questions = questions,
+	.n_questions = MB_ARRAY_SIZE(questions),
+	.consume = consume,
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What the files of src/kern share. */
+#ifndef MB_KERN_INTERNAL_H
+#define MB_KERN_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kern/kern.h"
+
+#define MB_MAX_ANSWERS 64
+#define MB_MAX_LINKS 128
+
+/* The maps that all objects share (bpf/core/maps.bpf.h). */
+enum mb_shared_map { MB_MAP_LEDGERS, MB_MAP_RINGS, MB_MAP_URGENT, MB_MAP_DROPS, MB_MAP_SHARED };
+
+/* A family's compiled BPF object, from its generated skeleton. */
+struct mb_object_image {
+	const void *data;
+	size_t size;
+};
+
+void mb_object_image(const char *family, struct mb_object_image *image);
+
+struct mb_kern {
+	struct mb_kern_config cfg;
+	struct bpf_object *objects[MB_FAM_MAX]; /* by family id */
+	struct bpf_link *links[MB_MAX_LINKS];
+	size_t n_links;
+	struct bpf_link *iter;
+	struct mb_answer answers[MB_MAX_ANSWERS];
+	size_t n_answers;
+
+	struct bpf_map *shared[MB_MAP_SHARED]; /* of the task object; the others reuse them */
+	int *ring_fds;		    /* one ring per possible CPU */
+	int n_cpus;
+	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
+	int epoll_fd;
+	int budget; /* events left in this drain of one ring */
+	mb_kern_sink take;
+	void *take_arg;
+
+	char *globals; /* .bss of the task object, mapped */
+	size_t globals_size;
+	bool harvested;
+	char *record_buf;
+};
+
+/* probe.c: does the running kernel have this tracepoint (in vmlinux or a module's BTF)? */
+bool mb_probe_tracepoint(const char *name);
+
+/* load.c: open, load and attach one family, choosing its hooks. */
+int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *e);
+
+/* rings.c */
+int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e);
+int mb_rings_open(struct mb_kern *k, struct mb_err *e);
+void mb_rings_close(struct mb_kern *k);
+
+/* attach.c: attach one loaded program as its section says. */
+int mb_attach_program(struct mb_kern *k, struct bpf_program *p);
+
+#endif

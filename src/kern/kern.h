@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The kernel as memblame uses it, and the only place that calls libbpf: which hooks work here,
+ * loading and attaching the families' programs, draining rings, reading the ledgers.
+ */
+#ifndef MB_KERN_H
+#define MB_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "memblame/family.h"
+
+struct mb_kern;
+
+struct mb_kern_config {
+	uint32_t families;	/* bit per family id to trace; task is always on */
+	uint32_t stream;	/* bit per family id whose single events are wanted */
+	enum mb_select select;
+	uint32_t pids[MB_MAX_PIDS];
+	uint32_t n_pids;
+	uint64_t cgroups[MB_MAX_CGROUPS]; /* inode numbers of their directories */
+	uint32_t n_cgroups;
+	const char *force_hooks; /* "family.question=hook,..." as in MEMBLAME_HOOKS; or NULL */
+};
+
+/* How a question was answered here. */
+struct mb_tried {
+	const char *hook;
+	char error[160];
+};
+
+#define MB_TRIED 6
+
+struct mb_answer {
+	const struct mb_family *family;
+	const struct mb_question *question;
+	const struct mb_hook *hook; /* in use; NULL: none works */
+	struct mb_tried tried[MB_TRIED];
+	size_t n_tried;
+};
+
+/*
+ * Check that this process may trace and that this kernel has what it takes. Returns 0, or
+ * -errno with *e saying what is missing (MB_EXIT_UNSUPPORTED).
+ */
+int mb_kern_check(struct mb_err *e);
+
+/*
+ * Choose hooks, load, attach. A hook that does not work is noted in its answer and the next one
+ * is tried; only a kernel on which the task family cannot work is an error. *out is owned by the
+ * caller (mb_kern_close). Returns 0 or -errno with *e set.
+ */
+int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct mb_err *e);
+void mb_kern_close(struct mb_kern *k);
+
+/* Stop all hooks; what is in the rings stays, and ledgers can still be read. */
+void mb_kern_detach(struct mb_kern *k);
+
+/* Every question of the families that are on, with its answer. */
+const struct mb_answer *mb_kern_answers(const struct mb_kern *k, size_t *n);
+
+/* A callback that takes one event or record; the memory is valid during the call only. */
+typedef void (*mb_kern_sink)(void *arg, const void *data, size_t len);
+
+/* An epoll descriptor that is readable when a ring has been filled enough to be drained. */
+int mb_kern_epoll_fd(const struct mb_kern *k);
+
+/*
+ * Take what is in all rings, the urgent one first; of each at most a budget, so that a flood
+ * cannot keep the caller. Returns the number of events (0: all are empty), or -errno.
+ */
+int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg);
+
+/*
+ * Run the iterator over all threads and hand over the record of each traced one. The first run
+ * makes the ledgers of threads that are there already. Returns the number of records, or -errno.
+ */
+int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg);
+
+/* Lost events so far, by family and reason, summed over CPUs. */
+void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);
+
+/* Threads that have ended but whose last faults are not known yet (struct mb_late_event). */
+uint64_t mb_kern_late_expected(const struct mb_kern *k);
+
+/* Time spent in our programs in ns; false where the kernel does not keep it. */
+bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns);
+
+/* Minor faults timed: 1 in this many. */
+uint32_t mb_kern_sample_1_in(void);
+
+/* Give up every privilege that is not needed once all is attached. */
+int mb_kern_drop_privileges(struct mb_err *e);
+
+#endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* May we trace, and what does this kernel have? */
+#include <bpf/btf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kern/internal.h"
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
+
+static bool has_capability(unsigned int cap)
+{
+	return capng_have_capability(CAPNG_EFFECTIVE, cap);
+}
+
+int mb_kern_check(struct mb_err *e)
+{
+	char missing[96] = "";
+
+	if (capng_get_caps_process())
+		return mb_err_set(e, MB_EXIT_UNSUPPORTED, errno, "cannot read own capabilities");
+	/* before 5.8 one capability stood for all three */
+	if (!has_capability(CAP_SYS_ADMIN)) {
+		if (!has_capability(CAP_BPF))
+			strcat(missing, " CAP_BPF");
+		if (!has_capability(CAP_PERFMON))
+			strcat(missing, " CAP_PERFMON");
+	}
+	if (missing[0])
+		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
+				  "not permitted to trace the kernel: missing%s; run as root, e.g. "
+				  "with sudo", missing);
+	if (access(BTF_PATH, R_OK))
+		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
+				  "this kernel gives no type information: " BTF_PATH " is missing; "
+				  "it needs CONFIG_DEBUG_INFO_BTF=y (5.8 or later)");
+	return 0;
+}
+
+int mb_kern_drop_privileges(struct mb_err *e)
+{
+	/* what remains: reading maps, /proc/PID/exe of others, and signals to the traced command */
+	static const int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
+	bool before_split = !has_capability(CAP_BPF);
+
+	if (before_split) /* CAP_SYS_ADMIN alone: it is all we have */
+		return 0;
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+		bool kept = false;
+
+		for (size_t i = 0; i < MB_ARRAY_SIZE(keep); i++)
+			kept |= keep[i] == cap;
+		if (!kept && has_capability((unsigned int)cap))
+			capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED |
+				     CAPNG_INHERITABLE, (unsigned int)cap);
+	}
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot drop privileges");
+	return 0;
+}
+
+static struct btf *vmlinux(void)
+{
+	static struct btf *btf; /* parsed once: 5 MB, 10 ms */
+
+	if (!btf)
+		btf = btf__load_vmlinux_btf();
+	return btf;
+}
+
+static bool in_module(const char *file, const char *type)
+{
+	char path[256];
+	struct btf *btf;
+	bool found;
+
+	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", file);
+	if (access(path, R_OK))
+		return false;
+	btf = btf__load_module_btf(file, vmlinux());
+	found = btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+	btf__free(btf);
+	return found;
+}
+
+bool mb_probe_tracepoint(const char *name)
+{
+	char type[128];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	if (!vmlinux())
+		return false;
+	if (btf__find_by_name_kind(vmlinux(), type, BTF_KIND_TYPEDEF) > 0)
+		return true;
+	/* the one file system we have hooks in; a module in most distributions */
+	return strncmp(name, "ext4_", 5) == 0 && in_module("ext4", type);
+}

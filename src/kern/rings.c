@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The rings: one per CPU and the urgent one; creating, waiting for and draining them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "kern/internal.h"
+
+/*
+ * Per CPU. Accounts send little (timed faults, pauses); a stream of faults needs room for a
+ * consumer that is away for 0.2 s at a million events per second.
+ */
+#define RING_BYTES (128u * 1024)
+#define RING_BYTES_STREAM (16u * 1024 * 1024)
+
+/* Events taken from one ring before the next one's turn: a few ms of work. */
+#define DRAIN_BUDGET 16384
+
+int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e)
+{
+	__u32 size = k->cfg.stream ? RING_BYTES_STREAM : RING_BYTES;
+
+	k->ring_fds = calloc((size_t)k->n_cpus, sizeof(*k->ring_fds));
+	if (!k->ring_fds)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the ring table");
+	for (__u32 cpu = 0; cpu < (__u32)k->n_cpus; cpu++) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "mb_ring", 0, 0, size, NULL);
+
+		if (fd < 0)
+			return mb_err_set(e, MB_EXIT_FAILED, errno,
+					  "cannot create a ring of %u bytes for CPU %u", size, cpu);
+		k->ring_fds[cpu] = fd;
+		if (bpf_map_update_elem(bpf_map__fd(outer), &cpu, &fd, BPF_ANY))
+			return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot install a ring");
+	}
+	return 0;
+}
+
+static int on_event(void *arg, void *data, size_t len)
+{
+	struct mb_kern *k = arg;
+
+	k->take(k->take_arg, data, len);
+	/* libbpf takes this event off the ring in either case */
+	return --k->budget > 0 ? 0 : -EAGAIN;
+}
+
+int mb_rings_open(struct mb_kern *k, struct mb_err *e)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	k->readers = calloc((size_t)k->n_cpus + 1, sizeof(struct ring_buffer *));
+	if (k->epoll_fd < 0 || !k->readers)
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot watch the rings");
+	for (int i = 0; i <= k->n_cpus; i++) {
+		int fd = i ? k->ring_fds[i - 1] : bpf_map__fd(k->shared[MB_MAP_URGENT]);
+
+		k->readers[i] = ring_buffer__new(fd, on_event, k, NULL);
+		if (!k->readers[i] || epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD,
+						ring_buffer__epoll_fd(k->readers[i]), &ev))
+			return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot map ring %d", i);
+	}
+	return 0;
+}
+
+void mb_rings_close(struct mb_kern *k)
+{
+	for (int i = 0; k->readers && i <= k->n_cpus; i++)
+		ring_buffer__free(k->readers[i]);
+	free(k->readers);
+	if (k->epoll_fd >= 0)
+		close(k->epoll_fd);
+	for (int cpu = 0; k->ring_fds && cpu < k->n_cpus; cpu++) {
+		if (k->ring_fds[cpu] > 0)
+			close(k->ring_fds[cpu]);
+	}
+	free(k->ring_fds);
+}
+
+int mb_kern_epoll_fd(const struct mb_kern *k)
+{
+	return k->epoll_fd;
+}
+
+int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg)
+{
+	int events = 0;
+
+	k->take = take;
+	k->take_arg = arg;
+	for (int i = 0; i <= k->n_cpus; i++) {
+		int n;
+
+		k->budget = DRAIN_BUDGET;
+		n = ring_buffer__consume(k->readers[i]);
+		if (n < 0 && n != -EAGAIN)
+			return n;
+		events += DRAIN_BUDGET - k->budget;
+	}
+	return events;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Histograms and rows of a process: what does not fit a single number. */
+#include "model/detail.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+void mb_details_free(struct mb_detail *d)
+{
+	while (d) {
+		struct mb_detail *next = d->next;
+		struct mb_row *r, *tmp;
+
+		LL_FOREACH_SAFE(d->rows, r, tmp)
+			free(r);
+		free(d);
+		d = next;
+	}
+}
+
+const struct mb_detail *mb_process_detail(const struct mb_process *p, const struct mb_field *f)
+{
+	const struct mb_detail *d;
+
+	LL_SEARCH_SCALAR(p->details, d, field, f);
+	return d;
+}
+
+static struct mb_detail *detail_get(struct mb_process *p, const struct mb_field *f)
+{
+	struct mb_detail *d = (struct mb_detail *)mb_process_detail(p, f);
+
+	if (d)
+		return d;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	d->field = f;
+	LL_PREPEND(p->details, d);
+	return d;
+}
+
+void mb_process_hist_add(struct mb_process *p, const struct mb_field *f, uint64_t v,
+			 uint64_t weight, uint64_t sampled_1_in)
+{
+	struct mb_detail *d = detail_get(p, f);
+
+	if (!d)
+		return;
+	d->sampled_1_in = sampled_1_in;
+	mb_hist_add(&d->hist, v, weight);
+}
+
+static struct mb_row *row_get(struct mb_detail *d, const char *key)
+{
+	struct mb_row *r, *last = NULL;
+	unsigned int n = 0;
+
+	LL_FOREACH(d->rows, r) {
+		if (strcmp(r->key, key) == 0)
+			return r;
+		last = r;
+		n++;
+	}
+	if (n == MB_PROCESS_ROWS)
+		return last;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	snprintf(r->key, sizeof(r->key), "%s", n == MB_PROCESS_ROWS - 1 ? "(other)" : key);
+	LL_APPEND(d->rows, r);
+	return r;
+}
+
+void mb_process_row_add(struct mb_process *p, const struct mb_field *f, const char *key,
+			uint64_t ns)
+{
+	struct mb_detail *d = detail_get(p, f);
+	struct mb_row *r = d ? row_get(d, key) : NULL;
+
+	if (!r)
+		return;
+	r->stall.count++;
+	r->stall.ns += ns;
+	if (ns > r->stall.max_ns)
+		r->stall.max_ns = ns;
+}

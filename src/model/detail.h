@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Histograms and rows of a process: what does not fit a single number. */
+#ifndef MB_MODEL_DETAIL_H
+#define MB_MODEL_DETAIL_H
+
+#include "model/model.h"
+
+/* Free a process's details; NULL is accepted. */
+void mb_details_free(struct mb_detail *d);
+
+#endif

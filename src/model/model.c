@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The model: task records and events become accounts of processes. */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "model/detail.h"
+
+/* Slots are handed out in the order of families and fields. */
+static unsigned int field_slots(const struct mb_field *f)
+{
+	return f->kind == MB_FIELD_STALL ? 3 : 1;
+}
+
+unsigned int mb_slot(const struct mb_field *field)
+{
+	unsigned int slot = 0;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			if (&fam[i]->fields[j] == field)
+				return slot;
+			slot += field_slots(&fam[i]->fields[j]);
+		}
+	}
+	return slot; /* the number of slots, for a field of no family */
+}
+
+unsigned int mb_slots(void)
+{
+	return mb_slot(NULL);
+}
+
+void mb_model_init(struct mb_model *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->kept_tail = &m->kept;
+}
+
+static void process_free(struct mb_process *p)
+{
+	mb_details_free(p->details);
+	free(p->exe);
+	free(p->cgroup_path);
+	free(p->values);
+	free(p->before);
+	free(p);
+}
+
+/* uthash tells the entry under a number from an older process of the same number */
+static void process_unhash(struct mb_model *m, struct mb_process *p)
+{
+	if (mb_model_find(m, p->tgid) == p)
+		HASH_DEL(m->by_tgid, p);
+}
+
+static void process_remove(struct mb_model *m, struct mb_process *p)
+{
+	process_unhash(m, p);
+	DL_DELETE(m->all, p);
+	m->n_processes--;
+	process_free(p);
+}
+
+void mb_model_free(struct mb_model *m)
+{
+	struct mb_thread *t, *tt;
+	struct mb_shown *s, *ss;
+	struct mb_kept *k;
+
+	HASH_ITER(hh, m->threads, t, tt) {
+		HASH_DEL(m->threads, t);
+		free(t);
+	}
+	HASH_ITER(hh, m->shown, s, ss) {
+		HASH_DEL(m->shown, s);
+		free(s);
+	}
+	while (m->all)
+		process_remove(m, m->all);
+	while ((k = m->kept)) {
+		m->kept = k->next;
+		free(k);
+	}
+	mb_model_init(m);
+}
+
+struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid)
+{
+	struct mb_process *p;
+
+	HASH_FIND(hh, m->by_tgid, &tgid, sizeof(tgid), p);
+	return p;
+}
+
+/* Over the bound: the process that ended longest ago goes. */
+static bool evict_one(struct mb_model *m)
+{
+	struct mb_process *p;
+
+	DL_FOREACH(m->all, p) {
+		if (p->exited && !p->live_threads) {
+			process_remove(m, p);
+			m->lost.processes_evicted++;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+{
+	struct mb_process *p = mb_model_find(m, tgid);
+
+	if (p && p->start_ns == start_ns)
+		return p;
+	if (m->n_processes >= MB_MODEL_PROCESSES && !evict_one(m)) {
+		m->lost.processes_evicted++;
+		return NULL;
+	}
+	if (p) { /* the number is in use again */
+		p->exited = true;
+		HASH_DEL(m->by_tgid, p);
+	}
+	p = calloc(1, sizeof(*p));
+	if (p) {
+		p->values = calloc(mb_slots(), sizeof(*p->values));
+		p->before = calloc(mb_slots(), sizeof(*p->before));
+	}
+	if (!p || !p->values || !p->before) {
+		if (p)
+			process_free(p);
+		m->lost.processes_evicted++;
+		return NULL;
+	}
+	p->tgid = tgid;
+	p->start_ns = start_ns;
+	p->seen_tick = m->tick;
+	HASH_ADD(hh, m->by_tgid, tgid, sizeof(p->tgid), p);
+	DL_APPEND(m->all, p);
+	m->n_processes++;
+	return p;
+}
+
+static struct mb_thread *thread_get(struct mb_model *m, const struct mb_task_ledger *l,
+				    struct mb_process *p)
+{
+	struct mb_thread_key key = { .born_ns = l->born_ns, .born_tid = l->born_tid };
+	struct mb_thread *t;
+
+	HASH_FIND(hh, m->threads, &key, sizeof(key), t);
+	if (t)
+		return t;
+	if (HASH_COUNT(m->threads) >= MB_MODEL_THREADS || !(t = calloc(1, sizeof(*t)))) {
+		m->lost.threads_evicted++;
+		return NULL;
+	}
+	t->key = key;
+	t->process = p;
+	HASH_ADD(hh, m->threads, key, sizeof(t->key), t);
+	p->live_threads++;
+	return t;
+}
+
+static void thread_remove(struct mb_model *m, struct mb_thread *t)
+{
+	t->process->live_threads--;
+	HASH_DEL(m->threads, t);
+	free(t);
+}
+
+static uint64_t at(const struct mb_ledger *l, size_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, (const char *)l + offset, sizeof(v));
+	return v;
+}
+
+/* What a thread's ledger has gained since the last one goes to its process. */
+static void add_ledger(uint64_t *values, const struct mb_ledger *now, const struct mb_ledger *last)
+{
+	uint64_t *v = values;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			size_t o = f->offset;
+
+			if (f->kind == MB_FIELD_COUNTER || f->kind == MB_FIELD_SIGNED)
+				v[0] += at(now, o) - at(last, o);
+			if (f->kind == MB_FIELD_STALL) {
+				v[0] += at(now, o) - at(last, o);
+				v[1] += at(now, o + 8) - at(last, o + 8);
+				if (at(now, o + 16) > v[2])
+					v[2] = at(now, o + 16);
+			}
+			v += field_slots(f);
+		}
+	}
+}
+
+static void take_process_info(struct mb_process *p, const struct mb_task_record *r)
+{
+	const struct mb_task_info *i = &r->info;
+
+	p->ppid = i->ppid;
+	p->cgroup = i->cgroup;
+	memcpy(p->comm, i->comm, sizeof(p->comm));
+	p->comm[MB_COMM_LEN - 1] = '\0';
+	if (i->threads)
+		p->threads = i->threads;
+	if (r->ledger.task.born && r->ledger.task.born_tid == i->h.tgid)
+		p->born = true;
+	if (i->peak_pages > p->peak_pages)
+		p->peak_pages = i->peak_pages;
+	if (!i->has_mm)
+		return;
+	p->has_memory = true;
+	p->total_vm_pages = i->total_vm_pages;
+	memcpy(p->rss_pages, i->rss_pages, sizeof(p->rss_pages));
+}
+
+void mb_model_record(struct mb_model *m, struct mb_task_record *r)
+{
+	uint64_t min, maj;
+	struct mb_process *p;
+	struct mb_thread *t;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	p = mb_model_process(m, r->info.h.tgid, r->info.start_ns);
+	if (!p)
+		return;
+	p->seen_tick = m->tick;
+	take_process_info(p, r);
+	for (size_t i = 0; i < n; i++) {
+		if (fam[i]->prepare)
+			fam[i]->prepare(m, r);
+	}
+	t = thread_get(m, &r->ledger.task, p);
+	if (!t)
+		return;
+	t->seen_tick = m->tick;
+	add_ledger(p->values, &r->ledger, &t->last);
+	min = r->info.min_flt - r->ledger.task.min_base;
+	maj = r->info.maj_flt - r->ledger.task.maj_base;
+	p->minor += min - t->min_flt;
+	p->major += maj - t->maj_flt;
+	t->min_flt = min;
+	t->maj_flt = maj;
+	t->last = r->ledger;
+	if (r->info.h.type != MB_TASK_EVENT_EXIT)
+		return;
+	thread_remove(m, t);
+	if (!r->info.group_dead)
+		return;
+	p->exited = true;
+	p->exit_known = true;
+	p->exit_code = r->info.exit_code;
+}
+
+static void keep_event(struct mb_model *m, const struct mb_event *e)
+{
+	struct mb_kept *k;
+
+	if (m->n_kept >= MB_MODEL_KEPT_EVENTS) { /* the oldest goes */
+		k = m->kept;
+		m->kept = k->next;
+		free(k);
+		m->n_kept--;
+		m->lost.events_not_kept++;
+	}
+	k = malloc(sizeof(*k) + e->size);
+	if (!k) {
+		m->lost.events_not_kept++;
+		return;
+	}
+	k->next = NULL;
+	memcpy(k->data, e, e->size);
+	if (!m->kept)
+		m->kept_tail = &m->kept;
+	*m->kept_tail = k;
+	m->kept_tail = &k->next;
+	m->n_kept++;
+}
+
+void mb_model_show(struct mb_model *m, const struct mb_event *e)
+{
+	if (m->on_event && (m->stream & (1u << e->family)))
+		m->on_event(m->on_event_arg, m, e);
+}
+
+void mb_model_event(struct mb_model *m, const void *data, size_t len)
+{
+	const struct mb_event *e = data;
+	const struct mb_event_kind *kind;
+
+	if (len < sizeof(*e) || e->size > len || !(kind = mb_event_kind_of(e))) {
+		m->lost.undecodable++;
+		return;
+	}
+	m->events++;
+	mb_family_by_id(e->family)->consume(m, e);
+	if (kind->flags & MB_EVENT_KEEP)
+		keep_event(m, e);
+	if (!(kind->flags & MB_EVENT_INTERNAL))
+		mb_model_show(m, e);
+}
+
+static void derive(struct mb_model *m, struct mb_process *p)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (fam[i]->tick)
+			fam[i]->tick(m, p);
+	}
+}
+
+void mb_model_tick(struct mb_model *m, bool complete)
+{
+	struct mb_thread *t, *tmp;
+	struct mb_process *p;
+
+	/* one missed pass can be a thread whose exit record is still in the ring */
+	HASH_ITER(hh, m->threads, t, tmp) {
+		if (complete && t->seen_tick + 1 < m->tick)
+			thread_remove(m, t);
+	}
+	DL_FOREACH(m->all, p) {
+		if (complete && !p->live_threads && p->seen_tick + 1 < m->tick)
+			p->exited = true;
+		derive(m, p);
+	}
+	m->tick++;
+}
+
+void mb_model_interval(struct mb_model *m)
+{
+	struct mb_process *p;
+
+	DL_FOREACH(m->all, p)
+		memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
+}
+
+uint64_t mb_process_value(const struct mb_process *p, unsigned int slot)
+{
+	return p->values[slot];
+}
+
+uint64_t mb_process_delta(const struct mb_process *p, unsigned int slot)
+{
+	return p->values[slot] - p->before[slot];
+}
+
+void mb_field_set_unknown(struct mb_model *m, const struct mb_field *f)
+{
+	unsigned int slot = mb_slot(f);
+
+	if (slot < 256)
+		m->unknown_slots[slot / 64] |= 1ull << (slot % 64);
+}
+
+bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
+		    const struct mb_field *f)
+{
+	unsigned int slot = mb_slot(f);
+
+	if (m->off & (1u << fam->id))
+		return false;
+	return slot >= 256 || !(m->unknown_slots[slot / 64] & (1ull << (slot % 64)));
+}
+
+uint64_t mb_lost_total(const struct mb_lost *l)
+{
+	uint64_t sum = l->processes_evicted + l->threads_evicted + l->events_not_kept +
+		       l->undecodable;
+
+	for (int f = 0; f < MB_FAM_MAX; f++) {
+		for (int r = 0; r < MB_DROP_REASONS; r++)
+			sum += l->kernel[f][r].count;
+	}
+	return sum;
+}

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* A session: the kernel side, the model and one sink, tied together by one loop. */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cgroups.h"
+#include "child.h"
+
+/* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
+#define LATE_WAIT_NS (200 * 1000 * 1000ull)
+
+static void take(void *arg, const void *data, size_t len)
+{
+	struct mb_session *s = arg;
+
+	mb_model_event(&s->model, data, len);
+}
+
+static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
+{
+	struct mb_session *s = arg;
+
+	s->sink->event(&s->out, m, e);
+}
+
+/* ---- what only /proc and the cgroup file system know of a process ---- */
+
+static void look_up(struct mb_session *s)
+{
+	struct mb_process *p;
+
+	mb_cgroups_tick(s->cgroups);
+	DL_FOREACH(s->model.all, p) {
+		char link[64], path[4096];
+		const char *cgroup;
+		ssize_t n;
+
+		if (p->looked_up)
+			continue;
+		p->looked_up = true;
+		cgroup = mb_cgroups_path(s->cgroups, p->cgroup);
+		if (cgroup)
+			p->cgroup_path = strdup(cgroup);
+		if (p->exited)
+			continue; /* the path given to exec is all there is */
+		snprintf(link, sizeof(link), "/proc/%u/exe", p->tgid);
+		n = readlink(link, path, sizeof(path) - 1);
+		if (n <= 0)
+			continue;
+		free(p->exe);
+		p->exe = strndup(path, (size_t)n);
+	}
+}
+
+/* ---- the loop ---- */
+
+static int collect(struct mb_session *s, struct mb_err *e)
+{
+	int n = mb_kern_drain(s->kern, take, s);
+
+	if (n >= 0)
+		n = mb_kern_harvest(s->kern, take, s);
+	if (n >= 0)
+		n = mb_kern_drain(s->kern, take, s);
+	if (n < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
+	mb_kern_drops(s->kern, s->model.lost.kernel);
+	look_up(s);
+	mb_model_tick(&s->model, true);
+	return 0;
+}
+
+static void snapshot(struct mb_session *s, struct mb_snapshot *snap, bool interval)
+{
+	struct utsname u;
+	struct rusage r;
+
+	memset(snap, 0, sizeof(*snap));
+	snap->model = &s->model;
+	snap->interval = interval;
+	snap->duration_ns = mb_now_ns() - (interval ? s->interval_start_ns : s->start_ns);
+	mb_utc_now(snap->time, sizeof(snap->time));
+	uname(&u);
+	snprintf(snap->kernel, sizeof(snap->kernel), "%s", u.release);
+	snprintf(snap->arch, sizeof(snap->arch), "%s", u.machine);
+	snap->bpf_ns_known = mb_kern_bpf_ns(s->kern, &snap->bpf_ns);
+	getrusage(RUSAGE_SELF, &r);
+	snap->self_cpu_ns = ((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) *
+				    MB_NS_PER_S +
+			    ((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
+	snap->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
+	snap->command = s->command;
+	snap->command_status = s->command_status;
+	snap->color = !s->out.is_file && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
+
+static int flush(struct mb_session *s, struct mb_err *e)
+{
+	int err = mb_out_flush(&s->out);
+
+	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "writing to '%s' failed", s->out.path) : 0;
+}
+
+static int on_tick(struct mb_session *s, struct mb_err *e)
+{
+	struct mb_snapshot snap;
+	int err = collect(s, e);
+
+	if (err)
+		return err;
+	if (s->cfg.interval_ns && mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >=
+					  s->cfg.interval_ns) {
+		snapshot(s, &snap, true);
+		s->sink->snapshot(&s->out, &snap);
+		mb_model_interval(&s->model);
+		s->interval_start_ns = mb_now_ns();
+	}
+	return flush(s, e);
+}
+
+/* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
+static bool on_signal(struct mb_session *s)
+{
+	struct signalfd_siginfo info;
+	bool again = s->signal != 0;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	s->signal = (int)info.ssi_signo;
+	if (!s->child)
+		return true;
+	mb_child_signal(s->child, again ? SIGKILL : s->signal);
+	return false;
+}
+
+static bool time_over(const struct mb_session *s)
+{
+	return s->cfg.duration_ns && mb_now_ns() - s->start_ns >= s->cfg.duration_ns;
+}
+
+static int watch(struct mb_session *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(s->loop_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int start_timer(struct mb_session *s)
+{
+	struct itimerspec t = { 0 };
+
+	t.it_interval.tv_sec = (time_t)(s->cfg.tick_ns / MB_NS_PER_S);
+	t.it_interval.tv_nsec = (long)(s->cfg.tick_ns % MB_NS_PER_S);
+	t.it_value = t.it_interval;
+	return timerfd_settime(s->timer_fd, 0, &t, NULL) ? -errno : 0;
+}
+
+static int milliseconds_left(const struct mb_session *s)
+{
+	uint64_t passed = mb_now_ns() - s->start_ns, ms;
+
+	if (!s->cfg.duration_ns)
+		return -1;
+	ms = passed < s->cfg.duration_ns ? (s->cfg.duration_ns - passed) / 1000000 + 1 : 0;
+	return ms < 60000 ? (int)ms : 60000;
+}
+
+/* One turn of the loop. Returns 1 when it is time to end. */
+static int turn(struct mb_session *s, struct mb_err *e)
+{
+	struct epoll_event ev[8];
+	int n = epoll_wait(s->loop_fd, ev, 8, milliseconds_left(s)), err = 0;
+	uint64_t ticks;
+
+	if (n < 0 && errno != EINTR)
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "waiting for events failed");
+	for (int i = 0; i < n && !err; i++) {
+		int fd = ev[i].data.fd;
+
+		if (fd == s->signal_fd) {
+			if (on_signal(s))
+				return 1;
+		} else if (fd == s->timer_fd) {
+			if (read(fd, &ticks, sizeof(ticks)) == sizeof(ticks))
+				err = on_tick(s, e);
+		} else if (s->child && fd == mb_child_fd(s->child)) {
+			if (mb_child_ended(s->child, &s->command_status))
+				return 1;
+		} else {
+			if (mb_kern_drain(s->kern, take, s) < 0)
+				err = mb_err_set(e, MB_EXIT_FAILED, EIO, "reading a ring failed");
+			if (!err && s->cfg.events)
+				err = flush(s, e);
+		}
+	}
+	return err ? err : time_over(s);
+}
+
+int mb_session_run(struct mb_session *s, struct mb_err *e)
+{
+	int err = start_timer(s);
+
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the timer");
+	do {
+		err = turn(s, e);
+	} while (!err);
+	return err < 0 ? err : 0;
+}
+
+void mb_session_end_child(struct mb_session *s)
+{
+	mb_child_end(s->child);
+	mb_child_ended(s->child, &s->command_status);
+}
+
+static bool threads_late(const struct mb_session *s)
+{
+	return mb_kern_late_expected(s->kern) > 0;
+}
+
+int mb_session_finish(struct mb_session *s, struct mb_err *e)
+{
+	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
+	struct mb_snapshot snap;
+	int err;
+
+	/* on a busy machine some thread always is; what counts is the command's own */
+	while (s->child && threads_late(s) && mb_now_ns() < give_up)
+		usleep(2000);
+	err = collect(s, e);
+	if (err)
+		return err;
+	mb_kern_detach(s->kern);
+	do {
+		err = mb_kern_drain(s->kern, take, s);
+	} while (err > 0);
+	if (err < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
+	mb_kern_drops(s->kern, s->model.lost.kernel);
+	look_up(s);
+	mb_model_tick(&s->model, false);
+	snapshot(s, &snap, false);
+	if (s->cfg.events)
+		s->sink->stream_end(&s->out, &snap);
+	else
+		s->sink->snapshot(&s->out, &snap);
+	return flush(s, e);
+}
+
+/* ---- set-up ---- */
+
+static int open_signals(struct mb_session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* a background job of a shell inherits SIGINT as ignored; asked for, it must end us */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+static int open_loop(struct mb_session *s)
+{
+	int err;
+
+	s->loop_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->loop_fd < 0 || s->timer_fd < 0)
+		return -errno;
+	err = watch(s, s->signal_fd);
+	if (!err)
+		err = watch(s, s->timer_fd);
+	if (!err)
+		err = watch(s, mb_kern_epoll_fd(s->kern));
+	if (!err && s->child)
+		err = watch(s, mb_child_fd(s->child));
+	return err;
+}
+
+/* When this process was started (man 5 proc, stat field 22, in clock ticks of 10 ms). */
+static uint64_t process_start_ns(void)
+{
+	unsigned long long ticks = 0;
+	FILE *f = fopen("/proc/self/stat", "re");
+
+	if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
+			   "%*d %*d %*d %*d %*d %llu", &ticks) != 1)
+		ticks = 0;
+	if (f)
+		fclose(f);
+	return ticks * (MB_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+static struct mb_answer const *find_answer(const struct mb_kern *k, const char *name)
+{
+	const struct mb_answer *a;
+	size_t n;
+	const char *dot = strchr(name, '.');
+
+	a = mb_kern_answers(k, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(name, a[i].family->name, (size_t)(dot - name)) == 0 &&
+		    strcmp(dot + 1, a[i].question->name) == 0)
+			return &a[i];
+	}
+	return NULL;
+}
+
+/* A number without a hook behind it is not 0, it is not known. */
+static void mark_unknown(struct mb_session *s)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		bool on = fam[i]->id == MB_FAM_task ||
+			  (s->cfg.kern.families & (1u << fam[i]->id));
+
+		if (!on)
+			s->model.off |= 1u << fam[i]->id;
+		for (size_t j = 0; on && j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			const struct mb_answer *a =
+				f->question ? find_answer(s->kern, f->question) : NULL;
+
+			if (f->question && (!a || !a->hook))
+				mb_field_set_unknown(&s->model, f);
+		}
+	}
+}
+
+int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
+		    struct mb_child *child, struct mb_err *e)
+{
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->cfg = *cfg;
+	s->child = child;
+	s->signal_fd = s->timer_fd = s->loop_fd = -1;
+	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
+	s->opened = true;
+	mb_model_init(&s->model);
+	s->model.sample_1_in = mb_kern_sample_1_in();
+	s->model.stream = cfg->kern.stream;
+	s->model.on_event = cfg->events ? show_event : NULL;
+	s->model.on_event_arg = s;
+	err = open_signals(s);
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot handle signals");
+	err = mb_kern_check(e);
+	if (!err)
+		err = mb_out_open(&s->out, cfg->out_path, e);
+	if (!err)
+		err = mb_kern_open(&s->kern, &cfg->kern, e);
+	if (err)
+		return err;
+	s->cgroups = mb_cgroups_open();
+	err = open_loop(s);
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
+	mark_unknown(s);
+	err = mb_kern_drop_privileges(e);
+	if (err)
+		return err;
+	s->start_ns = s->interval_start_ns = mb_now_ns();
+	err = collect(s, e);
+	mb_model_interval(&s->model);
+	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
+	return err;
+}
+
+int mb_session_close(struct mb_session *s, struct mb_err *e)
+{
+	int err;
+
+	if (!s->opened)
+		return 0;
+	err = mb_out_close(&s->out, e);
+	mb_kern_close(s->kern);
+	mb_cgroups_close(s->cgroups);
+	mb_model_free(&s->model);
+	if (s->loop_fd >= 0)
+		close(s->loop_fd);
+	if (s->timer_fd >= 0)
+		close(s->timer_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	return err;
+}

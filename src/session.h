@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A session: the kernel side, the model and one sink, tied together by one loop. Commands set it
+ * up, say what to do at each interval, and tear it down.
+ */
+#ifndef MB_SESSION_H
+#define MB_SESSION_H
+
+#include <signal.h>
+
+#include "kern/kern.h"
+#include "memblame/sink.h"
+
+struct mb_cgroups;
+struct mb_child;
+
+struct mb_session_config {
+	struct mb_kern_config kern;
+	uint64_t tick_ns;	/* between two harvests */
+	uint64_t interval_ns;	/* between two interval outputs; 0: none */
+	uint64_t duration_ns;	/* 0: until a signal, or the command ends */
+	const char *out_path;	/* NULL: standard output */
+	bool json;
+	bool events;		/* show single events (trace) */
+};
+
+struct mb_session {
+	struct mb_session_config cfg;
+	struct mb_kern *kern;
+	struct mb_model model;
+	const struct mb_sink *sink;
+	struct mb_out out;
+	struct mb_cgroups *cgroups;
+	struct mb_child *child;	  /* run: the command; NULL */
+	const char *command;
+	int command_status;
+	uint64_t start_ns;
+	uint64_t interval_start_ns;
+	int signal_fd;
+	int timer_fd;
+	int loop_fd;
+	int signal;		  /* the one that ended the loop; 0: none */
+	bool opened;
+};
+
+/*
+ * Open the output, check privileges, load and attach, make the ledgers of what runs already.
+ * child may be NULL. Returns 0 or -errno with *e set; close it in either case.
+ */
+int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
+		    struct mb_child *child, struct mb_err *e);
+
+/* Run until duration, signal or the end of the command. Returns 0 or -errno with *e set. */
+int mb_session_run(struct mb_session *s, struct mb_err *e);
+
+/* run with -d: the command's time is over. Ask it to end, then make it. */
+void mb_session_end_child(struct mb_session *s);
+
+/* Take in everything that is still under way, then write the final document. */
+int mb_session_finish(struct mb_session *s, struct mb_err *e);
+
+/* Release all; the output is closed and its errors reported through e. */
+int mb_session_close(struct mb_session *s, struct mb_err *e);
+
+#endif

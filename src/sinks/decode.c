@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What all sinks need to read: event fields by their description, and names. */
+#include <ctype.h>
+#include <string.h>
+
+#include "memblame/sink.h"
+
+uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *f)
+{
+	const char *p = (const char *)e + f->offset;
+	uint64_t scale = f->scale ? f->scale : 1;
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
+	int32_t s32;
+
+	switch (f->kind) {
+	case MB_VALUE_U16:
+	case MB_VALUE_ENUM16:
+		memcpy(&u16, p, sizeof(u16));
+		return u16 * scale;
+	case MB_VALUE_U32:
+	case MB_VALUE_FLAGS32:
+		memcpy(&u32, p, sizeof(u32));
+		return u32 * scale;
+	case MB_VALUE_S32:
+		memcpy(&s32, p, sizeof(s32));
+		return (uint64_t)(int64_t)s32 * scale;
+	case MB_VALUE_U64:
+	case MB_VALUE_S64:
+	case MB_VALUE_HEX64:
+		memcpy(&u64, p, sizeof(u64));
+		return u64 * scale;
+	case MB_VALUE_STRING:
+		return *p != '\0';
+	}
+	return 0;
+}
+
+bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_field *f)
+{
+	return f->null_if_zero && mb_event_number(e, f) == 0;
+}
+
+const char *mb_event_string(const struct mb_event *e, const struct mb_event_field *f, char *buf)
+{
+	size_t n = f->size < MB_PATH_LEN ? f->size : MB_PATH_LEN - 1;
+
+	memcpy(buf, (const char *)e + f->offset, n);
+	buf[n] = '\0';
+	return buf;
+}
+
+const char *mb_drop_reason_name(unsigned int reason)
+{
+	static const char *const names[MB_DROP_REASONS] = {
+		[MB_DROP_RING_FULL] = "ring full",
+		[MB_DROP_NO_LEDGER] = "no ledger",
+		[MB_DROP_STALL_DEPTH] = "stalls nested too deep",
+		[MB_DROP_UNTIMED] = "wait not timed",
+	};
+
+	return reason < MB_DROP_REASONS ? names[reason] : "unknown";
+}
+
+const char *mb_container_of(const char *path, char *buf)
+{
+	size_t run = 0;
+
+	/* docker-<id>.scope, cri-containerd-<id>.scope, /docker/<id>, /kubepods/.../<id> */
+	for (const char *p = path; p && *p; p++) {
+		run = isxdigit((unsigned char)*p) ? run + 1 : 0;
+		if (run == 64 && !isxdigit((unsigned char)p[1])) {
+			memcpy(buf, p - 63, 64);
+			buf[64] = '\0';
+			return buf;
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* JSON: one object per line, in the names that docs/json.md fixes. */
+#include <string.h>
+#include <sys/wait.h>
+#include <utlist.h>
+
+#include "memblame/sink.h"
+
+static void put_kind(struct mb_out *o, const char *kind)
+{
+	mb_json_object(o, NULL);
+	mb_json_u64(o, "schema", 1);
+	mb_json_str(o, "kind", kind);
+}
+
+/* ---- processes ---- */
+
+static uint64_t value(const struct mb_snapshot *s, const struct mb_process *p, unsigned int slot)
+{
+	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
+}
+
+static void put_stall_numbers(struct mb_out *o, uint64_t count, uint64_t ns, uint64_t max_ns)
+{
+	mb_json_u64(o, "count", count);
+	mb_json_u64(o, "ns", ns);
+	mb_json_u64(o, "max_ns", max_ns);
+	mb_json_object_end(o);
+}
+
+static void put_hist(struct mb_out *o, const char *name, const struct mb_detail *d)
+{
+	const struct mb_hist *h;
+
+	if (!d || !d->hist.count) {
+		mb_json_null(o, name);
+		return;
+	}
+	h = &d->hist;
+	mb_json_object(o, name);
+	mb_json_u64(o, "count", h->count);
+	mb_json_u64(o, "sampled_1_in", d->sampled_1_in);
+	mb_json_u64(o, "p50_ns", mb_hist_quantile(h, 0.5));
+	mb_json_u64(o, "p90_ns", mb_hist_quantile(h, 0.9));
+	mb_json_u64(o, "p99_ns", mb_hist_quantile(h, 0.99));
+	mb_json_u64(o, "max_ns", h->max);
+	mb_json_array(o, "buckets");
+	for (unsigned int i = 0; i < MB_HIST_BUCKETS; i++) {
+		if (!h->buckets[i])
+			continue;
+		mb_json_array(o, NULL);
+		mb_json_u64(o, NULL, mb_hist_upper(i));
+		mb_json_u64(o, NULL, h->buckets[i]);
+		mb_json_array_end(o);
+	}
+	mb_json_array_end(o);
+	mb_json_object_end(o);
+}
+
+static void put_rows(struct mb_out *o, const char *name, const struct mb_detail *d)
+{
+	const struct mb_row *r;
+
+	mb_json_array(o, name);
+	LL_FOREACH(d ? d->rows : NULL, r) {
+		mb_json_object(o, NULL);
+		mb_json_str(o, "name", r->key);
+		put_stall_numbers(o, r->stall.count, r->stall.ns, r->stall.max_ns);
+	}
+	mb_json_array_end(o);
+}
+
+static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
+		      const struct mb_family *fam, const struct mb_field *f)
+{
+	unsigned int slot = mb_slot(f);
+
+	if (!mb_field_known(s->model, fam, f)) {
+		mb_json_null(o, f->name);
+		return;
+	}
+	switch (f->kind) {
+	case MB_FIELD_COUNTER:
+	case MB_FIELD_DERIVED:
+		mb_json_u64(o, f->name, value(s, p, slot));
+		break;
+	case MB_FIELD_SIGNED:
+		mb_json_s64(o, f->name, (int64_t)value(s, p, slot));
+		break;
+	case MB_FIELD_STALL:
+		mb_json_object(o, f->name);
+		/* max is the largest so far, in an interval too */
+		put_stall_numbers(o, value(s, p, slot), value(s, p, slot + 1),
+				  mb_process_value(p, slot + 2));
+		break;
+	case MB_FIELD_HIST:
+		put_hist(o, f->name, mb_process_detail(p, f));
+		break;
+	case MB_FIELD_ROWS:
+		put_rows(o, f->name, mb_process_detail(p, f));
+		break;
+	}
+}
+
+static uint64_t stalls_total(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	uint64_t sum = 0;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->kind == MB_FIELD_STALL)
+				sum += value(s, p, mb_slot(f) + 1);
+		}
+	}
+	return sum;
+}
+
+/* All fields of one group, whichever families they come from. */
+static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
+		      const char *group)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	mb_json_object(o, group);
+	if (strcmp(group, "stalls") == 0)
+		mb_json_u64(o, "total_ns", stalls_total(s, p));
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->group && strcmp(f->group, group) == 0)
+				put_field(o, s, p, fam[i], f);
+		}
+	}
+	mb_json_object_end(o);
+}
+
+/* Groups in the order in which they first appear. */
+static void put_groups(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	const char *seen[16];
+	size_t n, n_seen = 0;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const char *g = fam[i]->fields[j].group;
+			size_t k = 0;
+
+			while (g && k < n_seen && strcmp(seen[k], g) != 0)
+				k++;
+			if (!g || k < n_seen || n_seen == MB_ARRAY_SIZE(seen))
+				continue;
+			seen[n_seen++] = g;
+			put_group(o, s, p, g);
+		}
+	}
+}
+
+static void put_pages(struct mb_out *o, const char *name, bool known, uint64_t pages)
+{
+	if (known)
+		mb_json_u64(o, name, pages * MB_PAGE_SIZE);
+	else
+		mb_json_null(o, name);
+}
+
+static void put_memory(struct mb_out *o, const struct mb_process *p)
+{
+	const uint64_t *rss = p->rss_pages;
+	bool known = p->has_memory;
+
+	mb_json_object(o, "memory");
+	put_pages(o, "rss_bytes", known, rss[0] + rss[1] + rss[3]);
+	put_pages(o, "rss_peak_bytes", known || p->peak_pages, p->peak_pages);
+	put_pages(o, "anon_bytes", known, rss[1]);
+	put_pages(o, "file_bytes", known, rss[0]);
+	put_pages(o, "shmem_bytes", known, rss[3]);
+	put_pages(o, "swap_bytes", known, rss[2]);
+	put_pages(o, "vm_bytes", known, p->total_vm_pages);
+	mb_json_object_end(o);
+}
+
+static void put_process(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	char container[65];
+
+	mb_json_object(o, NULL);
+	mb_json_u64(o, "pid", p->tgid);
+	mb_json_u64(o, "ppid", p->ppid);
+	mb_json_str(o, "comm", p->comm);
+	mb_json_str(o, "exe", p->exe);
+	mb_json_str(o, "cgroup", p->cgroup_path);
+	mb_json_str(o, "container", mb_container_of(p->cgroup_path, container));
+	mb_json_u64(o, "start_t_ns", p->start_ns);
+	mb_json_bool(o, "exited", p->exited);
+	if (p->exited && p->exit_known) /* as the shell and env(1) say it */
+		mb_json_s64(o, "exit_code", WIFSIGNALED(p->exit_code) ?
+			    128 + WTERMSIG(p->exit_code) : WEXITSTATUS(p->exit_code));
+	else
+		mb_json_null(o, "exit_code");
+	mb_json_u64(o, "threads", p->threads);
+	put_groups(o, s, p);
+	put_memory(o, p);
+	mb_json_object_end(o);
+}
+
+/* ---- what was lost, and what we cost ---- */
+
+static void put_lost_row(struct mb_out *o, const char *family, const char *reason, uint64_t count,
+			 const struct mb_drop *d)
+{
+	if (!count)
+		return;
+	mb_json_object(o, NULL);
+	mb_json_str(o, "family", family);
+	mb_json_str(o, "reason", reason);
+	mb_json_u64(o, "count", count);
+	if (d) {
+		mb_json_u64(o, "first_t_ns", d->first_t_ns);
+		mb_json_u64(o, "last_t_ns", d->last_t_ns);
+	} else {
+		mb_json_null(o, "first_t_ns");
+		mb_json_null(o, "last_t_ns");
+	}
+	mb_json_object_end(o);
+}
+
+static void put_lost(struct mb_out *o, const struct mb_lost *l)
+{
+	mb_json_object(o, "lost");
+	mb_json_u64(o, "total", mb_lost_total(l));
+	mb_json_array(o, "by");
+	for (unsigned int f = 0; f < MB_FAM_MAX; f++) {
+		const struct mb_family *fam = mb_family_by_id(f);
+
+		for (unsigned int r = 0; fam && r < MB_DROP_REASONS; r++)
+			put_lost_row(o, fam->name, mb_drop_reason_name(r), l->kernel[f][r].count,
+				     &l->kernel[f][r]);
+	}
+	put_lost_row(o, "task", "process evicted", l->processes_evicted, NULL);
+	put_lost_row(o, "task", "thread evicted", l->threads_evicted, NULL);
+	put_lost_row(o, "task", "event not kept", l->events_not_kept, NULL);
+	put_lost_row(o, "task", "event not decodable", l->undecodable, NULL);
+	mb_json_array_end(o);
+	mb_json_object_end(o);
+}
+
+static void put_overhead(struct mb_out *o, const struct mb_snapshot *s)
+{
+	mb_json_object(o, "overhead");
+	if (s->bpf_ns_known)
+		mb_json_u64(o, "bpf_ns", s->bpf_ns);
+	else
+		mb_json_null(o, "bpf_ns");
+	mb_json_u64(o, "self_cpu_ns", s->self_cpu_ns);
+	mb_json_u64(o, "self_rss_bytes", s->self_rss_bytes);
+	mb_json_u64(o, "events", s->model->events);
+	mb_json_str(o, "level", "full");
+	mb_json_object_end(o);
+}
+
+static void put_head(struct mb_out *o, const struct mb_snapshot *s)
+{
+	mb_json_str(o, "kernel", s->kernel);
+	mb_json_str(o, "arch", s->arch);
+	mb_json_str(o, "version", MB_VERSION);
+	mb_json_str(o, "time", s->time);
+	mb_json_u64(o, "duration_ns", s->duration_ns);
+}
+
+/* ---- events ---- */
+
+static void put_event_value(struct mb_out *o, const char *name, const struct mb_event *e,
+			    const struct mb_event_field *f)
+{
+	uint64_t v = mb_event_number(e, f);
+	char buf[MB_PATH_LEN];
+
+	if (mb_event_field_is_null(e, f)) {
+		mb_json_null(o, name);
+		return;
+	}
+	switch (f->kind) {
+	case MB_VALUE_STRING:
+		mb_json_str(o, name, mb_event_string(e, f, buf));
+		break;
+	case MB_VALUE_S32:
+	case MB_VALUE_S64:
+		mb_json_s64(o, name, (int64_t)v);
+		break;
+	case MB_VALUE_HEX64:
+		mb_json_hex(o, name, v);
+		break;
+	case MB_VALUE_ENUM16:
+		mb_json_str(o, name, v < f->n_names ? f->names[v] : NULL);
+		break;
+	case MB_VALUE_FLAGS32:
+		for (size_t i = 0; i < f->n_names; i++) {
+			if (f->names[i])
+				mb_json_bool(o, f->names[i], v >> i & 1);
+		}
+		break;
+	default:
+		mb_json_u64(o, name, v);
+	}
+}
+
+/* "victim.pid" nests in an object "victim", which lasts as long as the prefix does. */
+static void put_event_fields(struct mb_out *o, const struct mb_event *e,
+			     const struct mb_event_kind *k)
+{
+	char open[32] = "";
+
+	for (size_t i = 0; i < k->n_fields; i++) {
+		const struct mb_event_field *f = &k->fields[i];
+		const char *dot = f->name ? strchr(f->name, '.') : NULL;
+		size_t n = dot ? (size_t)(dot - f->name) : 0;
+
+		if (open[0] && (strlen(open) != n || strncmp(open, f->name, n) != 0)) {
+			mb_json_object_end(o);
+			open[0] = '\0';
+		}
+		if (dot && !open[0] && n < sizeof(open)) {
+			memcpy(open, f->name, n);
+			open[n] = '\0';
+			mb_json_object(o, open);
+		}
+		put_event_value(o, dot ? dot + 1 : f->name, e, f);
+	}
+	if (open[0])
+		mb_json_object_end(o);
+}
+
+static void put_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+{
+	const struct mb_event_kind *k = mb_event_kind_of(e);
+	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
+
+	put_kind(o, "event");
+	mb_json_str(o, "family", mb_family_by_id(e->family)->name);
+	mb_json_str(o, "event", k->name);
+	mb_json_u64(o, "t_ns", e->t_ns);
+	mb_json_u64(o, "pid", e->tgid);
+	mb_json_u64(o, "tid", e->tid);
+	mb_json_str(o, "comm", p && p->comm[0] ? p->comm : NULL);
+	put_event_fields(o, e, k);
+}
+
+static void json_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+{
+	put_event(o, m, e);
+	mb_json_object_end(o);
+	mb_json_end_line(o);
+}
+
+static void json_stream_end(struct mb_out *o, const struct mb_snapshot *s)
+{
+	put_kind(o, "end");
+	put_head(o, s);
+	put_lost(o, &s->model->lost);
+	put_overhead(o, s);
+	mb_json_object_end(o);
+	mb_json_end_line(o);
+}
+
+/* ---- snapshots ---- */
+
+static bool shown(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	if (!s->interval)
+		return true;
+	/* an interval lists who did something in it */
+	return memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
+}
+
+static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
+{
+	const struct mb_process *p;
+
+	put_kind(o, "summary");
+	mb_json_str(o, "scope", s->interval ? "interval" : "total");
+	put_head(o, s);
+	put_lost(o, &s->model->lost);
+	put_overhead(o, s);
+	mb_json_array(o, "processes");
+	DL_FOREACH(s->model->all, p) {
+		if (shown(s, p))
+			put_process(o, s, p);
+	}
+	mb_json_array_end(o);
+	mb_json_array(o, "events");
+	for (const struct mb_kept *k = s->interval ? NULL : s->model->kept; k; k = k->next) {
+		put_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);
+		mb_json_object_end(o);
+	}
+	mb_json_array_end(o);
+	mb_json_object_end(o);
+	mb_json_end_line(o);
+}
+
+const struct mb_sink mb_sink_json = {
+	.name = "json",
+	.snapshot = json_snapshot,
+	.event = json_event,
+	.stream_end = json_stream_end,
+};

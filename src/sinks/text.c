@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Text for people: the summary of a run, a table per interval, a line per event. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "memblame/sink.h"
+
+#define ROWS_INTERVAL 20
+#define ROWS_SUMMARY 30
+
+/* The columns of both tables: fields by name, so that a family without one leaves it empty. */
+static const struct column {
+	const char *group, *name, *title;
+	int width;
+} columns[] = {
+	{ "faults", "minor", "MINOR", 9 },	{ "faults", "major", "MAJOR", 7 },
+	{ "faults", "anon", "ANON", 9 },	{ "faults", "file", "FILE", 7 },
+	{ "faults", "cow", "COW", 7 },		{ "faults", "shmem", "SHMEM", 7 },
+	{ "faults", "swap", "SWAP", 7 },	{ "faults", "other", "OTHER", 7 },
+	{ "vma", "mapped_bytes", "MAPPED", 10 }, { "writeback", "dirtied_bytes", "DIRTIED", 10 },
+};
+
+static uint64_t value(const struct mb_snapshot *s, const struct mb_process *p, unsigned int slot)
+{
+	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
+}
+
+static const struct mb_field *find_field(const char *group, const char *name,
+					 const struct mb_family **family)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->group && !strcmp(f->group, group) && !strcmp(f->name, name)) {
+				*family = fam[i];
+				return f;
+			}
+		}
+	}
+	return NULL;
+}
+
+static uint64_t stalled_ns(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	uint64_t sum = 0;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			if (fam[i]->fields[j].kind == MB_FIELD_STALL)
+				sum += value(s, p, mb_slot(&fam[i]->fields[j]) + 1);
+		}
+	}
+	return sum;
+}
+
+/* What makes a process worth a high place: time lost first, then faults. */
+struct ranked {
+	const struct mb_process *p;
+	uint64_t stalled_ns;
+	uint64_t faults;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+	/* a fault costs about a microsecond */
+	uint64_t cost_x = x->stalled_ns + x->faults * 1000, cost_y = y->stalled_ns + y->faults * 1000;
+
+	return cost_x < cost_y ? 1 : cost_x > cost_y ? -1 : 0;
+}
+
+static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
+{
+	const struct mb_family *fam;
+	const struct mb_field *minor = find_field("faults", "minor", &fam);
+	const struct mb_field *major = find_field("faults", "major", &fam);
+	struct ranked *list = calloc(s->model->n_processes + 1, sizeof(*list));
+	const struct mb_process *p;
+
+	*n = 0;
+	DL_FOREACH(s->model->all, p) {
+		struct ranked r = { p, stalled_ns(s, p),
+				    value(s, p, mb_slot(minor)) + value(s, p, mb_slot(major)) };
+		bool busy = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
+
+		if (list && (s->interval ? busy : r.stalled_ns || r.faults || p->exited))
+			list[(*n)++] = r;
+	}
+	if (list)
+		qsort(list, *n, sizeof(*list), by_rank);
+	return list;
+}
+
+/* Names come from strangers: no control character may reach a terminal. */
+static void put_name(struct mb_out *o, const char *name, int width)
+{
+	char clean[MB_PATH_LEN];
+	size_t i;
+
+	for (i = 0; name[i] && i < sizeof(clean) - 1; i++)
+		clean[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i];
+	clean[i] = '\0';
+	mb_out_printf(o, "%-*s", width, clean);
+}
+
+static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
+		     const struct column *c)
+{
+	const struct mb_family *fam;
+	const struct mb_field *f = find_field(c->group, c->name, &fam);
+	char buf[MB_UNITS_LEN];
+	int64_t v;
+
+	if (!f || !mb_field_known(s->model, fam, f)) {
+		mb_out_printf(o, " %*s", c->width, "?");
+		return;
+	}
+	v = (int64_t)value(s, p, mb_slot(f));
+	if (f->unit == MB_UNIT_BYTES && v == 0)
+		mb_out_printf(o, " %*s", c->width, "-");
+	else if (f->unit == MB_UNIT_BYTES && v < 0)
+		mb_out_printf(o, " %*s%s", c->width - (int)strlen(mb_format(buf, f->unit,
+			      (uint64_t)-v)), "-", buf);
+	else
+		mb_out_printf(o, " %*s", c->width, mb_format(buf, f->unit, (uint64_t)v));
+}
+
+static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct ranked *r)
+{
+	const struct mb_process *p = r->p;
+	uint64_t rss = p->rss_pages[0] + p->rss_pages[1] + p->rss_pages[3];
+	char a[MB_UNITS_LEN], b[MB_UNITS_LEN], c[MB_UNITS_LEN];
+
+	mb_out_printf(o, "%8u ", p->tgid);
+	put_name(o, p->comm, 15);
+	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
+		put_cell(o, s, p, &columns[i]);
+	mb_out_printf(o, " %9s %9s %9s%s\n",
+		      r->stalled_ns ? mb_format(a, MB_UNIT_NS, r->stalled_ns) : "-",
+		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
+		      p->peak_pages ?
+			      mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) : "-",
+		      s->interval && p->exited ? " exited" : "");
+}
+
+static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows)
+{
+	size_t n;
+	struct ranked *list = rank(s, &n);
+
+	mb_out_printf(o, "%s%8s %-15s", s->color ? "\033[1m" : "", "PID", "COMMAND");
+	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
+		mb_out_printf(o, " %*s", columns[i].width, columns[i].title);
+	mb_out_printf(o, " %9s %9s %9s%s\n", "STALLED", "RSS", "PEAK", s->color ? "\033[0m" : "");
+	for (size_t i = 0; list && i < n && i < rows; i++)
+		put_row(o, s, &list[i]);
+	if (n > rows)
+		mb_out_printf(o, "%8s and %zu more; --json lists all\n", "", n - rows);
+	free(list);
+}
+
+/* One line per process that lost time, one clause per kind of stall. */
+static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	char ns[MB_UNITS_LEN], max[MB_UNITS_LEN];
+	const char *sep = ": ";
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	if (!stalled_ns(s, p))
+		return;
+	mb_out_printf(o, "  %u ", p->tgid);
+	put_name(o, p->comm, 0);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			unsigned int slot = mb_slot(f);
+
+			if (f->kind != MB_FIELD_STALL || !value(s, p, slot))
+				continue;
+			mb_out_printf(o, "%s%s %s (%" PRIu64 " times, longest %s)", sep, f->name,
+				      mb_format(ns, MB_UNIT_NS, value(s, p, slot + 1)),
+				      value(s, p, slot),
+				      mb_format(max, MB_UNIT_NS, mb_process_value(p, slot + 2)));
+			sep = ", ";
+		}
+	}
+	mb_out_printf(o, "\n");
+}
+
+static void put_lost(struct mb_out *o, const struct mb_lost *l)
+{
+	if (!mb_lost_total(l)) {
+		mb_out_printf(o, "Nothing was lost.\n");
+		return;
+	}
+	mb_out_printf(o, "Lost:");
+	for (unsigned int f = 0; f < MB_FAM_MAX; f++) {
+		for (unsigned int r = 0; r < MB_DROP_REASONS; r++) {
+			if (l->kernel[f][r].count)
+				mb_out_printf(o, " %llu %s (%s);", l->kernel[f][r].count,
+					      mb_family_by_id(f)->name, mb_drop_reason_name(r));
+		}
+	}
+	if (l->processes_evicted + l->threads_evicted)
+		mb_out_printf(o, " %" PRIu64 " processes and %" PRIu64 " threads (evicted);",
+			      l->processes_evicted, l->threads_evicted);
+	if (l->events_not_kept + l->undecodable)
+		mb_out_printf(o, " %" PRIu64 " events (not kept or not decodable);",
+			      l->events_not_kept + l->undecodable);
+	mb_out_printf(o, "\n");
+}
+
+/* ---- events ---- */
+
+static void put_event_field(struct mb_out *o, const struct mb_event *e,
+			    const struct mb_event_field *f)
+{
+	uint64_t v = mb_event_number(e, f);
+	char buf[MB_PATH_LEN], unit[MB_UNITS_LEN];
+
+	if (mb_event_field_is_null(e, f))
+		return;
+	if (f->kind == MB_VALUE_FLAGS32) {
+		for (size_t i = 0; i < f->n_names; i++) {
+			if (f->names[i] && (v >> i & 1))
+				mb_out_printf(o, " %s", f->names[i]);
+		}
+		return;
+	}
+	mb_out_printf(o, " %s=", f->name);
+	if (f->kind == MB_VALUE_STRING)
+		put_name(o, mb_event_string(e, f, buf), 0);
+	else if (f->kind == MB_VALUE_ENUM16)
+		mb_out_printf(o, "%s", v < f->n_names ? f->names[v] : "?");
+	else if (f->kind == MB_VALUE_HEX64)
+		mb_out_printf(o, "0x%" PRIx64, v);
+	else if (f->kind == MB_VALUE_S32 || (f->kind == MB_VALUE_S64 && (int64_t)v < 0))
+		mb_out_printf(o, "%" PRId64, (int64_t)v);
+	else
+		mb_out_printf(o, "%s", mb_format(unit, f->unit, v));
+}
+
+static void text_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+{
+	const struct mb_event_kind *k = mb_event_kind_of(e);
+	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
+
+	mb_out_printf(o, "%5llu.%06llu %8u %8u ", e->t_ns / MB_NS_PER_S,
+		      e->t_ns % MB_NS_PER_S / 1000, e->tgid, e->tid);
+	put_name(o, p && p->comm[0] ? p->comm : "?", 15);
+	mb_out_printf(o, " %s.%s", mb_family_by_id(e->family)->name, k->name);
+	for (size_t i = 0; i < k->n_fields; i++)
+		put_event_field(o, e, &k->fields[i]);
+	mb_out_printf(o, "\n");
+}
+
+/* ---- snapshots ---- */
+
+static void put_summary_head(struct mb_out *o, const struct mb_snapshot *s)
+{
+	char ns[MB_UNITS_LEN], cpu[MB_UNITS_LEN];
+
+	if (s->command) {
+		mb_out_printf(o, "\n");
+		put_name(o, s->command, 0);
+		if (s->command_status > 128)
+			mb_out_printf(o, " was killed by signal %d (%s)", s->command_status - 128,
+				      strsignal(s->command_status - 128));
+		else
+			mb_out_printf(o, " exited with status %d", s->command_status);
+		mb_out_printf(o, " after %s", mb_format(ns, MB_UNIT_NS, s->duration_ns));
+	} else {
+		mb_out_printf(o, "\nIn %s", mb_format(ns, MB_UNIT_NS, s->duration_ns));
+	}
+	mb_out_printf(o, "; %u process%s seen; memblame itself used %s of CPU.\n\n",
+		      s->model->n_processes, s->model->n_processes == 1 ? "" : "es",
+		      mb_format(cpu, MB_UNIT_NS, s->self_cpu_ns));
+}
+
+static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
+{
+	size_t n;
+	struct ranked *list;
+
+	if (s->interval) {
+		mb_out_printf(o, "%s\n", s->time);
+		put_table(o, s, ROWS_INTERVAL);
+		mb_out_printf(o, "\n");
+		return;
+	}
+	put_summary_head(o, s);
+	put_table(o, s, ROWS_SUMMARY);
+	list = rank(s, &n);
+	if (list && n && list[0].stalled_ns) {
+		mb_out_printf(o, "\nTime lost:\n");
+		for (size_t i = 0; i < n && i < ROWS_SUMMARY; i++)
+			put_stalls(o, s, list[i].p);
+	}
+	free(list);
+	if (s->model->kept)
+		mb_out_printf(o, "\nEvents:\n");
+	for (const struct mb_kept *k = s->model->kept; k; k = k->next)
+		text_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);
+	mb_out_printf(o, "\n");
+	put_lost(o, &s->model->lost);
+}
+
+static void text_stream_end(struct mb_out *o, const struct mb_snapshot *s)
+{
+	mb_out_printf(o, "\n%" PRIu64 " events. ", s->model->events);
+	put_lost(o, &s->model->lost);
+}
+
+const struct mb_sink mb_sink_text = {
+	.name = "text",
+	.snapshot = text_snapshot,
+	.event = text_event,
+	.stream_end = text_stream_end,
+};
