@@ -7,6 +7,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/stall.bpf.h"
+#include "core/taken.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -35,26 +36,67 @@ MB_INLINE __u32 classify(const struct mb_fault_pending *p, bool major)
 	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
 }
 
-MB_INLINE void emit_fault(struct mb_fault_pending *p, __u16 type, __u32 class, bool major,
-			  __u64 latency_ns)
+/* Not inline, like flush(): it would only cost the many faults that are not sampled. */
+static __noinline void emit_sample(struct mb_fault_pending *p, __u32 class, bool major, __u64 ns)
 {
 	struct mb_fault_event *e;
 	void *ring = cpu_ring();
 
 	if (!ring)
 		return;
-	e = emit_reserve_in(ring, MB_FAM_fault, type, sizeof(*e), p->start_ns);
-	if (!e)
+	e = emit_try_reserve_in(ring, MB_FAM_fault, MB_FAULT_EVENT_SAMPLE, sizeof(*e),
+				p->start_ns);
+	if (!e) {
+		count_drop(MB_FAM_fault, MB_DROP_UNTIMED);
 		return;
+	}
 	e->addr = p->addr;
 	e->ip = p->ip;
-	e->latency_ns = latency_ns;
+	e->latency_ns = ns;
 	e->error = p->error;
 	e->seq = p->seq;
 	e->class_id = class;
 	e->major = major;
 	e->pad = 0;
 	emit_submit(ring, e);
+}
+
+static __noinline void flush(struct mb_fault_ledger *f)
+{
+	struct mb_fault_batch_event *e;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	e = emit_try_reserve_in(ring, MB_FAM_fault, MB_FAULT_EVENT_BATCH, sizeof(*e),
+				f->batch[0].t_ns);
+	if (!e) {
+		count_drops(MB_FAM_fault, MB_DROP_RING_FULL, MB_FAULT_BATCH);
+		return;
+	}
+	__builtin_memcpy(e->batch, f->batch, sizeof(e->batch));
+	emit_submit(ring, e);
+}
+
+MB_INLINE void stream(struct mb_fault_ledger *f, __u32 class, bool major, __u64 ns)
+{
+	struct mb_fault_pending *p = &f->pending;
+	struct mb_fault_record *r;
+	__u64 i = f->n_batch;
+
+	asm volatile("%0 &= %1" : "+r"(i) : "i"(MB_FAULT_BATCH - 1));
+	r = &f->batch[i];
+	r->t_ns = p->start_ns;
+	r->addr = p->addr;
+	r->ip = p->ip;
+	r->latency_ns = ns;
+	r->seq = p->seq;
+	r->error = p->error;
+	r->class_id = class;
+	r->major = major;
+	if (i == MB_FAULT_BATCH - 1)
+		flush(f);
+	f->n_batch = (i + 1) & (MB_FAULT_BATCH - 1);
 }
 
 /* The last fault is over: count it under its cause, if the kernel counted it at all. */
@@ -73,9 +115,9 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
 	if (ns && !major && class != MB_FAULT_FAILED)
-		emit_fault(p, MB_FAULT_EVENT_SAMPLE, class, false, ns);
+		emit_sample(p, class, false, ns);
 	if (streaming(MB_FAM_fault))
-		emit_fault(p, MB_FAULT_EVENT_FAULT, class, major, ns);
+		stream(&l->fault, class, major, ns);
 }
 
 MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
@@ -100,8 +142,10 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	p->moved = 0;
 	p->mapped_ns = 0;
 	p->stalled_ns = 0;
-	p->addr = addr;
-	p->ip = streaming(MB_FAM_fault) ? regs->ip : 0;
+	if (streaming(MB_FAM_fault)) {
+		p->addr = addr;
+		p->ip = regs->ip;
+	}
 	p->start_ns = 0;
 	p->seq++;
 	if (streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & knobs.sample_mask))
@@ -131,8 +175,11 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
-	/* reclaim inside the fault unmaps pages, perhaps this process's own */
-	if (task->mm != mm || (task->flags & PF_MEMALLOC))
+	if (task->flags & PF_MEMALLOC) { /* reclaim, perhaps inside this very fault */
+		count_taken(task, mm, member);
+		return 0;
+	}
+	if (task->mm != mm)
 		return 0;
 	l = ledger_of(task);
 	if (!l)
@@ -176,7 +223,7 @@ int fault_major_end(void *ctx)
 	stalled = p->stalled_ns < ns ? p->stalled_ns : ns;
 	stall_charge(l, class == MB_FAULT_SWAP ? STALL_SLOT(fault, swap_in) :
 						  STALL_SLOT(fault, file_io), ns - stalled);
-	emit_fault(p, MB_FAULT_EVENT_SAMPLE, class, true, ns);
+	emit_sample(p, class, true, ns);
 	p->mapped_ns = p->start_ns + ns;
 	return 0;
 }

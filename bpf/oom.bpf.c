@@ -43,6 +43,6 @@ int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 	e->trigger_cgroup = compat_cgroup_id(compat_task_cgroup(task));
 	BPF_CORE_READ_STR_INTO(&e->trigger_comm, task, comm);
 	fill_victim(e, victim);
-	emit_submit(&urgent, e);
+	emit_submit_now(e);
 	return 0;
 }

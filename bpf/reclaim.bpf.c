@@ -5,6 +5,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/stall.bpf.h"
+#include "core/taken.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -135,25 +136,14 @@ int BPF_PROG(reclaim_throttled, int nid, int usec_timeout, int usec_delayed)
 	return 0;
 }
 
-/*
- * A page counter of somebody else's memory moves while we reclaim: one page was taken from its
- * owner. (try_to_unmap moves it once per page; swapped-out pages move the swap counter as well.)
- */
+/* Only where the fault family, which does this as well (fault_moved), is off. */
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *owner;
-	struct mb_ledger *l;
 
-	if (!(task->flags & PF_MEMALLOC) || task->mm == mm || member == MM_SWAPENTS)
-		return 0;
-	owner = mm->owner;
-	if (!owner)
-		return 0;
-	l = ledger_of(owner);
-	if (l)
-		__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
+	if (task->flags & PF_MEMALLOC)
+		count_taken(task, mm, member);
 	return 0;
 }
 

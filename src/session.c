@@ -12,12 +12,12 @@
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cgroups.h"
 #include "child.h"
+#include "procfs.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
@@ -36,35 +36,6 @@ static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
 	s->sink->event(&s->out, m, e);
 }
 
-/* ---- what only /proc and the cgroup file system know of a process ---- */
-
-static void look_up(struct mb_session *s)
-{
-	struct mb_process *p;
-
-	mb_cgroups_tick(s->cgroups);
-	DL_FOREACH(s->model.all, p) {
-		char link[64], path[4096];
-		const char *cgroup;
-		ssize_t n;
-
-		if (p->looked_up)
-			continue;
-		p->looked_up = true;
-		cgroup = mb_cgroups_path(s->cgroups, p->cgroup);
-		if (cgroup)
-			p->cgroup_path = strdup(cgroup);
-		if (p->exited)
-			continue; /* the path given to exec is all there is */
-		snprintf(link, sizeof(link), "/proc/%u/exe", p->tgid);
-		n = readlink(link, path, sizeof(path) - 1);
-		if (n <= 0)
-			continue;
-		free(p->exe);
-		p->exe = strndup(path, (size_t)n);
-	}
-}
-
 /* ---- the loop ---- */
 
 static int collect(struct mb_session *s, struct mb_err *e)
@@ -78,7 +49,7 @@ static int collect(struct mb_session *s, struct mb_err *e)
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
 	mb_kern_drops(s->kern, s->model.lost.kernel);
-	look_up(s);
+	mb_procfs_identify(&s->model, s->cgroups);
 	mb_model_tick(&s->model, true);
 	return 0;
 }
@@ -88,6 +59,7 @@ static void snapshot(struct mb_session *s, struct mb_snapshot *snap, bool interv
 	struct utsname u;
 	struct rusage r;
 
+	mb_procfs_memory(&s->model, interval);
 	memset(snap, 0, sizeof(*snap));
 	snap->model = &s->model;
 	snap->interval = interval;
@@ -251,7 +223,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (err < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
 	mb_kern_drops(s->kern, s->model.lost.kernel);
-	look_up(s);
+	mb_procfs_identify(&s->model, s->cgroups);
 	mb_model_tick(&s->model, false);
 	snapshot(s, &snap, false);
 	if (s->cfg.events)

@@ -20,6 +20,18 @@ static __noinline __s64 mm_counter_v61(struct mm_struct___v61 *mm, int member)
 	return BPF_CORE_READ(mm, rss_stat.count[member & 3].counter);
 }
 
+static __noinline __s64 mm_counter(struct mm_struct *mm, int member)
+{
+	/* an index that is not constant needs the element's real size */
+	__u64 at = bpf_core_field_offset(struct mm_struct, rss_stat) +
+		   (__u64)(member & 3) * bpf_core_type_size(struct percpu_counter) +
+		   bpf_core_field_offset(struct percpu_counter, count);
+	__s64 pages = 0;
+
+	bpf_probe_read_kernel(&pages, sizeof(pages), (void *)mm + at);
+	return pages;
+}
+
 MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
 {
 	__s64 pages;
@@ -27,7 +39,7 @@ MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
 	if (bpf_core_type_exists(struct mm_rss_stat___v61))
 		pages = mm_counter_v61((void *)mm, member);
 	else
-		pages = BPF_CORE_READ(mm, rss_stat[member].count);
+		pages = mm_counter(mm, member);
 	return pages > 0 ? pages : 0;
 }
 

@@ -9,7 +9,7 @@
 
 #include "core/maps.bpf.h"
 
-MB_INLINE void count_drop(__u32 family, enum mb_drop_reason reason)
+MB_INLINE void count_drops(__u32 family, enum mb_drop_reason reason, __u32 n)
 {
 	__u32 key = family * MB_DROP_REASONS + reason;
 	struct mb_drop *d = bpf_map_lookup_elem(&drops, &key);
@@ -19,7 +19,12 @@ MB_INLINE void count_drop(__u32 family, enum mb_drop_reason reason)
 	d->last_t_ns = bpf_ktime_get_boot_ns();
 	if (!d->count)
 		d->first_t_ns = d->last_t_ns;
-	d->count++;
+	d->count += n;
+}
+
+MB_INLINE void count_drop(__u32 family, enum mb_drop_reason reason)
+{
+	count_drops(family, reason, 1);
 }
 
 MB_INLINE bool streaming(__u32 family)
@@ -27,15 +32,14 @@ MB_INLINE bool streaming(__u32 family)
 	return knobs.stream & (1u << family);
 }
 
-MB_INLINE void *emit_reserve_in(void *ring, __u32 family, __u16 type, __u64 size, __u64 t_ns)
+/* As emit_reserve_in, but the caller counts what is lost. */
+MB_INLINE void *emit_try_reserve_in(void *ring, __u32 family, __u16 type, __u64 size, __u64 t_ns)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct mb_event *e = bpf_ringbuf_reserve(ring, size, 0);
 
-	if (!e) {
-		count_drop(family, MB_DROP_RING_FULL);
+	if (!e)
 		return NULL;
-	}
 	e->t_ns = t_ns;
 	e->tgid = id >> 32;
 	e->tid = (__u32)id;
@@ -45,11 +49,26 @@ MB_INLINE void *emit_reserve_in(void *ring, __u32 family, __u16 type, __u64 size
 	return e;
 }
 
+MB_INLINE void *emit_reserve_in(void *ring, __u32 family, __u16 type, __u64 size, __u64 t_ns)
+{
+	void *e = emit_try_reserve_in(ring, family, type, size, t_ns);
+
+	if (!e)
+		count_drop(family, MB_DROP_RING_FULL);
+	return e;
+}
+
 MB_INLINE void *cpu_ring(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&rings, &cpu);
+}
+
+/* Submit e, which was reserved in ring, and wake the consumer at once: for what is rare. */
+MB_INLINE void emit_submit_now(void *e)
+{
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }
 
 /* Submit e, which was reserved in ring. */

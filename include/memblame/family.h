@@ -86,6 +86,7 @@ struct mb_hook {
 	const char *name;			     /* as doctor and MEMBLAME_HOOKS name it */
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
+	const char *shares; /* a program of an earlier family that answers this too; or NULL */
 	enum mb_quality quality;
 	const char *missing;			     /* what is not seen with it; or NULL */
 };
@@ -110,8 +111,12 @@ struct mb_family {
 	const struct mb_question *questions;
 	size_t n_questions;
 
-	/* Complete a record before its ledger is added up (e.g. close what was in progress). */
-	void (*prepare)(struct mb_model *m, struct mb_task_record *r);
+	/*
+	 * Complete a record before its ledger is added up (e.g. close what was in progress).
+	 * before: the thread's ledger as it was completed the last time; all 0 at first.
+	 */
+	void (*prepare)(struct mb_model *m, const struct mb_ledger *before,
+			struct mb_task_record *r);
 	/* Take in one event of this family; its size has been checked against its kind. */
 	void (*consume)(struct mb_model *m, const struct mb_event *e);
 	/* Compute the DERIVED fields of a process, from its other values, before it is shown. */

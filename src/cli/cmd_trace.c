@@ -2,8 +2,8 @@
 /* trace: print single events as they happen. */
 #include "cli/traced.h"
 
-/* An idle thread's last fault is shown at the tick: make that soon enough for a person. */
-#define TRACE_TICK_NS (250 * 1000 * 1000ull)
+/* An idle thread's last faults are shown at the tick: make that soon enough for a person. */
+#define TRACE_TICK_NS (100 * 1000 * 1000ull)
 
 int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
 {

@@ -80,7 +80,9 @@ static const struct mb_event_field fault_fields[] = {
 
 static const struct mb_event_kind events[] = {
 	{ MB_FAULT_EVENT_FAULT, "fault", sizeof(struct mb_fault_event), fault_fields,
-	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL }, /* shown by consume(), once */
+	  MB_ARRAY_SIZE(fault_fields), 0 },
+	{ MB_FAULT_EVENT_BATCH, "batch", sizeof(struct mb_fault_batch_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
 	{ MB_FAULT_EVENT_SAMPLE, "sample", sizeof(struct mb_fault_event), fault_fields,
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };
@@ -138,97 +140,116 @@ static enum mb_fault_class classify(const struct mb_fault_pending *p, bool major
 	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
 }
 
-/* Show the last fault of an idle thread now; its event comes only with the thread's next one. */
-static void show_pending(struct mb_model *m, const struct mb_task_record *r,
-			 enum mb_fault_class class, bool major)
+/*
+ * Streaming. A thread sends its faults in batches, so the last few of a thread that has stopped
+ * faulting stay in its ledger. They are shown from there, and the number of the last one shown is
+ * remembered, so that none is shown a second time when the thread goes on.
+ */
+static struct mb_shown *shown_find(struct mb_model *m, uint32_t tid)
 {
-	const struct mb_fault_pending *p = &r->ledger.fault.pending;
-	struct mb_fault_event e = {
-		.h = { p->start_ns, r->info.h.tgid, r->info.h.tid, MB_FAM_fault,
-		       MB_FAULT_EVENT_FAULT, sizeof(e) },
-		.addr = p->addr, .ip = p->ip, .error = p->error, .seq = p->seq,
-		.latency_ns = p->mapped_ns ? p->mapped_ns - p->start_ns : 0,
-		.class_id = (__u16)class, .major = major,
-	};
-	uint32_t tid = r->info.h.tid;
-	bool gone = r->info.h.type == MB_TASK_EVENT_EXIT;
-	struct mb_shown *s;
+	struct mb_shown *s = NULL;
 
-	HASH_FIND(hh, m->shown, &tid, sizeof(tid), s);
-	if (s && s->seq == p->seq) {
-		if (gone) {
-			HASH_DEL(m->shown, s);
-			free(s);
-		}
-		return;
-	}
-	if (!gone) {
-		if (!s) {
-			s = calloc(1, sizeof(*s));
-			if (!s)
-				return; /* its own event will show it */
-			s->tid = tid;
-			HASH_ADD(hh, m->shown, tid, sizeof(s->tid), s);
-		}
-		s->seq = p->seq;
-	} else if (s) {
-		HASH_DEL(m->shown, s);
-		free(s);
-	}
+	if (m->shown)
+		HASH_FIND(hh, m->shown, &tid, sizeof(tid), s);
+	return s;
+}
+
+static void show_fault(struct mb_model *m, const struct mb_event *from,
+		       const struct mb_fault_record *r)
+{
+	struct mb_fault_event e = {
+		.h = { r->t_ns, from->tgid, from->tid, MB_FAM_fault, MB_FAULT_EVENT_FAULT,
+		       sizeof(e) },
+		.addr = r->addr, .ip = r->ip, .latency_ns = r->latency_ns, .error = r->error,
+		.seq = r->seq, .class_id = r->class_id, .major = r->major,
+	};
+
 	m->events++;
 	mb_model_show(m, &e.h);
+}
+
+static void show_batch(struct mb_model *m, const struct mb_fault_batch_event *e)
+{
+	struct mb_shown *s = shown_find(m, e->h.tid);
+
+	for (int i = 0; i < MB_FAULT_BATCH; i++) {
+		if (!s || e->batch[i].seq > s->seq)
+			show_fault(m, &e->h, &e->batch[i]);
+	}
+	m->events--; /* the batch itself is none */
+}
+
+static void show_rest(struct mb_model *m, const struct mb_task_record *r,
+		      const struct mb_fault_record *last)
+{
+	const struct mb_fault_ledger *f = &r->ledger.fault;
+	struct mb_shown *s = shown_find(m, r->info.h.tid);
+	uint32_t after = s ? s->seq : 0;
+
+	for (uint64_t i = 0; i < f->n_batch && i < MB_FAULT_BATCH; i++) {
+		if (f->batch[i].seq > after)
+			show_fault(m, &r->info.h, &f->batch[i]);
+	}
+	if (last && last->seq > after)
+		show_fault(m, &r->info.h, last);
+	if (r->info.h.type == MB_TASK_EVENT_EXIT) {
+		if (s)
+			HASH_DEL(m->shown, s);
+		free(s);
+		return;
+	}
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return;
+		s->tid = r->info.h.tid;
+		HASH_ADD(hh, m->shown, tid, sizeof(s->tid), s);
+	}
+	s->seq = last ? last->seq : f->pending.seq - 1;
 }
 
 /*
  * The kernel has counted the thread's last fault, but nothing has classified it yet: do so in
  * this copy. When the thread's next fault does it in the ledger, the sum stays the same.
  */
-static void prepare(struct mb_model *m, struct mb_task_record *r)
+static void prepare(struct mb_model *m, const struct mb_ledger *before, struct mb_task_record *r)
 {
 	struct mb_fault_ledger *f = &r->ledger.fault;
 	const struct mb_fault_pending *p = &f->pending;
 	bool counted = r->info.min_flt + r->info.maj_flt > p->flt;
-	bool major = r->info.maj_flt != p->maj;
-	enum mb_fault_class class = counted ? classify(p, major) : MB_FAULT_FAILED;
+	bool gone = r->info.h.type == MB_TASK_EVENT_EXIT;
+	struct mb_fault_record last = {
+		.t_ns = p->start_ns, .addr = p->addr, .ip = p->ip, .seq = p->seq,
+		.latency_ns = p->mapped_ns ? p->mapped_ns - p->start_ns : 0,
+		.error = (__u8)p->error, .major = r->info.maj_flt != p->maj,
+	};
 
 	if (!p->seq)
 		return;
-	f->by_class[class]++;
+	last.class_id = counted ? (__u8)classify(p, last.major) : MB_FAULT_FAILED;
+	f->by_class[last.class_id]++;
 	if (counted)
 		f->by_access[MB_FAULT_ACCESS(p->error)]++;
-	/* a fault not counted yet may still be going on, unless the thread is gone */
-	if ((m->stream & (1u << MB_FAM_fault)) &&
-	    (counted || r->info.h.type == MB_TASK_EVENT_EXIT))
-		show_pending(m, r, class, major);
+	if (!(m->stream & (1u << MB_FAM_fault)))
+		return;
+	/* a thread at work changes its ledger while it is read: show one that was idle for a tick */
+	if (gone || before->fault.pending.seq == p->seq)
+		show_rest(m, r, counted || gone ? &last : NULL);
 }
 
 static void consume(struct mb_model *m, const struct mb_event *event)
 {
 	const struct mb_fault_event *e = (const struct mb_fault_event *)event;
-	uint32_t tid = e->h.tid;
 	struct mb_process *p;
-	struct mb_shown *s = NULL;
 
-	if (e->h.type == MB_FAULT_EVENT_SAMPLE) {
-		p = mb_model_find(m, e->h.tgid);
-		if (p)
-			mb_process_hist_add(p, &fields[F_LATENCY], e->latency_ns,
-					    e->major ? 1 : m->sample_1_in, m->sample_1_in);
+	if (event->type == MB_FAULT_EVENT_BATCH) {
+		show_batch(m, (const struct mb_fault_batch_event *)event);
 		return;
 	}
-	if (m->shown)
-		HASH_FIND(hh, m->shown, &tid, sizeof(tid), s);
-	if (s) {
-		bool same = s->seq == e->seq;
-
-		HASH_DEL(m->shown, s);
-		free(s);
-		if (same) {
-			m->events--;
-			return;
-		}
-	}
-	mb_model_show(m, event);
+	p = mb_model_find(m, e->h.tgid);
+	if (event->type == MB_FAULT_EVENT_SAMPLE && p)
+		mb_process_hist_add(p, &fields[F_LATENCY], e->latency_ns,
+				    e->major ? 1 : m->sample_1_in, m->sample_1_in);
 }
 
 static uint64_t access_sum(const uint64_t *v, unsigned int mask, unsigned int want)

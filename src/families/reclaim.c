@@ -83,10 +83,15 @@ static const struct mb_hook throttle_hooks[] = {
 		     "(throttle_direct_reclaim) have no tracepoint" },
 };
 
+#define TAKEN_MISSING \
+	"one page per change of the owner's counter: a huge page, or a batch of lazily freed " \
+	"ones, taken at once counts as one"
+
 static const struct mb_hook taken_hooks[] = {
+	{ .name = "tp_btf of fault", .shares = "fault_moved", .quality = MB_QUALITY_PARTIAL,
+	  .missing = TAKEN_MISSING },
 	{ .name = "tp_btf", .programs = { "reclaim_taken" }, .quality = MB_QUALITY_PARTIAL,
-	  .missing = "one page per change of the owner's counter: a huge page, or a batch of lazily "
-		     "freed ones, taken at once counts as one" },
+	  .missing = TAKEN_MISSING },
 };
 
 static const struct mb_hook kswapd_hooks[] = {
@@ -104,7 +109,7 @@ static const struct mb_question questions[] = {
 	{ "compaction", "who compacts memory?", compaction_hooks, 1, "compaction is not seen" },
 	{ "throttle", "who is made to sleep in reclaim?", throttle_hooks, 1,
 	  "sleeps in reclaim count as reclaim" },
-	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 1,
+	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
 	  "pages taken are not counted" },
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,
 	  "kswapd runs are not seen" },

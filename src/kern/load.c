@@ -124,6 +124,19 @@ static bool was_tried(const struct mb_answer *a, const char *hook)
 	return false;
 }
 
+/* Is this program of a family that came earlier at work? */
+static bool is_loaded(const struct mb_kern *k, const char *program)
+{
+	for (int i = 0; i < MB_FAM_MAX; i++) {
+		struct bpf_program *p = k->objects[i] ?
+			bpf_object__find_program_by_name(k->objects[i], program) : NULL;
+
+		if (p)
+			return bpf_program__autoload(p);
+	}
+	return false;
+}
+
 /* Take the first hook that was not refused yet and whose tracepoints exist. */
 static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 {
@@ -139,6 +152,10 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 		if (hook_forced_out(k, a, h)) {
 			note_failure(a, h->name, "ruled out by MEMBLAME_HOOKS");
 			continue;
+		}
+		if (h->shares && !is_loaded(k, h->shares)) {
+			snprintf(error, sizeof(error), "%s is not loaded", h->shares);
+			possible = false;
 		}
 		for (int j = 0; possible && h->programs[j]; j++)
 			possible = program_possible(o, h->programs[j], error, sizeof(error));

@@ -240,13 +240,13 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 		return;
 	p->seen_tick = m->tick;
 	take_process_info(p, r);
-	for (size_t i = 0; i < n; i++) {
-		if (fam[i]->prepare)
-			fam[i]->prepare(m, r);
-	}
 	t = thread_get(m, &r->ledger.task, p);
 	if (!t)
 		return;
+	for (size_t i = 0; i < n; i++) {
+		if (fam[i]->prepare)
+			fam[i]->prepare(m, &t->last, r);
+	}
 	t->seen_tick = m->tick;
 	add_ledger(p->values, &r->ledger, &t->last);
 	min = r->info.min_flt - r->ledger.task.min_base;

@@ -85,7 +85,7 @@ struct mb_thread {
 	UT_hash_handle hh;
 };
 
-/* A fault shown before its event came, because its thread was idle: see families/fault.c. */
+/* The last fault of a thread that was shown from its ledger: see families/fault.c. */
 struct mb_shown {
 	uint32_t tid;
 	uint32_t seq;

@@ -26,9 +26,13 @@ enum mb_fault_class {
 #define MB_FAULT_ACCESS(error) ((((error) >> 1) & 3) | (((error) & MB_PF_INSTR) >> 2))
 
 enum mb_fault_event_type {
-	MB_FAULT_EVENT_FAULT = 0,	/* one fault (streamed) */
+	MB_FAULT_EVENT_FAULT = 0,	/* one fault, as user space shows it */
 	MB_FAULT_EVENT_SAMPLE = 1,	/* the latency of a timed fault */
+	MB_FAULT_EVENT_BATCH = 2,	/* faults of one thread (streamed) */
 };
+
+/* Faults of a thread sent in one event: reserving room in a ring costs more than a fault. */
+#define MB_FAULT_BATCH 8
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -48,6 +52,19 @@ struct mb_fault_pending {
 	__u32 pad;
 };
 
+/* A fault that is over, on its way to a stream. */
+struct mb_fault_record {
+	__u64 t_ns;
+	__u64 addr;
+	__u64 ip;
+	__u64 latency_ns;	/* 0: not timed */
+	__u32 seq;
+	__u8 error;		/* MB_PF_*; the higher bits of the error code are not sent */
+	__u8 class_id;
+	__u8 major;
+	__u8 pad;
+};
+
 struct mb_fault_ledger {
 	__u64 by_class[MB_FAULT_CLASSES];
 	__u64 by_access[8];	/* index: MB_FAULT_ACCESS */
@@ -56,6 +73,13 @@ struct mb_fault_ledger {
 	struct mb_stall swap_in;
 	struct mb_stall file_io;
 	struct mb_fault_pending pending;
+	struct mb_fault_record batch[MB_FAULT_BATCH]; /* only while streaming */
+	__u64 n_batch;
+};
+
+struct mb_fault_batch_event {
+	struct mb_event h;
+	struct mb_fault_record batch[MB_FAULT_BATCH];
 };
 
 struct mb_fault_event {
