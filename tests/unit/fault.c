@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The fault family's arithmetic: the last fault of a ledger, causes that add up, no fault twice. */
+#include <string.h>
+
+#include "memblame/family.h"
+#include "model/model.h"
+#include "unit.h"
+
+enum { FILE_PAGES = 1, ANON = 2, SWAP = 4, SHMEM = 8 };
+
+/* One row per measured cause (docs/families/fault.md). */
+static const struct {
+	const char *what;
+	uint32_t error;
+	uint32_t moved;
+	bool major;
+	enum mb_fault_class class;
+} causes[] = {
+	{ "first write", MB_PF_WRITE, ANON, false, MB_FAULT_ANON },
+	{ "first read: zero page", 0, 0, false, MB_FAULT_ANON },
+	{ "write over the zero page", MB_PF_PROT | MB_PF_WRITE, ANON, false, MB_FAULT_COW },
+	{ "private file page written", MB_PF_PROT | MB_PF_WRITE, ANON | FILE_PAGES, false,
+	  MB_FAULT_COW },
+	{ "copy after fork", MB_PF_PROT | MB_PF_WRITE, 0, false, MB_FAULT_COW },
+	{ "file read from cache", 0, FILE_PAGES, false, MB_FAULT_FILE },
+	{ "shared memory written", MB_PF_WRITE, SHMEM, false, MB_FAULT_SHMEM },
+	{ "swap-in from the swap cache", 0, ANON | SWAP, false, MB_FAULT_SWAP },
+	{ "swap-in from the device", 0, ANON | SWAP, true, MB_FAULT_SWAP },
+	{ "file read from its device", 0, FILE_PAGES, true, MB_FAULT_FILE_IO },
+	{ "shared memory from swap", 0, SHMEM | SWAP, true, MB_FAULT_SWAP },
+	{ "page there already", MB_PF_WRITE, 0, false, MB_FAULT_OTHER },
+};
+
+static struct mb_task_record record(uint32_t error, uint32_t moved, bool major)
+{
+	struct mb_task_record r;
+
+	memset(&r, 0, sizeof(r));
+	r.info.h = (struct mb_event){ 1, 5, 5, MB_FAM_task, MB_TASK_EVENT_HARVEST, sizeof(r) };
+	r.info.start_ns = 1;
+	r.ledger.task.born_tid = 5;
+	r.ledger.fault.pending.seq = 1;
+	r.ledger.fault.pending.error = error | MB_PF_USER;
+	r.ledger.fault.pending.moved = moved;
+	r.info.maj_flt = major;
+	r.info.min_flt = !major;
+	return r;
+}
+
+static uint64_t sum_of_causes(const struct mb_process *p, const struct mb_family *f,
+			      const char *only)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < f->n_fields; i++) {
+		const char *n = f->fields[i].name;
+		bool cause = n && (!strcmp(n, "anon") || !strcmp(n, "file") || !strcmp(n, "cow") ||
+				   !strcmp(n, "shmem") || !strcmp(n, "swap") ||
+				   !strcmp(n, "file_io") || !strcmp(n, "other"));
+
+		if (cause && !strcmp(f->fields[i].group, "faults") && (!only || !strcmp(n, only)))
+			sum += mb_process_value(p, mb_slot(&f->fields[i]));
+	}
+	return sum;
+}
+
+static void each_cause_is_told(void **state)
+{
+	static const char *const names[] = { "anon", "file", "cow", "shmem", "swap", "file_io",
+					     "other" };
+	const struct mb_family *fault = mb_family_by_name("fault");
+
+	(void)state;
+	for (size_t i = 0; i < MB_ARRAY_SIZE(causes); i++) {
+		struct mb_task_record r = record(causes[i].error, causes[i].moved, causes[i].major);
+		struct mb_model m;
+
+		mb_model_init(&m);
+		mb_model_event(&m, &r, sizeof(r));
+		mb_model_tick(&m, true);
+		if (sum_of_causes(mb_model_find(&m, 5), fault, names[causes[i].class]) != 1)
+			fail_msg("%s is not %s", causes[i].what, names[causes[i].class]);
+		assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, NULL), 1);
+		mb_model_free(&m);
+	}
+}
+
+/* The same fault, first read as pending, then classified by the kernel side: one fault. */
+static void a_pending_fault_counts_once(void **state)
+{
+	const struct mb_family *fault = mb_family_by_name("fault");
+	struct mb_task_record r = record(MB_PF_WRITE, ANON, false);
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	mb_model_event(&m, &r, sizeof(r));
+	r.ledger.fault.by_class[MB_FAULT_ANON] = 1;
+	r.ledger.fault.pending.flt = 1;
+	r.ledger.fault.pending.seq = 2; /* a new one, not counted by the kernel yet */
+	mb_model_event(&m, &r, sizeof(r));
+	mb_model_tick(&m, true);
+	assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, "anon"), 1);
+	assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, NULL), 1);
+	mb_model_free(&m);
+}
+
+static unsigned int shown;
+static uint32_t last_seq;
+
+static void count(void *arg, struct mb_model *m, const struct mb_event *e)
+{
+	(void)arg;
+	(void)m;
+	if (e->family == MB_FAM_fault) {
+		shown++;
+		assert_true(((const struct mb_fault_event *)e)->seq == last_seq + 1);
+		last_seq++;
+	}
+}
+
+/* Faults seen in the ledger of an idle thread come again in its next batch: shown once. */
+static void no_fault_is_shown_twice(void **state)
+{
+	struct mb_task_record r = record(MB_PF_WRITE, ANON, false);
+	struct mb_fault_batch_event b = { .h = { 1, 5, 5, MB_FAM_fault, MB_FAULT_EVENT_BATCH,
+						 sizeof(b) } };
+	struct mb_model m;
+
+	(void)state;
+	shown = last_seq = 0;
+	mb_model_init(&m);
+	m.stream = 1u << MB_FAM_fault;
+	m.on_event = count;
+	/* three faults over, the fourth counted by the kernel; idle since the last tick */
+	for (uint32_t i = 0; i < 3; i++)
+		r.ledger.fault.batch[i].seq = i + 1;
+	r.ledger.fault.n_batch = 3;
+	r.ledger.fault.pending.seq = 4;
+	r.ledger.fault.pending.flt = 3;
+	r.info.min_flt = 4;
+	mb_model_event(&m, &r, sizeof(r));
+	assert_int_equal(shown, 0); /* it may be at work: wait for one tick */
+	mb_model_event(&m, &r, sizeof(r));
+	assert_int_equal(shown, 4);
+	mb_model_event(&m, &r, sizeof(r));
+	assert_int_equal(shown, 4);
+	/* it goes on: the batch fills up and is sent */
+	for (uint32_t i = 0; i < MB_FAULT_BATCH; i++)
+		b.batch[i].seq = i + 1;
+	mb_model_event(&m, &b, sizeof(b));
+	assert_int_equal(shown, MB_FAULT_BATCH);
+	/* and ends, with one more fault pending */
+	r.info.h.type = MB_TASK_EVENT_EXIT;
+	r.ledger.fault.n_batch = 0;
+	r.ledger.fault.pending.seq = MB_FAULT_BATCH + 1;
+	mb_model_event(&m, &r, sizeof(r));
+	assert_int_equal(shown, MB_FAULT_BATCH + 1);
+	assert_null(m.shown);
+	mb_model_free(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_cause_is_told),
+		cmocka_unit_test(a_pending_fault_counts_once),
+		cmocka_unit_test(no_fault_is_shown_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

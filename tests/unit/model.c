@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The model: records become accounts; twice, late, out of order, too many, or malformed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "memblame/family.h"
+#include "memblame/sink.h"
+#include "model/model.h"
+#include "unit.h"
+
+static struct mb_task_record record(uint32_t tgid, uint32_t tid, uint64_t born_ns)
+{
+	struct mb_task_record r;
+
+	memset(&r, 0, sizeof(r));
+	r.info.h.family = MB_FAM_task;
+	r.info.h.type = MB_TASK_EVENT_HARVEST;
+	r.info.h.size = sizeof(r);
+	r.info.h.tgid = tgid;
+	r.info.h.tid = tid;
+	r.info.start_ns = 1000 + tgid;
+	r.ledger.task.born_ns = born_ns;
+	r.ledger.task.born_tid = tid;
+	r.ledger.task.born = 1;
+	strcpy(r.info.comm, "proc");
+	return r;
+}
+
+static uint64_t value(struct mb_model *m, uint32_t tgid, const char *group, const char *name)
+{
+	struct mb_process *p = mb_model_find(m, tgid);
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	assert_non_null(p);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->group && !strcmp(f->group, group) && !strcmp(f->name, name))
+				return mb_process_value(p, mb_slot(f));
+		}
+	}
+	fail_msg("no field %s.%s", group, name);
+	return 0;
+}
+
+static void take(struct mb_model *m, const struct mb_task_record *r)
+{
+	mb_model_event(m, r, sizeof(*r));
+}
+
+static void a_record_twice_counts_once(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(10, 10, 5);
+
+	(void)state;
+	mb_model_init(&m);
+	r.info.min_flt = 100;
+	r.ledger.vma.mmap_calls = 7;
+	take(&m, &r);
+	take(&m, &r);
+	r.info.min_flt = 130;
+	r.ledger.vma.mmap_calls = 9;
+	take(&m, &r);
+	mb_model_tick(&m, true);
+	assert_int_equal(value(&m, 10, "faults", "minor"), 130);
+	assert_int_equal(value(&m, 10, "vma", "mmap_calls"), 9);
+	mb_model_free(&m);
+}
+
+static void threads_add_up_and_stay_after_exit(void **state)
+{
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	for (uint32_t tid = 20; tid < 84; tid++) {
+		struct mb_task_record r = record(20, tid, tid);
+
+		r.info.min_flt = 50;
+		take(&m, &r);
+		r.info.min_flt = 60;
+		r.ledger.reclaim.memcg_reclaim = (struct mb_stall){ 1, 1000, tid };
+		r.info.h.type = MB_TASK_EVENT_EXIT;
+		r.info.group_dead = tid == 83;
+		take(&m, &r);
+	}
+	mb_model_tick(&m, true);
+	assert_int_equal(value(&m, 20, "faults", "minor"), 64 * 60);
+	assert_int_equal(value(&m, 20, "stalls", "memcg_reclaim"), 64);
+	assert_true(mb_model_find(&m, 20)->exited);
+	assert_int_equal(HASH_COUNT(m.threads), 0);
+	mb_model_free(&m);
+}
+
+/* Counting began when the thread already had faults: only those since belong to the trace. */
+static void counts_start_at_the_base(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(30, 30, 5);
+
+	(void)state;
+	mb_model_init(&m);
+	r.ledger.task.born = 0;
+	r.ledger.task.min_base = 1000;
+	r.ledger.task.maj_base = 10;
+	r.info.min_flt = 1005;
+	r.info.maj_flt = 12;
+	take(&m, &r);
+	mb_model_tick(&m, true);
+	assert_int_equal(value(&m, 30, "faults", "minor"), 5);
+	assert_int_equal(value(&m, 30, "faults", "major"), 2);
+	mb_model_free(&m);
+}
+
+static void a_number_used_again_is_another_process(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(40, 40, 5);
+
+	(void)state;
+	mb_model_init(&m);
+	r.info.min_flt = 100;
+	r.info.h.type = MB_TASK_EVENT_EXIT;
+	r.info.group_dead = 1;
+	take(&m, &r);
+	r = record(40, 40, 99);
+	r.info.start_ns = 777777;
+	r.info.min_flt = 3;
+	take(&m, &r);
+	mb_model_tick(&m, true);
+	assert_int_equal(m.n_processes, 2);
+	assert_int_equal(value(&m, 40, "faults", "minor"), 3);
+	mb_model_free(&m);
+}
+
+/* exec by a thread that is not the leader: it keeps its ledger and takes the leader's number */
+static void exec_by_another_thread_counts_once(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record leader = record(50, 50, 1), thread = record(50, 51, 2);
+
+	(void)state;
+	mb_model_init(&m);
+	leader.info.min_flt = 10;
+	thread.info.min_flt = 20;
+	take(&m, &leader);
+	take(&m, &thread);
+	leader.info.h.type = MB_TASK_EVENT_EXIT;
+	take(&m, &leader);
+	thread.info.h.tid = 50; /* born_tid stays 51 */
+	thread.info.min_flt = 25;
+	take(&m, &thread);
+	mb_model_tick(&m, true);
+	assert_int_equal(value(&m, 50, "faults", "minor"), 35);
+	mb_model_free(&m);
+}
+
+static void late_faults_are_added(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(60, 60, 1);
+	struct mb_late_event late = { .h = { 9, 60, 61, MB_FAM_task, MB_TASK_EVENT_LATE,
+					     sizeof(late) }, .start_ns = 1060, .min_flt = 2 };
+
+	(void)state;
+	mb_model_init(&m);
+	r.info.min_flt = 10;
+	take(&m, &r);
+	mb_model_event(&m, &late, sizeof(late));
+	late.start_ns = 1; /* of an earlier process with this number */
+	mb_model_event(&m, &late, sizeof(late));
+	mb_model_tick(&m, true);
+	assert_int_equal(value(&m, 60, "faults", "minor"), 12);
+	mb_model_free(&m);
+}
+
+static void processes_are_bounded_and_evictions_counted(void **state)
+{
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	for (uint32_t i = 1; i <= MB_MODEL_PROCESSES + 100; i++) {
+		struct mb_task_record r = record(i, i, i);
+
+		r.info.h.type = MB_TASK_EVENT_EXIT;
+		r.info.group_dead = 1;
+		take(&m, &r);
+	}
+	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES);
+	assert_int_equal(m.lost.processes_evicted, 100);
+	assert_int_equal(mb_lost_total(&m.lost), 100);
+	assert_null(mb_model_find(&m, 1)); /* the one that ended first */
+	assert_non_null(mb_model_find(&m, 101));
+	mb_model_free(&m);
+}
+
+static void threads_that_vanish_are_retired(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(70, 70, 1);
+
+	(void)state;
+	mb_model_init(&m);
+	take(&m, &r);
+	for (int i = 0; i < 4; i++)
+		mb_model_tick(&m, true);
+	assert_true(mb_model_find(&m, 70)->exited);
+	assert_false(mb_model_find(&m, 70)->exit_known);
+	assert_int_equal(HASH_COUNT(m.threads), 0);
+	mb_model_free(&m);
+}
+
+static void malformed_events_are_counted_not_used(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(80, 80, 1);
+
+	(void)state;
+	mb_model_init(&m);
+	mb_model_event(&m, &r, sizeof(struct mb_event) - 1);
+	mb_model_event(&m, &r, sizeof(r) - 1);
+	r.info.h.size--;
+	mb_model_event(&m, &r, sizeof(r));
+	r.info.h.size++;
+	r.info.h.family = 15;
+	mb_model_event(&m, &r, sizeof(r));
+	assert_int_equal(m.lost.undecodable, 4);
+	assert_int_equal(m.n_processes, 0);
+	mb_model_free(&m);
+}
+
+static void kept_events_are_bounded(void **state)
+{
+	struct mb_model m;
+	struct mb_oom_event e = { .h = { 1, 2, 2, MB_FAM_oom, MB_OOM_EVENT_KILL, sizeof(e) } };
+	unsigned int n = 0;
+
+	(void)state;
+	mb_model_init(&m);
+	for (unsigned int i = 0; i < MB_MODEL_KEPT_EVENTS + 5; i++) {
+		e.h.t_ns = i;
+		mb_model_event(&m, &e, sizeof(e));
+	}
+	for (struct mb_kept *k = m.kept; k; k = k->next)
+		n++;
+	assert_int_equal(n, MB_MODEL_KEPT_EVENTS);
+	assert_int_equal(m.lost.events_not_kept, 5);
+	assert_int_equal(((struct mb_event *)m.kept->data)->t_ns, 5);
+	mb_model_free(&m);
+}
+
+static void rows_are_bounded(void **state)
+{
+	struct mb_model m;
+	struct mb_writeback_event e = { .h = { 1, 90, 90, MB_FAM_writeback,
+					       MB_WRITEBACK_EVENT_PAUSE, sizeof(e) }, .ns = 10 };
+	struct mb_task_record r = record(90, 90, 1);
+	uint64_t count = 0;
+	unsigned int rows = 0;
+
+	(void)state;
+	mb_model_init(&m);
+	take(&m, &r);
+	for (int i = 0; i < 40; i++) {
+		memset(e.bdi, 0, sizeof(e.bdi));
+		e.bdi[0] = (char)('A' + i);
+		mb_model_event(&m, &e, sizeof(e));
+	}
+	for (struct mb_row *row = mb_model_find(&m, 90)->details->rows; row; row = row->next) {
+		rows++;
+		count += row->stall.count;
+	}
+	assert_int_equal(rows, MB_PROCESS_ROWS);
+	assert_int_equal(count, 40);
+	mb_model_free(&m);
+}
+
+static void containers_are_found_in_cgroup_paths(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	char path[200], buf[65];
+
+	(void)state;
+	strcpy(path, "/system.slice/docker-");
+	strcat(path, id);
+	strcat(path, ".scope");
+	assert_string_equal(mb_container_of(path, buf), id);
+	assert_null(mb_container_of("/user.slice", buf));
+	assert_null(mb_container_of(NULL, buf));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_record_twice_counts_once),
+		cmocka_unit_test(threads_add_up_and_stay_after_exit),
+		cmocka_unit_test(counts_start_at_the_base),
+		cmocka_unit_test(a_number_used_again_is_another_process),
+		cmocka_unit_test(exec_by_another_thread_counts_once),
+		cmocka_unit_test(late_faults_are_added),
+		cmocka_unit_test(processes_are_bounded_and_evictions_counted),
+		cmocka_unit_test(threads_that_vanish_are_retired),
+		cmocka_unit_test(malformed_events_are_counted_not_used),
+		cmocka_unit_test(kept_events_are_bounded),
+		cmocka_unit_test(rows_are_bounded),
+		cmocka_unit_test(containers_are_found_in_cgroup_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
