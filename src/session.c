@@ -358,6 +358,8 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();
 	err = collect(s, e);
+	if (!err)
+		err = collect(s, e);
 	mb_model_interval(&s->model);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;

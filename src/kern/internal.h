@@ -42,7 +42,7 @@ struct mb_kern {
 
 	char *globals; /* .bss of the task object, mapped */
 	size_t globals_size;
-	bool harvested;
+	unsigned int harvests;
 	char *record_buf;
 };
 

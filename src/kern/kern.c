@@ -172,13 +172,13 @@ int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg)
 	int fd, n;
 
 	if (first_pass)
-		*first_pass = !k->harvested;
+		*first_pass = k->harvests < 2;
 	fd = bpf_iter_create(bpf_link__fd(k->iter));
 	if (fd < 0)
 		return -errno;
 	n = read_records(k, fd, take, arg);
 	close(fd);
-	k->harvested = true;
+	k->harvests++;
 	return n;
 }
 

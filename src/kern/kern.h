@@ -75,8 +75,9 @@ int mb_kern_epoll_fd(const struct mb_kern *k);
 int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg);
 
 /*
- * Run the iterator over all threads and hand over the record of each traced one. The first run
- * makes the ledgers of threads that are there already. Returns the number of records, or -errno.
+ * Run the iterator over all threads and hand over the record of each traced one. The first two
+ * runs make the ledgers of threads that are there already (two, because a thread without one can
+ * make another while the first run is on its way). Returns the number of records, or -errno.
  */
 int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg);
 
