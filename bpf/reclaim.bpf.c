@@ -71,9 +71,11 @@ MB_INLINE int end(__u32 slot, __u16 type, __u64 pages)
 }
 
 SEC("?tp_btf/mm_vmscan_direct_reclaim_begin")
-int BPF_PROG(reclaim_direct_begin, int order, __u32 gfp)
+int reclaim_direct_begin(__u64 *ctx)
 {
-	return begin(STALL_SLOT(reclaim, direct_reclaim), order, gfp);
+	return begin(STALL_SLOT(reclaim, direct_reclaim),
+		     MB_ARG_OF(ctx, mm_vmscan_direct_reclaim_begin, order),
+		     MB_ARG_OF(ctx, mm_vmscan_direct_reclaim_begin, gfp_flags));
 }
 
 SEC("?tp_btf/mm_vmscan_direct_reclaim_end")
@@ -84,9 +86,11 @@ int BPF_PROG(reclaim_direct_end, unsigned long nr_reclaimed)
 
 /* zone_reclaim_mode: reclaim from the own node before another is tried; direct reclaim too. */
 SEC("?tp_btf/mm_vmscan_node_reclaim_begin")
-int BPF_PROG(reclaim_node_begin, int nid, int order, __u32 gfp)
+int reclaim_node_begin(__u64 *ctx)
 {
-	return begin(STALL_SLOT(reclaim, direct_reclaim), order, gfp);
+	return begin(STALL_SLOT(reclaim, direct_reclaim),
+		     MB_ARG_OF(ctx, mm_vmscan_node_reclaim_begin, order),
+		     MB_ARG_OF(ctx, mm_vmscan_node_reclaim_begin, gfp_flags));
 }
 
 SEC("?tp_btf/mm_vmscan_node_reclaim_end")
@@ -96,9 +100,11 @@ int BPF_PROG(reclaim_node_end, unsigned long nr_reclaimed)
 }
 
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
-int BPF_PROG(reclaim_memcg_begin, int order, __u32 gfp)
+int reclaim_memcg_begin(__u64 *ctx)
 {
-	return begin(STALL_SLOT(reclaim, memcg_reclaim), order, gfp);
+	return begin(STALL_SLOT(reclaim, memcg_reclaim),
+		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, order),
+		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, gfp_flags));
 }
 
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_end")
@@ -121,8 +127,9 @@ int BPF_PROG(reclaim_compaction_end)
 
 /* Fires after the sleep, with its length. */
 SEC("?tp_btf/mm_vmscan_throttled")
-int BPF_PROG(reclaim_throttled, int nid, int usec_timeout, int usec_delayed)
+int reclaim_throttled(__u64 *ctx)
 {
+	int usec_delayed = MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed);
 	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
 	struct stall_time t = {};
 
@@ -168,7 +175,7 @@ int BPF_PROG(reclaim_wakeup_kswapd, int nid)
 }
 
 SEC("?tp_btf/mm_vmscan_kswapd_wake")
-int BPF_PROG(reclaim_kswapd_wake, int nid, int zid, int order)
+int BPF_PROG(reclaim_kswapd_wake, int nid)
 {
 	struct kswapd_run *run;
 	__u32 key = nid;
@@ -178,22 +185,22 @@ int BPF_PROG(reclaim_kswapd_wake, int nid, int zid, int order)
 		return 0;
 	run->start_ns = bpf_ktime_get_boot_ns();
 	run->pages = 0;
-	run->order = order;
+	run->order = MB_ARG_OF(ctx, mm_vmscan_kswapd_wake, order);
 	return 0;
 }
 
 SEC("?tp_btf/mm_vmscan_lru_shrink_inactive")
-int BPF_PROG(reclaim_shrink_inactive, int nid, unsigned long nr_scanned, unsigned long nr_reclaimed)
+int reclaim_shrink_inactive(__u64 *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 key = MB_ARG_OF(ctx, mm_vmscan_lru_shrink_inactive, nid);
 	struct kswapd_run *run;
-	__u32 key = nid;
 
 	if (!(task->flags & PF_KSWAPD))
 		return 0;
 	run = bpf_map_lookup_elem(&kswapd, &key);
 	if (run)
-		run->pages += nr_reclaimed;
+		run->pages += MB_ARG_OF(ctx, mm_vmscan_lru_shrink_inactive, nr_reclaimed);
 	return 0;
 }
 

@@ -42,6 +42,8 @@ MB_INLINE void account(struct mb_vma_ledger *v, struct compat_vma_call *c, __s64
 		v->mmap_bytes += (c->len + ~PAGE_MASK) & PAGE_MASK;
 		break;
 	case MB_VMA_MUNMAP:
+		if (failed)
+			break;
 		v->munmap_calls++;
 		v->munmap_bytes += -delta;
 		break;
@@ -59,9 +61,28 @@ MB_INLINE void account(struct mb_vma_ledger *v, struct compat_vma_call *c, __s64
 	v->net_bytes += delta;
 }
 
-SEC("?tp_btf/mmap_lock_acquire_returned")
-int BPF_PROG(vma_lock, struct mm_struct *mm, bool write, bool success)
+/*
+ * Did the call fail, going by what it was asked and what it changed? Its result is not known yet.
+ * Only a MAP_FIXED mmap can succeed and leave the size as it was: it replaces. munmap takes the
+ * lock before it looks at its arguments (mm/vma.c, do_vmi_munmap).
+ */
+MB_INLINE bool has_failed(struct mm_struct *mm, struct compat_vma_call *c, __s64 delta)
 {
+	if (delta)
+		return false;
+	if (c->op == MB_VMA_MMAP)
+		return !(c->flags & MAP_FIXED);
+	if (c->op == MB_VMA_MUNMAP)
+		return (c->addr & ~PAGE_MASK) || !c->len || c->addr > mm->task_size ||
+		       c->len > mm->task_size - c->addr;
+	return false;
+}
+
+SEC("?tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(vma_lock, struct mm_struct *mm)
+{
+	bool write = MB_ARG_OF(ctx, mmap_lock_acquire_returned, write);
+	bool success = MB_ARG_OF(ctx, mmap_lock_acquire_returned, success);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct compat_vma_call c;
 	struct mb_ledger *l;
@@ -79,7 +100,7 @@ int BPF_PROG(vma_lock, struct mm_struct *mm, bool write, bool success)
 
 /* Also after munmap's downgrade to a read lock, which is when total_vm has changed. */
 SEC("?tp_btf/mmap_lock_released")
-int BPF_PROG(vma_unlock, struct mm_struct *mm, bool write)
+int BPF_PROG(vma_unlock, struct mm_struct *mm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct compat_vma_call c;
@@ -95,8 +116,7 @@ int BPF_PROG(vma_unlock, struct mm_struct *mm, bool write)
 	l->vma.op = MB_VMA_NONE;
 	compat_vma_call(task, &c);
 	delta = (__s64)(mm->total_vm - l->vma.before_pages) << PAGE_SHIFT;
-	/* only MAP_FIXED can succeed and leave the size as it was: it replaces */
-	failed = c.op == MB_VMA_MMAP && delta == 0 && !(c.flags & MAP_FIXED);
+	failed = has_failed(mm, &c, delta);
 	account(&l->vma, &c, delta, failed);
 	if (streaming(MB_FAM_vma))
 		emit_call(&c, delta, failed);

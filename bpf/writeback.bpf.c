@@ -26,9 +26,11 @@ int BPF_PROG(writeback_dirtied, struct folio *folio)
 
 /* Fires before each sleep of a writer that is over its share, with the length planned for it. */
 SEC("?tp_btf/balance_dirty_pages")
-int BPF_PROG(writeback_pause, struct bdi_writeback *wb, void *dtc, unsigned long dirty_ratelimit,
-	     unsigned long task_ratelimit, unsigned long dirtied, unsigned long period, long pause)
+int writeback_pause(__u64 *ctx)
 {
+	struct bdi_writeback *wb = (void *)MB_ARG_OF(ctx, balance_dirty_pages, wb);
+	long pause = MB_ARG_OF(ctx, balance_dirty_pages, pause);
+	struct backing_dev_info *bdi;
 	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
 
 	if (!l)
@@ -37,11 +39,12 @@ int BPF_PROG(writeback_pause, struct bdi_writeback *wb, void *dtc, unsigned long
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 		return 0;
 	}
+	bdi = BPF_CORE_READ(wb, bdi);
 	stall_begin(l, MB_FAM_writeback,
 		    STALL_SLOT(writeback, dirty_throttle) | STALL_OPEN_ENDED,
 		    bpf_ktime_get_boot_ns(), (__u64)pause * (1000000000ull / (__u32)CONFIG_HZ));
 	bpf_probe_read_kernel_str(l->writeback.pause_bdi, sizeof(l->writeback.pause_bdi),
-				  wb->bdi->dev_name);
+				  bdi->dev_name);
 	return 0;
 }
 

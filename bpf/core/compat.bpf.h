@@ -6,7 +6,43 @@
 #ifndef MEMBLAME_COMPAT_H
 #define MEMBLAME_COMPAT_H
 
-#include "core/kernel.h"
+#include "core/maps.bpf.h"
+
+/*
+ * A tracepoint's argument by name (args.def). The position is known when the program is loaded,
+ * so the verifier keeps one of these loads and, for a pointer, its type. 12 is the kernel's limit.
+ */
+#define COMPAT_ARG_CASE(i) \
+	case i: \
+		v = ctx[i]; \
+		/* or the compiler makes all cases one load at a variable offset */ \
+		asm volatile("" : "+r"(v)); \
+		return v;
+
+MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
+{
+	__u64 v;
+
+	switch (knobs.args[arg]) {
+	COMPAT_ARG_CASE(0)
+	COMPAT_ARG_CASE(1)
+	COMPAT_ARG_CASE(2)
+	COMPAT_ARG_CASE(3)
+	COMPAT_ARG_CASE(4)
+	COMPAT_ARG_CASE(5)
+	COMPAT_ARG_CASE(6)
+	COMPAT_ARG_CASE(7)
+	COMPAT_ARG_CASE(8)
+	COMPAT_ARG_CASE(9)
+	COMPAT_ARG_CASE(10)
+	COMPAT_ARG_CASE(11)
+	}
+	return 0;
+}
+
+#define MB_ARG_OF(ctx, tracepoint, argument) compat_arg(ctx, MB_ARG_##tracepoint##_##argument)
+#define MB_HAS_ARG(tracepoint, argument) \
+	(knobs.args[MB_ARG_##tracepoint##_##argument] != MB_ARG_MISSING)
 
 /*
  * One of a process's page counters, as the kernel's own quick read has it. 6.2 (f1a7941243c1)

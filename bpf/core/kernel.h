@@ -101,6 +101,7 @@ struct percpu_counter {
 struct mm_struct {
 	atomic_t mm_users;
 	atomic_long_t pgtables_bytes;
+	unsigned long task_size;
 	unsigned long hiwater_rss;
 	unsigned long total_vm;
 	struct percpu_counter rss_stat[4];

@@ -48,6 +48,17 @@ enum mb_select {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
+/* Index of an argument in mb_knobs.args: args.def. */
+enum mb_arg {
+#define MB_ARG(tracepoint, argument) MB_ARG_##tracepoint##_##argument,
+#include "args.def"
+#undef MB_ARG
+	MB_ARGS
+};
+
+#define MB_ARG_MISSING 255 /* this kernel's tracepoint has no such argument */
+#define MB_ARGS_MAX 64	   /* room for them in mb_knobs */
+
 /* Set by user space before load (.rodata): the verifier removes what a knob switches off. */
 struct mb_knobs {
 	__u64 cgroup_ids[MB_MAX_CGROUPS];
@@ -60,6 +71,7 @@ struct mb_knobs {
 	__u32 pad;
 	__u32 sample_mask;	/* a minor fault is timed when (sequence & mask) == 0 */
 	__u32 time_all_faults;	/* stamp every fault's start (needed to time swap-ins) */
+	__u8 args[MB_ARGS_MAX];	/* position of each argument, or MB_ARG_MISSING */
 };
 
 struct mb_drop {

@@ -11,7 +11,7 @@ static const struct mb_field fields[] = {
 	FIELD("mmap_bytes", mmap_bytes, MB_UNIT_BYTES, "bytes they mapped, in whole pages"),
 	FIELD("mmap_failed", mmap_failed, MB_UNIT_COUNT,
 	      "mmap calls refused for want of address space or by a limit"),
-	FIELD("munmap_calls", munmap_calls, MB_UNIT_COUNT, "munmap calls"),
+	FIELD("munmap_calls", munmap_calls, MB_UNIT_COUNT, "munmap calls that succeeded"),
 	FIELD("munmap_bytes", munmap_bytes, MB_UNIT_BYTES, "bytes they really unmapped"),
 	FIELD("brk_calls", brk_calls, MB_UNIT_COUNT, "brk calls, queries included"),
 	FIELD("brk_bytes", brk_bytes, MB_UNIT_BYTES, "bytes by which they grew the heap"),
@@ -29,6 +29,14 @@ static const struct mb_event_field call_fields[] = {
 	{ "failed", MB_MEMBER(mb_vma_event, failed), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
 };
 
+static const struct mb_event_field munmap_fields[] = {
+	{ "addr", MB_MEMBER(mb_vma_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "len_bytes", MB_MEMBER(mb_vma_event, len), MB_VALUE_U64, MB_UNIT_BYTES, NULL, false, 0 },
+	{ "delta_bytes", MB_MEMBER(mb_vma_event, delta_bytes), MB_VALUE_S64, MB_UNIT_BYTES, NULL,
+	  false, 0 },
+	{ "failed", MB_MEMBER(mb_vma_event, failed), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
+};
+
 /* brk has no length and no flags: its argument is the new end of the heap */
 static const struct mb_event_field brk_fields[] = {
 	{ "addr", MB_MEMBER(mb_vma_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
@@ -41,7 +49,7 @@ static const struct mb_event_field brk_fields[] = {
 
 static const struct mb_event_kind events[] = {
 	CALL(MB_VMA_MMAP, "mmap", call_fields),
-	CALL(MB_VMA_MUNMAP, "munmap", call_fields),
+	CALL(MB_VMA_MUNMAP, "munmap", munmap_fields),
 	CALL(MB_VMA_MREMAP, "mremap", call_fields),
 	CALL(MB_VMA_BRK, "brk", brk_fields),
 };

@@ -34,6 +34,7 @@ struct mb_kern {
 	struct bpf_map *shared[MB_MAP_SHARED]; /* of the task object; the others reuse them */
 	int *ring_fds;		    /* one ring per possible CPU */
 	int n_cpus;
+	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
 	int epoll_fd;
 	int budget; /* events left in this drain of one ring */
@@ -48,6 +49,9 @@ struct mb_kern {
 
 /* probe.c: does the running kernel have this tracepoint (in vmlinux or a module's BTF)? */
 bool mb_probe_tracepoint(const char *name);
+
+/* probe.c: position of a tracepoint's argument by its name, or MB_ARG_MISSING. */
+unsigned char mb_probe_argument(const char *tracepoint, const char *argument);
 
 /* load.c: open, load and attach one family, choosing its hooks. */
 int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *e);

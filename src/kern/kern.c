@@ -60,6 +60,16 @@ static int map_globals(struct mb_kern *k, struct mb_err *e)
 	return 0;
 }
 
+/* Where this kernel's tracepoints have the arguments of args.def. */
+static void find_arguments(struct mb_kern *k)
+{
+	_Static_assert(MB_ARGS <= MB_ARGS_MAX, "raise MB_ARGS_MAX");
+#define MB_ARG(tracepoint, argument) \
+	k->args[MB_ARG_##tracepoint##_##argument] = mb_probe_argument(#tracepoint, #argument);
+#include "memblame/args.def"
+#undef MB_ARG
+}
+
 int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct mb_err *e)
 {
 	struct mb_kern *k = calloc(1, sizeof(*k));
@@ -76,6 +86,7 @@ int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct 
 		err = mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "cannot start");
 		goto cleanup;
 	}
+	find_arguments(k);
 	err = open_families(k, e);
 	if (err)
 		goto cleanup;

@@ -234,6 +234,7 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 		knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
 		knobs->sample_mask = mb_kern_sample_1_in() - 1;
 		knobs->time_all_faults = time_all_faults();
+		memcpy(knobs->args, k->args, sizeof(knobs->args));
 	}
 	return 0;
 }

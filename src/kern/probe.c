@@ -100,3 +100,24 @@ bool mb_probe_tracepoint(const char *name)
 	/* the one file system we have hooks in; a module in most distributions */
 	return strncmp(name, "ext4_", 5) == 0 && in_module("ext4", type);
 }
+
+unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
+{
+	const struct btf_type *t;
+	const struct btf_param *p;
+	char func[128];
+	int id;
+
+	/* the function behind the tracepoint has named parameters; the first is its own */
+	snprintf(func, sizeof(func), "__traceiter_%s", tracepoint);
+	id = vmlinux() ? btf__find_by_name_kind(vmlinux(), func, BTF_KIND_FUNC) : -1;
+	t = id > 0 ? btf__type_by_id(vmlinux(), btf__type_by_id(vmlinux(), (__u32)id)->type) : NULL;
+	if (!t)
+		return MB_ARG_MISSING;
+	p = btf_params(t);
+	for (int i = 1; i < btf_vlen(t); i++) {
+		if (strcmp(btf__name_by_offset(vmlinux(), p[i].name_off), argument) == 0)
+			return (unsigned char)(i - 1);
+	}
+	return MB_ARG_MISSING;
+}
