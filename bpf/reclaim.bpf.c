@@ -154,6 +154,31 @@ int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 	return 0;
 }
 
+SEC("?tp_btf/mm_filemap_delete_from_page_cache")
+int BPF_PROG(reclaim_taken_huge, struct folio *folio)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_taken_event *e;
+	__u32 owner, pages;
+	void *ring;
+
+	if (!(task->flags & PF_MEMALLOC))
+		return 0;
+	pages = taken_at_once(task, folio, &owner);
+	ring = pages ? cpu_ring() : NULL;
+	if (!ring)
+		return 0;
+	e = emit_reserve_in(ring, MB_FAM_reclaim, MB_RECLAIM_EVENT_TAKEN, sizeof(*e),
+			    bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->pages = pages;
+	e->owner = owner;
+	e->pad = 0;
+	emit_submit(ring, e);
+	return 0;
+}
+
 /* Fires only if kswapd was asleep. The first waker of a run is the one to name. */
 SEC("?tp_btf/mm_vmscan_wakeup_kswapd")
 int BPF_PROG(reclaim_wakeup_kswapd, int nid)

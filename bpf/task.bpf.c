@@ -112,6 +112,15 @@ int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_bi
 	return 0;
 }
 
+/* A process moves into a selected cgroup: from now on, not from the next tick, it is traced. */
+SEC("?tp_btf/cgroup_attach_task")
+int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struct *task)
+{
+	if (knobs.select == MB_SELECT_CGROUPS && !ledger_of(task) && in_selected_cgroup(task))
+		ledger_create(task, false);
+	return 0;
+}
+
 /* How wait(2) will see the process end: exit_group and fatal signals set the group's code. */
 MB_INLINE __s32 final_exit_code(struct task_struct *task)
 {

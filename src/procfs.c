@@ -15,8 +15,8 @@ static void identify(struct mb_process *p, struct mb_cgroups *c)
 	ssize_t n;
 
 	p->looked_up = true;
-	if (cgroup)
-		p->cgroup_path = strdup(cgroup);
+	free(p->cgroup_path);
+	p->cgroup_path = cgroup ? strdup(cgroup) : NULL;
 	if (p->exited)
 		return; /* the path given to exec is all there is */
 	snprintf(link, sizeof(link), "/proc/%u/exe", p->tgid);

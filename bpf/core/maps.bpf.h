@@ -44,4 +44,18 @@ struct {
 	__type(value, struct mb_drop);
 } drops SEC(".maps");
 
+/* What the reclaimer on this CPU took last: see core/taken.bpf.h. */
+struct last_taken {
+	__u64 task; /* the reclaimer, to tell it from one that was here before */
+	__u32 owner;
+	__u32 events;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct last_taken);
+} taken SEC(".maps");
+
 #endif

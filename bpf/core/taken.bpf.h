@@ -7,23 +7,59 @@
 #ifndef MEMBLAME_TAKEN_H
 #define MEMBLAME_TAKEN_H
 
+#include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
+
+#define HUGE_PAGES 512 /* pages of 4 KiB that one page-middle-directory entry maps */
 
 /*
  * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm: if that is
  * not its own, a page was taken from mm's owner. (try_to_unmap changes the counter once per page;
  * a page that goes to swap changes the swap counter as well.) The owner may be running: atomic.
+ *
+ * A huge page of a file is taken with one change (mm/huge_memory.c, __split_huge_pmd_locked). Which
+ * page it is shows only when it leaves the page cache next: remember whose it was until then.
  */
 MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int member)
 {
 	struct task_struct *owner = mm->owner;
+	struct last_taken *last;
 	struct mb_ledger *l;
+	__u32 key = 0;
 
 	if (task->mm == mm || member == MM_SWAPENTS || !owner)
 		return;
 	l = ledger_of(owner);
-	if (l)
-		__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
+	last = bpf_map_lookup_elem(&taken, &key);
+	if (!l || !last)
+		return;
+	__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
+	if (last->task != (__u64)task || last->owner != (__u32)owner->tgid) {
+		last->task = (__u64)task;
+		last->owner = owner->tgid;
+		last->events = 0;
+	}
+	last->events++;
+}
+
+/*
+ * A folio that the current task reclaims leaves the page cache. If it is huge and its owner's
+ * counter has changed once, that was all of it: returns the pages not counted yet, and *owner.
+ */
+MB_INLINE __u32 taken_at_once(struct task_struct *task, struct folio *folio, __u32 *owner)
+{
+	struct last_taken *last;
+	__u32 key = 0, pages;
+
+	last = bpf_map_lookup_elem(&taken, &key);
+	if (!last || last->task != (__u64)task)
+		return 0;
+	last->task = 0;
+	if (last->events != 1)
+		return 0;
+	pages = compat_folio_pages(folio);
+	*owner = last->owner;
+	return pages >= HUGE_PAGES ? HUGE_PAGES - 1 : 0;
 }
 
 #endif

@@ -8,6 +8,8 @@
 #define COUNT(name, member, unit, question, text) \
 	{ "reclaim", name, text, MB_LEDGER(reclaim.member), MB_FIELD_COUNTER, unit, question }
 
+enum { F_TAKEN = 5 };
+
 static const struct mb_field fields[] = {
 	STALL(direct_reclaim, "reclaim.direct", "freeing pages itself, the machine being short"),
 	STALL(memcg_reclaim, "reclaim.memcg", "freeing pages itself, its cgroup being at its limit"),
@@ -15,7 +17,7 @@ static const struct mb_field fields[] = {
 	STALL(throttle, "reclaim.throttle", "made to sleep in reclaim"),
 	COUNT("pages_reclaimed", pages_reclaimed, MB_UNIT_PAGES, "reclaim.direct",
 	      "pages it freed in direct and memcg reclaim"),
-	COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
+	[F_TAKEN] = COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
 	      "of its mapped pages, those that somebody else reclaimed"),
 	COUNT("kswapd_wakeups", kswapd_wakeups, MB_UNIT_COUNT, "reclaim.kswapd",
 	      "times it woke kswapd"),
@@ -48,6 +50,12 @@ static const struct mb_event_field kswapd_fields[] = {
 	  NULL, true, 0 },
 };
 
+static const struct mb_event_field taken_fields[] = {
+	{ "owner.pid", MB_MEMBER(mb_taken_event, owner), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
+	  0 },
+	{ "pages", MB_MEMBER(mb_taken_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL, false, 0 },
+};
+
 #define STALL_EVENT(type, name) \
 	{ type, name, sizeof(struct mb_reclaim_event), stall_fields, \
 	  MB_ARRAY_SIZE(stall_fields), 0 }
@@ -57,6 +65,8 @@ static const struct mb_event_kind events[] = {
 	STALL_EVENT(MB_RECLAIM_EVENT_MEMCG, "memcg_reclaim"),
 	STALL_EVENT(MB_RECLAIM_EVENT_COMPACTION, "compaction"),
 	STALL_EVENT(MB_RECLAIM_EVENT_THROTTLE, "throttle"),
+	{ MB_RECLAIM_EVENT_TAKEN, "taken", sizeof(struct mb_taken_event), taken_fields,
+	  MB_ARRAY_SIZE(taken_fields), MB_EVENT_INTERNAL },
 	{ MB_RECLAIM_EVENT_KSWAPD, "kswapd", sizeof(struct mb_kswapd_event), kswapd_fields,
 	  MB_ARRAY_SIZE(kswapd_fields), MB_EVENT_KEEP },
 };
@@ -84,13 +94,15 @@ static const struct mb_hook throttle_hooks[] = {
 };
 
 #define TAKEN_MISSING \
-	"one page per change of the owner's counter: a huge page, or a batch of lazily freed " \
-	"ones, taken at once counts as one"
+	"one page per change of the owner's counter: a batch of lazily freed pages, or a huge page " \
+	"that several processes map, counts as one"
 
 static const struct mb_hook taken_hooks[] = {
-	{ .name = "tp_btf of fault", .shares = "fault_moved", .quality = MB_QUALITY_PARTIAL,
+	{ .name = "tp_btf of fault", .shares = "fault_moved", .optional = { "reclaim_taken_huge" },
+	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
-	{ .name = "tp_btf", .programs = { "reclaim_taken" }, .quality = MB_QUALITY_PARTIAL,
+	{ .name = "tp_btf", .programs = { "reclaim_taken" }, .optional = { "reclaim_taken_huge" },
+	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
 };
 
@@ -115,10 +127,16 @@ static const struct mb_question questions[] = {
 	  "kswapd runs are not seen" },
 };
 
-static void consume(struct mb_model *m, const struct mb_event *e)
+static void consume(struct mb_model *m, const struct mb_event *event)
 {
-	(void)m;
-	(void)e; /* the ledger has counted it; trace and the summary show it */
+	const struct mb_taken_event *e = (const struct mb_taken_event *)event;
+	struct mb_process *p;
+
+	if (event->type != MB_RECLAIM_EVENT_TAKEN)
+		return; /* the ledger has counted it; trace and the summary show it */
+	p = mb_model_find(m, e->owner);
+	if (p)
+		p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
 }
 
 const struct mb_family mb_family_reclaim = {

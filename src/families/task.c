@@ -54,6 +54,12 @@ static const struct mb_hook exit_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 };
 
+static const struct mb_hook cgroup_hooks[] = {
+	{ .name = "tp_btf", .programs = { "task_cgroup" }, .quality = MB_QUALITY_PARTIAL,
+	  .missing = "of a process with several threads only the first is followed at once, the "
+		     "others at the next tick" },
+};
+
 static const struct mb_hook harvest_hooks[] = {
 	{ .name = "iter/task", .programs = { "task_harvest" }, .quality = MB_QUALITY_FULL },
 };
@@ -65,6 +71,8 @@ static const struct mb_question questions[] = {
 	  "the path of short-lived programs is not known" },
 	{ "exit", "when does a thread end, and with which counts?", exit_hooks, 1,
 	  "threads that end between two ticks are not counted" },
+	{ "cgroup", "when does a process move to another cgroup?", cgroup_hooks, 1,
+	  "a process that moves into a selected cgroup is traced from the next tick on" },
 	{ "harvest", "what do all threads' ledgers say now?", harvest_hooks, 1,
 	  "nothing is known of a process before it exits" },
 };

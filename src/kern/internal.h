@@ -12,7 +12,14 @@
 #define MB_MAX_LINKS 128
 
 /* The maps that all objects share (bpf/core/maps.bpf.h). */
-enum mb_shared_map { MB_MAP_LEDGERS, MB_MAP_RINGS, MB_MAP_URGENT, MB_MAP_DROPS, MB_MAP_SHARED };
+enum mb_shared_map {
+	MB_MAP_LEDGERS,
+	MB_MAP_RINGS,
+	MB_MAP_URGENT,
+	MB_MAP_DROPS,
+	MB_MAP_TAKEN,
+	MB_MAP_SHARED
+};
 
 /* A family's compiled BPF object, from its generated skeleton. */
 struct mb_object_image {

@@ -244,6 +244,7 @@ static const char *const shared_names[MB_MAP_SHARED] = {
 	[MB_MAP_RINGS] = "rings",
 	[MB_MAP_URGENT] = "urgent",
 	[MB_MAP_DROPS] = "drops",
+	[MB_MAP_TAKEN] = "taken",
 };
 
 /* The maps that core/maps.bpf.h declares in every object are those of the task object. */

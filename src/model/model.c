@@ -211,6 +211,8 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	const struct mb_task_info *i = &r->info;
 
 	p->ppid = i->ppid;
+	if (p->cgroup != i->cgroup)
+		p->looked_up = false; /* it has moved */
 	p->cgroup = i->cgroup;
 	memcpy(p->comm, i->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';

@@ -9,6 +9,7 @@ enum mb_reclaim_event_type {
 	MB_RECLAIM_EVENT_COMPACTION = 2,
 	MB_RECLAIM_EVENT_THROTTLE = 3,
 	MB_RECLAIM_EVENT_KSWAPD = 4,	/* one run of kswapd; always emitted */
+	MB_RECLAIM_EVENT_TAKEN = 5,	/* pages taken that no ledger has; always emitted */
 };
 
 #pragma GCC diagnostic push
@@ -32,6 +33,14 @@ struct mb_reclaim_event {
 	__u64 pages;
 	__u32 order;
 	__u32 gfp;
+};
+
+/* A huge page of a file was taken from its owner at once: what the ledger does not have of it. */
+struct mb_taken_event {
+	struct mb_event h;
+	__u64 pages;
+	__u32 owner;		/* tgid */
+	__u32 pad;
 };
 
 struct mb_kswapd_event {
