@@ -33,9 +33,12 @@ struct {
 MB_INLINE int begin(__u32 slot, __u32 order, __u32 gfp)
 {
 	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	__u64 now = bpf_ktime_get_boot_ns();
 
-	if (l)
-		stall_begin(l, MB_FAM_reclaim, slot, bpf_ktime_get_boot_ns(), INFO(order, gfp));
+	if (!l)
+		return 0;
+	stall_begin(l, MB_FAM_reclaim, slot, now, INFO(order, gfp));
+	l->reclaim.scanned_ns = now;
 	return 0;
 }
 
@@ -125,18 +128,28 @@ int BPF_PROG(reclaim_compaction_end)
 	return end(STALL_SLOT(reclaim, compaction), MB_RECLAIM_EVENT_COMPACTION, 0);
 }
 
-/* Fires after the sleep, with its length. */
+/*
+ * Fires after the sleep, with its length in whole ticks, which can be one tick too long. The time
+ * since the thread last scanned pages bounds it from above and is near, as it scans before it
+ * sleeps.
+ */
 SEC("?tp_btf/mm_vmscan_throttled")
 int reclaim_throttled(__u64 *ctx)
 {
 	int usec_delayed = MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed);
 	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
 	struct stall_time t = {};
+	__u64 now;
 
 	if (!l || usec_delayed <= 0)
 		return 0;
-	t.ns = t.total_ns = (__u64)usec_delayed * 1000;
-	t.start_ns = bpf_ktime_get_boot_ns() - t.ns;
+	now = bpf_ktime_get_boot_ns();
+	t.ns = (__u64)usec_delayed * 1000;
+	if (l->task.depth && now - l->reclaim.scanned_ns < t.ns)
+		t.ns = now - l->reclaim.scanned_ns;
+	t.total_ns = t.ns;
+	t.start_ns = now - t.ns;
+	l->reclaim.scanned_ns = now;
 	stall_add(l, STALL_SLOT(reclaim, throttle), t.ns);
 	if (streaming(MB_FAM_reclaim))
 		emit_stall(MB_RECLAIM_EVENT_THROTTLE, &t, 0);
@@ -221,8 +234,13 @@ int reclaim_shrink_inactive(__u64 *ctx)
 	__u32 key = MB_ARG_OF(ctx, mm_vmscan_lru_shrink_inactive, nid);
 	struct kswapd_run *run;
 
-	if (!(task->flags & PF_KSWAPD))
+	if (!(task->flags & PF_KSWAPD)) {
+		struct mb_ledger *l = ledger_of(task);
+
+		if (l)
+			l->reclaim.scanned_ns = bpf_ktime_get_boot_ns();
 		return 0;
+	}
 	run = bpf_map_lookup_elem(&kswapd, &key);
 	if (run)
 		run->pages += MB_ARG_OF(ctx, mm_vmscan_lru_shrink_inactive, nr_reclaimed);

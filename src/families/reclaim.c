@@ -88,7 +88,8 @@ static const struct mb_hook compaction_hooks[] = {
 };
 
 static const struct mb_hook throttle_hooks[] = {
-	{ .name = "tp_btf", .programs = { "reclaim_throttled" }, .quality = MB_QUALITY_PARTIAL,
+	{ .name = "tp_btf", .programs = { "reclaim_throttled", "reclaim_shrink_inactive" },
+	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "sleeps of memory.high and of allocations below the reserve "
 		     "(throttle_direct_reclaim) have no tracepoint" },
 };

@@ -19,6 +19,7 @@
 #define END_TIMEOUT_MS	60000
 #define TEXT_TIMEOUT_MS 10000
 #define STEP_MS		5
+#define GRACE_MS	3000
 #define MAX_ARGS	128
 #define MAX_BG		32
 
@@ -422,123 +423,42 @@ void live_run_free(struct live_run *run)
 	free(run);
 }
 
-/* --- JSON --- */
+/* --- no orphan: what memblame leaves behind becomes ours, as we are its subreaper --- */
 
-json_t *live_json(const char *text)
+static void kill_orphans(void)
 {
-	json_error_t error;
-	json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+	char path[64], *text, *save;
 
-	if (!document)
-		live_fail("not one JSON document: %s at byte %d of: %.2000s", error.text,
-			  error.position, text);
-	return document;
-}
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	text = live_slurp(path, NULL);
+	for (char *pid = strtok_r(text, " ", &save); pid; pid = strtok_r(NULL, " ", &save)) {
+		char stat[64], *line;
 
-json_t *live_find_process(const json_t *summary, pid_t pid)
-{
-	json_t *process, *found = NULL;
-	size_t i;
-
-	json_array_foreach(live_get(summary, "processes"), i, process)
-		if (live_int(process, "pid") == pid)
-			found = process;
-	return found;
-}
-
-json_t *live_process(const json_t *summary, pid_t pid)
-{
-	json_t *found = live_find_process(summary, pid);
-
-	if (!found)
-		live_fail("pid %d is not among the %zu processes of the summary", (int)pid,
-			  json_array_size(live_get(summary, "processes")));
-	return found;
-}
-
-json_t *live_get(const json_t *object, const char *path)
-{
-	const json_t *at = object;
-	char copy[256], *save, *key;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	for (key = strtok_r(copy, ".", &save); key; key = strtok_r(NULL, ".", &save)) {
-		at = json_object_get(at, key);
-		if (!at) {
-			char *text = json_dumps(object, JSON_COMPACT);
-
-			live_fail("no \"%s\" (of \"%s\") in %.3000s", key, path, text);
-		}
+		snprintf(stat, sizeof(stat), "/proc/%s/stat", pid);
+		line = live_slurp(stat, NULL);
+		print_error("left behind: %.60s\n", line);
+		free(line);
+		kill(atoi(pid), SIGKILL);
 	}
-	return (json_t *)at;
+	free(text);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
-long long live_int(const json_t *object, const char *path)
+void live_check_no_orphans(const char *when)
 {
-	json_t *value = live_get(object, path);
+	for (int waited = 0;; waited += 10) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
 
-	if (!json_is_integer(value))
-		live_fail("\"%s\" is not an integer but %s", path,
-			  json_dumps(value, JSON_ENCODE_ANY));
-	return json_integer_value(value);
-}
-
-const char *live_str(const json_t *object, const char *path)
-{
-	json_t *value = live_get(object, path);
-
-	if (!json_is_string(value))
-		live_fail("\"%s\" is not a string but %s", path,
-			  json_dumps(value, JSON_ENCODE_ANY));
-	return json_string_value(value);
-}
-
-bool live_bool(const json_t *object, const char *path)
-{
-	json_t *value = live_get(object, path);
-
-	if (!json_is_boolean(value))
-		live_fail("\"%s\" is not true or false but %s", path,
-			  json_dumps(value, JSON_ENCODE_ANY));
-	return json_is_true(value);
-}
-
-bool live_null(const json_t *object, const char *path)
-{
-	return json_is_null(live_get(object, path));
-}
-
-struct live_stream *live_stream_open(const char *path)
-{
-	struct live_stream *stream = calloc(1, sizeof(*stream));
-
-	stream->file = fopen(path, "r");
-	if (!stream->file)
-		live_fail("%s: %s", path, strerror(errno));
-	return stream;
-}
-
-json_t *live_stream_next(struct live_stream *stream)
-{
-	json_error_t error;
-	json_t *object;
-	ssize_t len = getline(&stream->line, &stream->size, stream->file);
-
-	if (len < 0)
-		return NULL;
-	stream->number++;
-	object = json_loadb(stream->line, (size_t)len, 0, &error);
-	if (!json_is_object(object) || stream->line[len - 1] != '\n')
-		live_fail("line %lu is not a whole JSON object (%s): %s", stream->number,
-			  error.text, stream->line);
-	return object;
-}
-
-void live_stream_close(struct live_stream *stream)
-{
-	fclose(stream->file);
-	free(stream->line);
-	free(stream);
+		if (pid < 0 && errno == ECHILD)
+			return;
+		if (pid == 0 && waited > GRACE_MS)
+			break;
+		if (pid == 0)
+			usleep(10000);
+	}
+	kill_orphans();
+	live_fail("CMD was left behind: %s", when);
 }
 
 /* --- /proc --- */

@@ -77,6 +77,12 @@ struct live_result *live_stop(struct live_bg *bg);
 /* Waits until the text is in the file, up to ten seconds; false when it did not come. */
 bool live_wait_text(const char *path, const char *text);
 
+/*
+ * With PR_SET_CHILD_SUBREAPER set, what memblame leaves behind becomes ours: fails when there still
+ * is a child after a grace time, and kills it.
+ */
+void live_check_no_orphans(const char *when);
+
 /* --- JSON --- */
 /* The process with this pid in a summary (the last one, should the pid have been used twice). */
 json_t *live_process(const json_t *summary, pid_t pid);

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* oom: kills in a memory cgroup of the test's own, against the kernel's own log line for each. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "sandbox.h"
+
+#define LIMIT (64ll << 20)
+#define KILLED 137 /* 128 + SIGKILL */
+
+static struct sandbox_cgroup cg;
+static int kmsg = -1;
+
+static void open_sandbox(void)
+{
+	const char *reason = sandbox_cgroup_open(&cg, LIMIT);
+
+	if (reason)
+		live_skip("%s", reason);
+	kmsg = sandbox_kmsg_open();
+	if (kmsg < 0)
+		live_skip("/dev/kmsg cannot be read");
+	setenv("WORKLOAD_CGROUP", cg.dir, 1);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unsetenv("WORKLOAD_CGROUP");
+	if (kmsg >= 0)
+		close(kmsg);
+	kmsg = -1;
+	if (cg.dir[0])
+		sandbox_cgroup_close(&cg);
+	cg.dir[0] = '\0';
+	return 0;
+}
+
+/* The kernel's own line for a kill. */
+struct truth {
+	pid_t pid;
+	char comm[32];
+	long long total_vm, anon, file, shmem, pgtables, uid, adj;
+};
+
+static long long number_after(const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	if (!at)
+		live_fail("no %s in %s", key, line);
+	return atoll(at + strlen(key));
+}
+
+static struct truth read_truth(void)
+{
+	struct truth t = { 0 };
+	char line[1024];
+	const char *at;
+
+	if (!sandbox_kmsg_find(kmsg, "Killed process ", line, sizeof(line)))
+		live_fail("the kernel's log does not tell of a kill");
+	at = strstr(line, "Killed process ");
+	assert_int_equal(sscanf(at, "Killed process %d (%31[^)])", &t.pid, t.comm), 2);
+	t.total_vm = number_after(at, "total-vm:") << 10;
+	t.anon = number_after(at, "anon-rss:") << 10;
+	t.file = number_after(at, "file-rss:") << 10;
+	t.shmem = number_after(at, "shmem-rss:") << 10;
+	t.uid = number_after(at, "UID:");
+	t.pgtables = number_after(at, "pgtables:") << 10;
+	t.adj = number_after(at, "oom_score_adj:");
+	return t;
+}
+
+/*
+ * The kernel sums a process's page counters over all CPUs; a BPF program reads only the common
+ * part, which lags behind by less than a batch, max(32, 2 * CPUs) pages, for each CPU.
+ */
+static long long counter_slack(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	return (cpus > 16 ? 2 * cpus : 32) * cpus * sysconf(_SC_PAGESIZE);
+}
+
+static void assert_kill(json_t *e, const struct truth *t, pid_t trigger, const char *trigger_comm)
+{
+	assert_string_equal(live_str(e, "kind"), "event");
+	assert_string_equal(live_str(e, "family"), "oom");
+	assert_string_equal(live_str(e, "event"), "kill");
+	live_equal("pid", live_int(e, "pid"), trigger);
+	live_equal("trigger.pid", live_int(e, "trigger.pid"), trigger);
+	live_equal("trigger.tid", live_int(e, "trigger.tid"), trigger);
+	assert_string_equal(live_str(e, "trigger.comm"), trigger_comm);
+	live_equal("victim.pid", live_int(e, "victim.pid"), t->pid);
+	assert_string_equal(live_str(e, "victim.comm"), t->comm);
+	live_equal("victim.uid", live_int(e, "victim.uid"), t->uid);
+	live_equal("victim.oom_score_adj", live_int(e, "victim.oom_score_adj"), t->adj);
+	live_equal("victim.total_vm_bytes", live_int(e, "victim.total_vm_bytes"), t->total_vm);
+	live_equal("victim.pgtables_bytes", live_int(e, "victim.pgtables_bytes"), t->pgtables);
+	live_near("victim.anon_rss_bytes", live_int(e, "victim.anon_rss_bytes"), t->anon,
+		  counter_slack());
+	live_near("victim.file_rss_bytes", live_int(e, "victim.file_rss_bytes"), t->file,
+		  counter_slack());
+	live_near("victim.shmem_rss_bytes", live_int(e, "victim.shmem_rss_bytes"), t->shmem,
+		  counter_slack());
+	assert_true(live_int(e, "t_ns") > 0);
+}
+
+/* The one kill among the kept events; any other kept event is let be. */
+static json_t *the_kill(const json_t *summary)
+{
+	json_t *e, *kill = NULL;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "events"), i, e) {
+		if (strcmp(live_str(e, "family"), "oom"))
+			continue;
+		if (kill)
+			live_fail("more than one kill: %s", json_dumps(live_get(summary, "events"), 0));
+		kill = e;
+	}
+	if (!kill)
+		live_fail("no kill among the events of the summary");
+	return kill;
+}
+
+/* Alone in its cgroup, the hog is both who asks for a page too many and who dies for it. */
+static void test_hog_is_killed(void **state)
+{
+	struct live_run *run;
+	struct truth t;
+	json_t *p;
+
+	(void)state;
+	open_sandbox();
+	run = live_run(NULL, LIVE_ARGV(live_workload("memhog"), "128", "anon"));
+	live_equal("status of memblame", run->result->status, KILLED);
+	live_equal("the kernel's own count", sandbox_cgroup_oom_kills(&cg), 1);
+	t = read_truth();
+	assert_string_equal(t.comm, "memhog");
+	assert_kill(the_kill(run->summary), &t, t.pid, "memhog");
+	p = live_process(run->summary, t.pid);
+	live_equal("exit_code", live_int(p, "exit_code"), KILLED);
+	assert_true(live_bool(p, "exited"));
+	live_equal("kills_triggered", live_int(p, "oom.kills_triggered"), 1);
+	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	/* all the limit allows it; what the kernel itself uses of it is small */
+	assert_true(t.anon > LIMIT / 2);
+	live_run_free(run);
+}
+
+/*
+ * Two in one cgroup: one that holds memory and offers itself (oom_score_adj 1000), and one that
+ * asks for more than is left. The second one triggers, the first one dies, and then all is well.
+ */
+static void test_trigger_is_not_victim(void **state)
+{
+	const char *ready = live_path("ready");
+	struct live_run *run;
+	json_t *kill, *victim, *trigger;
+	struct truth t;
+	char *script;
+
+	(void)state;
+	open_sandbox();
+	unlink(ready);
+	/* the hog's line is the last one: its victim never comes to print one */
+	assert_true(asprintf(&script,
+			     "mkfifo %s.in; (echo 1000 >/proc/self/oom_score_adj; "
+			     "exec %s 40 hold <%s.in 2>%s) & exec 9>%s.in; "
+			     "until grep -q ready %s; do sleep 0.02; done; %s 40 anon; wait $!",
+			     ready, live_workload("memhog"), ready, ready, ready, ready,
+			     live_workload("memhog")) > 0);
+	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
+	live_equal("status of memblame", run->result->status, KILLED);
+	t = read_truth();
+	live_equal("the victim's oom_score_adj", t.adj, 1000);
+	kill = the_kill(run->summary);
+	assert_kill(kill, &t, (pid_t)live_int(run->workload, "pid"), "memhog");
+	assert_true(live_int(kill, "trigger.pid") != live_int(kill, "victim.pid"));
+	victim = live_process(run->summary, t.pid);
+	trigger = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	live_equal("victim's exit_code", live_int(victim, "exit_code"), KILLED);
+	live_equal("trigger's exit_code", live_int(trigger, "exit_code"), 0);
+	live_equal("victim's kills_triggered", live_int(victim, "oom.kills_triggered"), 0);
+	live_equal("trigger's kills_triggered", live_int(trigger, "oom.kills_triggered"), 1);
+	unlink(ready);
+	free(script);
+	live_run_free(run);
+}
+
+/* uid and comm are the victim's own, not root's. */
+static void test_uid(void **state)
+{
+	struct live_run *run;
+	struct truth t;
+	char *script;
+
+	(void)state;
+	open_sandbox();
+	/* the hog, run by someone else, cannot join by itself */
+	unsetenv("WORKLOAD_CGROUP");
+	assert_true(asprintf(&script, "echo $$ >%s/cgroup.procs; exec setpriv --reuid=12345 --regid=12345 "
+			     "--clear-groups %s 128 anon", cg.dir, live_workload("memhog")) > 0);
+	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
+	live_equal("status of memblame", run->result->status, KILLED);
+	t = read_truth();
+	live_equal("uid in the kernel's log", t.uid, 12345);
+	assert_kill(the_kill(run->summary), &t, t.pid, "memhog");
+	free(script);
+	live_run_free(run);
+}
+
+/* A shell in the cgroup that starts the hog once the file is there. */
+static struct live_bg *start_waiting_hog(const char *dir, const char *go)
+{
+	struct live_bg *bg;
+	char *script, procs[160], number[16];
+
+	unsetenv("WORKLOAD_CGROUP"); /* a hog is there by birth */
+	assert_true(asprintf(&script, "echo $$ >%s/cgroup.procs; until test -e %s; do sleep 0.02; done; "
+			     "%s 128 anon; exit $?", dir, go, live_workload("memhog")) > 0);
+	bg = live_spawn(LIVE_ARGV("sh", "-c", script));
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+	snprintf(number, sizeof(number), "%d", (int)bg->pid);
+	assert_true(live_wait_text(procs, number));
+	free(script);
+	return bg;
+}
+
+static void touch(const char *path)
+{
+	close(open(path, O_WRONLY | O_CREAT, 0600));
+}
+
+/* The stream so far has exactly this kill. */
+static void assert_streamed(const char *path, const struct truth *t)
+{
+	struct live_stream *stream;
+	json_t *e;
+
+	/* it is there while memblame still runs */
+	if (!live_wait_text(path, "\"kill\""))
+		live_fail("nothing came while trace was running");
+	stream = live_stream_open(path);
+	e = live_stream_next(stream);
+	assert_kill(e, t, t->pid, "memhog");
+	json_decref(e);
+	assert_null(live_stream_next(stream));
+	live_stream_close(stream);
+}
+
+static void test_trace_prints_at_once(void **state)
+{
+	struct live_result *r;
+	struct live_bg *bg;
+	struct truth t;
+	char path[256];
+
+	(void)state;
+	open_sandbox();
+	bg = live_start(LIVE_ARGV("trace", "--json", "-f", "oom"));
+	snprintf(path, sizeof(path), "%s", bg->out_path);
+	r = live_exec(LIVE_ARGV(live_workload("memhog"), "128", "anon"), NULL);
+	live_equal("status of the hog", r->status, KILLED);
+	live_result_free(r);
+	t = read_truth();
+	assert_streamed(path, &t);
+	r = live_stop(bg);
+	live_equal("status of trace", r->status, 0);
+	assert_non_null(strstr(r->out, "\"end\""));
+	live_result_free(r);
+}
+
+/* Selected by cgroup: the kill in it is there, the one in another cgroup is not. */
+static void test_cgroup_selection(void **state)
+{
+	const char *go = live_path("go"), *go_other = live_path("go_other");
+	struct live_bg *bg, *hog, *other_hog;
+	struct sandbox_cgroup other;
+	struct truth t, t_other;
+	struct live_result *r;
+	json_t *doc;
+
+	(void)state;
+	open_sandbox();
+	assert_null(sandbox_cgroup_open(&other, LIMIT / 4));
+	hog = start_waiting_hog(cg.dir, go);
+	other_hog = start_waiting_hog(other.dir, go_other);
+	bg = live_start(LIVE_ARGV("top", "--json", "-c", cg.path, "-i", "60"));
+	touch(go_other);
+	live_result_free(live_wait(other_hog));
+	t_other = read_truth();
+	touch(go);
+	live_result_free(live_wait(hog));
+	t = read_truth();
+	sandbox_cgroup_close(&other);
+	r = live_stop(bg);
+	live_equal("status of top", r->status, 0);
+	doc = live_json(r->out);
+	assert_kill(the_kill(doc), &t, t.pid, "memhog");
+	live_equal("exit_code", live_int(live_process(doc, t.pid), "exit_code"), KILLED);
+	assert_null(live_find_process(doc, t_other.pid));
+	json_decref(doc);
+	live_result_free(r);
+}
+
+/* A process belongs to the selection from the moment it is put into the cgroup. */
+static void test_cgroup_joined_later(void **state)
+{
+	struct live_bg *bg;
+	struct truth t;
+	char path[256];
+
+	(void)state;
+	open_sandbox();
+	bg = live_start(LIVE_ARGV("trace", "--json", "-f", "oom", "-c", cg.dir));
+	snprintf(path, sizeof(path), "%s", bg->out_path);
+	live_result_free(live_exec(LIVE_ARGV(live_workload("memhog"), "128", "anon"), NULL));
+	t = read_truth();
+	assert_streamed(path, &t);
+	live_result_free(live_stop(bg));
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_hog_is_killed),
+		TEST(test_trigger_is_not_victim),
+		TEST(test_uid),
+		TEST(test_trace_prints_at_once),
+		TEST(test_cgroup_selection),
+		TEST(test_cgroup_joined_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

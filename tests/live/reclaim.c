@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * reclaim: a memory cgroup at its limit, against the kernel's own trace of the same tracepoints
+ * and against what the processes lost. What needs the whole machine to be short of memory
+ * (kswapd, direct reclaim) is done by tests/vm, where that harms nobody.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ftrace.h"
+#include "live.h"
+#include "sandbox.h"
+
+#define MIB (1ll << 20)
+#define LIMIT (32 * MIB)
+
+static struct sandbox_fs fs;
+static struct sandbox_cgroup cg;
+static struct sandbox_trace trace;
+
+static const char *const memcg_events[] = { "vmscan/mm_vmscan_memcg_reclaim_begin",
+					    "vmscan/mm_vmscan_memcg_reclaim_end", NULL };
+
+static void need(const char *reason)
+{
+	if (reason)
+		live_skip("%s", reason);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unsetenv("WORKLOAD_CGROUP");
+	if (trace.dir[0])
+		sandbox_trace_close(&trace);
+	if (cg.dir[0])
+		sandbox_cgroup_close(&cg);
+	if (fs.dir[0])
+		sandbox_fs_close(&fs);
+	trace.dir[0] = cg.dir[0] = fs.dir[0] = '\0';
+	return 0;
+}
+
+/* Workloads join the cgroup themselves, so that memblame is not limited with them. */
+static void open_sandbox(void)
+{
+	need(sandbox_fs_open(&fs, 256, 0));
+	need(sandbox_cgroup_open(&cg, LIMIT));
+	need(sandbox_trace_open(&trace, memcg_events));
+	setenv("WORKLOAD_CGROUP", cg.dir, 1);
+}
+
+static const char *file(const char *name)
+{
+	char *path;
+
+	assert_true(asprintf(&path, "%s/%s", fs.dir, name) > 0);
+	return path;
+}
+
+/* On disk and not in memory, so that its pages are charged to who reads them, and clean. */
+static void make_file(const char *path, int mib)
+{
+	char of[128], count[32];
+	struct live_result *r;
+
+	snprintf(of, sizeof(of), "of=%s", path);
+	snprintf(count, sizeof(count), "count=%d", mib);
+	r = live_exec(LIVE_ARGV("dd", "if=/dev/zero", "bs=1M", "oflag=direct", count, of), NULL);
+	if (r->status)
+		live_fail("dd: %s", r->err);
+	live_result_free(r);
+}
+
+static struct live_run *run_traced(const char *const *cmd)
+{
+	struct live_run *run = live_run(NULL, cmd);
+
+	if (run->result->status || !run->workload)
+		live_fail("status %d: %s", run->result->status, run->result->err);
+	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	return run;
+}
+
+/* What the process does outside of the measured part, from exec on, does not stall for so long. */
+#define START_SLACK_NS 2000000
+
+static void assert_exclusive(const struct live_run *run, json_t *p)
+{
+	static const char *const kinds[] = { "direct_reclaim", "memcg_reclaim", "compaction",
+					     "swap_in", "file_io", "throttle", "dirty_throttle",
+					     "writeback_wait", "fsync" };
+	long long sum = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "stalls.%s.ns", kinds[i]);
+		sum += live_int(p, path);
+	}
+	live_equal("stalls.total_ns", live_int(p, "stalls.total_ns"), sum);
+	if (sum > live_int(run->workload, "wall_ns") + START_SLACK_NS)
+		live_fail("stalls of %lld ns in a thread that ran for %lld ns", sum,
+			  live_int(run->workload, "wall_ns"));
+}
+
+/* Clean pages of a file larger than the limit: each pass over them reclaims, inside of faults. */
+static void test_memcg_reclaim(void **state)
+{
+	struct live_run *run;
+	struct ftrace_reclaim truth;
+	pid_t pid;
+	json_t *p;
+
+	(void)state;
+	open_sandbox();
+	make_file(file("big"), 64);
+	run = run_traced(LIVE_ARGV(live_workload("memhog"), "64", "file", file("big")));
+	pid = (pid_t)live_int(run->workload, "pid");
+	p = live_process(run->summary, pid);
+	truth = ftrace_reclaim(&trace, "memcg", pid);
+	assert_true(truth.count > 0);
+	assert_true(sandbox_cgroup_limit_hits(&cg) > 0);
+	live_equal("memcg_reclaim.count", live_int(p, "stalls.memcg_reclaim.count"), truth.count);
+	live_near("memcg_reclaim.ns", live_int(p, "stalls.memcg_reclaim.ns"), truth.ns,
+		  truth.ns / 20);
+	live_equal("pages_reclaimed", live_int(p, "reclaim.pages_reclaimed"), truth.pages);
+	live_equal("direct_reclaim.count", live_int(p, "stalls.direct_reclaim.count"), 0);
+	live_equal("file_io.count", live_int(p, "stalls.file_io.count"),
+		   live_int(run->workload, "majflt"));
+	assert_true(live_int(p, "stalls.file_io.ns") > 0);
+	assert_exclusive(run, p);
+	live_run_free(run);
+}
+
+/* The cgroup of a process is the one it went to, not the one it was started in. */
+static void test_cgroup_joined_later(void **state)
+{
+	struct live_run *run;
+
+	(void)state;
+	need(sandbox_cgroup_open(&cg, LIMIT));
+	setenv("WORKLOAD_CGROUP", cg.dir, 1);
+	run = run_traced(LIVE_ARGV(live_workload("memhog"), "1", "anon"));
+	assert_string_equal(live_str(live_process(run->summary,
+						  (pid_t)live_int(run->workload, "pid")),
+				     "cgroup"), cg.path);
+	live_run_free(run);
+}
+
+/* Dirty pages: reclaim may wait for writeback, and that time is not reclaim's own. */
+static void test_memcg_reclaim_dirty(void **state)
+{
+	struct live_run *run;
+	struct ftrace_reclaim truth;
+	pid_t pid;
+	json_t *p;
+
+	(void)state;
+	open_sandbox();
+	run = run_traced(LIVE_ARGV(live_workload("writer"), file("new"), "128", "nosync"));
+	pid = (pid_t)live_int(run->workload, "pid");
+	p = live_process(run->summary, pid);
+	truth = ftrace_reclaim(&trace, "memcg", pid);
+	assert_true(truth.count > 0);
+	live_equal("memcg_reclaim.count", live_int(p, "stalls.memcg_reclaim.count"), truth.count);
+	live_equal("pages_reclaimed", live_int(p, "reclaim.pages_reclaimed"), truth.pages);
+	/* all that can be inside of it here */
+	live_near("memcg_reclaim.ns with what nests in it",
+		  live_int(p, "stalls.memcg_reclaim.ns") + live_int(p, "stalls.throttle.ns") +
+			  live_int(p, "stalls.writeback_wait.ns"),
+		  truth.ns, truth.ns / 20);
+	assert_exclusive(run, p);
+	live_run_free(run);
+}
+
+/* What one reclaims of another's mapped pages is what that other one's resident set loses. */
+static void test_pages_taken(const char *folios)
+{
+	const char *ready = live_path("ready");
+	struct live_run *run;
+	long long lost;
+	char *script;
+	json_t *p;
+
+	open_sandbox();
+	unlink(ready);
+	make_file(file("held"), 16);
+	/* without swap the holder must give what the hog needs; the hog's end ends the input */
+	assert_true(asprintf(&script,
+			     "{ until grep -q ready %s; do sleep 0.02; done; %s 24 anon; } | "
+			     "%s 16 %s 60 %s 2>%s",
+			     ready, live_workload("memhog"), live_workload("holder"), file("held"),
+			     folios, ready) > 0);
+	run = run_traced(LIVE_ARGV("sh", "-c", script));
+	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	lost = live_int(run->workload, "rss_file_before_pages") -
+	       live_int(run->workload, "rss_file_after_pages");
+	assert_true(lost > 1000);
+	live_near("pages_taken_from_me", live_int(p, "reclaim.pages_taken_from_me"), lost,
+		  lost / 100 + 16);
+	free(script);
+	live_run_free(run);
+}
+
+static void test_pages_taken_small(void **state)
+{
+	(void)state;
+	test_pages_taken("small");
+}
+
+/* Read ahead, the file is in folios of up to 2 MiB, and a mapped one is unmapped at one stroke. */
+static void test_pages_taken_large(void **state)
+{
+	(void)state;
+	test_pages_taken("");
+}
+
+/* One who reclaims only its own pages has taken them from nobody. */
+static void test_own_pages_are_not_taken(void **state)
+{
+	struct live_run *run;
+	json_t *p;
+
+	(void)state;
+	open_sandbox();
+	make_file(file("big"), 64);
+	run = run_traced(LIVE_ARGV(live_workload("memhog"), "64", "file", file("big")));
+	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	assert_true(live_int(p, "reclaim.pages_reclaimed") > 0);
+	live_equal("pages_taken_from_me", live_int(p, "reclaim.pages_taken_from_me"), 0);
+	live_run_free(run);
+}
+
+/* The stream has each reclaim once, and adds up to the same. */
+static void test_stream(void **state)
+{
+	const char *path = live_path("stream");
+	long long count = 0, ns = 0, pages = 0, lost = -1;
+	struct live_stream *stream;
+	struct live_result *r;
+	struct ftrace_reclaim truth;
+	json_t *e;
+	pid_t pid;
+
+	(void)state;
+	open_sandbox();
+	make_file(file("big"), 64);
+	r = live_memblame(LIVE_ARGV("trace", "--json", "-f", "reclaim", "-o", path, "--",
+				    live_workload("memhog"), "64", "file", file("big")));
+	if (r->status)
+		live_fail("status %d: %s", r->status, r->err);
+	pid = (pid_t)live_int(live_json(r->out), "pid");
+	truth = ftrace_reclaim(&trace, "memcg", pid);
+	stream = live_stream_open(path);
+	for (; (e = live_stream_next(stream)); json_decref(e)) {
+		if (!strcmp(live_str(e, "kind"), "end")) {
+			lost = live_int(e, "lost.total");
+		} else if (!strcmp(live_str(e, "event"), "memcg_reclaim") &&
+			   live_int(e, "pid") == pid) {
+			count++;
+			ns += live_int(e, "total_ns");
+			pages += live_int(e, "reclaimed_pages");
+		}
+	}
+	live_stream_close(stream);
+	live_equal("lost", lost, 0);
+	live_equal("memcg_reclaim events", count, truth.count);
+	live_equal("reclaimed_pages", pages, truth.pages);
+	live_near("total_ns", ns, truth.ns, truth.ns / 20);
+	live_result_free(r);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_memcg_reclaim),
+		TEST(test_cgroup_joined_later),
+		TEST(test_memcg_reclaim_dirty),
+		TEST(test_pages_taken_small),
+		TEST(test_pages_taken_large),
+		TEST(test_own_pages_are_not_taken),
+		TEST(test_stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -388,21 +388,45 @@ static const char *mount_image(struct sandbox_fs *fs, const char *base, unsigned
 	return failed;
 }
 
-const char *sandbox_fs_open(struct sandbox_fs *fs, unsigned int mib, unsigned long dirty_limit)
+static const char *make_mount_point(struct sandbox_fs *fs, char *base, size_t size)
 {
 	const char *failed;
-	char base[40], image[64];
 
 	memset(fs, 0, sizeof(*fs));
 	prepare();
 	failed = own_mounts();
 	if (failed)
 		return failed;
-	snprintf(base, sizeof(base), TMP "/" NAME "%d.%u", (int)getpid(), serial++);
+	snprintf(base, size, TMP "/" NAME "%d.%u", (int)getpid(), serial++);
 	snprintf(fs->dir, sizeof(fs->dir), "%s/mnt", base);
-	if (mkdir(base, 0700) || mkdir(fs->dir, 0700))
-		return why("cannot make", fs->dir);
 	remember(open_fs, fs);
+	if (mkdir(base, 0700) || mkdir(fs->dir, 0700)) {
+		failed = why("cannot make", fs->dir);
+		sandbox_fs_close(fs);
+	}
+	return failed;
+}
+
+const char *sandbox_tmpfs_open(struct sandbox_fs *fs)
+{
+	char base[40];
+	const char *failed = make_mount_point(fs, base, sizeof(base));
+
+	if (!failed && mount("none", fs->dir, "tmpfs", 0, NULL)) {
+		failed = why("cannot mount tmpfs on", fs->dir);
+		sandbox_fs_close(fs);
+	}
+	return failed;
+}
+
+const char *sandbox_fs_open(struct sandbox_fs *fs, unsigned int mib, unsigned long dirty_limit)
+{
+	const char *failed;
+	char base[40], image[64];
+
+	failed = make_mount_point(fs, base, sizeof(base));
+	if (failed)
+		return failed;
 	snprintf(image, sizeof(image), "%s/image", base);
 	failed = make_image(image, mib);
 	if (!failed)
@@ -435,9 +459,13 @@ const char *sandbox_cgroup_open(struct sandbox_cgroup *cg, unsigned long limit_b
 		put_in(root, "cgroup.subtree_control", "+memory");
 	snprintf(cg->path, sizeof(cg->path), "/" NAME "%d.%u", (int)getpid(), serial++);
 	snprintf(cg->dir, sizeof(cg->dir), "%s%s", root, cg->path);
-	if (mkdir(cg->dir, 0755))
-		return why("cannot make", cg->dir);
 	remember(open_cgroup, cg);
+	if (mkdir(cg->dir, 0755)) {
+		const char *failed = why("cannot make", cg->dir);
+
+		sandbox_cgroup_close(cg);
+		return failed;
+	}
 	snprintf(number, sizeof(number), "%lu", limit_bytes);
 	if (!put_in(cg->dir, cg->v2 ? "memory.max" : "memory.limit_in_bytes", number)) {
 		const char *failed = why("no memory controller in", cg->dir);
@@ -506,9 +534,13 @@ const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *event
 		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	snprintf(t->dir, sizeof(t->dir), TRACEFS "/instances/" NAME "%d.%u", (int)getpid(),
 		 serial++);
-	if (mkdir(t->dir, 0700))
-		return why("no tracefs instance", t->dir);
 	remember(open_trace, t);
+	if (mkdir(t->dir, 0700)) {
+		const char *failed = why("no tracefs instance", t->dir);
+
+		sandbox_trace_close(t);
+		return failed;
+	}
 	put_in(t->dir, "buffer_size_kb", "8192");
 	for (; *events; events++) {
 		char file[128];

@@ -21,6 +21,8 @@ struct sandbox_fs {
 
 /* dirty_limit: bytes of dirty pages the device may have before its writers pause; 0: unlimited. */
 const char *sandbox_fs_open(struct sandbox_fs *fs, unsigned int mib, unsigned long dirty_limit);
+/* No device behind it: only dir is set. */
+const char *sandbox_tmpfs_open(struct sandbox_fs *fs);
 void sandbox_fs_close(struct sandbox_fs *fs);
 /* Write back what is dirty there; what the machine has elsewhere stays as it is. */
 void sandbox_fs_sync(const struct sandbox_fs *fs);

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* task: which processes are seen, and that their accounts are the kernel's own to the last fault. */
+#include "live.h"
+#include "puppet.h"
+#include "sandbox.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define PAGE 4096L
+
+/* The last document of what top wrote. */
+static json_t *last_summary(const char *path)
+{
+	struct live_stream *stream = live_stream_open(path);
+	json_t *line, *last = NULL;
+
+	while ((line = live_stream_next(stream))) {
+		json_decref(last);
+		last = line;
+	}
+	live_stream_close(stream);
+	unlink(path);
+	if (!last)
+		live_fail("%s is empty", path);
+	assert_string_equal(live_str(last, "scope"), "total");
+	return last;
+}
+
+/* --- helpers for runs --- */
+
+static long long fault(const json_t *process, const char *name)
+{
+	return live_int(live_get(process, "faults"), name);
+}
+
+static struct live_run *run_ok(const char *const *cmd)
+{
+	struct live_run *run = live_run(NULL, cmd);
+
+	if (run->result->status)
+		live_fail("%s: status %d, %s", cmd[0], run->result->status, run->result->err);
+	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	return run;
+}
+
+static const json_t *own_process(const struct live_run *run)
+{
+	assert_non_null(run->workload);
+	return live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+}
+
+static int count_pid(const json_t *summary, pid_t pid)
+{
+	json_t *process;
+	size_t i;
+	int count = 0;
+
+	json_array_foreach(live_get(summary, "processes"), i, process)
+		count += live_int(process, "pid") == pid;
+	return count;
+}
+
+static int count_comm(const json_t *summary, const char *comm)
+{
+	json_t *process;
+	size_t i;
+	int count = 0;
+
+	json_array_foreach(live_get(summary, "processes"), i, process)
+		count += !strcmp(live_str(process, "comm"), comm);
+	return count;
+}
+
+/* The n processes of proctree's list, with the faults and the status that wait4 had of each. */
+static void check_children(const struct live_run *run, const char *detail, long n)
+{
+	FILE *file = fopen(detail, "r");
+	long minor, major, seen = 0;
+	int pid, status;
+
+	assert_non_null(file);
+	while (fscanf(file, "%d %ld %ld %d", &pid, &minor, &major, &status) == 4) {
+		const json_t *child = live_process(run->summary, pid);
+
+		seen++;
+		live_equal("minor of a child", fault(child, "minor"), minor);
+		live_equal("major of a child", fault(child, "major"), major);
+		live_equal("exit code", live_int(child, "exit_code"), WEXITSTATUS(status));
+		live_equal("ppid", live_int(child, "ppid"), live_int(run->workload, "pid"));
+		assert_true(live_bool(child, "exited"));
+		assert_string_equal(live_str(child, "comm"), "proctree");
+		assert_string_equal(live_str(child, "exe"), live_workload("proctree"));
+	}
+	fclose(file);
+	unlink(detail);
+	live_equal("children listed", seen, n);
+	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")),
+		   n + 1);
+}
+
+static void short_processes(const char *mode, const char *at_once)
+{
+	const char *detail = live_path("children");
+	struct live_run *run;
+
+	setenv("WORKLOAD_DETAIL", detail, 1);
+	run = run_ok((const char *[]){ live_workload("proctree"), mode, "1000", at_once, NULL });
+	unsetenv("WORKLOAD_DETAIL");
+	check_children(run, detail, 1000);
+	/* its own, with the children's not added */
+	live_equal("minor of the parent", fault(own_process(run), "minor"),
+		   live_int(run->workload, "minflt"));
+	live_run_free(run);
+}
+
+static void test_short_processes(void **state)
+{
+	(void)state;
+	short_processes("short", NULL);
+}
+
+static void test_short_processes_at_once(void **state)
+{
+	(void)state;
+	short_processes("shortpar", "16");
+}
+
+/* --- exec, threads --- */
+
+static void check_child(const struct live_run *run, pid_t *pid)
+{
+	const json_t *child;
+
+	*pid = (pid_t)live_int(run->workload, "child_pid");
+	live_equal("entries of the child", count_pid(run->summary, *pid), 1);
+	child = live_process(run->summary, *pid);
+	live_equal("minor of the child", fault(child, "minor"),
+		   live_int(run->workload, "child_minflt"));
+	live_equal("major of the child", fault(child, "major"),
+		   live_int(run->workload, "child_majflt"));
+	assert_true(live_bool(child, "exited"));
+	live_equal("exit code of the child", live_int(child, "exit_code"), 0);
+	assert_string_equal(live_str(child, "comm"), "proctree");
+	live_equal("minor of the parent", fault(own_process(run), "minor"),
+		   live_int(run->workload, "minflt"));
+}
+
+static void test_exec_chain(void **state)
+{
+	struct live_run *run = run_ok(LIVE_ARGV(live_workload("proctree"), "exec", "20"));
+	long long anon = live_int(run->workload, "child_anon");
+	pid_t child;
+
+	(void)state;
+	check_child(run, &child);
+	/* besides, each of the 20 programs has a start-up of some twenty pages */
+	assert_in_range(fault(live_process(run->summary, child), "anon"), anon, anon + 20 * 48);
+	live_run_free(run);
+}
+
+/* A thread other than the first execs: it becomes the process, the others' faults remain. */
+static void test_exec_from_thread(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct live_run *run = run_ok(LIVE_ARGV(live_workload("proctree"), "threadexec"));
+		long long anon = live_int(run->workload, "child_anon");
+		pid_t child;
+
+		check_child(run, &child);
+		assert_in_range(fault(live_process(run->summary, child), "anon"), anon,
+				anon + 8 * 8 + 48);
+		live_run_free(run);
+	}
+}
+
+/* Faults that the kernel takes for a thread while it ends, after the last look at itself. */
+static void test_faults_at_exit(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct live_run *run =
+			run_ok(LIVE_ARGV(live_workload("proctree"), "threadfork", "9", "50"));
+		pid_t child;
+
+		check_child(run, &child);
+		live_run_free(run);
+	}
+}
+
+static void test_many_threads(void **state)
+{
+	struct live_run *run = run_ok(LIVE_ARGV(live_workload("faulter"), "threads", "64", "300"));
+	const json_t *process = own_process(run);
+
+	(void)state;
+	live_equal("minor", fault(process, "minor"), live_int(run->workload, "minflt"));
+	live_equal("major", fault(process, "major"), live_int(run->workload, "majflt"));
+	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")), 1);
+	live_run_free(run);
+}
+
+/* --- what is said of a process --- */
+
+static void test_identity(void **state)
+{
+	struct live_run *run;
+	const json_t *shell, *child;
+	char script[512], exe[PATH_MAX];
+
+	(void)state;
+	snprintf(script, sizeof(script), "%s anon 10; kill -9 $$", live_workload("faulter"));
+	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
+	live_equal("status", run->result->status, 137);
+	child = own_process(run);
+	assert_string_equal(live_str(child, "comm"), "faulter");
+	assert_string_equal(live_str(child, "exe"), live_workload("faulter"));
+	live_equal("exit code of the child", live_int(child, "exit_code"), 0);
+	shell = live_process(run->summary, (pid_t)live_int(child, "ppid"));
+	assert_string_equal(live_str(shell, "comm"), "sh");
+	assert_non_null(realpath(live_str(shell, "exe"), exe));
+	live_equal("exit code of the shell", live_int(shell, "exit_code"), 137);
+	assert_true(live_bool(shell, "exited"));
+	assert_true(live_int(shell, "start_t_ns") <= live_int(child, "start_t_ns"));
+	assert_true(live_int(shell, "start_t_ns") > 0);
+	/* not among the processes: memblame itself */
+	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")), 2);
+	live_run_free(run);
+	run = live_run(NULL, LIVE_ARGV("sh", "-c", "exit 42"));
+	live_equal("status", run->result->status, 42);
+	shell = json_array_get(live_get(run->summary, "processes"), 0);
+	live_equal("exit code", live_int(shell, "exit_code"), 42);
+	live_run_free(run);
+}
+
+/*
+ * The kernel's own peak, from getrusage. Both are sums of per-CPU counters that may each be 32
+ * pages behind, read at two moments; and the last lines of the workload are between them.
+ */
+static void test_peak(void **state)
+{
+	static const char *const pages[] = { "1", "3000", "20000" };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct live_run *run =
+			run_ok(LIVE_ARGV(live_workload("faulter"), "anon", pages[i]));
+
+		live_near("rss_peak_bytes", live_int(own_process(run), "memory.rss_peak_bytes"),
+			  live_int(run->workload, "maxrss_kb") * 1024, 128 * PAGE);
+		live_run_free(run);
+	}
+}
+
+static void test_live_memory(void **state)
+{
+	const char *path = live_path("top.json");
+	struct puppet *p = puppet_new();
+	struct live_bg *top;
+	const json_t *memory, *process;
+	json_t *summary;
+	/* see test_peak; a puppet that waits changes nothing between the two readings */
+	long long slack = 128 * PAGE;
+
+	(void)state;
+	puppet_do(p, "asw");
+	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-p", p->text));
+	live_result_free(live_stop(top));
+	summary = last_summary(path);
+	process = live_process(summary, p->pid);
+	memory = live_get(process, "memory");
+	live_near("rss", live_int(memory, "rss_bytes"),
+		  live_proc_status(p->pid, "VmRSS") * 1024, slack);
+	live_near("peak", live_int(memory, "rss_peak_bytes"),
+		  live_proc_status(p->pid, "VmHWM") * 1024, slack);
+	live_near("anon", live_int(memory, "anon_bytes"),
+		  live_proc_status(p->pid, "RssAnon") * 1024, slack);
+	live_near("file", live_int(memory, "file_bytes"),
+		  live_proc_status(p->pid, "RssFile") * 1024, slack);
+	live_near("shmem", live_int(memory, "shmem_bytes"),
+		  live_proc_status(p->pid, "RssShmem") * 1024, slack);
+	live_equal("vm", live_int(memory, "vm_bytes"), live_proc_status(p->pid, "VmSize") * 1024);
+	live_equal("threads", live_int(process, "threads"), live_proc_status(p->pid, "Threads"));
+	live_equal("ppid", live_int(process, "ppid"), getpid());
+	assert_false(live_bool(process, "exited"));
+	assert_true(live_null(process, "exit_code"));
+	json_decref(summary);
+	puppet_free(p);
+}
+
+/* --- who is selected --- */
+
+static void test_tree(void **state)
+{
+	struct puppet *stranger = puppet_new();
+	struct live_run *run;
+	const json_t *faulter, *middle;
+	char script[1024];
+
+	(void)state;
+	/* a grandchild; then one that outlives its parent, and is waited for by nobody */
+	snprintf(script, sizeof(script),
+		 "sh -c '%s anon 100; true'; (sleep 0.2 & exit 0); sleep 0.4; true",
+		 live_workload("faulter"));
+	puppet_do(stranger, "t");
+	run = run_ok(LIVE_ARGV("sh", "-c", script));
+	puppet_do(stranger, "a");
+	faulter = own_process(run);
+	live_equal("minor", fault(faulter, "minor"), live_int(run->workload, "minflt"));
+	middle = live_process(run->summary, (pid_t)live_int(faulter, "ppid"));
+	assert_string_equal(live_str(middle, "comm"), "sh");
+	live_process(run->summary, (pid_t)live_int(middle, "ppid"));
+	live_equal("sleeps", count_comm(run->summary, "sleep"), 2);
+	live_equal("strangers", count_pid(run->summary, stranger->pid), 0);
+	live_equal("this test", count_pid(run->summary, getpid()), 0);
+	live_equal("memblame", count_comm(run->summary, "memblame"), 0);
+	/* shell, its shell, faulter, subshell, two sleeps */
+	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")), 6);
+	live_run_free(run);
+	puppet_free(stranger);
+}
+
+static void test_pid(void **state)
+{
+	const char *path = live_path("top.json");
+	struct puppet *p = puppet_new(), *other = puppet_new();
+	struct live_bg *top;
+	long long before;
+	json_t *summary;
+	pid_t child;
+
+	(void)state;
+	puppet_do(p, "a");
+	before = puppet_faults(p);
+	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-p", p->text));
+	puppet_do(p, "at");
+	child = puppet_do(p, "f");
+	puppet_do(p, "t");
+	puppet_do(other, "a");
+	live_result_free(live_stop(top));
+	summary = last_summary(path);
+	/* its threads' faults are in /proc/PID/stat, its child's are not */
+	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
+				     fault(live_process(summary, p->pid), "major"),
+		   puppet_faults(p) - before);
+	assert_true(puppet_faults(p) - before >= 10000);
+	live_equal("its child", count_pid(summary, child), 0);
+	live_equal("processes", (long long)json_array_size(live_get(summary, "processes")), 1);
+	json_decref(summary);
+	puppet_free(p);
+	puppet_free(other);
+}
+
+static void test_cgroup(void **state)
+{
+	const char *path = live_path("top.json"), *reason;
+	struct puppet *p = puppet_new(), *other = puppet_new();
+	struct sandbox_cgroup cg;
+	struct live_bg *top;
+	long long before;
+	json_t *summary;
+	pid_t child;
+
+	(void)state;
+	reason = sandbox_cgroup_open(&cg, 256UL << 20);
+	if (reason) {
+		puppet_free(p);
+		puppet_free(other);
+		live_skip("%s", reason);
+	}
+	assert_true(sandbox_cgroup_add(&cg, p->pid));
+	before = puppet_faults(p);
+	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-c", cg.path));
+	child = puppet_do(p, "atf");
+	puppet_do(other, "a");
+	live_result_free(live_stop(top));
+	summary = last_summary(path);
+	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
+				     fault(live_process(summary, p->pid), "major"),
+		   puppet_faults(p) - before);
+	assert_true(fault(live_process(summary, child), "minor") >= 500);
+	live_equal("exit code of its child",
+		   live_int(live_process(summary, child), "exit_code"), 7);
+	assert_string_equal(live_str(live_process(summary, p->pid), "cgroup"), cg.path);
+	assert_string_equal(live_str(live_process(summary, child), "cgroup"), cg.path);
+	live_equal("processes", (long long)json_array_size(live_get(summary, "processes")), 2);
+	json_decref(summary);
+	/* the same group by its place in the file system */
+	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-c", cg.dir));
+	live_result_free(live_stop(top));
+	summary = last_summary(path);
+	live_process(summary, p->pid);
+	json_decref(summary);
+	puppet_free(p);
+	puppet_free(other);
+	sandbox_cgroup_close(&cg);
+}
+
+/* The whole machine: it must have those that were there, those that came and those that went. */
+static void test_machine(void **state)
+{
+	const char *path = live_path("top.json");
+	struct puppet *p = puppet_new();
+	struct live_bg *top = live_start(LIVE_ARGV("top", "--json", "-o", path));
+	struct live_result *came = live_exec(LIVE_ARGV(live_workload("faulter"), "anon", "500"),
+					     NULL);
+	json_t *workload = live_json(came->out), *summary;
+	const json_t *process;
+
+	(void)state;
+	live_result_free(live_stop(top));
+	summary = last_summary(path);
+	process = live_process(summary, (pid_t)live_int(workload, "pid"));
+	live_equal("minor", fault(process, "minor"), live_int(workload, "minflt"));
+	live_equal("major", fault(process, "major"), live_int(workload, "majflt"));
+	assert_true(live_bool(process, "exited"));
+	assert_false(live_bool(live_process(summary, p->pid), "exited"));
+	/* those that were there: kthreadd for one (some kernels hide init from every iterator) */
+	live_process(summary, 2);
+	live_process(summary, getpid());
+	json_decref(summary);
+	json_decref(workload);
+	live_result_free(came);
+	puppet_free(p);
+}
+
+/* --- privileges --- */
+
+static bool has(long long mask, int capability)
+{
+	return mask >> capability & 1;
+}
+
+static void test_capabilities(void **state)
+{
+	static const int gone[] = { CAP_SYS_ADMIN, CAP_SYS_MODULE, CAP_SYS_BOOT, CAP_SETUID,
+				    CAP_NET_ADMIN };
+	struct live_bg *top = live_start(LIVE_ARGV("top", "-i", "60"));
+	long long effective = live_proc_status(top->pid, "CapEff");
+	long long permitted = live_proc_status(top->pid, "CapPrm");
+	struct live_run *run;
+	char want[32];
+
+	(void)state;
+	live_result_free(live_stop(top));
+	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
+		if (has(effective, gone[i]) || has(permitted, gone[i]))
+			live_fail("capability %d is still there: effective %llx, permitted %llx",
+				  gone[i], effective, permitted);
+	/* CMD runs with what the user has */
+	run = run_ok(LIVE_ARGV("grep", "CapEff", "/proc/self/status"));
+	snprintf(want, sizeof(want), "%016llx", live_proc_status(getpid(), "CapEff"));
+	assert_non_null(strstr(run->result->out, want));
+	live_run_free(run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_short_processes),
+		cmocka_unit_test(test_short_processes_at_once),
+		cmocka_unit_test(test_exec_chain),
+		cmocka_unit_test(test_exec_from_thread),
+		cmocka_unit_test(test_faults_at_exit),
+		cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_peak),
+		cmocka_unit_test(test_live_memory),
+		cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_pid),
+		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_capabilities),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -41,10 +41,13 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 4)
-		errx(2, "usage: holder MIB FILE SECONDS");
+		errx(2, "usage: holder MIB FILE SECONDS [small]");
 	wl_begin("holder", "file");
 	pages = (wl_parse(argv[1]) << 20) / wl_page();
 	fd = wl_file(argv[2], pages);
+	/* no read-ahead, so no large folios, which may be mapped by the 2 MiB */
+	if (argc > 4 && posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM))
+		err(1, "POSIX_FADV_RANDOM");
 	wl_cache_file(fd, pages);
 	area = wl_map_file(fd, pages, PROT_READ, MAP_SHARED);
 	wl_read_pages(area, pages);

@@ -3,7 +3,9 @@
 #include "workload.h"
 
 #include <err.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static void run_anon(int argc, char **argv)
 {
@@ -12,6 +14,17 @@ static void run_anon(int argc, char **argv)
 	(void)argc;
 	wl_write_pages(wl_anon(pages), pages);
 	wl_num("anon", (long long)pages);
+}
+
+/* Keeps what it took until the end of its input. */
+static void run_hold(int argc, char **argv)
+{
+	char scrap[64];
+
+	run_anon(argc, argv);
+	fputs("memhog: ready\n", stderr);
+	while (read(STDIN_FILENO, scrap, sizeof(scrap)) > 0)
+		;
 }
 
 static void run_file(int argc, char **argv)
@@ -32,6 +45,7 @@ static void run_file(int argc, char **argv)
 
 static const struct wl_mode modes[] = {
 	{ "anon", "MIB anon", 0, run_anon },
+	{ "hold", "MIB hold", 0, run_hold },
 	{ "file", "MIB file FILE [PASSES]", 0, run_file },
 	{ 0 },
 };
@@ -41,7 +55,7 @@ int main(int argc, char **argv)
 	const struct wl_mode *mode = wl_find_mode(modes, argc > 2 ? argv[2] : "anon");
 
 	if (!mode || argc < 2)
-		errx(2, "usage: memhog MIB [anon | file FILE [PASSES]]");
+		errx(2, "usage: memhog MIB [anon | hold | file FILE [PASSES]]");
 	wl_begin("memhog", mode->name);
 	mode->run(argc - 1, argv + 1);
 	wl_end(0);

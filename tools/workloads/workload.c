@@ -18,6 +18,7 @@
 static char line[8192];
 static size_t line_len, line_mark;
 static struct rusage usage;
+static uint64_t begun_ns;
 static int devnull = -1;
 
 static void put_char(char c)
@@ -97,6 +98,7 @@ static void join_cgroup(void)
 
 void wl_begin(const char *workload, const char *mode)
 {
+	begun_ns = wl_now_ns();
 	join_cgroup();
 	devnull = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (devnull < 0)
@@ -167,6 +169,7 @@ void wl_end(int status)
 	getrusage(RUSAGE_CHILDREN, &usage);
 	wl_num("children_minflt", usage.ru_minflt);
 	wl_num("children_majflt", usage.ru_majflt);
+	wl_num("wall_ns", (long long)(wl_now_ns() - begun_ns));
 	line_mark = line_len;
 	last_words(STDOUT_FILENO, status, line, &line_len, compose_line);
 }

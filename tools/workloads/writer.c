@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BLOCKED_NS 3000000 /* a block that took longer did not just copy */
-
 static const char *path;
 static size_t total, block;
 static char *data;
@@ -30,34 +28,25 @@ static int new_file(void)
 	return fd;
 }
 
-static void account(uint64_t ns)
+/* A block in which the thread gave up the CPU of its own accord did not just copy. */
+static long sleeps(void)
+{
+	struct rusage now;
+
+	getrusage(RUSAGE_THREAD, &now);
+	return now.ru_nvcsw;
+}
+
+static void account(uint64_t ns, bool slept)
 {
 	spent.calls++;
 	spent.ns += ns;
 	if (ns > spent.max_ns)
 		spent.max_ns = ns;
-	if (ns > BLOCKED_NS) {
+	if (slept) {
 		spent.blocked_calls++;
 		spent.blocked_ns += ns;
 	}
-}
-
-/* Into `map` where given, else by write(). */
-static void write_all(int fd, char *map)
-{
-	uint64_t cpu = wl_thread_cpu_ns();
-
-	for (size_t at = 0, n; at < total; at += n) {
-		uint64_t begin = wl_now_ns();
-
-		n = total - at < block ? total - at : block;
-		if (map)
-			memcpy(map + at, data, n);
-		else if (write(fd, data, n) != (ssize_t)n)
-			err(1, "cannot write %s", path);
-		account(wl_now_ns() - begin);
-	}
-	spent.cpu_ns = wl_thread_cpu_ns() - cpu;
 }
 
 static void sync_file(int fd)
@@ -66,15 +55,37 @@ static void sync_file(int fd)
 
 	if (fsync(fd))
 		err(1, "cannot fsync %s", path);
-	spent.fsync_ns = wl_now_ns() - begin;
+	spent.fsync_ns += wl_now_ns() - begin;
 	spent.fsyncs++;
+}
+
+/* Into `map` where given, else by write(). */
+static void write_all(int fd, char *map, bool sync_each)
+{
+	uint64_t cpu = wl_thread_cpu_ns();
+
+	for (size_t at = 0, n; at < total; at += n) {
+		long slept = sleeps();
+		uint64_t begin = wl_now_ns(), ns;
+
+		n = total - at < block ? total - at : block;
+		if (map)
+			memcpy(map + at, data, n);
+		else if (write(fd, data, n) != (ssize_t)n)
+			err(1, "cannot write %s", path);
+		ns = wl_now_ns() - begin;
+		account(ns, sleeps() != slept);
+		if (sync_each)
+			sync_file(fd);
+	}
+	spent.cpu_ns = wl_thread_cpu_ns() - cpu;
 }
 
 static void run_nosync(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	write_all(new_file(), NULL);
+	write_all(new_file(), NULL, false);
 }
 
 static void run_fsync(int argc, char **argv)
@@ -83,8 +94,16 @@ static void run_fsync(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	write_all(fd, NULL);
+	write_all(fd, NULL, false);
 	sync_file(fd);
+}
+
+/* After each block. */
+static void run_fsyncs(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	write_all(new_file(), NULL, true);
 }
 
 static void run_mmap(int argc, char **argv)
@@ -95,12 +114,14 @@ static void run_mmap(int argc, char **argv)
 	(void)argv;
 	if (ftruncate(fd, (off_t)total))
 		err(1, "cannot size %s", path);
-	write_all(fd, wl_map_file(fd, total / wl_page(), PROT_READ | PROT_WRITE, MAP_SHARED));
+	write_all(fd, wl_map_file(fd, total / wl_page(), PROT_READ | PROT_WRITE, MAP_SHARED),
+		  false);
 }
 
 static const struct wl_mode modes[] = {
 	{ "nosync", "FILE MIB nosync [BLOCKBYTES]", 0, run_nosync },
 	{ "fsync", "FILE MIB fsync [BLOCKBYTES]", 0, run_fsync },
+	{ "fsyncs", "FILE MIB fsyncs [BLOCKBYTES]", 0, run_fsyncs },
 	{ "mmap", "FILE MIB mmap [BLOCKBYTES]", 0, run_mmap },
 	{ 0 },
 };
@@ -110,7 +131,7 @@ int main(int argc, char **argv)
 	const struct wl_mode *mode = wl_find_mode(modes, argc > 3 ? argv[3] : "nosync");
 
 	if (!mode || argc < 3)
-		errx(2, "usage: writer FILE MIB [fsync|nosync|mmap] [BLOCKBYTES]");
+		errx(2, "usage: writer FILE MIB [fsync|fsyncs|nosync|mmap] [BLOCKBYTES]");
 	path = argv[1];
 	total = wl_parse(argv[2]) << 20;
 	block = wl_arg(argc, argv, 4, 64 << 10);

@@ -23,6 +23,7 @@ struct mb_reclaim_ledger {
 	__u64 pages_reclaimed;
 	__u64 pages_taken;	/* from this thread's process; written by reclaimers, atomically */
 	__u64 kswapd_wakeups;
+	__u64 scanned_ns;	/* when this thread, reclaiming, last scanned pages */
 };
 
 /* A stall that ended (types DIRECT to THROTTLE). */

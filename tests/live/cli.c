@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The command line: bad input, exit statuses, places for results, help and doctor. */
+#include "live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* --- errors --- */
+
+/* One clear line on stderr and this status; under --json the same as a JSON object on stdout. */
+static void check_error(const char *const *args, int status, const char *says)
+{
+	const char *with_json[32] = { "--json" };
+	struct live_result *result = live_memblame(args);
+	json_t *error;
+	int n = 1;
+
+	if (result->status != status)
+		live_fail("%s %s: status %d, want %d; stderr: %s", args[0],
+			  args[0] && args[1] ? args[1] : "", result->status, status, result->err);
+	live_one_line(result);
+	if (says && !strstr(result->err, says))
+		live_fail("\"%s\" is not in: %s", says, result->err);
+	assert_string_equal(result->out, "");
+	live_result_free(result);
+	for (; *args; args++)
+		with_json[n++] = *args;
+	result = live_memblame(with_json);
+	live_equal("status under --json", result->status, status);
+	error = live_json(result->out);
+	live_equal("schema", live_int(error, "schema"), 1);
+	assert_string_equal(live_str(error, "kind"), "error");
+	if (says && !strstr(live_str(error, "message"), says))
+		live_fail("\"%s\" is not in: %s", says, live_str(error, "message"));
+	json_decref(error);
+	live_result_free(result);
+	live_check_no_orphans("after an error");
+}
+
+static void test_usage(void **state)
+{
+	(void)state;
+	check_error(LIVE_ARGV("top", "--frobnicate"), 2, "--frobnicate");
+	check_error(LIVE_ARGV("top", "-z"), 2, "-z");
+	check_error(LIVE_ARGV("--frobnicate", "top"), 2, "--frobnicate");
+	check_error(LIVE_ARGV("run", "--frobnicate", "--", "true"), 2, "--frobnicate");
+	check_error(LIVE_ARGV("frobnicate"), 2, "frobnicate");
+	check_error(LIVE_ARGV(NULL), 2, "--help");
+	check_error(LIVE_ARGV("top", "-f", "frobs"), 2, "frobs");
+	check_error(LIVE_ARGV("top", "-f", "fault,frobs"), 2, "frobs");
+	check_error(LIVE_ARGV("top", "-f", ""), 2, "family");
+	check_error(LIVE_ARGV("top", "-p"), 2, "-p");
+	check_error(LIVE_ARGV("top", "-d"), 2, "-d");
+	check_error(LIVE_ARGV("top", "--output"), 2, "--output");
+	check_error(LIVE_ARGV("top", "-p", "abc"), 2, "abc");
+	check_error(LIVE_ARGV("top", "-p", "0"), 2, "0");
+	check_error(LIVE_ARGV("top", "-p", "-1"), 2, "-1");
+	check_error(LIVE_ARGV("top", "-p", "99999999999999999999"), 2, "9999");
+	check_error(LIVE_ARGV("top", "-d", "soon"), 2, "soon");
+	check_error(LIVE_ARGV("top", "-d", "0"), 2, "-d");
+	check_error(LIVE_ARGV("top", "-d", "nan"), 2, "nan");
+	check_error(LIVE_ARGV("top", "-i", "-1"), 2, "-1");
+	check_error(LIVE_ARGV("top", "what"), 2, "what");
+	check_error(LIVE_ARGV("run"), 2, "run");
+	check_error(LIVE_ARGV("run", "-p", "1", "--", "true"), 2, "-p");
+	check_error(LIVE_ARGV("top", "-p", "1", "-c", "/"), 2, "-c");
+}
+
+static void test_not_there(void **state)
+{
+	char text[16];
+	pid_t pid;
+
+	(void)state;
+	fflush(NULL);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	check_error(LIVE_ARGV("top", "-d", "1", "-p", text), 1, text);
+	check_error(LIVE_ARGV("trace", "-d", "1", "-p", text), 1, text);
+	check_error(LIVE_ARGV("top", "-d", "1", "-c", "/no/such/group"), 1, "/no/such/group");
+	check_error(LIVE_ARGV("trace", "-d", "1", "-c", "nosuch"), 1, "nosuch");
+}
+
+static void test_cmd_cannot_run(void **state)
+{
+	const char *plain = live_path("plain");
+
+	(void)state;
+	close(open(plain, O_CREAT | O_WRONLY, 0644));
+	check_error(LIVE_ARGV("run", "--", "no-such-program-anywhere"), 127,
+		    "no-such-program-anywhere");
+	check_error(LIVE_ARGV("run", "--", "/no/such/program"), 127, "/no/such/program");
+	check_error(LIVE_ARGV("run", "--", plain), 126, plain);
+	check_error(LIVE_ARGV("run", "--", "/"), 126, "/");
+	check_error(LIVE_ARGV("trace", "--", "no-such-program-anywhere"), 127, "no-such-program");
+}
+
+/* --- places for results --- */
+
+static void test_output_cannot_open(void **state)
+{
+	const char *mark = live_path("started");
+
+	(void)state;
+	check_error(LIVE_ARGV("run", "-o", live_path("no/such/folder"), "--", "touch", mark), 1,
+		    "no/such/folder");
+	check_error(LIVE_ARGV("run", "-o", live_tmp(), "--", "touch", mark), 1, live_tmp());
+	assert_false(there(mark));
+	check_error(LIVE_ARGV("top", "-d", "1", "-o", live_path("no/such/folder")), 1,
+		    "no/such/folder");
+}
+
+static void test_output_full(void **state)
+{
+	char script[1024];
+	struct live_result *result;
+	const char *dir = live_path("full");
+
+	(void)state;
+	check_error(LIVE_ARGV("run", "-o", "/dev/full", "--", "true"), 1, "/dev/full");
+	check_error(LIVE_ARGV("top", "-d", "0.2", "-o", "/dev/full"), 1, "/dev/full");
+	/* a full disk, in a mount namespace of its own */
+	mkdir(dir, 0700);
+	snprintf(script, sizeof(script),
+		 "mount -t tmpfs -o size=8k none %s && { cat /dev/zero > %s/fill 2> /dev/null; "
+		 "exec %s run -o %s/out -- true; }",
+		 dir, dir, live_bin("memblame"), dir);
+	result = live_exec(LIVE_ARGV("unshare", "-m", "sh", "-c", script), NULL);
+	if (result->status != 1)
+		live_fail("full disk: status %d, %s", result->status, result->err);
+	live_one_line(result);
+	live_result_free(result);
+	/* standard output itself; and a reader that has gone */
+	snprintf(script, sizeof(script), "%s run --quiet -- true > /dev/full",
+		 live_bin("memblame"));
+	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
+	live_equal("status with a full stdout", result->status, 1);
+	live_one_line(result);
+	live_result_free(result);
+	live_check_no_orphans("after a full disk");
+}
+
+/* A stream that cannot be written ends the trace while CMD runs: CMD goes with it. */
+static void test_output_fills_up(void **state)
+{
+	char script[512];
+	struct live_result *result;
+
+	(void)state;
+	snprintf(script, sizeof(script), "%s anon 20000; exec sleep 300", live_workload("faulter"));
+	result = live_memblame(LIVE_ARGV("trace", "-f", "fault", "-o", "/dev/full", "--", "sh",
+					 "-c", script));
+	live_equal("status", result->status, 1);
+	live_one_line(result);
+	live_result_free(result);
+	live_check_no_orphans("after its stream could not be written");
+}
+
+static void test_output_file(void **state)
+{
+	const char *path = live_path("mode");
+	struct live_result *result;
+	mode_t mask = umask(0);
+	struct stat st;
+	json_t *document;
+	char *text;
+
+	(void)state;
+	result = live_memblame(LIVE_ARGV("run", "--json", "-o", path, "--", "echo", "hello"));
+	umask(mask);
+	assert_int_equal(result->status, 0);
+	assert_string_equal(result->out, "hello\n");
+	assert_int_equal(stat(path, &st), 0);
+	live_equal("mode", st.st_mode & 07777, 0600);
+	text = live_slurp(path, NULL);
+	document = live_json(text);
+	assert_string_equal(live_str(document, "kind"), "summary");
+	json_decref(document);
+	free(text);
+	live_result_free(result);
+	/* on stdout: exactly one document, one line */
+	result = live_memblame(LIVE_ARGV("run", "--json", "--", "true"));
+	document = live_json(result->out);
+	assert_string_equal(live_str(document, "kind"), "summary");
+	assert_ptr_equal(strchr(result->out, '\n'), result->out + result->out_len - 1);
+	json_decref(document);
+	live_result_free(result);
+}
+
+/* --- privileges and kernels --- */
+
+static void test_no_privilege(void **state)
+{
+	const char *copy = live_path("copy"), *mark = live_path("started");
+	struct live_result *result;
+	json_t *error;
+
+	(void)state;
+	/* where nobody may reach it, wherever the build is */
+	assert_int_equal(chmod(live_tmp(), 0711), 0);
+	live_result_free(live_exec(LIVE_ARGV("cp", live_bin("memblame"), copy), NULL));
+	assert_int_equal(chmod(copy, 0755), 0);
+	result = live_exec(LIVE_ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+				     copy, "run", "--", "touch", mark), NULL);
+	if (result->status != 3)
+		live_fail("status %d, want 3: %s", result->status, result->err);
+	live_one_line(result);
+	assert_string_equal(result->out, "");
+	live_result_free(result);
+	result = live_exec(LIVE_ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+				     copy, "top", "--json", "-d", "1"), NULL);
+	live_equal("status", result->status, 3);
+	error = live_json(result->out);
+	assert_string_equal(live_str(error, "kind"), "error");
+	json_decref(error);
+	live_result_free(result);
+	assert_int_equal(chmod(live_tmp(), 0700), 0);
+	assert_false(there(mark));
+	live_check_no_orphans("without privilege");
+}
+
+static void test_no_btf(void **state)
+{
+	static const char *const json[] = { "", "--json " };
+	const char *mark = live_path("started");
+	char script[1024];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct live_result *result;
+
+		snprintf(script, sizeof(script),
+			 "mount -t tmpfs none /sys/kernel/btf && exec %s run %s-- touch %s",
+			 live_bin("memblame"), json[i], mark);
+		result = live_exec(LIVE_ARGV("unshare", "-m", "sh", "-c", script), NULL);
+		if (result->status != 3)
+			live_fail("status %d, want 3: %s", result->status, result->err);
+		if (i == 0)
+			live_one_line(result);
+		if (!strstr(i ? result->out : result->err, "BTF"))
+			live_fail("BTF is not named: %s%s", result->out, result->err);
+		live_result_free(result);
+	}
+	assert_false(there(mark));
+	live_check_no_orphans("without BTF");
+}
+
+/* --- the CMD's own --- */
+
+static void check_status(const char *script, int status)
+{
+	struct live_result *result =
+		live_memblame(LIVE_ARGV("run", "-o", "/dev/null", "--", "sh", "-c", script));
+
+	if (result->status != status)
+		live_fail("%s: status %d, want %d", script, result->status, status);
+	live_result_free(result);
+}
+
+static void test_exit_status(void **state)
+{
+	(void)state;
+	check_status("exit 0", 0);
+	check_status("exit 3", 3);
+	check_status("exit 255", 255);
+	check_status("kill -TERM $$", 143);
+	check_status("kill -KILL $$", 137);
+	check_status("ulimit -c 0; kill -SEGV $$", 139);
+	live_check_no_orphans("after it ended");
+}
+
+static void test_stdin(void **state)
+{
+	struct live_result *result = live_exec(LIVE_ARGV(live_bin("memblame"), "run", "-o",
+							 "/dev/null", "--", "cat"),
+					       "one\ntwo\nand no newline");
+
+	(void)state;
+	assert_int_equal(result->status, 0);
+	assert_string_equal(result->out, "one\ntwo\nand no newline");
+	live_result_free(result);
+}
+
+/* What it inherits is as if memblame were not there: signals, open files, arguments, directory. */
+static void test_inherits(void **state)
+{
+	static const char script[] = "grep -E '^Sig(Blk|Ign)' /proc/self/status; "
+				     "ls /proc/self/fd | tr '\\n' ' '; pwd; echo \"$0:$1:$2\"";
+	struct live_result *bare = live_exec(LIVE_ARGV("sh", "-c", script, "a b", "", "--json"),
+					     NULL);
+	struct live_result *traced =
+		live_memblame(LIVE_ARGV("run", "-o", "/dev/null", "--", "sh", "-c", script, "a b",
+					"", "--json"));
+
+	(void)state;
+	assert_string_equal(traced->out, bare->out);
+	live_result_free(bare);
+	live_result_free(traced);
+}
+
+/* --- help, doctor --- */
+
+static void test_help(void **state)
+{
+	static const char *const commands[] = { "top", "run", "trace", "doctor", NULL };
+	struct live_result *result = live_memblame(LIVE_ARGV("--help"));
+
+	(void)state;
+	assert_int_equal(result->status, 0);
+	for (int i = 0; commands[i]; i++)
+		assert_non_null(strstr(result->out, commands[i]));
+	assert_string_equal(result->err, "");
+	live_result_free(result);
+	result = live_memblame(LIVE_ARGV("run", "--help"));
+	assert_int_equal(result->status, 0);
+	assert_true(result->out_len > 0);
+	live_result_free(result);
+	result = live_memblame(LIVE_ARGV("--version"));
+	assert_int_equal(result->status, 0);
+	assert_int_equal(strncmp(result->out, "memblame ", 9), 0);
+	assert_string_equal(result->err, "");
+	live_result_free(result);
+}
+
+static void check_question(const json_t *question)
+{
+	const char *quality = live_str(question, "quality");
+	bool none = !strcmp(quality, "none");
+	json_t *tried;
+	size_t i;
+
+	assert_true(none || !strcmp(quality, "full") || !strcmp(quality, "partial"));
+	assert_true(live_str(question, "question")[0] && live_str(question, "family")[0]);
+	assert_true(live_null(question, "hook") == none);
+	/* what is lost is said exactly when something is */
+	assert_true(live_null(question, "missing") == !strcmp(quality, "full"));
+	json_array_foreach(live_get(question, "tried"), i, tried) {
+		live_str(tried, "hook");
+		live_str(tried, "error");
+	}
+}
+
+static void test_doctor(void **state)
+{
+	static const char *const families[] = { "fault", "vma", "reclaim", "writeback", "oom" };
+	struct live_result *result = live_memblame(LIVE_ARGV("doctor", "--json"));
+	json_t *doctor, *question, *value;
+	bool seen[5] = { false };
+	const char *key;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(result->status, 0);
+	doctor = live_json(result->out);
+	live_equal("schema", live_int(doctor, "schema"), 1);
+	assert_string_equal(live_str(doctor, "kind"), "doctor");
+	assert_true(live_str(doctor, "kernel")[0] && live_str(doctor, "arch")[0]);
+	json_object_foreach(live_get(doctor, "privileges"), key, value)
+		assert_true(json_is_boolean(value));
+	json_array_foreach(live_get(doctor, "questions"), i, question) {
+		check_question(question);
+		for (int f = 0; f < 5; f++)
+			seen[f] |= !strcmp(live_str(question, "family"), families[f]);
+	}
+	for (int f = 0; f < 5; f++)
+		if (!seen[f])
+			live_fail("doctor asks nothing about %s", families[f]);
+	json_decref(doctor);
+	live_result_free(result);
+	result = live_memblame(LIVE_ARGV("doctor"));
+	assert_int_equal(result->status, 0);
+	for (int f = 0; f < 5; f++)
+		assert_non_null(strstr(result->out, families[f]));
+	live_result_free(result);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_cmd_cannot_run),
+		cmocka_unit_test(test_output_cannot_open),
+		cmocka_unit_test(test_output_full),
+		cmocka_unit_test(test_output_fills_up),
+		cmocka_unit_test(test_output_file),
+		cmocka_unit_test(test_no_privilege),
+		cmocka_unit_test(test_no_btf),
+		cmocka_unit_test(test_exit_status),
+		cmocka_unit_test(test_stdin),
+		cmocka_unit_test(test_inherits),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_doctor),
+	};
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A process that waits for one letter at a time and does that much memory work: between two
+ * letters it does nothing at all, so its counts can be read at leisure.
+ */
+#ifndef MB_TESTS_PUPPET_H
+#define MB_TESTS_PUPPET_H
+
+#include <sys/types.h>
+
+#define PUPPET_STORM_PAGES  4096
+#define PUPPET_STORM_ROUNDS 40
+
+struct puppet {
+	pid_t pid;
+	int to, from;
+	char text[16]; /* its pid */
+};
+
+struct puppet *puppet_new(void);
+/*
+ * Letters: a 8,000 pages of anonymous memory, s 4,000 shared ones, t 1,000 by a thread that ends,
+ * w starts 5 threads that stay, x a storm, f a child that touches 500 and exits with 7. Comes back
+ * when all is done; the answer to the last letter is the child's pid, or 0.
+ */
+pid_t puppet_do(struct puppet *p, const char *letters);
+/* Minor and major faults of the process, all threads, as /proc/PID/stat has them. */
+long long puppet_faults(const struct puppet *p);
+void puppet_free(struct puppet *p);
+
+#endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * A whole machine that runs out of memory: kswapd, direct reclaim and a global OOM kill. Only for
+ * a guest made for it, which tests/vm/run boots with 320 MB and no swap.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ftrace.h"
+#include "live.h"
+
+#define KILLED 137 /* 128 + SIGKILL */
+#define CACHED_MIB "96"
+#define HOG_MIB "1024"
+
+static struct sandbox_trace trace;
+
+static const char *const direct_events[] = { "vmscan/mm_vmscan_direct_reclaim_begin",
+					     "vmscan/mm_vmscan_direct_reclaim_end", NULL };
+
+static long long vmstat(const char *name)
+{
+	char *text = live_slurp("/proc/vmstat", NULL), *at;
+	size_t len = strlen(name);
+	long long value = -1;
+
+	for (at = text; at; at = strchr(at, '\n')) {
+		at += *at == '\n';
+		if (!strncmp(at, name, len) && at[len] == ' ')
+			value = atoll(at + len);
+	}
+	free(text);
+	return value;
+}
+
+/* Clean page cache, for reclaim to find something. */
+static void fill_cache(void)
+{
+	const char *path = live_path("cached");
+	char of[128];
+
+	snprintf(of, sizeof(of), "of=%s", path);
+	live_result_free(live_exec(LIVE_ARGV("dd", "if=/dev/zero", "bs=1M", "count=" CACHED_MIB,
+					     "conv=fsync", of), NULL));
+}
+
+struct kswapd {
+	long long runs, pages, woken_by_hog;
+};
+
+/* Each run has an end after its begin, and somebody who wanted it. */
+static struct kswapd add_up_kswapd(const json_t *summary, pid_t hog)
+{
+	struct kswapd k = { 0 };
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "events"), i, e) {
+		if (strcmp(live_str(e, "event"), "kswapd"))
+			continue;
+		k.runs++;
+		k.pages += live_int(e, "reclaimed_pages");
+		assert_true(live_int(e, "end_t_ns") > live_int(e, "t_ns"));
+		live_equal("node", live_int(e, "node"), 0);
+		assert_true(live_int(e, "woken_by.pid") > 0);
+		assert_true(live_str(e, "woken_by.comm")[0] != '\0');
+		if (live_int(e, "woken_by.pid") == hog) {
+			assert_string_equal(live_str(e, "woken_by.comm"), "memhog");
+			k.woken_by_hog++;
+		}
+	}
+	return k;
+}
+
+static json_t *the_kill(const json_t *summary)
+{
+	json_t *e, *kill = NULL;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "events"), i, e)
+		if (!strcmp(live_str(e, "family"), "oom")) {
+			assert_null(kill);
+			kill = e;
+		}
+	if (!kill)
+		live_fail("no kill among the events of the summary");
+	return kill;
+}
+
+static void assert_direct_reclaim(const struct live_run *run, json_t *p, pid_t hog)
+{
+	struct ftrace_reclaim truth = ftrace_reclaim(&trace, "direct", hog);
+
+	(void)run;
+	assert_true(truth.count > 0);
+	live_equal("direct_reclaim.count", live_int(p, "stalls.direct_reclaim.count"), truth.count);
+	live_equal("pages_reclaimed", live_int(p, "reclaim.pages_reclaimed"), truth.pages);
+	assert_true(live_int(p, "stalls.direct_reclaim.ns") > 0);
+	live_near("direct_reclaim.ns with what nests in it",
+		  live_int(p, "stalls.direct_reclaim.ns") + live_int(p, "stalls.throttle.ns") +
+			  live_int(p, "stalls.writeback_wait.ns") +
+			  live_int(p, "stalls.compaction.ns"),
+		  truth.ns, truth.ns / 20 + 1000000);
+}
+
+static void test_shortage(void **state)
+{
+	long long stolen = vmstat("pgsteal_kswapd"), kills = vmstat("oom_kill");
+	const char *reason = sandbox_trace_open(&trace, direct_events);
+	struct live_run *run;
+	struct kswapd k;
+	json_t *kill, *p;
+	char *script;
+	pid_t hog;
+
+	(void)state;
+	if (reason)
+		live_skip("%s", reason);
+	fill_cache();
+	/* kswapd goes back to sleep some tenths of a second after there is enough again */
+	assert_true(asprintf(&script, "%s " HOG_MIB " anon; sleep 2", live_workload("memhog")) > 0);
+	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
+	free(script);
+	live_equal("the kernel's own count of kills", vmstat("oom_kill") - kills, 1);
+	kill = the_kill(run->summary);
+	hog = (pid_t)live_int(kill, "victim.pid");
+	assert_string_equal(live_str(kill, "victim.comm"), "memhog");
+	p = live_process(run->summary, hog);
+	live_equal("exit_code", live_int(p, "exit_code"), KILLED);
+	assert_direct_reclaim(run, p, hog);
+	k = add_up_kswapd(run->summary, hog);
+	print_message("kswapd: %lld runs, %lld woken by the hog, %lld pages; kernel: %lld pages\n",
+		      k.runs, k.woken_by_hog, k.pages, vmstat("pgsteal_kswapd") - stolen);
+	assert_true(k.runs > 0);
+	assert_true(k.woken_by_hog > 0);
+	assert_true(live_int(p, "reclaim.kswapd_wakeups") >= k.woken_by_hog);
+	/* the kernel's count has also what kswapd did before and after memblame watched */
+	assert_true(k.pages > 0);
+	assert_true(k.pages <= vmstat("pgsteal_kswapd") - stolen);
+	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	live_run_free(run);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (trace.dir[0])
+		sandbox_trace_close(&trace);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_shortage, teardown),
+	};
+
+	/* the guest's init says so: nobody starts this on a machine of worth by mistake */
+	if (!getenv("MEMBLAME_GUEST")) {
+		fprintf(stderr, "shortage: uses up all memory; only for the guest of tests/vm/run\n");
+		return 2;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
