@@ -30,7 +30,7 @@ static void __attribute__((noreturn)) child_main(char **argv, pid_t parent, int 
 	char byte;
 	int err;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a stopped or stubborn command too */
 	if (getppid() != parent || read(go, &byte, 1) != 1)
 		_exit(MB_EXIT_FAILED);
 	execvp(argv[0], argv);

@@ -12,7 +12,7 @@ struct mb_child;
 
 /*
  * Fork a process that will become argv, and hold it before exec. It dies with us: unreleased it
- * exits by itself, released it gets SIGTERM. Call before signals are blocked or redirected, so
+ * exits by itself, released it is killed. Call before signals are blocked or redirected, so
  * that the command inherits them as we did. Returns 0 or -errno with *e set.
  */
 int mb_child_start(struct mb_child **out, char **argv, struct mb_err *e);

@@ -3,7 +3,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static const struct mb_command commands[] = {
 	  mb_cmd_doctor },
 };
 
-enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE };
+enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_HELP = '?' };
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "trace this process and its threads (repeatable)", 0 },
@@ -37,6 +36,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
+	/* argp's own are off with its error messages, of which ours take the place */
+	{ "help", OPT_HELP, NULL, 0, "give this help", -1 },
+	{ "version", OPT_VERSION, NULL, 0, "print the version", -1 },
 	{ 0 },
 };
 
@@ -62,6 +64,8 @@ static const char doc[] =
 	"as CMD does, 128 + signal, 127 when it is not found, 126 when it cannot be executed.";
 
 struct parse {
+	const struct argp *argp;
+	int next; /* the word after the last one understood */
 	struct mb_options *o;
 	struct mb_err *e;
 };
@@ -153,6 +157,8 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 	struct parse *p = state->input;
 	const struct mb_command *c;
 
+	if (key >= ARGP_KEY_ARG && key < ARGP_KEY_END) /* an argument or an option */
+		p->next = state->next;
 	switch (key) {
 	case ARGP_KEY_ARG:
 		if (!p->o->command) {
@@ -167,6 +173,13 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 		p->o->argv = &state->argv[state->next - 1];
 		state->next = state->argc;
 		return 0;
+	case OPT_HELP:
+		argp_help(p->argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC,
+			  (char *)"memblame");
+		exit(MB_EXIT_OK);
+	case OPT_VERSION:
+		printf("memblame %s\n", MB_VERSION);
+		exit(MB_EXIT_OK);
 	case ARGP_KEY_INIT:
 	case ARGP_KEY_END:
 	case ARGP_KEY_NO_ARGS:
@@ -189,30 +202,24 @@ const struct mb_command *mb_command_find(const char *name)
 	return NULL;
 }
 
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "memblame %s\n", MB_VERSION);
-}
-
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e)
 {
 	static char *no_command[] = { NULL };
 	struct argp argp = { options, on_key, "COMMAND [-- CMD ARGS...]", doc, NULL, NULL, NULL };
-	struct parse p = { o, e };
-	int index = 0, err;
+	struct parse p = { &argp, 1, o, e };
+	int err;
 
 	memset(o, 0, sizeof(*o));
 	o->argv = no_command;
-	argp_program_version_hook = print_version;
 	/* an error found early must still know how to speak */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		o->json |= strcmp(argv[i], "--json") == 0;
-	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS, &index, &p);
+	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP,
+			 NULL, &p);
 	if (err && !e->text[0])
 		mb_err_set(e, MB_EXIT_USAGE, 0,
 			   "unknown option, or one without its argument: '%s'; see memblame --help",
-			   argv[index - 1 > 0 && index - 1 < argc ? index - 1 : argc - 1]);
+			   argv[p.next < argc ? p.next : argc - 1]);
 	if (err)
 		return -EINVAL;
 	if (!o->command)

@@ -30,6 +30,31 @@ static void wait_lines(const char *path, long more)
 	}
 }
 
+/*
+ * The causes of an interval add up to its faults, but for one at either end: the process runs
+ * while it is read, and the fault it is in may be counted already and explained only in the next.
+ * No number is ever below 0.
+ */
+static void check_interval(const json_t *process)
+{
+	static const char *const causes[] = { "anon", "file",    "cow",   "shmem",
+					      "swap", "file_io", "other", NULL };
+	json_t *faults = live_get(process, "faults"), *value;
+	long long total = live_int(faults, "minor") + live_int(faults, "major"), sum = 0;
+	const char *key;
+
+	for (int i = 0; causes[i]; i++)
+		sum += live_int(faults, causes[i]);
+	live_near("the causes of an interval", sum, total, 2);
+	live_near("user and kernel of an interval",
+		  live_int(faults, "user") + live_int(faults, "kernel"), total, 2);
+	json_object_foreach(faults, key, value)
+		if (json_is_integer(value) &&
+		    (json_integer_value(value) < 0 || json_integer_value(value) > total + 2))
+			live_fail("%s of an interval: %lld of %lld", key,
+				  (long long)json_integer_value(value), total);
+}
+
 /* Interval lines and the final one of top; both for one process. */
 static void sum_intervals(const char *path, pid_t pid, long long *sum, long long *total)
 {
@@ -43,6 +68,8 @@ static void sum_intervals(const char *path, pid_t pid, long long *sum, long long
 
 		assert_true(*total < 0); /* the total is the last line */
 		process = live_find_process(line, pid);
+		if (process)
+			check_interval(process);
 		if (!strcmp(scope, "interval"))
 			*sum += process ? live_int(process, "faults.minor") : 0;
 		else

@@ -111,21 +111,26 @@ static void assert_kill(json_t *e, const struct truth *t, pid_t trigger, const c
 	assert_true(live_int(e, "t_ns") > 0);
 }
 
-/* The one kill among the kept events; any other kept event is let be. */
-static json_t *the_kill(const json_t *summary)
+/* Kills among the kept events, whatever else there is. */
+static json_t *nth_kill(const json_t *summary, int n)
 {
-	json_t *e, *kill = NULL;
+	json_t *e;
 	size_t i;
 
-	json_array_foreach(live_get(summary, "events"), i, e) {
-		if (strcmp(live_str(e, "family"), "oom"))
-			continue;
-		if (kill)
-			live_fail("more than one kill: %s", json_dumps(live_get(summary, "events"), 0));
-		kill = e;
-	}
+	json_array_foreach(live_get(summary, "events"), i, e)
+		if (!strcmp(live_str(e, "family"), "oom") && n-- == 0)
+			return e;
+	return NULL;
+}
+
+static json_t *the_kill(const json_t *summary)
+{
+	json_t *kill = nth_kill(summary, 0);
+
 	if (!kill)
 		live_fail("no kill among the events of the summary");
+	if (nth_kill(summary, 1))
+		live_fail("more than one kill: %s", json_dumps(live_get(summary, "events"), 0));
 	return kill;
 }
 
@@ -156,39 +161,45 @@ static void test_hog_is_killed(void **state)
 
 /*
  * Two in one cgroup: one that holds memory and offers itself (oom_score_adj 1000), and one that
- * asks for more than is left. The second one triggers, the first one dies, and then all is well.
+ * asks for more than is left. The second one triggers, the first one dies. (Where the kernel is
+ * slow to free what the first one had, it kills the second one too: that is a kill of its own.)
  */
 static void test_trigger_is_not_victim(void **state)
 {
 	const char *ready = live_path("ready");
-	struct live_run *run;
 	json_t *kill, *victim, *trigger;
+	struct live_run *run;
 	struct truth t;
 	char *script;
+	pid_t hog;
 
 	(void)state;
 	open_sandbox();
 	unlink(ready);
-	/* the hog's line is the last one: its victim never comes to print one */
 	assert_true(asprintf(&script,
 			     "mkfifo %s.in; (echo 1000 >/proc/self/oom_score_adj; "
-			     "exec %s 40 hold <%s.in 2>%s) & exec 9>%s.in; "
-			     "until grep -q ready %s; do sleep 0.02; done; %s 40 anon; wait $!",
+			     "exec %s 40 hold <%s.in 2>%s) & victim=$!; exec 9>%s.in; "
+			     "until grep -q ready %s; do sleep 0.02; done; "
+			     "%s 40 anon & echo '{\"pid\":'$!'}'; wait $!; wait $victim",
 			     ready, live_workload("memhog"), ready, ready, ready, ready,
 			     live_workload("memhog")) > 0);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	live_equal("status of memblame", run->result->status, KILLED);
+	hog = (pid_t)live_int(run->workload, "pid");
 	t = read_truth();
+	assert_true(t.pid != hog);
 	live_equal("the victim's oom_score_adj", t.adj, 1000);
-	kill = the_kill(run->summary);
-	assert_kill(kill, &t, (pid_t)live_int(run->workload, "pid"), "memhog");
-	assert_true(live_int(kill, "trigger.pid") != live_int(kill, "victim.pid"));
+	kill = nth_kill(run->summary, 0);
+	assert_non_null(kill);
+	assert_kill(kill, &t, hog, "memhog");
 	victim = live_process(run->summary, t.pid);
-	trigger = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	trigger = live_process(run->summary, hog);
 	live_equal("victim's exit_code", live_int(victim, "exit_code"), KILLED);
-	live_equal("trigger's exit_code", live_int(trigger, "exit_code"), 0);
 	live_equal("victim's kills_triggered", live_int(victim, "oom.kills_triggered"), 0);
-	live_equal("trigger's kills_triggered", live_int(trigger, "oom.kills_triggered"), 1);
+	live_equal("trigger's kills_triggered", live_int(trigger, "oom.kills_triggered"),
+		   sandbox_cgroup_oom_kills(&cg));
+	live_equal("trigger's exit_code", live_int(trigger, "exit_code"),
+		   sandbox_cgroup_oom_kills(&cg) == 1 ? 0 : KILLED);
 	unlink(ready);
 	free(script);
 	live_run_free(run);
