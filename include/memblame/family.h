@@ -117,7 +117,7 @@ struct mb_family {
 	 */
 	void (*prepare)(struct mb_model *m, const struct mb_ledger *before,
 			struct mb_task_record *r);
-	/* Take in one event of this family; its size has been checked against its kind. */
+	/* Take in one event of this family, of a known kind and size; NULL: nothing to do. */
 	void (*consume)(struct mb_model *m, const struct mb_event *e);
 	/* Compute the DERIVED fields of a process, from its other values, before it is shown. */
 	void (*tick)(struct mb_model *m, struct mb_process *p);

@@ -40,6 +40,13 @@ struct mb_sink {
 extern const struct mb_sink mb_sink_json;
 extern const struct mb_sink mb_sink_text;
 
+/* Value of a slot in a snapshot: its change in an interval, else what it is since the start. */
+uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process *p,
+			   unsigned int slot);
+
+/* All time lost by a process in a snapshot, in ns; stalls are exclusive, so it is their sum. */
+uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_process *p);
+
 /* Read one field of an event from the wire; strings: up to size bytes, not terminated. */
 uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *f);
 bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_field *f);

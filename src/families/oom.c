@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* oom: kills by the out-of-memory killer, with trigger and victim told apart. */
 #include "memblame/family.h"
-#include "model/model.h"
 
 static const struct mb_field fields[] = {
 	{ "oom", "kills_triggered", "OOM kills decided while it was allocating",
@@ -49,12 +48,6 @@ static const struct mb_question questions[] = {
 	  "OOM kills are not seen" },
 };
 
-static void consume(struct mb_model *m, const struct mb_event *e)
-{
-	(void)m;
-	(void)e; /* kept as it is (MB_EVENT_KEEP) */
-}
-
 const struct mb_family mb_family_oom = {
 	.id = MB_FAM_oom,
 	.name = "oom",
@@ -64,5 +57,4 @@ const struct mb_family mb_family_oom = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
-	.consume = consume,
 };

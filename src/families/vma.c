@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* vma: what a process asks of its address space. */
 #include "memblame/family.h"
-#include "model/model.h"
 
 #define FIELD(name, member, unit, text) \
 	{ "vma", name, text, MB_LEDGER(vma.member), MB_FIELD_COUNTER, unit, "vma.calls" }
@@ -66,12 +65,6 @@ static const struct mb_question questions[] = {
 	  "mmap, munmap, mremap and brk are not counted" },
 };
 
-static void consume(struct mb_model *m, const struct mb_event *e)
-{
-	(void)m;
-	(void)e; /* the ledger has counted it; trace shows it */
-}
-
 const struct mb_family mb_family_vma = {
 	.id = MB_FAM_vma,
 	.name = "vma",
@@ -81,5 +74,4 @@ const struct mb_family mb_family_vma = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
-	.consume = consume,
 };

@@ -309,7 +309,8 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 		return;
 	}
 	m->events++;
-	mb_family_by_id(e->family)->consume(m, e);
+	if (mb_family_by_id(e->family)->consume)
+		mb_family_by_id(e->family)->consume(m, e);
 	if (kind->flags & MB_EVENT_KEEP)
 		keep_event(m, e);
 	if (!(kind->flags & MB_EVENT_INTERNAL))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What all sinks need to read: event fields by their description, and names. */
+/* What all sinks need to read: event fields by their description, values, and names. */
 #include <ctype.h>
 #include <string.h>
 
@@ -77,4 +77,27 @@ const char *mb_container_of(const char *path, char *buf)
 		}
 	}
 	return NULL;
+}
+
+uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process *p,
+			   unsigned int slot)
+{
+	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
+}
+
+uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	uint64_t sum = 0;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->kind == MB_FIELD_STALL)
+				sum += mb_snapshot_value(s, p, mb_slot(f) + 1);
+		}
+	}
+	return sum;
 }

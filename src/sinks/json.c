@@ -15,11 +15,6 @@ static void put_kind(struct mb_out *o, const char *kind)
 
 /* ---- processes ---- */
 
-static uint64_t value(const struct mb_snapshot *s, const struct mb_process *p, unsigned int slot)
-{
-	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
-}
-
 static void put_stall_numbers(struct mb_out *o, uint64_t count, uint64_t ns, uint64_t max_ns)
 {
 	mb_json_u64(o, "count", count);
@@ -82,15 +77,15 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 	switch (f->kind) {
 	case MB_FIELD_COUNTER:
 	case MB_FIELD_DERIVED:
-		mb_json_u64(o, f->name, value(s, p, slot));
+		mb_json_u64(o, f->name, mb_snapshot_value(s, p, slot));
 		break;
 	case MB_FIELD_SIGNED:
-		mb_json_s64(o, f->name, (int64_t)value(s, p, slot));
+		mb_json_s64(o, f->name, (int64_t)mb_snapshot_value(s, p, slot));
 		break;
 	case MB_FIELD_STALL:
 		mb_json_object(o, f->name);
 		/* max is the largest so far, in an interval too */
-		put_stall_numbers(o, value(s, p, slot), value(s, p, slot + 1),
+		put_stall_numbers(o, mb_snapshot_value(s, p, slot), mb_snapshot_value(s, p, slot + 1),
 				  mb_process_value(p, slot + 2));
 		break;
 	case MB_FIELD_HIST:
@@ -102,23 +97,6 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 	}
 }
 
-static uint64_t stalls_total(const struct mb_snapshot *s, const struct mb_process *p)
-{
-	uint64_t sum = 0;
-	size_t n;
-	const struct mb_family *const *fam = mb_families(&n);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_fields; j++) {
-			const struct mb_field *f = &fam[i]->fields[j];
-
-			if (f->kind == MB_FIELD_STALL)
-				sum += value(s, p, mb_slot(f) + 1);
-		}
-	}
-	return sum;
-}
-
 /* All fields of one group, whichever families they come from. */
 static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
 		      const char *group)
@@ -128,7 +106,7 @@ static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struc
 
 	mb_json_object(o, group);
 	if (strcmp(group, "stalls") == 0)
-		mb_json_u64(o, "total_ns", stalls_total(s, p));
+		mb_json_u64(o, "total_ns", mb_snapshot_stalled_ns(s, p));
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];

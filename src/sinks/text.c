@@ -25,11 +25,6 @@ static const struct column {
 	{ "vma", "mapped_bytes", "MAPPED", 10 }, { "writeback", "dirtied_bytes", "DIRTIED", 10 },
 };
 
-static uint64_t value(const struct mb_snapshot *s, const struct mb_process *p, unsigned int slot)
-{
-	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
-}
-
 static const struct mb_field *find_field(const char *group, const char *name,
 					 const struct mb_family **family)
 {
@@ -47,21 +42,6 @@ static const struct mb_field *find_field(const char *group, const char *name,
 		}
 	}
 	return NULL;
-}
-
-static uint64_t stalled_ns(const struct mb_snapshot *s, const struct mb_process *p)
-{
-	uint64_t sum = 0;
-	size_t n;
-	const struct mb_family *const *fam = mb_families(&n);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_fields; j++) {
-			if (fam[i]->fields[j].kind == MB_FIELD_STALL)
-				sum += value(s, p, mb_slot(&fam[i]->fields[j]) + 1);
-		}
-	}
-	return sum;
 }
 
 /* What makes a process worth a high place: time lost first, then faults. */
@@ -90,8 +70,8 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 
 	*n = 0;
 	DL_FOREACH(s->model->all, p) {
-		struct ranked r = { p, stalled_ns(s, p),
-				    value(s, p, mb_slot(minor)) + value(s, p, mb_slot(major)) };
+		struct ranked r = { p, mb_snapshot_stalled_ns(s, p),
+				    mb_snapshot_value(s, p, mb_slot(minor)) + mb_snapshot_value(s, p, mb_slot(major)) };
 		bool busy = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 
 		if (list && (s->interval ? busy : r.stalled_ns || r.faults || p->exited))
@@ -126,7 +106,7 @@ static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct
 		mb_out_printf(o, " %*s", c->width, "?");
 		return;
 	}
-	v = (int64_t)value(s, p, mb_slot(f));
+	v = (int64_t)mb_snapshot_value(s, p, mb_slot(f));
 	if (f->unit == MB_UNIT_BYTES && v == 0)
 		mb_out_printf(o, " %*s", c->width, "-");
 	else if (f->unit == MB_UNIT_BYTES && v < 0)
@@ -178,7 +158,7 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
-	if (!stalled_ns(s, p))
+	if (!mb_snapshot_stalled_ns(s, p))
 		return;
 	mb_out_printf(o, "  %u ", p->tgid);
 	put_name(o, p->comm, 0);
@@ -187,11 +167,11 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 			const struct mb_field *f = &fam[i]->fields[j];
 			unsigned int slot = mb_slot(f);
 
-			if (f->kind != MB_FIELD_STALL || !value(s, p, slot))
+			if (f->kind != MB_FIELD_STALL || !mb_snapshot_value(s, p, slot))
 				continue;
 			mb_out_printf(o, "%s%s %s (%" PRIu64 " times, longest %s)", sep, f->name,
-				      mb_format(ns, MB_UNIT_NS, value(s, p, slot + 1)),
-				      value(s, p, slot),
+				      mb_format(ns, MB_UNIT_NS, mb_snapshot_value(s, p, slot + 1)),
+				      mb_snapshot_value(s, p, slot),
 				      mb_format(max, MB_UNIT_NS, mb_process_value(p, slot + 2)));
 			sep = ", ";
 		}

@@ -7,7 +7,7 @@
 #include "sandbox.h"
 
 #define MIB (1ll << 20)
-#define DIRTY_LIMIT (4 * MIB) /* small enough that a writer is mostly made to pause */
+#define DIRTY_LIMIT (2 * MIB) /* small enough that a writer is mostly made to pause */
 #define FS_MIB 400
 
 static struct sandbox_fs fs;
