@@ -44,8 +44,7 @@ static __noinline void emit_sample(struct mb_fault_pending *p, __u32 class, bool
 
 	if (!ring)
 		return;
-	e = emit_try_reserve_in(ring, MB_FAM_fault, MB_FAULT_EVENT_SAMPLE, sizeof(*e),
-				p->start_ns);
+	e = emit_try_reserve_in(ring, MB_FAM_fault, MB_FAULT_EVENT_SAMPLE, sizeof(*e), p->start_ns);
 	if (!e) {
 		count_drop(MB_FAM_fault, MB_DROP_UNTIMED);
 		return;
@@ -221,8 +220,9 @@ int fault_major_end(void *ctx)
 	class = classify(p, true);
 	ns = bpf_ktime_get_boot_ns() - p->start_ns;
 	stalled = p->stalled_ns < ns ? p->stalled_ns : ns;
-	stall_charge(l, class == MB_FAULT_SWAP ? STALL_SLOT(fault, swap_in) :
-						  STALL_SLOT(fault, file_io), ns - stalled);
+	stall_charge(
+		l, class == MB_FAULT_SWAP ? STALL_SLOT(fault, swap_in) : STALL_SLOT(fault, file_io),
+		ns - stalled);
 	emit_sample(p, class, true, ns);
 	p->mapped_ns = p->start_ns + ns;
 	return 0;

@@ -40,8 +40,7 @@ int writeback_pause(__u64 *ctx)
 		return 0;
 	}
 	bdi = BPF_CORE_READ(wb, bdi);
-	stall_begin(l, MB_FAM_writeback,
-		    STALL_SLOT(writeback, dirty_throttle) | STALL_OPEN_ENDED,
+	stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, dirty_throttle) | STALL_OPEN_ENDED,
 		    bpf_ktime_get_boot_ns(), (__u64)pause * (1000000000ull / (__u32)CONFIG_HZ));
 	bpf_probe_read_kernel_str(l->writeback.pause_bdi, sizeof(l->writeback.pause_bdi),
 				  bdi->dev_name);

@@ -65,7 +65,8 @@ static void forget(struct mb_cgroups *c)
 {
 	struct entry *e, *tmp;
 
-	HASH_ITER(hh, c->by_id, e, tmp) {
+	HASH_ITER(hh, c->by_id, e, tmp)
+	{
 		HASH_DEL(c->by_id, e);
 		free(e);
 	}

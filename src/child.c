@@ -17,7 +17,7 @@
 
 struct mb_child {
 	pid_t pid;
-	int go_fd;    /* a byte lets it go; end of file makes it exit */
+	int go_fd; /* a byte lets it go; end of file makes it exit */
 	int error_fd; /* its errno, where exec failed; end of file where it did not */
 	int pid_fd;
 	const char *name;

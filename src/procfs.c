@@ -32,7 +32,8 @@ void mb_procfs_identify(struct mb_model *m, struct mb_cgroups *c)
 	struct mb_process *p;
 
 	mb_cgroups_tick(c);
-	DL_FOREACH(m->all, p) {
+	DL_FOREACH(m->all, p)
+	{
 		if (!p->looked_up)
 			identify(p, c);
 	}
@@ -49,7 +50,9 @@ static void read_memory(struct mb_process *p)
 		static const struct {
 			const char *name;
 			int counter;
-		} rss[] = { { "RssFile:", 0 }, { "RssAnon:", 1 }, { "VmSwap:", 2 }, { "RssShmem:", 3 } };
+		} rss[] = {
+			{ "RssFile:", 0 }, { "RssAnon:", 1 }, { "VmSwap:", 2 }, { "RssShmem:", 3 }
+		};
 		unsigned long long kib;
 
 		if (sscanf(line, "%*s %llu kB", &kib) != 1)
@@ -71,7 +74,8 @@ void mb_procfs_memory(struct mb_model *m, bool changed_only)
 {
 	struct mb_process *p;
 
-	DL_FOREACH(m->all, p) {
+	DL_FOREACH(m->all, p)
+	{
 		bool changed = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 
 		/* a process whose end has not been noticed yet has no such file: nothing happens */

@@ -70,9 +70,9 @@ static void snapshot(struct mb_session *s, struct mb_snapshot *snap, bool interv
 	snprintf(snap->arch, sizeof(snap->arch), "%s", u.machine);
 	snap->bpf_ns_known = mb_kern_bpf_ns(s->kern, &snap->bpf_ns);
 	getrusage(RUSAGE_SELF, &r);
-	snap->self_cpu_ns = ((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) *
-				    MB_NS_PER_S +
-			    ((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
+	snap->self_cpu_ns =
+		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
+		((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
 	snap->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
 	snap->command = s->command;
 	snap->command_status = s->command_status;
@@ -93,8 +93,8 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 
 	if (err)
 		return err;
-	if (s->cfg.interval_ns && mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >=
-					  s->cfg.interval_ns) {
+	if (s->cfg.interval_ns &&
+	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
 		snapshot(s, &snap, true);
 		s->sink->snapshot(&s->out, &snap);
 		mb_model_interval(&s->model);
@@ -276,8 +276,10 @@ static uint64_t process_start_ns(void)
 	unsigned long long ticks = 0;
 	FILE *f = fopen("/proc/self/stat", "re");
 
-	if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
-			   "%*d %*d %*d %*d %*d %llu", &ticks) != 1)
+	if (f && fscanf(f,
+			"%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
+			"%*d %*d %*d %*d %*d %llu",
+			&ticks) != 1)
 		ticks = 0;
 	if (f)
 		fclose(f);
@@ -306,8 +308,7 @@ static void mark_unknown(struct mb_session *s)
 	const struct mb_family *const *fam = mb_families(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		bool on = fam[i]->id == MB_FAM_task ||
-			  (s->cfg.kern.families & (1u << fam[i]->id));
+		bool on = fam[i]->id == MB_FAM_task || (s->cfg.kern.families & (1u << fam[i]->id));
 
 		if (!on)
 			s->model.off |= 1u << fam[i]->id;

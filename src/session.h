@@ -16,12 +16,12 @@ struct mb_child;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
-	uint64_t tick_ns;	/* between two harvests */
-	uint64_t interval_ns;	/* between two interval outputs; 0: none */
-	uint64_t duration_ns;	/* 0: until a signal, or the command ends */
-	const char *out_path;	/* NULL: standard output */
+	uint64_t tick_ns; /* between two harvests */
+	uint64_t interval_ns; /* between two interval outputs; 0: none */
+	uint64_t duration_ns; /* 0: until a signal, or the command ends */
+	const char *out_path; /* NULL: standard output */
 	bool json;
-	bool events;		/* show single events (trace) */
+	bool events; /* show single events (trace) */
 };
 
 struct mb_session {
@@ -31,7 +31,7 @@ struct mb_session {
 	const struct mb_sink *sink;
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
-	struct mb_child *child;	  /* run: the command; NULL */
+	struct mb_child *child; /* run: the command; NULL */
 	const char *command;
 	int command_status;
 	uint64_t start_ns;
@@ -39,7 +39,7 @@ struct mb_session {
 	int signal_fd;
 	int timer_fd;
 	int loop_fd;
-	int signal;		  /* the one that ended the loop; 0: none */
+	int signal; /* the one that ended the loop; 0: none */
 	bool opened;
 };
 

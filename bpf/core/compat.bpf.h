@@ -12,11 +12,11 @@
  * A tracepoint's argument by name (args.def). The position is known when the program is loaded,
  * so the verifier keeps one of these loads and, for a pointer, its type. 12 is the kernel's limit.
  */
-#define COMPAT_ARG_CASE(i) \
-	case i: \
-		v = ctx[i]; \
+#define COMPAT_ARG_CASE(i)                                                          \
+	case i:                                                                     \
+		v = ctx[i];                                                         \
 		/* or the compiler makes all cases one load at a variable offset */ \
-		asm volatile("" : "+r"(v)); \
+		asm volatile("" : "+r"(v));                                         \
 		return v;
 
 MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
@@ -24,18 +24,18 @@ MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
 	__u64 v;
 
 	switch (knobs.args[arg]) {
-	COMPAT_ARG_CASE(0)
-	COMPAT_ARG_CASE(1)
-	COMPAT_ARG_CASE(2)
-	COMPAT_ARG_CASE(3)
-	COMPAT_ARG_CASE(4)
-	COMPAT_ARG_CASE(5)
-	COMPAT_ARG_CASE(6)
-	COMPAT_ARG_CASE(7)
-	COMPAT_ARG_CASE(8)
-	COMPAT_ARG_CASE(9)
-	COMPAT_ARG_CASE(10)
-	COMPAT_ARG_CASE(11)
+		COMPAT_ARG_CASE(0)
+		COMPAT_ARG_CASE(1)
+		COMPAT_ARG_CASE(2)
+		COMPAT_ARG_CASE(3)
+		COMPAT_ARG_CASE(4)
+		COMPAT_ARG_CASE(5)
+		COMPAT_ARG_CASE(6)
+		COMPAT_ARG_CASE(7)
+		COMPAT_ARG_CASE(8)
+		COMPAT_ARG_CASE(9)
+		COMPAT_ARG_CASE(10)
+		COMPAT_ARG_CASE(11)
 	}
 	return 0;
 }
@@ -141,7 +141,7 @@ struct compat_vma_call {
 MB_INLINE void compat_vma_args32(struct pt_regs *regs, struct compat_vma_call *c)
 {
 	switch (regs->orig_ax) {
-	case 90:  /* old_mmap: arguments in user memory, of which none is read */
+	case 90: /* old_mmap: arguments in user memory, of which none is read */
 	case 192: /* mmap2 */
 		c->op = MB_VMA_MMAP;
 		break;

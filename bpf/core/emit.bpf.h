@@ -76,8 +76,7 @@ MB_INLINE void emit_submit(void *ring, void *e)
 {
 	__u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 
-	bpf_ringbuf_submit(e, waiting >= knobs.wake_bytes ? BPF_RB_FORCE_WAKEUP :
-							     BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, waiting >= knobs.wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 #endif

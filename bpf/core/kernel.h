@@ -208,18 +208,18 @@ struct bpf_iter__task {
 #pragma clang attribute pop
 
 /* Kernel constants without a home in BTF; each with where it is defined. */
-#define PF_EXITING 0x00000004u	/* include/linux/sched.h */
-#define PF_MEMALLOC 0x00000800u	/* include/linux/sched.h: inside reclaim or compaction */
-#define PF_KSWAPD 0x00020000u	/* include/linux/sched.h */
-#define PF_KTHREAD 0x00200000u	/* include/linux/sched.h */
+#define PF_EXITING 0x00000004u /* include/linux/sched.h */
+#define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: inside reclaim or compaction */
+#define PF_KSWAPD 0x00020000u /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
-#define TS_COMPAT 0x0002u	/* arch/x86/include/asm/thread_info.h: 32-bit system call */
+#define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
 #define SIGSEGV 11
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2
-#define MAP_FIXED 0x10u		/* include/uapi/asm-generic/mman-common.h */
+#define MAP_FIXED 0x10u /* include/uapi/asm-generic/mman-common.h */
 #define SIGNAL_GROUP_EXIT 0x00000004u /* include/linux/sched/signal.h */
-#define PAGE_SHIFT 12		/* x86-64 */
+#define PAGE_SHIFT 12 /* x86-64 */
 
 enum {
 	MM_FILEPAGES = 0, /* include/linux/mm_types_task.h */

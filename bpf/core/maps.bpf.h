@@ -39,7 +39,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MB_FAM_MAX * MB_DROP_REASONS);
+	__uint(max_entries, MB_FAM_MAX *MB_DROP_REASONS);
 	__type(key, __u32);
 	__type(value, struct mb_drop);
 } drops SEC(".maps");

@@ -14,7 +14,7 @@
 #include "core/ledger.bpf.h"
 
 /* The mb_stall of a ledger, by what identifies it on the stack: its offset. */
-#define STALL_SLOT(family, name) \
+#define STALL_SLOT(family, name)                        \
 	(__builtin_offsetof(struct mb_ledger, family) + \
 	 __builtin_offsetof(struct mb_##family##_ledger, name))
 
@@ -28,7 +28,7 @@
 
 struct stall_time {
 	__u64 start_ns;
-	__u64 ns;	/* exclusive */
+	__u64 ns; /* exclusive */
 	__u64 total_ns;
 	__u64 info;
 };

@@ -30,19 +30,20 @@ enum mb_family_id {
 
 /* Why an event or a count was lost; index of a drop counter. */
 enum mb_drop_reason {
-	MB_DROP_RING_FULL = 0,	/* the consumer was too slow for the ring */
-	MB_DROP_NO_LEDGER = 1,	/* no memory for a thread's ledger: its classes are not counted */
-	MB_DROP_STALL_DEPTH = 2, /* stalls nested deeper than MB_STALL_DEPTH, or ended out of order */
-	MB_DROP_UNTIMED = 3,	/* a wait was seen but its end could not be bounded */
+	MB_DROP_RING_FULL = 0, /* the consumer was too slow for the ring */
+	MB_DROP_NO_LEDGER = 1, /* no memory for a thread's ledger: its classes are not counted */
+	MB_DROP_STALL_DEPTH =
+		2, /* stalls nested deeper than MB_STALL_DEPTH, or ended out of order */
+	MB_DROP_UNTIMED = 3, /* a wait was seen but its end could not be bounded */
 	MB_DROP_REASONS = 4,
 };
 
 /* Whom to trace. A thread is traced if and only if it has a ledger; this says who gets one. */
 enum mb_select {
-	MB_SELECT_ALL = 0,	/* every thread of the machine */
-	MB_SELECT_TREE = 1,	/* one process started by us, and all its descendants */
-	MB_SELECT_PIDS = 2,	/* the processes listed, with threads they create */
-	MB_SELECT_CGROUPS = 3,	/* the cgroups listed, with their descendants */
+	MB_SELECT_ALL = 0, /* every thread of the machine */
+	MB_SELECT_TREE = 1, /* one process started by us, and all its descendants */
+	MB_SELECT_PIDS = 2, /* the processes listed, with threads they create */
+	MB_SELECT_CGROUPS = 3, /* the cgroups listed, with their descendants */
 };
 
 #pragma GCC diagnostic push
@@ -57,7 +58,7 @@ enum mb_arg {
 };
 
 #define MB_ARG_MISSING 255 /* this kernel's tracepoint has no such argument */
-#define MB_ARGS_MAX 64	   /* room for them in mb_knobs */
+#define MB_ARGS_MAX 64 /* room for them in mb_knobs */
 
 /* Set by user space before load (.rodata): the verifier removes what a knob switches off. */
 struct mb_knobs {
@@ -65,13 +66,13 @@ struct mb_knobs {
 	__u32 pids[MB_MAX_PIDS];
 	__u32 nr_pids;
 	__u32 nr_cgroups;
-	__u32 select;		/* enum mb_select */
-	__u32 stream;		/* bit per family id: emit its single events too */
-	__u32 wake_bytes;	/* wake the consumer when this much waits in a ring */
+	__u32 select; /* enum mb_select */
+	__u32 stream; /* bit per family id: emit its single events too */
+	__u32 wake_bytes; /* wake the consumer when this much waits in a ring */
 	__u32 pad;
-	__u32 sample_mask;	/* a minor fault is timed when (sequence & mask) == 0 */
-	__u32 time_all_faults;	/* stamp every fault's start (needed to time swap-ins) */
-	__u8 args[MB_ARGS_MAX];	/* position of each argument, or MB_ARG_MISSING */
+	__u32 sample_mask; /* a minor fault is timed when (sequence & mask) == 0 */
+	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
+	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 
 struct mb_drop {
@@ -90,20 +91,20 @@ struct mb_stall {
 /* One open stall of a thread; see bpf/core/stall.bpf.h. */
 struct mb_stall_frame {
 	__u64 start_ns;
-	__u64 child_ns;		/* time already charged to stalls inside this one */
-	__u64 info;		/* what the family wants back at the end; pauses: planned ns */
-	__u32 slot;		/* offset of the mb_stall in the ledger it is charged to */
-	__u32 nvcsw;		/* voluntary context switches of the thread at the start */
+	__u64 child_ns; /* time already charged to stalls inside this one */
+	__u64 info; /* what the family wants back at the end; pauses: planned ns */
+	__u32 slot; /* offset of the mb_stall in the ledger it is charged to */
+	__u32 nvcsw; /* voluntary context switches of the thread at the start */
 };
 
 /* Every ring event starts with this. */
 struct mb_event {
-	__u64 t_ns;		/* CLOCK_BOOTTIME */
+	__u64 t_ns; /* CLOCK_BOOTTIME */
 	__u32 tgid;
 	__u32 tid;
-	__u16 family;		/* enum mb_family_id */
-	__u16 type;		/* enum of the family's abi header */
-	__u32 size;		/* bytes of the whole event, this header included */
+	__u16 family; /* enum mb_family_id */
+	__u16 type; /* enum of the family's abi header */
+	__u32 size; /* bytes of the whole event, this header included */
 };
 
 #pragma GCC diagnostic pop

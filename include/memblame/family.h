@@ -21,18 +21,18 @@ struct mb_process;
 
 enum mb_field_kind {
 	MB_FIELD_COUNTER, /* a u64 of the ledger; summed over the process's threads */
-	MB_FIELD_SIGNED,  /* the same, signed */
-	MB_FIELD_STALL,	  /* a struct mb_stall of the ledger: count, ns, max_ns */
+	MB_FIELD_SIGNED, /* the same, signed */
+	MB_FIELD_STALL, /* a struct mb_stall of the ledger: count, ns, max_ns */
 	MB_FIELD_DERIVED, /* a u64 the family computes in tick() */
-	MB_FIELD_HIST,	  /* a histogram (mb_process_hist) */
-	MB_FIELD_ROWS,	  /* stalls by name, e.g. per device (mb_process_row) */
+	MB_FIELD_HIST, /* a histogram (mb_process_hist) */
+	MB_FIELD_ROWS, /* stalls by name, e.g. per device (mb_process_row) */
 };
 
 struct mb_field {
 	const char *group; /* JSON object it is in: "faults", "stalls", ... */
 	const char *name;
 	const char *help;
-	size_t offset;	   /* in struct mb_ledger (COUNTER, SIGNED, STALL) */
+	size_t offset; /* in struct mb_ledger (COUNTER, SIGNED, STALL) */
 	enum mb_field_kind kind;
 	enum mb_unit unit;
 	const char *question; /* the question without whose answer this is not known; or NULL */
@@ -60,11 +60,11 @@ struct mb_event_field {
 	enum mb_unit unit;
 	const char *const *names;
 	bool null_if_zero; /* 0 on the wire means "not known" */
-	uint64_t scale;	   /* multiply by this for output; 0 means 1 */
+	uint64_t scale; /* multiply by this for output; 0 means 1 */
 	size_t n_names;
 };
 
-#define MB_EVENT_KEEP 1u   /* rare and wanted singly: listed in the summary too */
+#define MB_EVENT_KEEP 1u /* rare and wanted singly: listed in the summary too */
 #define MB_EVENT_INTERNAL 2u /* feeds the accounts; not shown by trace */
 
 struct mb_event_kind {
@@ -83,20 +83,20 @@ enum mb_quality { MB_QUALITY_NONE, MB_QUALITY_PARTIAL, MB_QUALITY_FULL };
 #define MB_HOOK_PROGRAMS 8
 
 struct mb_hook {
-	const char *name;			     /* as doctor and MEMBLAME_HOOKS name it */
+	const char *name; /* as doctor and MEMBLAME_HOOKS name it */
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
 	const char *shares; /* a program of an earlier family that answers this too; or NULL */
 	enum mb_quality quality;
-	const char *missing;			     /* what is not seen with it; or NULL */
+	const char *missing; /* what is not seen with it; or NULL */
 };
 
 struct mb_question {
 	const char *name;
-	const char *asks;	    /* the question in words */
+	const char *asks; /* the question in words */
 	const struct mb_hook *hooks; /* best first */
 	size_t n_hooks;
-	const char *without;	    /* what is lost when no hook works */
+	const char *without; /* what is lost when no hook works */
 };
 
 /* ---- the family ---- */

@@ -12,19 +12,19 @@
 /* The model at one moment, with what belongs to it in every output. */
 struct mb_snapshot {
 	const struct mb_model *model;
-	bool interval;	       /* values are those of the interval, not since the start */
-	uint64_t duration_ns;  /* of the interval, or since the start */
-	char time[32];	       /* RFC 3339 UTC */
+	bool interval; /* values are those of the interval, not since the start */
+	uint64_t duration_ns; /* of the interval, or since the start */
+	char time[32]; /* RFC 3339 UTC */
 	char kernel[65];
 	char arch[65];
-	uint64_t bpf_ns;       /* time spent in our programs */
+	uint64_t bpf_ns; /* time spent in our programs */
 	bool bpf_ns_known;
 	uint64_t self_cpu_ns;
 	uint64_t self_rss_bytes;
-	uint32_t root_tgid;    /* run: the command; 0: none */
-	const char *command;   /* run: as given; NULL */
-	int command_status;    /* run: exit status, 128 + signal */
-	bool color;	       /* the output is a terminal that wants it */
+	uint32_t root_tgid; /* run: the command; 0: none */
+	const char *command; /* run: as given; NULL */
+	int command_status; /* run: exit status, 128 + signal */
+	bool color; /* the output is a terminal that wants it */
 };
 
 struct mb_sink {

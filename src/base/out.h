@@ -19,8 +19,8 @@
 struct mb_out {
 	const char *path; /* for messages */
 	int fd;
-	int error;	  /* first write error, positive errno; after it nothing is written */
-	bool is_file;	  /* we opened it and close it */
+	int error; /* first write error, positive errno; after it nothing is written */
+	bool is_file; /* we opened it and close it */
 	size_t len;
 	char *buf;
 	unsigned int depth;
@@ -56,7 +56,7 @@ void mb_json_s64(struct mb_out *o, const char *key, int64_t v);
 void mb_json_bool(struct mb_out *o, const char *key, bool v);
 void mb_json_null(struct mb_out *o, const char *key);
 void mb_json_str(struct mb_out *o, const char *key, const char *s); /* s NULL: null */
-void mb_json_hex(struct mb_out *o, const char *key, uint64_t v);    /* "0x..." */
+void mb_json_hex(struct mb_out *o, const char *key, uint64_t v); /* "0x..." */
 void mb_json_end_line(struct mb_out *o);
 
 #endif

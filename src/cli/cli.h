@@ -10,14 +10,14 @@
 
 struct mb_options {
 	const char *command;
-	char **argv;		/* what follows "--"; NULL-terminated; empty: argv[0] is NULL */
+	char **argv; /* what follows "--"; NULL-terminated; empty: argv[0] is NULL */
 	unsigned int pids[MB_MAX_PIDS];
 	size_t n_pids;
 	const char *cgroups[MB_MAX_CGROUPS];
 	size_t n_cgroups;
-	unsigned int families;	/* bit per family id */
-	double duration_s;	/* 0: not given */
-	double interval_s;	/* 0: not given */
+	unsigned int families; /* bit per family id */
+	double duration_s; /* 0: not given */
+	double interval_s; /* 0: not given */
 	const char *out_path;
 	bool json;
 	bool quiet;
@@ -31,8 +31,7 @@ struct mb_options {
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
 
 /* Fill a session's configuration from the options: selection, families, output, times. */
-int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg,
-		       struct mb_err *e);
+int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e);
 
 struct mb_command {
 	const char *name;

@@ -107,7 +107,8 @@ static int parse_families(struct mb_options *o, const char *text, struct mb_err 
 		if (!f)
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
 					  "no family '%s'; there are task, fault, vma, reclaim, "
-					  "writeback, oom", name);
+					  "writeback, oom",
+					  name);
 		o->families |= 1u << f->id;
 		p += n + (p[n] == ',');
 	}
@@ -214,8 +215,7 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	/* an error found early must still know how to speak */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		o->json |= strcmp(argv[i], "--json") == 0;
-	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP,
-			 NULL, &p);
+	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &p);
 	if (err && !e->text[0])
 		mb_err_set(e, MB_EXIT_USAGE, 0,
 			   "unknown option, or one without its argument: '%s'; see memblame --help",
@@ -256,8 +256,7 @@ static int select_cgroups(const struct mb_options *o, struct mb_kern_config *k, 
 	return err;
 }
 
-int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg,
-		       struct mb_err *e)
+int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
 {
 	double interval = o->interval_s ? o->interval_s : 1.0;
 

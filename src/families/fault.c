@@ -18,19 +18,41 @@ static const char *const class_names[MB_FAULT_CLASSES] = {
 /* Bits of the error code, in order; bit 3 (reserved bit set) is an error of the kernel's. */
 static const char *const error_names[] = { "present", "write", "user", NULL, "exec" };
 
-#define CLASS(name, id, text) \
-	{ "faults", name, text, MB_LEDGER(fault.by_class[id]), MB_FIELD_COUNTER, MB_UNIT_COUNT, \
-	  "fault.cause" }
+#define CLASS(name, id, text)                                                           \
+	{ "faults",	    name,	   text,	 MB_LEDGER(fault.by_class[id]), \
+	  MB_FIELD_COUNTER, MB_UNIT_COUNT, "fault.cause" }
 #define DERIVED(name, text, question) \
 	{ "faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, question }
 
-enum { F_MINOR, F_MAJOR, F_ANON, F_FILE, F_COW, F_SHMEM, F_SWAP, F_FILE_IO, F_OTHER,
-       F_SEGV_UNMAPPED, F_SEGV_ACCESS, F_USER, F_KERNEL, F_READ, F_WRITE, F_EXEC,
-       F_ACCESS, F_LATENCY = F_ACCESS + 8, F_SWAP_IN, F_FILE_IO_STALL, F_FIELDS };
+enum {
+	F_MINOR,
+	F_MAJOR,
+	F_ANON,
+	F_FILE,
+	F_COW,
+	F_SHMEM,
+	F_SWAP,
+	F_FILE_IO,
+	F_OTHER,
+	F_SEGV_UNMAPPED,
+	F_SEGV_ACCESS,
+	F_USER,
+	F_KERNEL,
+	F_READ,
+	F_WRITE,
+	F_EXEC,
+	F_ACCESS,
+	F_LATENCY = F_ACCESS + 8,
+	F_SWAP_IN,
+	F_FILE_IO_STALL,
+	F_FIELDS
+};
 
-#define ACCESS(i) \
-	[F_ACCESS + (i)] = { NULL, NULL, NULL, MB_LEDGER(fault.by_access[i]), MB_FIELD_COUNTER, \
-			     MB_UNIT_COUNT, NULL }
+#define ACCESS(i)                                                                           \
+	[F_ACCESS + (i)] = {                                                                \
+		NULL,	       NULL, NULL, MB_LEDGER(fault.by_access[i]), MB_FIELD_COUNTER, \
+		MB_UNIT_COUNT, NULL                                                         \
+	}
 
 static const struct mb_field fields[F_FIELDS] = {
 	[F_MINOR] = DERIVED("minor", "minor faults, the kernel's own count", NULL),
@@ -51,14 +73,21 @@ static const struct mb_field fields[F_FIELDS] = {
 			    MB_LEDGER(fault.segv_access), MB_FIELD_COUNTER, MB_UNIT_COUNT,
 			    "fault.segv" },
 	[F_USER] = DERIVED("user", "faults taken in user mode", "fault.cause"),
-	[F_KERNEL] = DERIVED("kernel", "faults taken inside the kernel, e.g. in read(2)",
-			     "fault.cause"),
+	[F_KERNEL] =
+		DERIVED("kernel", "faults taken inside the kernel, e.g. in read(2)", "fault.cause"),
 	[F_READ] = DERIVED("read", "faults on a read", "fault.cause"),
 	[F_WRITE] = DERIVED("write", "faults on a write", "fault.cause"),
 	[F_EXEC] = DERIVED("exec", "faults on an instruction fetch", "fault.cause"),
-	ACCESS(0), ACCESS(1), ACCESS(2), ACCESS(3), ACCESS(4), ACCESS(5), ACCESS(6), ACCESS(7),
-	[F_LATENCY] = { "faults", "latency", "how long faults took", 0, MB_FIELD_HIST,
-			MB_UNIT_NS, "fault.latency" },
+	ACCESS(0),
+	ACCESS(1),
+	ACCESS(2),
+	ACCESS(3),
+	ACCESS(4),
+	ACCESS(5),
+	ACCESS(6),
+	ACCESS(7),
+	[F_LATENCY] = { "faults", "latency", "how long faults took", 0, MB_FIELD_HIST, MB_UNIT_NS,
+			"fault.latency" },
 	[F_SWAP_IN] = { "stalls", "swap_in", "major faults that read from swap",
 			MB_LEDGER(fault.swap_in), MB_FIELD_STALL, MB_UNIT_NS, "fault.major_end" },
 	[F_FILE_IO_STALL] = { "stalls", "file_io", "major faults that read a file",
@@ -67,15 +96,15 @@ static const struct mb_field fields[F_FIELDS] = {
 };
 
 static const struct mb_event_field fault_fields[] = {
-	{ "class", MB_MEMBER(mb_fault_event, class_id), MB_VALUE_ENUM16, MB_UNIT_COUNT,
-	  class_names, false, 0, MB_ARRAY_SIZE(class_names) },
+	{ "class", MB_MEMBER(mb_fault_event, class_id), MB_VALUE_ENUM16, MB_UNIT_COUNT, class_names,
+	  false, 0, MB_ARRAY_SIZE(class_names) },
 	{ "major", MB_MEMBER(mb_fault_event, major), MB_VALUE_U16, MB_UNIT_COUNT, NULL, false, 0 },
 	{ "addr", MB_MEMBER(mb_fault_event, addr), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, false, 0 },
 	{ "ip", MB_MEMBER(mb_fault_event, ip), MB_VALUE_HEX64, MB_UNIT_COUNT, NULL, true, 0 },
 	{ NULL, MB_MEMBER(mb_fault_event, error), MB_VALUE_FLAGS32, MB_UNIT_COUNT, error_names,
 	  false, 0, MB_ARRAY_SIZE(error_names) },
-	{ "latency_ns", MB_MEMBER(mb_fault_event, latency_ns), MB_VALUE_U64, MB_UNIT_NS, NULL,
-	  true, 0 },
+	{ "latency_ns", MB_MEMBER(mb_fault_event, latency_ns), MB_VALUE_U64, MB_UNIT_NS, NULL, true,
+	  0 },
 };
 
 static const struct mb_event_kind events[] = {
@@ -101,7 +130,8 @@ static const struct mb_hook segv_hooks[] = {
 };
 
 static const struct mb_hook latency_hooks[] = {
-	{ .name = "tp_btf", .programs = { "fault_moved", "fault_filemap" },
+	{ .name = "tp_btf",
+	  .programs = { "fault_moved", "fault_filemap" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "minor faults are sampled, and timed from entry until the page is accounted "
 		     "to the process, which leaves out the last 0.1 to 0.3 us; those that move no "
@@ -113,7 +143,8 @@ static const struct mb_hook major_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
-	{ "cause", "why did this fault happen?", cause_hooks, 1, "faults are counted, not explained" },
+	{ "cause", "why did this fault happen?", cause_hooks, 1,
+	  "faults are counted, not explained" },
 	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
 	  "invalid accesses are not counted" },
 	{ "latency", "how long did a minor fault take?", latency_hooks, 1,
@@ -160,8 +191,13 @@ static void show_fault(struct mb_model *m, const struct mb_event *from,
 	struct mb_fault_event e = {
 		.h = { r->t_ns, from->tgid, from->tid, MB_FAM_fault, MB_FAULT_EVENT_FAULT,
 		       sizeof(e) },
-		.addr = r->addr, .ip = r->ip, .latency_ns = r->latency_ns, .error = r->error,
-		.seq = r->seq, .class_id = r->class_id, .major = r->major,
+		.addr = r->addr,
+		.ip = r->ip,
+		.latency_ns = r->latency_ns,
+		.error = r->error,
+		.seq = r->seq,
+		.class_id = r->class_id,
+		.major = r->major,
 	};
 
 	m->events++;
@@ -219,9 +255,13 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	bool counted = r->info.min_flt + r->info.maj_flt > p->flt;
 	bool gone = r->info.h.type == MB_TASK_EVENT_EXIT;
 	struct mb_fault_record last = {
-		.t_ns = p->start_ns, .addr = p->addr, .ip = p->ip, .seq = p->seq,
+		.t_ns = p->start_ns,
+		.addr = p->addr,
+		.ip = p->ip,
+		.seq = p->seq,
 		.latency_ns = p->mapped_ns ? p->mapped_ns - p->start_ns : 0,
-		.error = (__u8)p->error, .major = r->info.maj_flt != p->maj,
+		.error = (__u8)p->error,
+		.major = r->info.maj_flt != p->maj,
 	};
 
 	if (!p->seq)

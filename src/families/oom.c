@@ -7,20 +7,21 @@ static const struct mb_field fields[] = {
 	  MB_LEDGER(oom.triggered), MB_FIELD_COUNTER, MB_UNIT_COUNT, "oom.kill" },
 };
 
-#define PAGES(name, member) \
-	{ name, MB_MEMBER(mb_oom_event, member), MB_VALUE_U64, MB_UNIT_BYTES, NULL, false, MB_PAGE_SIZE }
+#define PAGES(name, member)                                                                       \
+	{ name,	       MB_MEMBER(mb_oom_event, member), MB_VALUE_U64, MB_UNIT_BYTES, NULL, false, \
+	  MB_PAGE_SIZE }
 
 static const struct mb_event_field kill_fields[] = {
-	{ "trigger.pid", MB_MEMBER(mb_oom_event, h.tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
-	  false, 0 },
+	{ "trigger.pid", MB_MEMBER(mb_oom_event, h.tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
+	  0 },
 	{ "trigger.tid", MB_MEMBER(mb_oom_event, h.tid), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
 	  0 },
 	{ "trigger.comm", MB_MEMBER(mb_oom_event, trigger_comm), MB_VALUE_STRING, MB_UNIT_COUNT,
 	  NULL, false, 0 },
 	{ "victim.pid", MB_MEMBER(mb_oom_event, victim_tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
 	  false, 0 },
-	{ "victim.comm", MB_MEMBER(mb_oom_event, victim_comm), MB_VALUE_STRING, MB_UNIT_COUNT,
-	  NULL, false, 0 },
+	{ "victim.comm", MB_MEMBER(mb_oom_event, victim_comm), MB_VALUE_STRING, MB_UNIT_COUNT, NULL,
+	  false, 0 },
 	{ "victim.uid", MB_MEMBER(mb_oom_event, victim_uid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
 	  false, 0 },
 	{ "victim.oom_score_adj", MB_MEMBER(mb_oom_event, oom_score_adj), MB_VALUE_S32,

@@ -12,40 +12,40 @@ enum { F_TAKEN = 5 };
 
 static const struct mb_field fields[] = {
 	STALL(direct_reclaim, "reclaim.direct", "freeing pages itself, the machine being short"),
-	STALL(memcg_reclaim, "reclaim.memcg", "freeing pages itself, its cgroup being at its limit"),
+	STALL(memcg_reclaim, "reclaim.memcg",
+	      "freeing pages itself, its cgroup being at its limit"),
 	STALL(compaction, "reclaim.compaction", "moving pages to make a large free block"),
 	STALL(throttle, "reclaim.throttle", "made to sleep in reclaim"),
 	COUNT("pages_reclaimed", pages_reclaimed, MB_UNIT_PAGES, "reclaim.direct",
 	      "pages it freed in direct and memcg reclaim"),
 	[F_TAKEN] = COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
-	      "of its mapped pages, those that somebody else reclaimed"),
+			  "of its mapped pages, those that somebody else reclaimed"),
 	COUNT("kswapd_wakeups", kswapd_wakeups, MB_UNIT_COUNT, "reclaim.kswapd",
 	      "times it woke kswapd"),
 };
 
 static const struct mb_event_field stall_fields[] = {
 	{ "ns", MB_MEMBER(mb_reclaim_event, ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false, 0 },
-	{ "total_ns", MB_MEMBER(mb_reclaim_event, total_ns), MB_VALUE_U64, MB_UNIT_NS, NULL,
+	{ "total_ns", MB_MEMBER(mb_reclaim_event, total_ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false,
+	  0 },
+	{ "reclaimed_pages", MB_MEMBER(mb_reclaim_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL,
 	  false, 0 },
-	{ "reclaimed_pages", MB_MEMBER(mb_reclaim_event, pages), MB_VALUE_U64, MB_UNIT_PAGES,
-	  NULL, false, 0 },
 	{ "order", MB_MEMBER(mb_reclaim_event, order), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
 	  0 },
 	{ "gfp", MB_MEMBER(mb_reclaim_event, gfp), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
 };
 
 static const struct mb_event_field kswapd_fields[] = {
-	{ "end_t_ns", MB_MEMBER(mb_kswapd_event, end_ns), MB_VALUE_U64, MB_UNIT_COUNT, NULL,
-	  false, 0 },
+	{ "end_t_ns", MB_MEMBER(mb_kswapd_event, end_ns), MB_VALUE_U64, MB_UNIT_COUNT, NULL, false,
+	  0 },
 	{ "reclaimed_pages", MB_MEMBER(mb_kswapd_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL,
 	  false, 0 },
 	{ "node", MB_MEMBER(mb_kswapd_event, node), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
-	{ "order", MB_MEMBER(mb_kswapd_event, order), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
-	  0 },
-	{ "woken_by.pid", MB_MEMBER(mb_kswapd_event, waker_tgid), MB_VALUE_U32, MB_UNIT_COUNT,
-	  NULL, true, 0 },
-	{ "woken_by.tid", MB_MEMBER(mb_kswapd_event, waker_tid), MB_VALUE_U32, MB_UNIT_COUNT,
-	  NULL, true, 0 },
+	{ "order", MB_MEMBER(mb_kswapd_event, order), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "woken_by.pid", MB_MEMBER(mb_kswapd_event, waker_tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
+	  true, 0 },
+	{ "woken_by.tid", MB_MEMBER(mb_kswapd_event, waker_tid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
+	  true, 0 },
 	{ "woken_by.comm", MB_MEMBER(mb_kswapd_event, waker_comm), MB_VALUE_STRING, MB_UNIT_COUNT,
 	  NULL, true, 0 },
 };
@@ -56,9 +56,15 @@ static const struct mb_event_field taken_fields[] = {
 	{ "pages", MB_MEMBER(mb_taken_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL, false, 0 },
 };
 
-#define STALL_EVENT(type, name) \
-	{ type, name, sizeof(struct mb_reclaim_event), stall_fields, \
-	  MB_ARRAY_SIZE(stall_fields), 0 }
+#define STALL_EVENT(type, name)                  \
+	{                                        \
+		type,                            \
+		name,                            \
+		sizeof(struct mb_reclaim_event), \
+		stall_fields,                    \
+		MB_ARRAY_SIZE(stall_fields),     \
+		0                                \
+	}
 
 static const struct mb_event_kind events[] = {
 	STALL_EVENT(MB_RECLAIM_EVENT_DIRECT, "direct_reclaim"),
@@ -72,37 +78,45 @@ static const struct mb_event_kind events[] = {
 };
 
 static const struct mb_hook direct_hooks[] = {
-	{ .name = "tp_btf", .programs = { "reclaim_direct_begin", "reclaim_direct_end" },
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_direct_begin", "reclaim_direct_end" },
 	  .optional = { "reclaim_node_begin", "reclaim_node_end" },
 	  .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_hook memcg_hooks[] = {
-	{ .name = "tp_btf", .programs = { "reclaim_memcg_begin", "reclaim_memcg_end" },
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_memcg_begin", "reclaim_memcg_end" },
 	  .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_hook compaction_hooks[] = {
-	{ .name = "tp_btf", .programs = { "reclaim_compaction_begin", "reclaim_compaction_end" },
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_compaction_begin", "reclaim_compaction_end" },
 	  .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_hook throttle_hooks[] = {
-	{ .name = "tp_btf", .programs = { "reclaim_throttled", "reclaim_shrink_inactive" },
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_throttled", "reclaim_shrink_inactive" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "sleeps of memory.high and of allocations below the reserve "
 		     "(throttle_direct_reclaim) have no tracepoint" },
 };
 
-#define TAKEN_MISSING \
+#define TAKEN_MISSING                                                                                \
 	"one page per change of the owner's counter: a batch of lazily freed pages, or a huge page " \
 	"that several processes map, counts as one"
 
 static const struct mb_hook taken_hooks[] = {
-	{ .name = "tp_btf of fault", .shares = "fault_moved", .optional = { "reclaim_taken_huge" },
+	{ .name = "tp_btf of fault",
+	  .shares = "fault_moved",
+	  .optional = { "reclaim_taken_huge" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
-	{ .name = "tp_btf", .programs = { "reclaim_taken" }, .optional = { "reclaim_taken_huge" },
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_taken" },
+	  .optional = { "reclaim_taken_huge" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
 };

@@ -46,7 +46,9 @@ const struct mb_family *mb_family_by_name(const char *name)
 const char *mb_family_title(unsigned int family)
 {
 	switch (family) {
-#define MB_FAMILY(id, name, on, title) case id: return title;
+#define MB_FAMILY(id, name, on, title) \
+	case id:                       \
+		return title;
 #include "memblame/families.def"
 #undef MB_FAMILY
 	}
@@ -56,7 +58,9 @@ const char *mb_family_title(unsigned int family)
 bool mb_family_default_on(unsigned int family)
 {
 	switch (family) {
-#define MB_FAMILY(id, name, on, title) case id: return on;
+#define MB_FAMILY(id, name, on, title) \
+	case id:                       \
+		return on;
 #include "memblame/families.def"
 #undef MB_FAMILY
 	}

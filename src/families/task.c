@@ -50,12 +50,13 @@ static const struct mb_hook exec_hooks[] = {
 };
 
 static const struct mb_hook exit_hooks[] = {
-	{ .name = "tp_btf", .programs = { "task_exit", "task_free" },
-	  .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf", .programs = { "task_exit", "task_free" }, .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_hook cgroup_hooks[] = {
-	{ .name = "tp_btf", .programs = { "task_cgroup" }, .quality = MB_QUALITY_PARTIAL,
+	{ .name = "tp_btf",
+	  .programs = { "task_cgroup" },
+	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "of a process with several threads only the first is followed at once, the "
 		     "others at the next tick" },
 };

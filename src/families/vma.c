@@ -54,7 +54,8 @@ static const struct mb_event_kind events[] = {
 };
 
 static const struct mb_hook calls_hooks[] = {
-	{ .name = "tp_btf", .programs = { "vma_lock", "vma_unlock" },
+	{ .name = "tp_btf",
+	  .programs = { "vma_lock", "vma_unlock" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "calls refused before they reach the address space (bad arguments) are not "
 		     "counted; a MAP_FIXED mmap that fails after it counts as done" },

@@ -48,20 +48,24 @@ static const struct mb_hook dirtied_hooks[] = {
 };
 
 static const struct mb_hook pause_hooks[] = {
-	{ .name = "tp_btf", .programs = { "writeback_pause" }, .quality = MB_QUALITY_PARTIAL,
+	{ .name = "tp_btf",
+	  .programs = { "writeback_pause" },
+	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "a pause ends at the writer's next traced event; where that is more than "
 		     "12 ms later than planned, it counts as planned plus 12 ms" },
 };
 
 static const struct mb_hook wait_hooks[] = {
-	{ .name = "tp_btf", .programs = { "writeback_wait", "writeback_wait_end" },
+	{ .name = "tp_btf",
+	  .programs = { "writeback_wait", "writeback_wait_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "a wait ends at the thread's next traced event; one whose end cannot be told "
 		     "is counted as lost (not timed)" },
 };
 
 static const struct mb_hook fsync_hooks[] = {
-	{ .name = "tp_btf ext4", .programs = { "writeback_fsync_begin", "writeback_fsync_end" },
+	{ .name = "tp_btf ext4",
+	  .programs = { "writeback_fsync_begin", "writeback_fsync_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "ext4 only; on other file systems only the waits for pages within fsync are "
 		     "seen, as writeback_wait" },

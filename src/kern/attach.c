@@ -31,8 +31,8 @@ static int attach_major_faults(struct mb_kern *k, struct bpf_program *p)
 	int err = 0, attached = 0;
 
 	for (int cpu = 0; cpu < k->n_cpus && !err; cpu++) {
-		int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1,
-				      PERF_FLAG_FD_CLOEXEC);
+		int fd =
+			(int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
 		if (fd < 0) {
 			err = errno == ENODEV || errno == EINVAL ? 0 : -errno;

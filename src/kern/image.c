@@ -9,7 +9,7 @@
 void mb_object_image(const char *family, struct mb_object_image *image)
 {
 	memset(image, 0, sizeof(*image));
-#define MB_FAMILY(id, name, on, title) \
+#define MB_FAMILY(id, name, on, title)  \
 	if (strcmp(family, #name) == 0) \
 		image->data = name##_bpf__elf_bytes(&image->size);
 #include "memblame/families.def"

@@ -39,7 +39,7 @@ struct mb_kern {
 	size_t n_answers;
 
 	struct bpf_map *shared[MB_MAP_SHARED]; /* of the task object; the others reuse them */
-	int *ring_fds;		    /* one ring per possible CPU */
+	int *ring_fds; /* one ring per possible CPU */
 	int n_cpus;
 	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */

@@ -52,8 +52,9 @@ static int map_globals(struct mb_kern *k, struct mb_err *e)
 	void *at;
 
 	k->globals_size = bss ? bpf_map__value_size(bss) : 0;
-	at = bss ? mmap(NULL, k->globals_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			bpf_map__fd(bss), 0) : MAP_FAILED;
+	at = bss ? mmap(NULL, k->globals_size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bss),
+			0) :
+		   MAP_FAILED;
 	if (at == MAP_FAILED)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot map the programs' globals");
 	k->globals = at;
@@ -226,7 +227,8 @@ bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns)
 
 		if (!k->objects[i])
 			continue;
-		bpf_object__for_each_program(p, k->objects[i]) {
+		bpf_object__for_each_program(p, k->objects[i])
+		{
 			struct bpf_prog_info info = { 0 };
 			__u32 len = sizeof(info);
 

@@ -16,8 +16,8 @@
 struct mb_kern;
 
 struct mb_kern_config {
-	uint32_t families;	/* bit per family id to trace; task is always on */
-	uint32_t stream;	/* bit per family id whose single events are wanted */
+	uint32_t families; /* bit per family id to trace; task is always on */
+	uint32_t stream; /* bit per family id whose single events are wanted */
 	enum mb_select select;
 	uint32_t pids[MB_MAX_PIDS];
 	uint32_t n_pids;

@@ -128,8 +128,9 @@ static bool was_tried(const struct mb_answer *a, const char *hook)
 static bool is_loaded(const struct mb_kern *k, const char *program)
 {
 	for (int i = 0; i < MB_FAM_MAX; i++) {
-		struct bpf_program *p = k->objects[i] ?
-			bpf_object__find_program_by_name(k->objects[i], program) : NULL;
+		struct bpf_program *p =
+			k->objects[i] ? bpf_object__find_program_by_name(k->objects[i], program) :
+					NULL;
 
 		if (p)
 			return bpf_program__autoload(p);
@@ -215,7 +216,8 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, o) {
+	bpf_object__for_each_map(map, o)
+	{
 		struct mb_knobs *knobs;
 		size_t size;
 
@@ -240,11 +242,8 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 }
 
 static const char *const shared_names[MB_MAP_SHARED] = {
-	[MB_MAP_LEDGERS] = "ledgers",
-	[MB_MAP_RINGS] = "rings",
-	[MB_MAP_URGENT] = "urgent",
-	[MB_MAP_DROPS] = "drops",
-	[MB_MAP_TAKEN] = "taken",
+	[MB_MAP_LEDGERS] = "ledgers", [MB_MAP_RINGS] = "rings", [MB_MAP_URGENT] = "urgent",
+	[MB_MAP_DROPS] = "drops",     [MB_MAP_TAKEN] = "taken",
 };
 
 /* The maps that core/maps.bpf.h declares in every object are those of the task object. */
@@ -327,7 +326,8 @@ static int attach_all(struct mb_kern *k, struct bpf_object *o)
 	struct bpf_program *p;
 
 	memset(&refused, 0, sizeof(refused));
-	bpf_object__for_each_program(p, o) {
+	bpf_object__for_each_program(p, o)
+	{
 		int err;
 
 		if (!bpf_program__autoload(p))
@@ -370,8 +370,7 @@ int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *
 			detach_from(k, links);
 			bpf_object__close(o);
 		}
-		if (!refused.program[0] ||
-		    !cross_out(k, first, refused.program, refused.error))
+		if (!refused.program[0] || !cross_out(k, first, refused.program, refused.error))
 			return mb_err_set(e, MB_EXIT_UNSUPPORTED, err,
 					  "cannot load the %s programs%s%s (--verbose says more)",
 					  f->name, refused.error[0] ? ": " : "", refused.error);

@@ -34,7 +34,8 @@ int mb_kern_check(struct mb_err *e)
 	if (missing[0])
 		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
 				  "not permitted to trace the kernel: missing%s; run as root, e.g. "
-				  "with sudo", missing);
+				  "with sudo",
+				  missing);
 	if (access(BTF_PATH, R_OK))
 		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
 				  "this kernel gives no type information: " BTF_PATH " is missing; "
@@ -56,8 +57,9 @@ int mb_kern_drop_privileges(struct mb_err *e)
 		for (size_t i = 0; i < MB_ARRAY_SIZE(keep); i++)
 			kept |= keep[i] == cap;
 		if (!kept && has_capability((unsigned int)cap))
-			capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED |
-				     CAPNG_INHERITABLE, (unsigned int)cap);
+			capng_update(CAPNG_DROP,
+				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE,
+				     (unsigned int)cap);
 	}
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot drop privileges");

@@ -14,7 +14,7 @@ void mb_details_free(struct mb_detail *d)
 		struct mb_row *r, *tmp;
 
 		LL_FOREACH_SAFE(d->rows, r, tmp)
-			free(r);
+		free(r);
 		free(d);
 		d = next;
 	}
@@ -58,7 +58,8 @@ static struct mb_row *row_get(struct mb_detail *d, const char *key)
 	struct mb_row *r, *last = NULL;
 	unsigned int n = 0;
 
-	LL_FOREACH(d->rows, r) {
+	LL_FOREACH(d->rows, r)
+	{
 		if (strcmp(r->key, key) == 0)
 			return r;
 		last = r;

@@ -72,11 +72,13 @@ void mb_model_free(struct mb_model *m)
 	struct mb_shown *s, *ss;
 	struct mb_kept *k;
 
-	HASH_ITER(hh, m->threads, t, tt) {
+	HASH_ITER(hh, m->threads, t, tt)
+	{
 		HASH_DEL(m->threads, t);
 		free(t);
 	}
-	HASH_ITER(hh, m->shown, s, ss) {
+	HASH_ITER(hh, m->shown, s, ss)
+	{
 		HASH_DEL(m->shown, s);
 		free(s);
 	}
@@ -102,7 +104,8 @@ static bool evict_one(struct mb_model *m)
 {
 	struct mb_process *p;
 
-	DL_FOREACH(m->all, p) {
+	DL_FOREACH(m->all, p)
+	{
 		if (p->exited && !p->live_threads) {
 			process_remove(m, p);
 			m->lost.processes_evicted++;
@@ -334,11 +337,13 @@ void mb_model_tick(struct mb_model *m, bool complete)
 	struct mb_process *p;
 
 	/* one missed pass can be a thread whose exit record is still in the ring */
-	HASH_ITER(hh, m->threads, t, tmp) {
+	HASH_ITER(hh, m->threads, t, tmp)
+	{
 		if (complete && t->seen_tick + 1 < m->tick)
 			thread_remove(m, t);
 	}
-	DL_FOREACH(m->all, p) {
+	DL_FOREACH(m->all, p)
+	{
 		if (complete && !p->live_threads && p->seen_tick + 1 < m->tick)
 			p->exited = true;
 		derive(m, p);
@@ -351,7 +356,7 @@ void mb_model_interval(struct mb_model *m)
 	struct mb_process *p;
 
 	DL_FOREACH(m->all, p)
-		memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
+	memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
 }
 
 uint64_t mb_process_value(const struct mb_process *p, unsigned int slot)
@@ -372,8 +377,7 @@ void mb_field_set_unknown(struct mb_model *m, const struct mb_field *f)
 		m->unknown_slots[slot / 64] |= 1ull << (slot % 64);
 }
 
-bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
-		    const struct mb_field *f)
+bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f)
 {
 	unsigned int slot = mb_slot(f);
 
@@ -384,8 +388,8 @@ bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
 
 uint64_t mb_lost_total(const struct mb_lost *l)
 {
-	uint64_t sum = l->processes_evicted + l->threads_evicted + l->events_not_kept +
-		       l->undecodable;
+	uint64_t sum =
+		l->processes_evicted + l->threads_evicted + l->events_not_kept + l->undecodable;
 
 	for (int f = 0; f < MB_FAM_MAX; f++) {
 		for (int r = 0; r < MB_DROP_REASONS; r++)

@@ -44,12 +44,12 @@ struct mb_process {
 	uint64_t start_ns;
 	uint64_t cgroup;
 	char comm[MB_COMM_LEN];
-	char *exe;	  /* owned; NULL: not known */
+	char *exe; /* owned; NULL: not known */
 	char *cgroup_path; /* owned; NULL: not known */
-	bool looked_up;	  /* exe and cgroup_path have been looked for */
+	bool looked_up; /* exe and cgroup_path have been looked for */
 	bool exited;
-	bool exit_known;  /* exit_code is what wait(2) would say */
-	bool born;	  /* its whole life is in the account */
+	bool exit_known; /* exit_code is what wait(2) would say */
+	bool born; /* its whole life is in the account */
 	int exit_code;
 	uint32_t threads;
 	uint32_t live_threads; /* in the thread table */
@@ -66,8 +66,8 @@ struct mb_process {
 	uint64_t *before; /* values at the start of the interval shown by top */
 	struct mb_detail *details;
 
-	UT_hash_handle hh;		  /* by tgid; the latest of its number */
-	struct mb_process *prev, *next;	  /* all, oldest first */
+	UT_hash_handle hh; /* by tgid; the latest of its number */
+	struct mb_process *prev, *next; /* all, oldest first */
 };
 
 struct mb_thread_key {
@@ -112,10 +112,10 @@ struct mb_model {
 	struct mb_thread *threads;
 	uint32_t n_processes;
 	uint64_t tick;
-	uint64_t events;    /* taken in */
+	uint64_t events; /* taken in */
 	uint32_t sample_1_in; /* of minor faults timed */
-	uint32_t stream;    /* bit per family whose single events are shown */
-	uint32_t off;	    /* bit per family not traced: its fields are unknown */
+	uint32_t stream; /* bit per family whose single events are shown */
+	uint32_t off; /* bit per family not traced: its fields are unknown */
 	uint64_t unknown_slots[4]; /* bit per slot that no hook fills on this kernel */
 	struct mb_kept *kept, **kept_tail;
 	uint32_t n_kept;

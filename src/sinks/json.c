@@ -57,7 +57,8 @@ static void put_rows(struct mb_out *o, const char *name, const struct mb_detail 
 	const struct mb_row *r;
 
 	mb_json_array(o, name);
-	LL_FOREACH(d ? d->rows : NULL, r) {
+	LL_FOREACH(d ? d->rows : NULL, r)
+	{
 		mb_json_object(o, NULL);
 		mb_json_str(o, "name", r->key);
 		put_stall_numbers(o, r->stall.count, r->stall.ns, r->stall.max_ns);
@@ -85,8 +86,8 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 	case MB_FIELD_STALL:
 		mb_json_object(o, f->name);
 		/* max is the largest so far, in an interval too */
-		put_stall_numbers(o, mb_snapshot_value(s, p, slot), mb_snapshot_value(s, p, slot + 1),
-				  mb_process_value(p, slot + 2));
+		put_stall_numbers(o, mb_snapshot_value(s, p, slot),
+				  mb_snapshot_value(s, p, slot + 1), mb_process_value(p, slot + 2));
 		break;
 	case MB_FIELD_HIST:
 		put_hist(o, f->name, mb_process_detail(p, f));
@@ -178,8 +179,9 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_json_u64(o, "start_t_ns", p->start_ns);
 	mb_json_bool(o, "exited", p->exited);
 	if (p->exited && p->exit_known) /* as the shell and env(1) say it */
-		mb_json_s64(o, "exit_code", WIFSIGNALED(p->exit_code) ?
-			    128 + WTERMSIG(p->exit_code) : WEXITSTATUS(p->exit_code));
+		mb_json_s64(o, "exit_code",
+			    WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
+							WEXITSTATUS(p->exit_code));
 	else
 		mb_json_null(o, "exit_code");
 	mb_json_u64(o, "threads", p->threads);
@@ -367,7 +369,8 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	put_lost(o, &s->model->lost);
 	put_overhead(o, s);
 	mb_json_array(o, "processes");
-	DL_FOREACH(s->model->all, p) {
+	DL_FOREACH(s->model->all, p)
+	{
 		if (shown(s, p))
 			put_process(o, s, p);
 	}

@@ -18,10 +18,10 @@ static const struct column {
 	const char *group, *name, *title;
 	int width;
 } columns[] = {
-	{ "faults", "minor", "MINOR", 9 },	{ "faults", "major", "MAJOR", 7 },
-	{ "faults", "anon", "ANON", 9 },	{ "faults", "file", "FILE", 7 },
-	{ "faults", "cow", "COW", 7 },		{ "faults", "shmem", "SHMEM", 7 },
-	{ "faults", "swap", "SWAP", 7 },	{ "faults", "other", "OTHER", 7 },
+	{ "faults", "minor", "MINOR", 9 },	 { "faults", "major", "MAJOR", 7 },
+	{ "faults", "anon", "ANON", 9 },	 { "faults", "file", "FILE", 7 },
+	{ "faults", "cow", "COW", 7 },		 { "faults", "shmem", "SHMEM", 7 },
+	{ "faults", "swap", "SWAP", 7 },	 { "faults", "other", "OTHER", 7 },
 	{ "vma", "mapped_bytes", "MAPPED", 10 }, { "writeback", "dirtied_bytes", "DIRTIED", 10 },
 };
 
@@ -55,7 +55,8 @@ static int by_rank(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 	/* a fault costs about a microsecond */
-	uint64_t cost_x = x->stalled_ns + x->faults * 1000, cost_y = y->stalled_ns + y->faults * 1000;
+	uint64_t cost_x = x->stalled_ns + x->faults * 1000,
+		 cost_y = y->stalled_ns + y->faults * 1000;
 
 	return cost_x < cost_y ? 1 : cost_x > cost_y ? -1 : 0;
 }
@@ -69,9 +70,11 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 	const struct mb_process *p;
 
 	*n = 0;
-	DL_FOREACH(s->model->all, p) {
+	DL_FOREACH(s->model->all, p)
+	{
 		struct ranked r = { p, mb_snapshot_stalled_ns(s, p),
-				    mb_snapshot_value(s, p, mb_slot(minor)) + mb_snapshot_value(s, p, mb_slot(major)) };
+				    mb_snapshot_value(s, p, mb_slot(minor)) +
+					    mb_snapshot_value(s, p, mb_slot(major)) };
 		bool busy = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 
 		if (list && (s->interval ? busy : r.stalled_ns || r.faults || p->exited))
@@ -110,8 +113,9 @@ static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct
 	if (f->unit == MB_UNIT_BYTES && v == 0)
 		mb_out_printf(o, " %*s", c->width, "-");
 	else if (f->unit == MB_UNIT_BYTES && v < 0)
-		mb_out_printf(o, " %*s%s", c->width - (int)strlen(mb_format(buf, f->unit,
-			      (uint64_t)-v)), "-", buf);
+		mb_out_printf(o, " %*s%s",
+			      c->width - (int)strlen(mb_format(buf, f->unit, (uint64_t)-v)), "-",
+			      buf);
 	else
 		mb_out_printf(o, " %*s", c->width, mb_format(buf, f->unit, (uint64_t)v));
 }
@@ -129,8 +133,8 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 	mb_out_printf(o, " %9s %9s %9s%s\n",
 		      r->stalled_ns ? mb_format(a, MB_UNIT_NS, r->stalled_ns) : "-",
 		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
-		      p->peak_pages ?
-			      mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) : "-",
+		      p->peak_pages ? mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) :
+				      "-",
 		      s->interval && p->exited ? " exited" : "");
 }
 

@@ -12,12 +12,12 @@ enum mb_fault_class {
 	MB_FAULT_SWAP = 4,
 	MB_FAULT_FILE_IO = 5,
 	MB_FAULT_OTHER = 6,
-	MB_FAULT_FAILED = 7,	/* the kernel did not count it: SIGSEGV, SIGBUS, fixup */
+	MB_FAULT_FAILED = 7, /* the kernel did not count it: SIGSEGV, SIGBUS, fixup */
 	MB_FAULT_CLASSES = 8,
 };
 
 /* x86 page-fault error code bits (arch/x86/include/asm/trap_pf.h), also used on the wire. */
-#define MB_PF_PROT 1u	/* the page was present; the access was not allowed */
+#define MB_PF_PROT 1u /* the page was present; the access was not allowed */
 #define MB_PF_WRITE 2u
 #define MB_PF_USER 4u
 #define MB_PF_INSTR 16u
@@ -26,9 +26,9 @@ enum mb_fault_class {
 #define MB_FAULT_ACCESS(error) ((((error) >> 1) & 3) | (((error) & MB_PF_INSTR) >> 2))
 
 enum mb_fault_event_type {
-	MB_FAULT_EVENT_FAULT = 0,	/* one fault, as user space shows it */
-	MB_FAULT_EVENT_SAMPLE = 1,	/* the latency of a timed fault */
-	MB_FAULT_EVENT_BATCH = 2,	/* faults of one thread (streamed) */
+	MB_FAULT_EVENT_FAULT = 0, /* one fault, as user space shows it */
+	MB_FAULT_EVENT_SAMPLE = 1, /* the latency of a timed fault */
+	MB_FAULT_EVENT_BATCH = 2, /* faults of one thread (streamed) */
 };
 
 /* Faults of a thread sent in one event: reserving room in a ring costs more than a fault. */
@@ -41,14 +41,14 @@ enum mb_fault_event_type {
 struct mb_fault_pending {
 	__u64 addr;
 	__u64 ip;
-	__u64 start_ns;		/* 0: this fault is not timed */
-	__u64 mapped_ns;	/* when its page was accounted to the process; 0: not yet */
-	__u64 flt;		/* min_flt + maj_flt of the thread at its start */
-	__u64 maj;		/* maj_flt at its start */
-	__u64 stalled_ns;	/* time in stalls since its start */
-	__u32 error;		/* MB_PF_* */
-	__u32 moved;		/* bit per mm counter that it moved (enum mm_counter) */
-	__u32 seq;		/* faults of this thread so far; 0: none yet */
+	__u64 start_ns; /* 0: this fault is not timed */
+	__u64 mapped_ns; /* when its page was accounted to the process; 0: not yet */
+	__u64 flt; /* min_flt + maj_flt of the thread at its start */
+	__u64 maj; /* maj_flt at its start */
+	__u64 stalled_ns; /* time in stalls since its start */
+	__u32 error; /* MB_PF_* */
+	__u32 moved; /* bit per mm counter that it moved (enum mm_counter) */
+	__u32 seq; /* faults of this thread so far; 0: none yet */
 	__u32 pad;
 };
 
@@ -57,9 +57,9 @@ struct mb_fault_record {
 	__u64 t_ns;
 	__u64 addr;
 	__u64 ip;
-	__u64 latency_ns;	/* 0: not timed */
+	__u64 latency_ns; /* 0: not timed */
 	__u32 seq;
-	__u8 error;		/* MB_PF_*; the higher bits of the error code are not sent */
+	__u8 error; /* MB_PF_*; the higher bits of the error code are not sent */
 	__u8 class_id;
 	__u8 major;
 	__u8 pad;
@@ -67,7 +67,7 @@ struct mb_fault_record {
 
 struct mb_fault_ledger {
 	__u64 by_class[MB_FAULT_CLASSES];
-	__u64 by_access[8];	/* index: MB_FAULT_ACCESS */
+	__u64 by_access[8]; /* index: MB_FAULT_ACCESS */
 	__u64 segv_unmapped;
 	__u64 segv_access;
 	struct mb_stall swap_in;
@@ -86,7 +86,7 @@ struct mb_fault_event {
 	struct mb_event h;
 	__u64 addr;
 	__u64 ip;
-	__u64 latency_ns;	/* 0: not timed */
+	__u64 latency_ns; /* 0: not timed */
 	__u32 error;
 	__u32 seq;
 	__u16 class_id;

@@ -11,7 +11,7 @@ enum mb_oom_event_type {
 #pragma GCC diagnostic error "-Wpadded"
 
 struct mb_oom_ledger {
-	__u64 triggered;	/* kills decided while this thread was allocating */
+	__u64 triggered; /* kills decided while this thread was allocating */
 };
 
 /* One victim. The header's tgid and tid are the trigger: the thread that ran out of memory. */
@@ -19,7 +19,7 @@ struct mb_oom_event {
 	struct mb_event h;
 	__u64 victim_start_ns;
 	__u64 total_vm_pages;
-	__u64 rss_pages[4];	/* file, anon, swap entries, shmem (enum mm_counter) */
+	__u64 rss_pages[4]; /* file, anon, swap entries, shmem (enum mm_counter) */
 	__u64 pgtables_bytes;
 	__u64 victim_cgroup;
 	__u64 trigger_cgroup;

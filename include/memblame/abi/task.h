@@ -6,9 +6,9 @@
 enum mb_task_event_type {
 	MB_TASK_EVENT_FORK = 0,
 	MB_TASK_EVENT_EXEC = 1,
-	MB_TASK_EVENT_EXIT = 2,		/* a struct mb_task_record with the final ledger */
-	MB_TASK_EVENT_HARVEST = 3,	/* the same, from the iterator: not in a ring */
-	MB_TASK_EVENT_LATE = 4,		/* faults of a thread after its exit record */
+	MB_TASK_EVENT_EXIT = 2, /* a struct mb_task_record with the final ledger */
+	MB_TASK_EVENT_HARVEST = 3, /* the same, from the iterator: not in a ring */
+	MB_TASK_EVENT_LATE = 4, /* faults of a thread after its exit record */
 };
 
 #pragma GCC diagnostic push
@@ -16,19 +16,19 @@ enum mb_task_event_type {
 
 /* The part of a ledger that every family uses. */
 struct mb_task_ledger {
-	__u64 born_ns;		/* ledger creation, CLOCK_BOOTTIME; with born_tid unique */
-	__u64 min_base;		/* the kernel's own fault counts when tracing began: 0 for */
-	__u64 maj_base;		/* threads born under trace */
+	__u64 born_ns; /* ledger creation, CLOCK_BOOTTIME; with born_tid unique */
+	__u64 min_base; /* the kernel's own fault counts when tracing began: 0 for */
+	__u64 maj_base; /* threads born under trace */
 	__u32 born_tid;
-	__u32 born;		/* 1: born under trace, so that counts are whole-life */
-	__u32 depth;		/* open stalls */
-	__u32 exited;		/* the exit record is out; only late faults are still counted */
+	__u32 born; /* 1: born under trace, so that counts are whole-life */
+	__u32 depth; /* open stalls */
+	__u32 exited; /* the exit record is out; only late faults are still counted */
 	struct mb_stall_frame stack[MB_STALL_DEPTH];
 };
 
 struct mb_fork_event {
-	struct mb_event h;	/* the parent */
-	__u64 start_ns;		/* of the child */
+	struct mb_event h; /* the parent */
+	__u64 start_ns; /* of the child */
 	__u32 child_tgid;
 	__u32 child_tid;
 	char comm[MB_COMM_LEN];
@@ -37,10 +37,10 @@ struct mb_fork_event {
 struct mb_exec_event {
 	struct mb_event h;
 	__u64 start_ns;
-	__u32 old_tid;		/* differs from tid when a thread that is not the leader execs */
+	__u32 old_tid; /* differs from tid when a thread that is not the leader execs */
 	__u32 pad;
 	char comm[MB_COMM_LEN];
-	char path[MB_PATH_LEN];	/* as given to execve */
+	char path[MB_PATH_LEN]; /* as given to execve */
 };
 
 /*
@@ -48,27 +48,27 @@ struct mb_exec_event {
  * out, which can be one more fault each (kernel/fork.c, mm_release).
  */
 struct mb_late_event {
-	struct mb_event h;	/* of the thread that is gone */
+	struct mb_event h; /* of the thread that is gone */
 	__u64 start_ns;
-	__u64 min_flt;		/* since the exit record */
+	__u64 min_flt; /* since the exit record */
 	__u64 maj_flt;
 };
 
 /* What is known of one thread, less its ledger, which follows in struct mb_task_record. */
 struct mb_task_info {
 	struct mb_event h;
-	__u64 start_ns;		/* of the thread group's leader: with tgid, the process's identity */
-	__u64 cgroup;		/* inode number of its memory cgroup's directory */
-	__u64 min_flt;		/* the kernel's own counts for this thread, whole life */
+	__u64 start_ns; /* of the thread group's leader: with tgid, the process's identity */
+	__u64 cgroup; /* inode number of its memory cgroup's directory */
+	__u64 min_flt; /* the kernel's own counts for this thread, whole life */
 	__u64 maj_flt;
 	__u64 total_vm_pages;
-	__u64 peak_pages;	/* most resident pages so far */
-	__u64 rss_pages[4];	/* file, anon, swap entries, shmem (enum mm_counter) */
-	__s32 exit_code;	/* as wait(2) gives it */
+	__u64 peak_pages; /* most resident pages so far */
+	__u64 rss_pages[4]; /* file, anon, swap entries, shmem (enum mm_counter) */
+	__s32 exit_code; /* as wait(2) gives it */
 	__u32 ppid;
 	__u32 threads;
-	__u16 group_dead;	/* this was the last live thread */
-	__u16 has_mm;		/* 0: the pages above are not known (kernel thread, or mm gone) */
+	__u16 group_dead; /* this was the last live thread */
+	__u16 has_mm; /* 0: the pages above are not known (kernel thread, or mm gone) */
 	char comm[MB_COMM_LEN];
 };
 

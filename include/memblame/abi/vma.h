@@ -23,18 +23,18 @@ struct mb_vma_ledger {
 	__u64 mremap_calls;
 	__u64 brk_calls;
 	__u64 brk_bytes;
-	__s64 net_bytes;	/* what these calls added to the address space, less what they took */
-	__u64 before_pages;	/* total_vm when the lock was taken */
-	__u32 op;		/* enum mb_vma_op now in progress */
+	__s64 net_bytes; /* what these calls added to the address space, less what they took */
+	__u64 before_pages; /* total_vm when the lock was taken */
+	__u32 op; /* enum mb_vma_op now in progress */
 	__u32 pad;
 };
 
 struct mb_vma_event {
-	struct mb_event h;	/* type: enum mb_vma_op */
+	struct mb_event h; /* type: enum mb_vma_op */
 	__u64 addr;
-	__u64 len;		/* as asked; brk: the new end of the heap asked for */
-	__s64 delta_bytes;	/* change of the address space */
-	__u32 flags;		/* MAP_* for mmap, MREMAP_* for mremap */
+	__u64 len; /* as asked; brk: the new end of the heap asked for */
+	__s64 delta_bytes; /* change of the address space */
+	__u32 flags; /* MAP_* for mmap, MREMAP_* for mremap */
 	__u32 failed;
 };
 

@@ -6,7 +6,7 @@
 #define MB_BDI_NAME_LEN 32
 
 enum mb_writeback_event_type {
-	MB_WRITEBACK_EVENT_PAUSE = 0,	/* one balance_dirty_pages sleep; always emitted */
+	MB_WRITEBACK_EVENT_PAUSE = 0, /* one balance_dirty_pages sleep; always emitted */
 	MB_WRITEBACK_EVENT_FSYNC = 1,
 	MB_WRITEBACK_EVENT_WAIT = 2,
 };
@@ -23,8 +23,8 @@ struct mb_writeback_ledger {
 };
 
 struct mb_writeback_event {
-	struct mb_event h;	/* t_ns: its start */
-	__u64 ns;		/* exclusive */
+	struct mb_event h; /* t_ns: its start */
+	__u64 ns; /* exclusive */
 	__u64 total_ns;
 	char bdi[MB_BDI_NAME_LEN]; /* pause: the device written to, as in /sys/class/bdi */
 };
