@@ -133,6 +133,8 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	p = &l->fault.pending;
 	maj = task->maj_flt;
 	flt = task->min_flt + maj;
+	p->version++;
+	barrier();
 	if (p->seq)
 		finish(l, flt, maj);
 	p->flt = flt;
@@ -147,6 +149,8 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	}
 	p->start_ns = 0;
 	p->seq++;
+	barrier();
+	p->version++;
 	if (streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & knobs.sample_mask))
 		p->start_ns = bpf_ktime_get_boot_ns();
 	return 0;

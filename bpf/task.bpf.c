@@ -60,8 +60,6 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_task_info *r, __u16
 	r->h.size = sizeof(struct mb_task_record);
 	r->start_ns = BPF_CORE_READ(leader, start_boottime);
 	r->cgroup = compat_cgroup_id(compat_task_cgroup(task));
-	r->min_flt = task->min_flt;
-	r->maj_flt = task->maj_flt;
 	r->exit_code = task->exit_code;
 	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	r->threads = BPF_CORE_READ(task, signal, nr_threads);
@@ -129,6 +127,13 @@ MB_INLINE __s32 final_exit_code(struct task_struct *task)
 	return task->exit_code;
 }
 
+MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct mb_task_record *r)
+{
+	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
+	r->info.min_flt = task->min_flt;
+	r->info.maj_flt = task->maj_flt;
+}
+
 /*
  * The exit record is out. Where the memory is shared, its clean-up can still fault (see struct
  * mb_late_event): the ledger stays to count that. Otherwise it must go, or the iterator would
@@ -169,8 +174,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 		fill_memory(task, &r->info);
 		r->info.exit_code = final_exit_code(task);
 	}
-	/* plain copy: the thread cannot change its ledger while it is here */
-	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
+	copy_ledger(task, l, r); /* the thread is here, so it cannot change it */
 	emit_submit(&urgent, r);
 	retire(task, l);
 	return 0;
@@ -201,6 +205,29 @@ int BPF_PROG(task_free, struct task_struct *task)
 	return 0;
 }
 
+/*
+ * The thread may run on another CPU and change its ledger meanwhile: take one in which the faults
+ * by cause and the kernel's count belong together. A thread that faults all the time leaves some
+ * half of the time for that; after these many tries the counts may be a fault apart.
+ */
+#define COPY_TRIES 8
+
+MB_INLINE void copy_consistent(struct task_struct *task, struct mb_ledger *l,
+			       struct mb_task_record *r)
+{
+	volatile __u32 *version = &l->fault.pending.version;
+
+	for (int i = 0; i < COPY_TRIES; i++) {
+		__u32 before = *version;
+
+		barrier();
+		copy_ledger(task, l, r);
+		barrier();
+		if (!(before & 1) && *version == before)
+			break;
+	}
+}
+
 SEC("?iter/task")
 int task_harvest(struct bpf_iter__task *ctx)
 {
@@ -221,9 +248,8 @@ int task_harvest(struct bpf_iter__task *ctx)
 	r = bpf_map_lookup_elem(&scratch, &key);
 	if (!l || !r || l->task.exited)
 		return 0;
-	/* ledger first: its faults by cause can then only be behind the kernel's count */
-	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
 	fill_info(task, &r->info, MB_TASK_EVENT_HARVEST);
+	copy_consistent(task, l, r);
 	if (task->tgid == task->pid)
 		fill_memory(task, &r->info);
 	bpf_seq_write(seq, r, sizeof(*r));

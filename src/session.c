@@ -63,7 +63,7 @@ static void snapshot(struct mb_session *s, struct mb_snapshot *snap, bool interv
 	memset(snap, 0, sizeof(*snap));
 	snap->model = &s->model;
 	snap->interval = interval;
-	snap->duration_ns = mb_now_ns() - (interval ? s->interval_start_ns : s->start_ns);
+	snap->duration_ns = interval ? mb_now_ns() - s->interval_start_ns : s->end_ns - s->start_ns;
 	mb_utc_now(snap->time, sizeof(snap->time));
 	uname(&u);
 	snprintf(snap->kernel, sizeof(snap->kernel), "%s", u.release);
@@ -190,6 +190,7 @@ int mb_session_run(struct mb_session *s, struct mb_err *e)
 	do {
 		err = turn(s, e);
 	} while (!err);
+	s->end_ns = mb_now_ns();
 	return err < 0 ? err : 0;
 }
 

@@ -301,10 +301,15 @@ static uint64_t access_sum(const uint64_t *v, unsigned int mask, unsigned int wa
 	return sum;
 }
 
-/* What is left of a total; a thread that runs while it is read may be ahead by a fault or two. */
-static uint64_t rest(uint64_t total, uint64_t part)
+/*
+ * What is left of a total. A thread that runs while it is read may be ahead by a fault: a rest
+ * must not shrink for that, or an interval would show less than nothing.
+ */
+static uint64_t rest(const struct mb_process *p, uint64_t was, uint64_t total, uint64_t part)
 {
-	return total > part ? total - part : 0;
+	uint64_t is = total > part ? total - part : 0;
+
+	return p->exited || is > was ? is : was;
 }
 
 static void tick(struct mb_model *m, struct mb_process *p)
@@ -317,9 +322,9 @@ static void tick(struct mb_model *m, struct mb_process *p)
 		known += v[i];
 	v[F_MINOR] = p->minor;
 	v[F_MAJOR] = p->major;
-	v[F_OTHER] = rest(total, known);
+	v[F_OTHER] = rest(p, v[F_OTHER], total, known);
 	v[F_USER] = access_sum(v + F_ACCESS, 2, 2);
-	v[F_KERNEL] = rest(total, v[F_USER]);
+	v[F_KERNEL] = rest(p, v[F_KERNEL], total, v[F_USER]);
 	v[F_WRITE] = access_sum(v + F_ACCESS, 1, 1);
 	v[F_EXEC] = access_sum(v + F_ACCESS, 4, 4);
 	v[F_READ] = access_sum(v + F_ACCESS, 5, 0);

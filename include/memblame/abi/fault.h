@@ -49,7 +49,7 @@ struct mb_fault_pending {
 	__u32 error; /* MB_PF_* */
 	__u32 moved; /* bit per mm counter that it moved (enum mm_counter) */
 	__u32 seq; /* faults of this thread so far; 0: none yet */
-	__u32 pad;
+	__u32 version; /* odd while its thread changes the fault ledger */
 };
 
 /* A fault that is over, on its way to a stream. */
