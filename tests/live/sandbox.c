@@ -542,6 +542,7 @@ const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *event
 		return failed;
 	}
 	put_in(t->dir, "buffer_size_kb", "8192");
+	put_in(t->dir, "options/record-cmd", "0"); /* pids do: no hook in the scheduler for names */
 	for (; *events; events++) {
 		char file[128];
 

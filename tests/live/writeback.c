@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* writeback: pages dirtied, pauses for dirtying and waits for writes, against the writer's own clock. */
+/* writeback: pages dirtied, pauses and waits for writes, against the writer's own clock. */
 #include <stdlib.h>
 #include <string.h>
 
