@@ -81,9 +81,8 @@ MB_INLINE void stream(struct mb_fault_ledger *f, __u32 class, bool major, __u64 
 {
 	struct mb_fault_pending *p = &f->pending;
 	struct mb_fault_record *r;
-	__u64 i = f->n_batch;
+	__u64 i = MB_BOUNDED(f->n_batch, MB_FAULT_BATCH - 1);
 
-	asm volatile("%0 &= %1" : "+r"(i) : "i"(MB_FAULT_BATCH - 1));
 	r = &f->batch[i];
 	r->t_ns = p->start_ns;
 	r->addr = p->addr;
@@ -107,10 +106,10 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 	__u64 ns = 0;
 
 	if (flt != p->flt) {
-		class = classify(p, major) & (MB_FAULT_CLASSES - 1);
-		l->fault.by_access[MB_FAULT_ACCESS(p->error)]++;
+		class = classify(p, major);
+		l->fault.by_access[MB_BOUNDED(MB_FAULT_ACCESS(p->error), 7)]++;
 	}
-	l->fault.by_class[class]++;
+	l->fault.by_class[MB_BOUNDED(class, MB_FAULT_CLASSES - 1)]++;
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
 	if (ns && !major && class != MB_FAULT_FAILED)

@@ -8,8 +8,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-extern int CONFIG_HZ __kconfig __weak;
-
 /* Once per folio, and a folio may be many pages. */
 SEC("?tp_btf/writeback_dirty_folio")
 int BPF_PROG(writeback_dirtied, struct folio *folio)
@@ -35,13 +33,13 @@ int writeback_pause(__u64 *ctx)
 
 	if (!l)
 		return 0;
-	if (pause <= 0 || !CONFIG_HZ) { /* no sleep this time, but it may follow one */
+	if (pause <= 0) { /* no sleep this time, but it may follow one */
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 		return 0;
 	}
 	bdi = BPF_CORE_READ(wb, bdi);
 	stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, dirty_throttle) | STALL_OPEN_ENDED,
-		    bpf_ktime_get_boot_ns(), (__u64)pause * (1000000000ull / (__u32)CONFIG_HZ));
+		    bpf_ktime_get_boot_ns(), (__u64)pause * (1000000000ull / compat_hz()));
 	bpf_probe_read_kernel_str(l->writeback.pause_bdi, sizeof(l->writeback.pause_bdi),
 				  bdi->dev_name);
 	return 0;

@@ -99,6 +99,31 @@ MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 }
 
 /*
+ * Ticks per second. No interface tells (a kernel need not show its configuration), but jiffies
+ * began at -300 * HZ, as 32 bits (INITIAL_JIFFIES, include/linux/jiffies.h), when the monotonic
+ * clock began at 0: take the HZ with which both agree best.
+ */
+MB_INLINE __u32 compat_hz(void)
+{
+	static const __u32 known[] = { 100, 250, 300, 1000 }; /* kernel/Kconfig.hz */
+	__s64 ticks = bpf_jiffies64() - (1ull << 32);
+	__s64 ms = (__s64)(bpf_ktime_get_ns() / 1000000) - 300000;
+	__u64 least = ~0ull;
+	__u32 hz = 250;
+
+	for (int i = 0; i < 4; i++) {
+		__s64 off = ticks * 1000 - ms * known[i];
+		__u64 distance = off < 0 ? -off : off;
+
+		if (distance < least) {
+			least = distance;
+			hz = known[i];
+		}
+	}
+	return hz;
+}
+
+/*
  * The directory of the task's memory cgroup, by inode number. With the memory controller on a
  * v1 hierarchy that is its own; on v2 it is the task's place in the one hierarchy there is.
  */

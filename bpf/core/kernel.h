@@ -237,4 +237,15 @@ enum {
 
 #define MB_INLINE static __always_inline
 
+/*
+ * index & mask (a constant), computed where the verifier sees it: the compiler may otherwise know
+ * better than to mask, and the verifier then does not know that the index is within bounds.
+ */
+#define MB_BOUNDED(index, mask) \
+	({ \
+		__u64 _i = (index); \
+		asm volatile("%0 &= %1" : "+r"(_i) : "i"(mask)); \
+		_i; \
+	})
+
 #endif

@@ -33,11 +33,10 @@ struct stall_time {
 	__u64 info;
 };
 
-/* The frame at an index that is known to be below MB_STALL_DEPTH; the verifier must see it so. */
+/* The frame at an index that is known to be below MB_STALL_DEPTH. */
 MB_INLINE struct mb_stall_frame *stall_frame(struct mb_ledger *l, __u64 index)
 {
-	asm volatile("%0 &= %1" : "+r"(index) : "i"(MB_STALL_DEPTH - 1));
-	return &l->task.stack[index];
+	return &l->task.stack[MB_BOUNDED(index, MB_STALL_DEPTH - 1)];
 }
 
 MB_INLINE void stall_charge(struct mb_ledger *l, __u32 slot, __u64 ns)
