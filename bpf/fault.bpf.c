@@ -36,7 +36,34 @@ MB_INLINE __u32 classify(const struct mb_fault_pending *p, bool major)
 	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
 }
 
-/* Not inline, like flush(): it would only cost the many faults that are not sampled. */
+/* Position of the highest bit set; v > 0. */
+MB_INLINE __u32 highest_bit(__u64 v)
+{
+	__u32 bit = 0;
+
+	for (__u32 step = 32; step; step >>= 1) {
+		if (v >> step) {
+			v >>= step;
+			bit += step;
+		}
+	}
+	return bit;
+}
+
+/* Not inline, like flush(): it would only cost the many faults that are not timed. */
+static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns)
+{
+	__u32 bit = ns ? highest_bit(ns) : 0, i = 0;
+
+	if (ns > f->latency_max_ns)
+		f->latency_max_ns = ns;
+	if (bit >= MB_FAULT_MIN_BITS)
+		i = (bit - MB_FAULT_MIN_BITS) * 4 + (ns >> (bit - 2) & 3);
+	if (i >= MB_FAULT_BUCKETS)
+		i = MB_FAULT_BUCKETS - 1;
+	f->latency[MB_BOUNDED(i, MB_FAULT_BUCKETS - 1)]++;
+}
+
 static __noinline void emit_sample(struct mb_fault_pending *p, __u32 class, bool major, __u64 ns)
 {
 	struct mb_fault_event *e;
@@ -113,7 +140,7 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
 	if (ns && !major && class != MB_FAULT_FAILED)
-		emit_sample(p, class, false, ns);
+		add_latency(&l->fault, ns);
 	if (streaming(MB_FAM_fault))
 		stream(&l->fault, class, major, ns);
 }
@@ -193,6 +220,56 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	p->moved |= 1u << (member & 3);
 	if (p->start_ns && !(p->seq & knobs.sample_mask))
 		p->mapped_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* Which counter a fault in this mapping would move; see fault_moved. */
+MB_INLINE __u32 moved_by_mapping(struct vm_area_struct *vma, __u32 flags)
+{
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+	unsigned long vm_flags = BPF_CORE_READ(vma, vm_flags);
+
+	if (vm_flags & VM_HUGETLB)
+		return 0;
+	if (!file || (!(vm_flags & VM_SHARED) && (flags & FAULT_FLAG_WRITE)))
+		return 1 << MM_ANONPAGES;
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) == TMPFS_MAGIC)
+		return 1 << MM_SHMEMPAGES;
+	return 1 << MM_FILEPAGES;
+}
+
+/*
+ * The end of a fault, where the kernel has trampolines: the mapping says what fault_moved would
+ * have seen, and the time is exact. A fault that must be retried comes here again; one that the
+ * kernel takes for itself has no registers and no beginning.
+ */
+SEC("?fexit/handle_mm_fault")
+int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+	     struct pt_regs *regs, unsigned int ret)
+{
+	struct mb_fault_pending *p;
+	struct mb_ledger *l;
+
+	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+		return 0;
+	l = ledger_of(bpf_get_current_task_btf());
+	if (!l)
+		return 0;
+	p = &l->fault.pending;
+	p->moved |= moved_by_mapping(vma, flags);
+	if (p->start_ns)
+		p->mapped_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* A page comes from swap, or from the swap cache. */
+SEC("?fentry/do_swap_page")
+int BPF_PROG(fault_swap)
+{
+	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+
+	if (l)
+		l->fault.pending.moved |= 1 << MM_SWAPENTS;
 	return 0;
 }
 

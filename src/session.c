@@ -336,7 +336,6 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
-	s->model.sample_1_in = mb_kern_sample_1_in();
 	s->model.stream = cfg->kern.stream;
 	s->model.on_event = cfg->events ? show_event : NULL;
 	s->model.on_event_arg = s;
@@ -354,6 +353,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
+	s->model.sample_1_in = mb_kern_sample_1_in(s->kern);
 	mark_unknown(s);
 	err = mb_kern_drop_privileges(e);
 	if (err)

@@ -149,6 +149,26 @@ struct task_struct {
 	char comm[16];
 };
 
+struct super_block {
+	unsigned long s_magic;
+};
+
+struct inode {
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_operations_struct;
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	const struct vm_operations_struct *vm_ops;
+	struct file *vm_file;
+};
+
 struct linux_binprm {
 	const char *filename;
 };
@@ -214,6 +234,13 @@ struct bpf_iter__task {
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
 #define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
+#define VM_SHARED 0x00000008u /* include/linux/mm.h */
+#define VM_HUGETLB 0x00400000u
+#define FAULT_FLAG_WRITE 0x01u /* include/linux/mm_types.h */
+#define VM_FAULT_MAJOR 0x000004u /* include/linux/mm_types.h, enum vm_fault_reason */
+#define VM_FAULT_RETRY 0x000400u
+#define VM_FAULT_ERROR 0x000873u /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
+#define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
 #define SIGSEGV 11
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2

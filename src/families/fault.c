@@ -117,6 +117,11 @@ static const struct mb_event_kind events[] = {
 };
 
 static const struct mb_hook cause_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_swap" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
+		     "count as other; a first write to a private file page counts as anon" },
 	{ .name = "tp_btf",
 	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_moved" },
 	  .quality = MB_QUALITY_PARTIAL,
@@ -130,6 +135,10 @@ static const struct mb_hook segv_hooks[] = {
 };
 
 static const struct mb_hook latency_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "fault_end" },
+	  .times_every_fault = true,
+	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf",
 	  .programs = { "fault_moved", "fault_filemap" },
 	  .quality = MB_QUALITY_PARTIAL,
@@ -143,11 +152,11 @@ static const struct mb_hook major_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
-	{ "cause", "why did this fault happen?", cause_hooks, 1,
+	{ "cause", "why did this fault happen?", cause_hooks, 2,
 	  "faults are counted, not explained" },
 	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
 	  "invalid accesses are not counted" },
-	{ "latency", "how long did a minor fault take?", latency_hooks, 1,
+	{ "latency", "how long did a minor fault take?", latency_hooks, 2,
 	  "minor faults are not timed" },
 	{ "major_end", "when did this major fault end?", major_hooks, 1,
 	  "major faults and swap-ins are not timed" },
@@ -244,6 +253,24 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 	s->seq = last ? last->seq : f->pending.seq - 1;
 }
 
+/* What the thread's histogram of minor faults has gained goes to its process's. */
+static void add_latency(struct mb_model *m, const struct mb_fault_ledger *before,
+			const struct mb_task_record *r)
+{
+	const struct mb_fault_ledger *f = &r->ledger.fault;
+	struct mb_process *p = mb_model_find(m, r->info.h.tgid);
+
+	for (unsigned int i = 0; p && i < MB_FAULT_BUCKETS; i++) {
+		uint32_t n = f->latency[i] - before->latency[i];
+		uint64_t upper = mb_hist_upper(i + (MB_FAULT_MIN_BITS - 1) * MB_HIST_SUB);
+
+		if (n)
+			mb_process_hist_add(p, &fields[F_LATENCY],
+					    upper < f->latency_max_ns ? upper : f->latency_max_ns,
+					    (uint64_t)n * m->sample_1_in, m->sample_1_in);
+	}
+}
+
 /*
  * The kernel has counted the thread's last fault, but nothing has classified it yet: do so in
  * this copy. When the thread's next fault does it in the ledger, the sum stays the same.
@@ -266,6 +293,7 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 
 	if (!p->seq)
 		return;
+	add_latency(m, &before->fault, r);
 	last.class_id = counted ? (__u8)classify(p, last.major) : MB_FAULT_FAILED;
 	f->by_class[last.class_id]++;
 	if (counted)
@@ -288,8 +316,7 @@ static void consume(struct mb_model *m, const struct mb_event *event)
 	}
 	p = mb_model_find(m, e->h.tgid);
 	if (event->type == MB_FAULT_EVENT_SAMPLE && p)
-		mb_process_hist_add(p, &fields[F_LATENCY], e->latency_ns,
-				    e->major ? 1 : m->sample_1_in, m->sample_1_in);
+		mb_process_hist_add(p, &fields[F_LATENCY], e->latency_ns, 1, m->sample_1_in);
 }
 
 static uint64_t access_sum(const uint64_t *v, unsigned int mask, unsigned int want)

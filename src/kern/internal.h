@@ -57,6 +57,12 @@ struct mb_kern {
 /* probe.c: does the running kernel have this tracepoint (in vmlinux or a module's BTF)? */
 bool mb_probe_tracepoint(const char *name);
 
+/*
+ * probe.c: can programs be attached to the entry and exit of this kernel function? 0, or -errno
+ * with the reason in error.
+ */
+int mb_probe_function(const char *name, char *error, size_t size);
+
 /* probe.c: position of a tracepoint's argument by its name, or MB_ARG_MISSING. */
 unsigned char mb_probe_argument(const char *tracepoint, const char *argument);
 

@@ -72,25 +72,31 @@ static void note_failure(struct mb_answer *a, const char *hook, const char *erro
 	snprintf(t->error, sizeof(t->error), "%s", error);
 }
 
-/* The tracepoint a program sits on, from its section ("?tp_btf/name"), or NULL. */
-static const char *tracepoint_of(const struct bpf_program *p)
+/* What a program sits on, if its section ("?tp_btf/name") begins so; or NULL. */
+static const char *target_of(const struct bpf_program *p, const char *begin)
 {
 	const char *sec = bpf_program__section_name(p);
 
 	sec += *sec == '?';
-	return strncmp(sec, "tp_btf/", 7) == 0 ? sec + 7 : NULL;
+	return strncmp(sec, begin, strlen(begin)) == 0 ? sec + strlen(begin) : NULL;
 }
 
 /* Is everything there that this program needs? error says what is not. */
 static bool program_possible(struct bpf_object *o, const char *name, char *error, size_t size)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(o, name);
-	const char *tp = p ? tracepoint_of(p) : NULL;
+	const char *tp, *func;
 
 	if (!p) {
 		snprintf(error, size, "no program %s in this build", name);
 		return false;
 	}
+	tp = target_of(p, "tp_btf/");
+	func = target_of(p, "fexit/");
+	if (!func)
+		func = target_of(p, "fentry/");
+	if (func && mb_probe_function(func, error, size))
+		return false;
 	if (tp && !mb_probe_tracepoint(tp)) {
 		snprintf(error, size, "no tracepoint %s in this kernel", tp);
 		return false;
@@ -234,7 +240,7 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 		knobs->select = k->cfg.select;
 		knobs->stream = k->cfg.stream;
 		knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
-		knobs->sample_mask = mb_kern_sample_1_in() - 1;
+		knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
 		knobs->time_all_faults = time_all_faults();
 		memcpy(knobs->args, k->args, sizeof(knobs->args));
 	}

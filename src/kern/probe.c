@@ -123,3 +123,34 @@ unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
 	}
 	return MB_ARG_MISSING;
 }
+
+/* The least program that needs a trampoline; kernels without them refuse it here already. */
+static int try_trampoline(int id)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = 0xb7 /* mov */, .dst_reg = 0, .imm = 0 },
+		{ .code = 0x95 /* exit */ },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT,
+		    .attach_btf_id = (__u32)id);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "mb_probe", "Dual BSD/GPL", insns, 2, &opts);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int mb_probe_function(const char *name, char *error, size_t size)
+{
+	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), name, BTF_KIND_FUNC) : -1, err;
+
+	if (id < 0) {
+		snprintf(error, size, "no function %s in this kernel", name);
+		return -ENOENT;
+	}
+	err = try_trampoline(id);
+	if (err)
+		snprintf(error, size, "this kernel allows no trampolines: %s", strerror(-err));
+	return err;
+}

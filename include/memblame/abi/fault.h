@@ -27,9 +27,16 @@ enum mb_fault_class {
 
 enum mb_fault_event_type {
 	MB_FAULT_EVENT_FAULT = 0, /* one fault, as user space shows it */
-	MB_FAULT_EVENT_SAMPLE = 1, /* the latency of a timed fault */
+	MB_FAULT_EVENT_SAMPLE = 1, /* the latency of a major fault */
 	MB_FAULT_EVENT_BATCH = 2, /* faults of one thread (streamed) */
 };
+
+/*
+ * Latency of timed minor faults, log-linear as in src/base/hist.h: 4 buckets per power of two from
+ * 2^MB_FAULT_MIN_BITS ns on; the first bucket also has what is below, the last what is above.
+ */
+#define MB_FAULT_MIN_BITS 7
+#define MB_FAULT_BUCKETS 128 /* a power of two: indexes are masked for the verifier */
 
 /* Faults of a thread sent in one event: reserving room in a ring costs more than a fault. */
 #define MB_FAULT_BATCH 8
@@ -75,6 +82,8 @@ struct mb_fault_ledger {
 	struct mb_fault_pending pending;
 	struct mb_fault_record batch[MB_FAULT_BATCH]; /* only while streaming */
 	__u64 n_batch;
+	__u64 latency_max_ns; /* of the timed minor faults */
+	__u32 latency[MB_FAULT_BUCKETS];
 };
 
 struct mb_fault_batch_event {
