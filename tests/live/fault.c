@@ -244,10 +244,12 @@ static void test_cold(void **state)
 static void test_shmem(void **state)
 {
 	struct traced t = trace_faulter("shmem", "10000", NULL);
+	struct traced start_up = trace_faulter("shmem", "1", NULL);
 
 	(void)state;
-	/* nothing else in the program has shared memory: exact */
-	live_equal("shmem", fault(t.process, "shmem"), PAGES);
+	/* the program itself may lie on a tmpfs, as in a guest's root: those are not its pages */
+	live_equal("shmem", fault(t.process, "shmem") - fault(start_up.process, "shmem"), PAGES - 1);
+	done(&start_up);
 	check_rest(&t, LIVE_ARGV("shmem"));
 	assert_true(live_int(t.process, "memory.rss_peak_bytes") >= PAGES * 4096LL);
 	done(&t);
