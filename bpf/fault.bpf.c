@@ -147,7 +147,7 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 
 MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_ledger *l = ledger_of(task);
 	struct mb_fault_pending *p;
 	__u64 maj, flt;
@@ -157,8 +157,8 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	if (l->task.depth) /* a sign of life */
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 	p = &l->fault.pending;
-	maj = task->maj_flt;
-	flt = task->min_flt + maj;
+	maj = MB_TASK(task, maj_flt);
+	flt = MB_TASK(task, min_flt) + maj;
 	p->version++;
 	barrier();
 	if (p->seq)
@@ -200,22 +200,22 @@ int BPF_PROG(fault_begin_kernel, unsigned long addr, struct pt_regs *regs, unsig
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
-	if (task->flags & PF_MEMALLOC) { /* reclaim, perhaps inside this very fault */
+	if (MB_TASK(task, flags) & PF_MEMALLOC) { /* reclaim, perhaps inside this very fault */
 		count_taken(task, mm, member);
 		return 0;
 	}
-	if (task->mm != mm)
+	if (MB_TASK(task, mm) != mm)
 		return 0;
 	l = ledger_of(task);
 	if (!l)
 		return 0;
 	p = &l->fault.pending;
 	/* the kernel has counted it, so it is over: this is a later unmap */
-	if (task->min_flt + task->maj_flt != p->flt)
+	if (MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) != p->flt)
 		return 0;
 	p->moved |= 1u << (member & 3);
 	if (p->start_ns && !(p->seq & knobs.sample_mask))
@@ -252,7 +252,7 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 
 	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
 		return 0;
-	l = ledger_of(bpf_get_current_task_btf());
+	l = ledger_of(compat_current());
 	if (!l)
 		return 0;
 	p = &l->fault.pending;
@@ -266,7 +266,7 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 SEC("?fentry/do_swap_page")
 int BPF_PROG(fault_swap)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (l)
 		l->fault.pending.moved |= 1 << MM_SWAPENTS;
@@ -277,7 +277,7 @@ int BPF_PROG(fault_swap)
 SEC("?tp_btf/mm_filemap_fault")
 int BPF_PROG(fault_filemap)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (l && !l->fault.pending.start_ns)
 		l->fault.pending.start_ns = bpf_ktime_get_boot_ns();
@@ -288,7 +288,7 @@ int BPF_PROG(fault_filemap)
 SEC("?perf_event")
 int fault_major_end(void *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_ledger *l = ledger_of(task);
 	struct mb_fault_pending *p;
 	__u64 ns, stalled;
@@ -316,7 +316,7 @@ int BPF_PROG(fault_signal, int sig, struct kernel_siginfo *info, struct task_str
 	int code = 0;
 
 	/* SEND_SIG_NOINFO and SEND_SIG_PRIV are small numbers, not pointers */
-	if (sig != SIGSEGV || (unsigned long)info < 4096 || task != bpf_get_current_task_btf())
+	if (sig != SIGSEGV || (unsigned long)info < 4096 || task != compat_current())
 		return 0;
 	l = ledger_of(task);
 	if (!l || bpf_probe_read_kernel(&code, sizeof(code), &info->si_code))

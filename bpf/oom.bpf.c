@@ -28,7 +28,7 @@ MB_INLINE void fill_victim(struct mb_oom_event *e, struct task_struct *victim)
 SEC("?tp_btf/mark_victim")
 int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_ledger *trigger = ledger_of(task);
 	struct mb_oom_event *e;
 

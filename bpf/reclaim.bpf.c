@@ -32,7 +32,7 @@ struct {
 
 MB_INLINE int begin(__u32 slot, __u32 order, __u32 gfp)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 	__u64 now = bpf_ktime_get_boot_ns();
 
 	if (!l)
@@ -62,7 +62,7 @@ MB_INLINE void emit_stall(__u16 type, const struct stall_time *t, __u64 pages)
 
 MB_INLINE int end(__u32 slot, __u16 type, __u64 pages)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 	struct stall_time t;
 
 	if (!l || !stall_end(l, slot, bpf_ktime_get_boot_ns(), &t))
@@ -137,7 +137,7 @@ SEC("?tp_btf/mm_vmscan_throttled")
 int reclaim_throttled(__u64 *ctx)
 {
 	int usec_delayed = MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed);
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 	struct stall_time t = {};
 	__u64 now;
 
@@ -160,9 +160,9 @@ int reclaim_throttled(__u64 *ctx)
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 
-	if (task->flags & PF_MEMALLOC)
+	if (MB_TASK(task, flags) & PF_MEMALLOC)
 		count_taken(task, mm, member);
 	return 0;
 }
@@ -170,12 +170,12 @@ int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 SEC("?tp_btf/mm_filemap_delete_from_page_cache")
 int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_taken_event *e;
 	__u32 owner, pages;
 	void *ring;
 
-	if (!(task->flags & PF_MEMALLOC))
+	if (!(MB_TASK(task, flags) & PF_MEMALLOC))
 		return 0;
 	pages = taken_at_once(task, folio, &owner);
 	ring = pages ? cpu_ring() : NULL;
@@ -196,7 +196,7 @@ int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 SEC("?tp_btf/mm_vmscan_wakeup_kswapd")
 int BPF_PROG(reclaim_wakeup_kswapd, int nid)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_ledger *l = ledger_of(task);
 	struct kswapd_run *run;
 	__u32 key = nid;
@@ -206,8 +206,8 @@ int BPF_PROG(reclaim_wakeup_kswapd, int nid)
 	run = bpf_map_lookup_elem(&kswapd, &key);
 	if (!run || run->start_ns || run->waker_tgid)
 		return 0;
-	run->waker_tgid = task->tgid;
-	run->waker_tid = task->pid;
+	run->waker_tgid = MB_TASK(task, tgid);
+	run->waker_tid = MB_TASK(task, pid);
 	BPF_CORE_READ_STR_INTO(&run->waker_comm, task, comm);
 	return 0;
 }
@@ -230,11 +230,11 @@ int BPF_PROG(reclaim_kswapd_wake, int nid)
 SEC("?tp_btf/mm_vmscan_lru_shrink_inactive")
 int reclaim_shrink_inactive(__u64 *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	__u32 key = MB_ARG_OF(ctx, mm_vmscan_lru_shrink_inactive, nid);
 	struct kswapd_run *run;
 
-	if (!(task->flags & PF_KSWAPD)) {
+	if (!(MB_TASK(task, flags) & PF_KSWAPD)) {
 		struct mb_ledger *l = ledger_of(task);
 
 		if (l)

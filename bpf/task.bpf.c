@@ -70,7 +70,7 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_task_info *r, __u16
 SEC("?tp_btf/task_newtask")
 int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
 {
-	struct task_struct *parent = bpf_get_current_task_btf();
+	struct task_struct *parent = compat_current();
 	struct mb_fork_event *e;
 
 	if (!filter_follows(child, clone_flags, ledger_of(parent) != NULL))
@@ -95,6 +95,7 @@ int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_bi
 {
 	struct mb_exec_event *e;
 
+	ledger_rename(old_tid, task->pid);
 	if (!ledger_of(task))
 		return 0;
 	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_EXEC, sizeof(*e),
@@ -144,7 +145,7 @@ MB_INLINE void retire(struct task_struct *task, struct mb_ledger *l)
 	struct mm_struct *mm = task->mm;
 
 	if (!mm || mm->mm_users.counter < 2) {
-		bpf_task_storage_delete(&ledgers, task);
+		ledger_delete(task);
 		return;
 	}
 	l->task.min_base = task->min_flt;
@@ -202,6 +203,7 @@ int BPF_PROG(task_free, struct task_struct *task)
 		}
 	}
 	__sync_fetch_and_add(&late_expected, -1);
+	ledger_delete(task);
 	return 0;
 }
 

@@ -83,7 +83,7 @@ int BPF_PROG(vma_lock, struct mm_struct *mm)
 {
 	bool write = MB_ARG_OF(ctx, mmap_lock_acquire_returned, write);
 	bool success = MB_ARG_OF(ctx, mmap_lock_acquire_returned, success);
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
 	struct compat_vma_call c;
 	struct mb_ledger *l;
 
@@ -102,7 +102,7 @@ int BPF_PROG(vma_lock, struct mm_struct *mm)
 SEC("?tp_btf/mmap_lock_released")
 int BPF_PROG(vma_unlock, struct mm_struct *mm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
 	struct compat_vma_call c;
 	struct mb_ledger *l;
 	__s64 delta;

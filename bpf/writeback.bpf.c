@@ -12,7 +12,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("?tp_btf/writeback_dirty_folio")
 int BPF_PROG(writeback_dirtied, struct folio *folio)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (!l)
 		return 0;
@@ -29,7 +29,7 @@ int writeback_pause(__u64 *ctx)
 	struct bdi_writeback *wb = (void *)MB_ARG_OF(ctx, balance_dirty_pages, wb);
 	long pause = MB_ARG_OF(ctx, balance_dirty_pages, pause);
 	struct backing_dev_info *bdi;
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (!l)
 		return 0;
@@ -49,7 +49,7 @@ int writeback_pause(__u64 *ctx)
 SEC("?tp_btf/folio_wait_writeback")
 int BPF_PROG(writeback_wait)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (l)
 		stall_begin(l, MB_FAM_writeback,
@@ -62,7 +62,7 @@ int BPF_PROG(writeback_wait)
 SEC("?tp_btf/file_check_and_advance_wb_err")
 int BPF_PROG(writeback_wait_end)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (l && l->task.depth)
 		stall_close_open(l, bpf_ktime_get_boot_ns());
@@ -72,7 +72,7 @@ int BPF_PROG(writeback_wait_end)
 SEC("?tp_btf/ext4_sync_file_enter")
 int BPF_PROG(writeback_fsync_begin)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (l)
 		stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, fsync),
@@ -83,7 +83,7 @@ int BPF_PROG(writeback_fsync_begin)
 SEC("?tp_btf/ext4_sync_file_exit")
 int BPF_PROG(writeback_fsync_end)
 {
-	struct mb_ledger *l = ledger_of(bpf_get_current_task_btf());
+	struct mb_ledger *l = ledger_of(compat_current());
 	struct stall_time t;
 
 	if (l && stall_end(l, STALL_SLOT(writeback, fsync), bpf_ktime_get_boot_ns(), &t) &&

@@ -36,7 +36,7 @@ struct mb_session {
 	int command_status;
 	uint64_t start_ns;
 	uint64_t interval_start_ns;
-	uint64_t end_ns;	  /* of the loop; 0 while it runs */
+	uint64_t end_ns; /* of the loop; 0 while it runs */
 	int signal_fd;
 	int timer_fd;
 	int loop_fd;

@@ -45,6 +45,19 @@ MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
 	(knobs.args[MB_ARG_##tracepoint##_##argument] != MB_ARG_MISSING)
 
 /*
+ * The current task, and a field of it. Before 5.11 (3ca1032ab7ab) there is no typed pointer to it,
+ * and every field must be asked of the kernel. Can go with 5.10, as can hash_ledgers.
+ */
+MB_INLINE struct task_struct *compat_current(void)
+{
+	if (knobs.hash_ledgers)
+		return (struct task_struct *)bpf_get_current_task();
+	return bpf_get_current_task_btf();
+}
+
+#define MB_TASK(task, field) (knobs.hash_ledgers ? BPF_CORE_READ(task, field) : (task)->field)
+
+/*
  * One of a process's page counters, as the kernel's own quick read has it. 6.2 (f1a7941243c1)
  * made them per-CPU counters, of which "count" lags by less than max(32, 2 * CPUs) pages for
  * each CPU; before, each thread kept back up to 64 changes. The exact sum needs the addresses of
@@ -81,13 +94,15 @@ MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
 
 /*
  * Pages of a folio. Flags were a plain word until 6.18 (53fbef56e07d); the order of a large
- * folio is in the low byte of _flags_1 since 6.6 (ebc1baf5c9b4). Not for kernels before 5.16,
- * which have pages, not folios.
+ * folio is in the low byte of _flags_1 since 6.6 (ebc1baf5c9b4). Before 5.16 there are pages,
+ * each of them one.
  */
 MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 {
 	unsigned long flags, flags_1;
 
+	if (!bpf_core_type_exists(struct folio))
+		return 1;
 	if (bpf_core_field_exists(((struct folio___v618 *)0)->flags.f))
 		flags = BPF_CORE_READ((struct folio___v618 *)folio, flags.f);
 	else

@@ -26,12 +26,14 @@ enum { false = 0, true = 1 };
 
 /* From the BPF system call's ABI (include/uapi/linux/bpf.h); stable, so not taken from a host. */
 enum {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 	BPF_F_NO_PREALLOC = 1,
+	BPF_ANY = 0,
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_RB_FORCE_WAKEUP = 2,
@@ -268,11 +270,11 @@ enum {
  * index & mask (a constant), computed where the verifier sees it: the compiler may otherwise know
  * better than to mask, and the verifier then does not know that the index is within bounds.
  */
-#define MB_BOUNDED(index, mask) \
-	({ \
-		__u64 _i = (index); \
+#define MB_BOUNDED(index, mask)                                  \
+	({                                                       \
+		__u64 _i = (index);                              \
 		asm volatile("%0 &= %1" : "+r"(_i) : "i"(mask)); \
-		_i; \
+		_i;                                              \
 	})
 
 #endif

@@ -18,6 +18,25 @@ struct {
 	__type(value, struct mb_ledger);
 } ledgers SEC(".maps");
 
+/*
+ * The same where there is no task storage for tracing (before 5.11), by thread id. Preallocated; a
+ * thread that finds it full is counted as lost. Only one of the two maps is created.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct mb_ledger);
+} ledgers_by_tid SEC(".maps");
+
+/* A ledger of zeros, to make others from: too large for the BPF stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mb_ledger);
+} ledger_zero SEC(".maps");
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096); /* the loader makes each shard the size asked for */
@@ -39,7 +58,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MB_FAM_MAX *MB_DROP_REASONS);
+	__uint(max_entries, MB_FAM_MAX * MB_DROP_REASONS);
 	__type(key, __u32);
 	__type(value, struct mb_drop);
 } drops SEC(".maps");

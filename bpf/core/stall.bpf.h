@@ -119,7 +119,7 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 	if (!(f->slot & STALL_OPEN_ENDED))
 		return;
 	planned = f->info;
-	slept = (__u32)bpf_get_current_task_btf()->nvcsw - f->nvcsw > 1;
+	slept = (__u32)MB_TASK(compat_current(), nvcsw) - f->nvcsw > 1;
 	if (planned && (slept || now - f->start_ns > planned + PAUSE_SLACK_NS)) {
 		now = f->start_ns + planned + (slept ? 0 : PAUSE_SLACK_NS);
 	} else if (!planned && slept && top == 0) {
@@ -138,7 +138,7 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 /* A stall begins. info comes back at its end. */
 MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 now, __u64 info)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = compat_current();
 	struct mb_stall_frame *f;
 	__u32 depth;
 
@@ -153,7 +153,7 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 	f->child_ns = 0;
 	f->info = info;
 	f->slot = slot;
-	f->nvcsw = task->nvcsw;
+	f->nvcsw = MB_TASK(task, nvcsw);
 	l->task.depth = depth + 1;
 }
 

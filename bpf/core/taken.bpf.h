@@ -25,18 +25,19 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 	struct task_struct *owner = mm->owner;
 	struct last_taken *last;
 	struct mb_ledger *l;
-	__u32 key = 0;
+	__u32 key = 0, tgid;
 
-	if (task->mm == mm || member == MM_SWAPENTS || !owner)
+	if (MB_TASK(task, mm) == mm || member == MM_SWAPENTS || !owner)
 		return;
 	l = ledger_of(owner);
 	last = bpf_map_lookup_elem(&taken, &key);
 	if (!l || !last)
 		return;
+	tgid = BPF_CORE_READ(owner, tgid);
 	__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
-	if (last->task != (__u64)task || last->owner != (__u32)owner->tgid) {
+	if (last->task != (__u64)task || last->owner != tgid) {
 		last->task = (__u64)task;
-		last->owner = owner->tgid;
+		last->owner = tgid;
 		last->events = 0;
 	}
 	last->events++;

@@ -72,6 +72,8 @@ struct mb_knobs {
 	__u32 pad;
 	__u32 sample_mask; /* a minor fault is timed when (sequence & mask) == 0 */
 	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
+	__u32 hash_ledgers; /* no task storage here: ledgers are in a hash by thread id */
+	__u32 pad2;
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 

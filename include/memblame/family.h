@@ -87,6 +87,8 @@ struct mb_hook {
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
 	const char *shares; /* a program of an earlier family that answers this too; or NULL */
+	bool task_storage; /* needs task storage for tracing programs */
+	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
 	enum mb_quality quality;
 	const char *missing; /* what is not seen with it; or NULL */

@@ -41,6 +41,14 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(late_fields), MB_EVENT_INTERNAL },
 };
 
+static const struct mb_hook ledger_hooks[] = {
+	{ .name = "task storage", .task_storage = true, .quality = MB_QUALITY_FULL },
+	{ .name = "hash",
+	  .hash_ledgers = true,
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "at most 16,384 threads at once; others are counted as lost" },
+};
+
 static const struct mb_hook fork_hooks[] = {
 	{ .name = "tp_btf", .programs = { "task_newtask" }, .quality = MB_QUALITY_FULL },
 };
@@ -66,6 +74,7 @@ static const struct mb_hook harvest_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
+	{ "ledger", "where is what a thread did kept?", ledger_hooks, 2, "nothing can be counted" },
 	{ "fork", "when does a new thread begin?", fork_hooks, 1,
 	  "new threads are noticed only at the next tick" },
 	{ "exec", "when does a process become another program?", exec_hooks, 1,

@@ -14,6 +14,8 @@
 /* The maps that all objects share (bpf/core/maps.bpf.h). */
 enum mb_shared_map {
 	MB_MAP_LEDGERS,
+	MB_MAP_LEDGERS_BY_TID,
+	MB_MAP_LEDGER_ZERO,
 	MB_MAP_RINGS,
 	MB_MAP_URGENT,
 	MB_MAP_DROPS,
@@ -41,6 +43,9 @@ struct mb_kern {
 	struct bpf_map *shared[MB_MAP_SHARED]; /* of the task object; the others reuse them */
 	int *ring_fds; /* one ring per possible CPU */
 	int n_cpus;
+	bool hash_ledgers; /* the hash is in use, not task storage */
+	char given_up[8][64]; /* optional programs that the kernel has refused */
+	size_t n_given_up;
 	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
 	int epoll_fd;
@@ -62,6 +67,9 @@ bool mb_probe_tracepoint(const char *name);
  * with the reason in error.
  */
 int mb_probe_function(const char *name, char *error, size_t size);
+
+/* probe.c: can tracing programs keep data with a task? */
+bool mb_probe_task_storage(void);
 
 /* probe.c: position of a tracepoint's argument by its name, or MB_ARG_MISSING. */
 unsigned char mb_probe_argument(const char *tracepoint, const char *argument);

@@ -160,6 +160,10 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 			note_failure(a, h->name, "ruled out by MEMBLAME_HOOKS");
 			continue;
 		}
+		if (h->task_storage && !mb_probe_task_storage()) {
+			snprintf(error, sizeof(error), "no task storage for tracing programs");
+			possible = false;
+		}
 		if (h->shares && !is_loaded(k, h->shares)) {
 			snprintf(error, sizeof(error), "%s is not loaded", h->shares);
 			possible = false;
@@ -179,26 +183,33 @@ static void want_program(struct bpf_object *o, const char *name)
 	bpf_program__set_autoload(bpf_object__find_program_by_name(o, name), true);
 }
 
-static void want_hook(struct bpf_object *o, const struct mb_hook *h)
+/* Has the kernel refused this optional program? */
+static bool is_given_up(const struct mb_kern *k, const char *program)
+{
+	for (size_t i = 0; i < k->n_given_up; i++) {
+		if (strcmp(k->given_up[i], program) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void want_hook(const struct mb_kern *k, struct bpf_object *o, const struct mb_hook *h)
 {
 	char error[160];
 
 	for (int i = 0; h->programs[i]; i++)
 		want_program(o, h->programs[i]);
 	for (int i = 0; h->optional[i]; i++) {
-		if (program_possible(o, h->optional[i], error, sizeof(error)))
+		if (!is_given_up(k, h->optional[i]) &&
+		    program_possible(o, h->optional[i], error, sizeof(error)))
 			want_program(o, h->optional[i]);
 	}
 }
 
-static bool hook_has(const struct mb_hook *h, const char *program)
+static bool list_has(const char *const *list, const char *program)
 {
-	for (int i = 0; h->programs[i]; i++) {
-		if (strcmp(h->programs[i], program) == 0)
-			return true;
-	}
-	for (int i = 0; h->optional[i]; i++) {
-		if (strcmp(h->optional[i], program) == 0)
+	for (; *list; list++) {
+		if (strcmp(*list, program) == 0)
 			return true;
 	}
 	return false;
@@ -242,14 +253,20 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 		knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
 		knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
 		knobs->time_all_faults = time_all_faults();
+		knobs->hash_ledgers = k->hash_ledgers;
 		memcpy(knobs->args, k->args, sizeof(knobs->args));
 	}
 	return 0;
 }
 
 static const char *const shared_names[MB_MAP_SHARED] = {
-	[MB_MAP_LEDGERS] = "ledgers", [MB_MAP_RINGS] = "rings", [MB_MAP_URGENT] = "urgent",
-	[MB_MAP_DROPS] = "drops",     [MB_MAP_TAKEN] = "taken",
+	[MB_MAP_LEDGERS] = "ledgers",
+	[MB_MAP_LEDGERS_BY_TID] = "ledgers_by_tid",
+	[MB_MAP_LEDGER_ZERO] = "ledger_zero",
+	[MB_MAP_RINGS] = "rings",
+	[MB_MAP_URGENT] = "urgent",
+	[MB_MAP_DROPS] = "drops",
+	[MB_MAP_TAKEN] = "taken",
 };
 
 /* The maps that core/maps.bpf.h declares in every object are those of the task object. */
@@ -259,9 +276,15 @@ static int share_maps(struct mb_kern *k, struct bpf_object *o)
 
 	for (int i = 0; i < MB_MAP_SHARED && !err; i++) {
 		struct bpf_map *m = bpf_object__find_map_by_name(o, shared_names[i]);
+		bool hash = i == MB_MAP_LEDGERS_BY_TID || i == MB_MAP_LEDGER_ZERO;
+		bool unused = k->hash_ledgers ? i == MB_MAP_LEDGERS : hash;
 
 		if (!m) /* the family does not use it */
 			continue;
+		if (unused) {
+			err = bpf_map__set_autocreate(m, false);
+			continue;
+		}
 		if (k->shared[i])
 			err = bpf_map__reuse_fd(m, bpf_map__fd(k->shared[i]));
 		else if (i == MB_MAP_RINGS)
@@ -294,8 +317,10 @@ static int try_load(struct mb_kern *k, const struct mb_family *f, size_t first,
 		return -errno;
 	for (size_t i = first; i < k->n_answers; i++) {
 		choose(k, o, &k->answers[i]);
+		if (k->answers[i].hook && k->answers[i].hook->hash_ledgers)
+			k->hash_ledgers = true;
 		if (k->answers[i].hook)
-			want_hook(o, k->answers[i].hook);
+			want_hook(k, o, k->answers[i].hook);
 	}
 	err = set_knobs(k, o);
 	if (!err)
@@ -318,7 +343,14 @@ static bool cross_out(struct mb_kern *k, size_t first, const char *program, cons
 	for (size_t i = first; i < k->n_answers; i++) {
 		struct mb_answer *a = &k->answers[i];
 
-		if (!a->hook || !hook_has(a->hook, program))
+		if (a->hook && list_has(a->hook->optional, program) &&
+		    k->n_given_up < MB_ARRAY_SIZE(k->given_up)) {
+			/* the hook does without it */
+			snprintf(k->given_up[k->n_given_up++], sizeof(k->given_up[0]), "%s",
+				 program);
+			any = true;
+		}
+		if (!a->hook || !list_has(a->hook->programs, program))
 			continue;
 		note_failure(a, a->hook->name, error);
 		a->hook = NULL;

@@ -154,3 +154,18 @@ int mb_probe_function(const char *name, char *error, size_t size)
 		snprintf(error, size, "this kernel allows no trampolines: %s", strerror(-err));
 	return err;
 }
+
+bool mb_probe_task_storage(void)
+{
+	/* the map type is older than its use in tracing, which came with this helper (5.11) */
+	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), "bpf_func_id", BTF_KIND_ENUM) : -1;
+	const struct btf_type *t = id > 0 ? btf__type_by_id(vmlinux(), (__u32)id) : NULL;
+	const struct btf_enum *e = t ? btf_enum(t) : NULL;
+
+	for (int i = 0; e && i < btf_vlen(t); i++, e++) {
+		if (strcmp(btf__name_by_offset(vmlinux(), e->name_off),
+			   "BPF_FUNC_get_current_task_btf") == 0)
+			return true;
+	}
+	return false;
+}
