@@ -19,6 +19,9 @@ MB_INLINE __u32 classify(const struct mb_fault_pending *p, bool major)
 {
 	__u32 moved = p->moved;
 
+	/* 5.10 counts first touches of shared memory as major too */
+	if (major && moved == 1 << MM_SHMEMPAGES && !knobs.has_swap)
+		return MB_FAULT_SHMEM;
 	if (major) /* shared memory comes from swap when it is read in */
 		return moved & (1 << MM_SWAPENTS | 1 << MM_SHMEMPAGES) ? MB_FAULT_SWAP :
 									 MB_FAULT_FILE_IO;
@@ -300,10 +303,14 @@ int fault_major_end(void *ctx)
 	class = classify(p, true);
 	ns = bpf_ktime_get_boot_ns() - p->start_ns;
 	stalled = p->stalled_ns < ns ? p->stalled_ns : ns;
-	stall_charge(
-		l, class == MB_FAULT_SWAP ? STALL_SLOT(fault, swap_in) : STALL_SLOT(fault, file_io),
-		ns - stalled);
-	emit_sample(p, class, true, ns);
+	if (class == MB_FAULT_SWAP)
+		stall_charge(l, STALL_SLOT(fault, swap_in), ns - stalled);
+	else if (class == MB_FAULT_FILE_IO)
+		stall_charge(l, STALL_SLOT(fault, file_io), ns - stalled);
+	if (class == MB_FAULT_SHMEM) /* no I/O, and many */
+		add_latency(&l->fault, ns);
+	else
+		emit_sample(p, class, true, ns);
 	p->mapped_ns = p->start_ns + ns;
 	return 0;
 }

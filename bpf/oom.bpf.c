@@ -25,14 +25,14 @@ MB_INLINE void fill_victim(struct mb_oom_event *e, struct task_struct *victim)
 		e->rss_pages[i] = mm ? compat_mm_counter(mm, i) : 0;
 }
 
-SEC("?tp_btf/mark_victim")
-int BPF_PROG(oom_mark_victim, struct task_struct *victim)
+/* victim: NULL where only its id is known. */
+MB_INLINE int kill(struct task_struct *victim, __u32 victim_tgid)
 {
 	struct task_struct *task = compat_current();
 	struct mb_ledger *trigger = ledger_of(task);
 	struct mb_oom_event *e;
 
-	if (!trigger && !ledger_of(victim))
+	if (!trigger && (!victim || !ledger_of(victim)))
 		return 0;
 	if (trigger)
 		trigger->oom.triggered++;
@@ -40,9 +40,31 @@ int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 			    bpf_ktime_get_boot_ns());
 	if (!e)
 		return 0;
+	__builtin_memset((char *)e + sizeof(e->h), 0, sizeof(*e) - sizeof(e->h));
 	e->trigger_cgroup = compat_cgroup_id(compat_task_cgroup(task));
 	BPF_CORE_READ_STR_INTO(&e->trigger_comm, task, comm);
-	fill_victim(e, victim);
+	e->victim_tgid = victim_tgid;
+	if (victim)
+		fill_victim(e, victim);
 	emit_submit_now(e);
 	return 0;
+}
+
+SEC("?tp_btf/mark_victim")
+int BPF_PROG(oom_mark_victim, struct task_struct *victim)
+{
+	return kill(victim, 0);
+}
+
+/* Where mark_victim has only an id: the function that is about to kill knows whom. */
+SEC("?fentry/oom_kill_process")
+int BPF_PROG(oom_kill, struct oom_control *oc)
+{
+	return kill(oc->chosen, 0);
+}
+
+SEC("?tp_btf/mark_victim")
+int BPF_PROG(oom_mark_victim_id, int pid)
+{
+	return kill(NULL, pid);
 }

@@ -133,10 +133,8 @@ int BPF_PROG(reclaim_compaction_end)
  * since the thread last scanned pages bounds it from above and is near, as it scans before it
  * sleeps.
  */
-SEC("?tp_btf/mm_vmscan_throttled")
-int reclaim_throttled(__u64 *ctx)
+MB_INLINE int throttled(int usec_delayed)
 {
-	int usec_delayed = MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed);
 	struct mb_ledger *l = ledger_of(compat_current());
 	struct stall_time t = {};
 	__u64 now;
@@ -154,6 +152,25 @@ int reclaim_throttled(__u64 *ctx)
 	if (streaming(MB_FAM_reclaim))
 		emit_stall(MB_RECLAIM_EVENT_THROTTLE, &t, 0);
 	return 0;
+}
+
+SEC("?tp_btf/mm_vmscan_throttled")
+int reclaim_throttled(__u64 *ctx)
+{
+	return throttled(MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed));
+}
+
+/* Until 5.15 (8cd7c588decf) reclaim slept here; both tracepoints have the same arguments. */
+SEC("?tp_btf/writeback_congestion_wait")
+int BPF_PROG(reclaim_congestion_wait, unsigned int usec_timeout, unsigned int usec_delayed)
+{
+	return throttled(usec_delayed);
+}
+
+SEC("?tp_btf/writeback_wait_iff_congested")
+int BPF_PROG(reclaim_iff_congested, unsigned int usec_timeout, unsigned int usec_delayed)
+{
+	return throttled(usec_delayed);
 }
 
 /* Only where the fault family, which does this as well (fault_moved), is off. */

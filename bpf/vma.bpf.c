@@ -122,3 +122,60 @@ int BPF_PROG(vma_unlock, struct mm_struct *mm)
 		emit_call(&c, delta, failed);
 	return 0;
 }
+
+/*
+ * Before 5.11 the lock has no tracepoints. With trampolines the calls themselves can be hooked, at
+ * no cost to others; what another thread changes meanwhile is then counted to this call.
+ */
+MB_INLINE int call_begin(enum mb_vma_op op)
+{
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l = ledger_of(task);
+
+	if (!l)
+		return 0;
+	l->vma.op = op;
+	l->vma.before_pages = BPF_CORE_READ(task, mm, total_vm);
+	return 0;
+}
+
+MB_INLINE int call_end(long ret)
+{
+	struct task_struct *task = compat_current();
+	struct pt_regs *regs = compat_entry_regs(task);
+	struct mb_ledger *l = ledger_of(task);
+	struct compat_vma_call c;
+	__s64 delta;
+	bool failed;
+
+	if (!l || !l->vma.op)
+		return 0;
+	c.op = l->vma.op;
+	c.addr = BPF_CORE_READ(regs, di);
+	c.len = BPF_CORE_READ(regs, si);
+	c.flags = BPF_CORE_READ(regs, r10);
+	l->vma.op = MB_VMA_NONE;
+	delta = (__s64)(BPF_CORE_READ(task, mm, total_vm) - l->vma.before_pages) << PAGE_SHIFT;
+	failed = c.op != MB_VMA_BRK && ret < 0 && ret >= -4095;
+	account(&l->vma, &c, delta, failed);
+	if (streaming(MB_FAM_vma))
+		emit_call(&c, delta, failed);
+	return 0;
+}
+
+#define CALL(name, op)                                                         \
+	SEC("?fentry/__x64_sys_" #name)                                        \
+	int vma_enter_##name(void *ctx)                                        \
+	{                                                                      \
+		return call_begin(op);                                         \
+	}                                                                      \
+	SEC("?fexit/__x64_sys_" #name)                                         \
+	int vma_exit_##name(__u64 *ctx)                                        \
+	{                                                                      \
+		return call_end(ctx[1]); /* after the one argument */          \
+	}
+
+CALL(mmap, MB_VMA_MMAP)
+CALL(munmap, MB_VMA_MUNMAP)
+CALL(mremap, MB_VMA_MREMAP)
+CALL(brk, MB_VMA_BRK)

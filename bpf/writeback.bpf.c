@@ -8,18 +8,30 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Once per folio, and a folio may be many pages. */
-SEC("?tp_btf/writeback_dirty_folio")
-int BPF_PROG(writeback_dirtied, struct folio *folio)
+MB_INLINE int count_dirtied(__u32 pages)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
 
 	if (!l)
 		return 0;
-	l->writeback.dirtied_pages += compat_folio_pages(folio);
+	l->writeback.dirtied_pages += pages;
 	if (l->task.depth)
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 	return 0;
+}
+
+/* Once per folio, and a folio may be many pages. */
+SEC("?tp_btf/writeback_dirty_folio")
+int BPF_PROG(writeback_dirtied, struct folio *folio)
+{
+	return count_dirtied(compat_folio_pages(folio));
+}
+
+/* Until 5.17 (203a31516616), for a page. */
+SEC("?tp_btf/writeback_dirty_page")
+int writeback_dirtied_page(void *ctx)
+{
+	return count_dirtied(1);
 }
 
 /* Fires before each sleep of a writer that is over its share, with the length planned for it. */
@@ -46,8 +58,7 @@ int writeback_pause(__u64 *ctx)
 }
 
 /* The start of a wait for one folio; nothing tells its end, so the next sign of life does. */
-SEC("?tp_btf/folio_wait_writeback")
-int BPF_PROG(writeback_wait)
+MB_INLINE int wait_begin(void)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
 
@@ -56,6 +67,19 @@ int BPF_PROG(writeback_wait)
 			    STALL_SLOT(writeback, writeback_wait) | STALL_OPEN_ENDED,
 			    bpf_ktime_get_boot_ns(), 0);
 	return 0;
+}
+
+SEC("?tp_btf/folio_wait_writeback")
+int writeback_wait(void *ctx)
+{
+	return wait_begin();
+}
+
+/* Until 5.17 (b9b0ff61eef5), for a page. */
+SEC("?tp_btf/wait_on_page_writeback")
+int writeback_wait_page(void *ctx)
+{
+	return wait_begin();
 }
 
 /* The last step of waiting for a file's pages (file_fdatawait_range and friends). */

@@ -354,6 +354,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
 	s->model.sample_1_in = mb_kern_sample_1_in(s->kern);
+	s->model.has_swap = mb_kern_has_swap();
 	mark_unknown(s);
 	err = mb_kern_drop_privileges(e);
 	if (err)

@@ -167,6 +167,15 @@ MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)
 }
 
 /*
+ * The registers with which a thread entered the kernel, where there is no bpf_task_pt_regs (before
+ * 5.15): at the end of its stack of 16 KiB (arch/x86/include/asm/processor.h, task_pt_regs).
+ */
+MB_INLINE struct pt_regs *compat_entry_regs(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, stack) + (16 << 10) - bpf_core_type_size(struct pt_regs);
+}
+
+/*
  * Which address-space call the current thread is inside of, and its arguments, read from the
  * registers it entered the kernel with: no system call needs a hook for it. x86-64 and the
  * 32-bit numbers (arch/x86/entry/syscalls/syscall_{64,32}.tbl). A page fault has orig_ax -1.

@@ -132,7 +132,13 @@ struct cred {
 	kuid_t uid;
 };
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
 struct task_struct {
+	void *stack;
+	struct sched_entity se;
 	struct thread_info thread_info;
 	unsigned int flags;
 	int exit_code;
@@ -169,6 +175,10 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	const struct vm_operations_struct *vm_ops;
 	struct file *vm_file;
+};
+
+struct oom_control {
+	struct task_struct *chosen;
 };
 
 struct linux_binprm {

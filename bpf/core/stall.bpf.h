@@ -21,8 +21,8 @@
 #define STALL_OPEN_ENDED 0x80000000u
 
 /*
- * A pause ends with a timer, then the thread must get a CPU: allow it this much more than was
- * planned before the time counts as the thread's own work (three ticks at 250 Hz).
+ * A pause ends with a timer, then the thread must get a CPU. Up to this much more than was planned
+ * (three ticks at 250 Hz) is taken as that; of more, the thread's CPU time is taken off.
  */
 #define PAUSE_SLACK_NS 12000000ull
 
@@ -100,6 +100,11 @@ MB_INLINE void stall_emit(__u16 type, const struct stall_time *t, const char *bd
 	emit_submit(ring, e);
 }
 
+MB_INLINE __u64 cpu_time(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, se.sum_exec_runtime);
+}
+
 /*
  * The thread runs again: if its innermost stall is open-ended, that is over. If the thread has
  * slept for something else since, this moment says nothing: a pause is then taken to have
@@ -120,8 +125,13 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 		return;
 	planned = f->info;
 	slept = (__u32)MB_TASK(compat_current(), nvcsw) - f->nvcsw > 1;
-	if (planned && (slept || now - f->start_ns > planned + PAUSE_SLACK_NS)) {
-		now = f->start_ns + planned + (slept ? 0 : PAUSE_SLACK_NS);
+	if (planned && slept) {
+		now = f->start_ns + planned;
+	} else if (planned && now - f->start_ns > planned + PAUSE_SLACK_NS) {
+		/* it waited for a CPU, or has worked since: take off its CPU time (to a tick) */
+		now -= cpu_time(compat_current()) - f->cpu_ns;
+		if (now < f->start_ns + planned)
+			now = f->start_ns + planned;
 	} else if (!planned && slept && top == 0) {
 		l->task.depth = 0;
 		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
@@ -154,6 +164,7 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 	f->info = info;
 	f->slot = slot;
 	f->nvcsw = MB_TASK(task, nvcsw);
+	f->cpu_ns = cpu_time(task);
 	l->task.depth = depth + 1;
 }
 

@@ -73,7 +73,7 @@ struct mb_knobs {
 	__u32 sample_mask; /* a minor fault is timed when (sequence & mask) == 0 */
 	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
 	__u32 hash_ledgers; /* no task storage here: ledgers are in a hash by thread id */
-	__u32 pad2;
+	__u32 has_swap;	       /* there is swap: a major fault in shared memory is a swap-in */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 
@@ -94,6 +94,7 @@ struct mb_stall {
 struct mb_stall_frame {
 	__u64 start_ns;
 	__u64 child_ns; /* time already charged to stalls inside this one */
+	__u64 cpu_ns;   /* CPU time of the thread at the start */
 	__u64 info; /* what the family wants back at the end; pauses: planned ns */
 	__u32 slot; /* offset of the mb_stall in the ledger it is charged to */
 	__u32 nvcsw; /* voluntary context switches of the thread at the start */

@@ -86,6 +86,7 @@ struct mb_hook {
 	const char *name; /* as doctor and MEMBLAME_HOOKS name it */
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
+	const char *argument[2]; /* tracepoint and argument that it must have; or NULL */
 	const char *shares; /* a program of an earlier family that answers this too; or NULL */
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */

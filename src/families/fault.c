@@ -163,8 +163,11 @@ static const struct mb_question questions[] = {
 };
 
 /* The rule of bpf/fault.bpf.c (classify), for the last fault of a ledger that was read. */
-static enum mb_fault_class classify(const struct mb_fault_pending *p, bool major)
+static enum mb_fault_class classify(const struct mb_model *m, const struct mb_fault_pending *p,
+				    bool major)
 {
+	if (major && p->moved == MOVED_SHMEM && !m->has_swap)
+		return MB_FAULT_SHMEM;
 	if (major)
 		return p->moved & (MOVED_SWAP | MOVED_SHMEM) ? MB_FAULT_SWAP : MB_FAULT_FILE_IO;
 	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
@@ -294,7 +297,7 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	if (!p->seq)
 		return;
 	add_latency(m, &before->fault, r);
-	last.class_id = counted ? (__u8)classify(p, last.major) : MB_FAULT_FAILED;
+	last.class_id = counted ? (__u8)classify(m, p, last.major) : MB_FAULT_FAILED;
 	f->by_class[last.class_id]++;
 	if (counted)
 		f->by_access[MB_FAULT_ACCESS(p->error)]++;

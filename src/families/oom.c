@@ -41,11 +41,19 @@ static const struct mb_event_kind events[] = {
 };
 
 static const struct mb_hook kill_hooks[] = {
-	{ .name = "tp_btf", .programs = { "oom_mark_victim" }, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf",
+	  .argument = { "mark_victim", "task" },
+	  .programs = { "oom_mark_victim" },
+	  .quality = MB_QUALITY_FULL },
+	{ .name = "fentry", .programs = { "oom_kill" }, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf id",
+	  .programs = { "oom_mark_victim_id" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "of the victim only the process id is known" },
 };
 
 static const struct mb_question questions[] = {
-	{ "kill", "whom did the OOM killer kill, and for whom?", kill_hooks, 1,
+	{ "kill", "whom did the OOM killer kill, and for whom?", kill_hooks, 3,
 	  "OOM kills are not seen" },
 };
 

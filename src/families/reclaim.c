@@ -102,6 +102,11 @@ static const struct mb_hook throttle_hooks[] = {
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "sleeps of memory.high and of allocations below the reserve "
 		     "(throttle_direct_reclaim) have no tracepoint" },
+	{ .name = "tp_btf congestion",
+	  .programs = { "reclaim_congestion_wait", "reclaim_iff_congested", "reclaim_shrink_inactive" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "sleeps of memory.high and of allocations below the reserve "
+		     "(throttle_direct_reclaim) have no tracepoint" },
 };
 
 #define TAKEN_MISSING                                                                                \
@@ -134,7 +139,7 @@ static const struct mb_question questions[] = {
 	{ "memcg", "who reclaims because its cgroup is at its limit?", memcg_hooks, 1,
 	  "memcg reclaim is not seen" },
 	{ "compaction", "who compacts memory?", compaction_hooks, 1, "compaction is not seen" },
-	{ "throttle", "who is made to sleep in reclaim?", throttle_hooks, 1,
+	{ "throttle", "who is made to sleep in reclaim?", throttle_hooks, 2,
 	  "sleeps in reclaim count as reclaim" },
 	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
 	  "pages taken are not counted" },

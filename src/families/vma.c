@@ -59,10 +59,16 @@ static const struct mb_hook calls_hooks[] = {
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "calls refused before they reach the address space (bad arguments) are not "
 		     "counted; a MAP_FIXED mmap that fails after it counts as done" },
+	{ .name = "fexit",
+	  .programs = { "vma_enter_mmap", "vma_exit_mmap", "vma_enter_munmap", "vma_exit_munmap",
+			"vma_enter_mremap", "vma_exit_mremap", "vma_enter_brk", "vma_exit_brk" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "what two threads of a process do at the same time can be counted to either; "
+		     "calls of 32-bit programs are not counted" },
 };
 
 static const struct mb_question questions[] = {
-	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 1,
+	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 2,
 	  "mmap, munmap, mremap and brk are not counted" },
 };
 

@@ -45,6 +45,9 @@ static const struct mb_event_kind events[] = {
 
 static const struct mb_hook dirtied_hooks[] = {
 	{ .name = "tp_btf", .programs = { "writeback_dirtied" }, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf page",
+	  .programs = { "writeback_dirtied_page" },
+	  .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_hook pause_hooks[] = {
@@ -52,12 +55,17 @@ static const struct mb_hook pause_hooks[] = {
 	  .programs = { "writeback_pause" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "a pause ends at the writer's next traced event; where that is more than "
-		     "12 ms later than planned, it counts as planned plus 12 ms" },
+		     "12 ms later than planned, its CPU time is taken off, to a tick" },
 };
 
 static const struct mb_hook wait_hooks[] = {
 	{ .name = "tp_btf",
 	  .programs = { "writeback_wait", "writeback_wait_end" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "a wait ends at the thread's next traced event; one whose end cannot be told "
+		     "is counted as lost (not timed)" },
+	{ .name = "tp_btf page",
+	  .programs = { "writeback_wait_page", "writeback_wait_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "a wait ends at the thread's next traced event; one whose end cannot be told "
 		     "is counted as lost (not timed)" },
@@ -72,10 +80,10 @@ static const struct mb_hook fsync_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
-	{ "dirtied", "who dirties pages?", dirtied_hooks, 1, "dirtied pages are not counted" },
+	{ "dirtied", "who dirties pages?", dirtied_hooks, 2, "dirtied pages are not counted" },
 	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks, 1,
 	  "pauses are not seen" },
-	{ "wait", "who waits for a page under writeback?", wait_hooks, 1, "waits are not seen" },
+	{ "wait", "who waits for a page under writeback?", wait_hooks, 2, "waits are not seen" },
 	{ "fsync", "who waits in fsync?", fsync_hooks, 1, "fsync is not timed" },
 };
 

@@ -90,6 +90,9 @@ uint64_t mb_kern_late_expected(const struct mb_kern *k);
 /* Time spent in our programs in ns; false where the kernel does not keep it. */
 bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns);
 
+/* Is any swap device in use now? */
+bool mb_kern_has_swap(void);
+
 /* Minor faults timed: 1 in this many, by the hooks chosen. */
 uint32_t mb_kern_sample_1_in(const struct mb_kern *k);
 

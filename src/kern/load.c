@@ -164,6 +164,12 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 			snprintf(error, sizeof(error), "no task storage for tracing programs");
 			possible = false;
 		}
+		if (h->argument[0] &&
+		    mb_probe_argument(h->argument[0], h->argument[1]) == MB_ARG_MISSING) {
+			snprintf(error, sizeof(error), "tracepoint %s has no argument %s",
+				 h->argument[0], h->argument[1]);
+			possible = false;
+		}
 		if (h->shares && !is_loaded(k, h->shares)) {
 			snprintf(error, sizeof(error), "%s is not loaded", h->shares);
 			possible = false;
@@ -215,20 +221,6 @@ static bool list_has(const char *const *list, const char *program)
 	return false;
 }
 
-static uint32_t time_all_faults(void)
-{
-	char line[256];
-	FILE *f = fopen("/proc/swaps", "re");
-	uint32_t lines = 0;
-
-	/* a heading, then one line per swap device: only swap-ins need every fault's start */
-	while (f && fgets(line, sizeof(line), f))
-		lines++;
-	if (f)
-		fclose(f);
-	return lines > 1 || !mb_probe_tracepoint("mm_filemap_fault");
-}
-
 static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 {
 	struct bpf_map *map;
@@ -252,7 +244,10 @@ static int set_knobs(struct mb_kern *k, struct bpf_object *o)
 		knobs->stream = k->cfg.stream;
 		knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
 		knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
-		knobs->time_all_faults = time_all_faults();
+		knobs->has_swap = mb_kern_has_swap();
+		/* only swap-ins need every fault's start */
+		knobs->time_all_faults =
+			knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 		knobs->hash_ledgers = k->hash_ledgers;
 		memcpy(knobs->args, k->args, sizeof(knobs->args));
 	}

@@ -169,3 +169,17 @@ bool mb_probe_task_storage(void)
 	}
 	return false;
 }
+
+bool mb_kern_has_swap(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/swaps", "re");
+	int lines = 0;
+
+	/* a heading, then one line per swap device */
+	while (f && fgets(line, sizeof(line), f))
+		lines++;
+	if (f)
+		fclose(f);
+	return lines > 1;
+}

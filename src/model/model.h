@@ -114,6 +114,7 @@ struct mb_model {
 	uint64_t tick;
 	uint64_t events; /* taken in */
 	uint32_t sample_1_in; /* of minor faults timed */
+	bool has_swap;	      /* as mb_knobs.has_swap */
 	uint32_t stream; /* bit per family whose single events are shown */
 	uint32_t off; /* bit per family not traced: its fields are unknown */
 	uint64_t unknown_slots[4]; /* bit per slot that no hook fills on this kernel */

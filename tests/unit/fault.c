@@ -76,6 +76,7 @@ static void each_cause_is_told(void **state)
 		struct mb_model m;
 
 		mb_model_init(&m);
+		m.has_swap = true;
 		mb_model_event(&m, &r, sizeof(r));
 		mb_model_tick(&m, true);
 		if (sum_of_causes(mb_model_find(&m, 5), fault, names[causes[i].class]) != 1)
