@@ -248,7 +248,8 @@ static void test_shmem(void **state)
 
 	(void)state;
 	/* the program itself may lie on a tmpfs, as in a guest's root: those are not its pages */
-	live_equal("shmem", fault(t.process, "shmem") - fault(start_up.process, "shmem"), PAGES - 1);
+	live_near("shmem", fault(t.process, "shmem") - fault(start_up.process, "shmem"), PAGES - 1,
+		  fault(start_up.process, "shmem") > 1 ? 2 : 0); /* theirs vary with their place */
 	done(&start_up);
 	check_rest(&t, LIVE_ARGV("shmem"));
 	assert_true(live_int(t.process, "memory.rss_peak_bytes") >= PAGES * 4096LL);
