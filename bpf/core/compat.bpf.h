@@ -41,8 +41,6 @@ MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
 }
 
 #define MB_ARG_OF(ctx, tracepoint, argument) compat_arg(ctx, MB_ARG_##tracepoint##_##argument)
-#define MB_HAS_ARG(tracepoint, argument) \
-	(knobs.args[MB_ARG_##tracepoint##_##argument] != MB_ARG_MISSING)
 
 /*
  * The current task, and a field of it. Before 5.11 (3ca1032ab7ab) there is no typed pointer to it,

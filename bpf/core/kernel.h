@@ -61,11 +61,9 @@ struct thread_info {
 struct pt_regs {
 	unsigned long di;
 	unsigned long si;
-	unsigned long dx;
 	unsigned long cx;
 	unsigned long bx;
 	unsigned long r10;
-	unsigned long ax;
 	unsigned long orig_ax;
 	unsigned long ip;
 };
@@ -169,11 +167,9 @@ struct file {
 	struct inode *f_inode;
 };
 
-struct vm_operations_struct;
 
 struct vm_area_struct {
 	unsigned long vm_flags;
-	const struct vm_operations_struct *vm_ops;
 	struct file *vm_file;
 };
 
@@ -189,22 +185,9 @@ struct kernel_siginfo {
 	int si_code;
 };
 
-struct page {
-	unsigned long flags;
-};
-
-struct address_space {
-	struct inode *host;
-};
-
-struct memdesc_flags {
-	unsigned long f;
-};
-
 struct folio {
 	unsigned long flags;
 	unsigned long _flags_1;
-	unsigned int _nr_pages;
 };
 
 /* From 6.18 (commit 53fbef56e07d) a folio's flags are wrapped in memdesc_flags_t. */
@@ -243,13 +226,11 @@ struct bpf_iter__task {
 #define PF_EXITING 0x00000004u /* include/linux/sched.h */
 #define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: inside reclaim or compaction */
 #define PF_KSWAPD 0x00020000u /* include/linux/sched.h */
-#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
 #define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
 #define VM_SHARED 0x00000008u /* include/linux/mm.h */
 #define VM_HUGETLB 0x00400000u
 #define FAULT_FLAG_WRITE 0x01u /* include/linux/mm_types.h */
-#define VM_FAULT_MAJOR 0x000004u /* include/linux/mm_types.h, enum vm_fault_reason */
 #define VM_FAULT_RETRY 0x000400u
 #define VM_FAULT_ERROR 0x000873u /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
