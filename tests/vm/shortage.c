@@ -7,17 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ftrace.h"
 #include "live.h"
+#include "pairs.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
 #define CACHED_MIB "96"
 #define HOG_MIB "1024"
 
-static struct sandbox_trace trace;
-
-static const char *const direct_events[] = { "vmscan/mm_vmscan_direct_reclaim_begin",
-					     "vmscan/mm_vmscan_direct_reclaim_end", NULL };
+static struct pairs pairs;
 
 static long long vmstat(const char *name)
 {
@@ -88,30 +85,24 @@ static json_t *the_kill(const json_t *summary)
 	return kill;
 }
 
-static void assert_direct_reclaim(const struct live_run *run, json_t *p, pid_t hog)
+static void assert_direct_reclaim(json_t *p, pid_t hog)
 {
-	struct ftrace_reclaim truth = ftrace_reclaim(&trace, "direct", hog);
+	struct pairs_truth truth = pairs_read(&pairs, hog);
 
-	(void)run;
 	assert_true(truth.count > 0);
 	live_equal("direct_reclaim.count", live_int(p, "stalls.direct_reclaim.count"), truth.count);
-	live_equal("pages_reclaimed", live_int(p, "reclaim.pages_reclaimed"), truth.pages);
-	assert_true(live_int(p, "stalls.direct_reclaim.ns") > 0);
-	live_near("direct_reclaim.ns with what nests in it",
-		  live_int(p, "stalls.direct_reclaim.ns") + live_int(p, "stalls.throttle.ns") +
-			  live_int(p, "stalls.writeback_wait.ns") +
-			  live_int(p, "stalls.compaction.ns"),
-		  truth.ns, truth.ns / 20 + 1000000);
+	live_equal("pages_reclaimed", live_int(p, "reclaim.pages_reclaimed"), truth.reclaimed);
+	pairs_check(p, "direct_reclaim", &truth);
 }
 
 static void test_shortage(void **state)
 {
 	long long stolen = vmstat("pgsteal_kswapd"), kills = vmstat("oom_kill");
-	const char *reason = sandbox_trace_open(&trace, direct_events);
+	const char *reason = pairs_open(&pairs, "vmscan", "mm_vmscan_direct_reclaim");
 	struct live_run *run;
 	struct kswapd k;
 	json_t *kill, *p;
-	char *script;
+	char *commands, *script;
 	pid_t hog;
 
 	(void)state;
@@ -119,7 +110,9 @@ static void test_shortage(void **state)
 		live_skip("%s", reason);
 	fill_cache();
 	/* kswapd goes back to sleep some tenths of a second after there is enough again */
-	assert_true(asprintf(&script, "%s " HOG_MIB " anon; sleep 2", live_workload("memhog")) > 0);
+	assert_true(asprintf(&commands, "%s " HOG_MIB " anon; sleep 2", live_workload("memhog")) > 0);
+	script = pairs_script(&pairs, "vmscan", commands);
+	free(commands);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	free(script);
 	live_equal("the kernel's own count of kills", vmstat("oom_kill") - kills, 1);
@@ -128,16 +121,18 @@ static void test_shortage(void **state)
 	assert_string_equal(live_str(kill, "victim.comm"), "memhog");
 	p = live_process(run->summary, hog);
 	live_equal("exit_code", live_int(p, "exit_code"), KILLED);
-	assert_direct_reclaim(run, p, hog);
+	assert_direct_reclaim(p, hog);
 	k = add_up_kswapd(run->summary, hog);
 	print_message("kswapd: %lld runs, %lld woken by the hog, %lld pages; kernel: %lld pages\n",
 		      k.runs, k.woken_by_hog, k.pages, vmstat("pgsteal_kswapd") - stolen);
 	assert_true(k.runs > 0);
 	assert_true(k.woken_by_hog > 0);
 	assert_true(live_int(p, "reclaim.kswapd_wakeups") >= k.woken_by_hog);
+	stolen = vmstat("pgsteal_kswapd") - stolen;
+	/* on -rt the hog is often quicker: kswapd runs, but the kernel too says that it got nothing */
+	assert_true(k.pages > 0 || stolen == 0);
 	/* the kernel's count has also what kswapd did before and after memblame watched */
-	assert_true(k.pages > 0);
-	assert_true(k.pages <= vmstat("pgsteal_kswapd") - stolen);
+	assert_true(k.pages <= stolen);
 	live_equal("lost", live_int(run->summary, "lost.total"), 0);
 	live_run_free(run);
 }
@@ -145,8 +140,7 @@ static void test_shortage(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	if (trace.dir[0])
-		sandbox_trace_close(&trace);
+	pairs_close(&pairs);
 	return 0;
 }
 
