@@ -11,34 +11,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/*
- * Cause of a fault that the kernel has counted. Which counters a fault moves was measured per
- * cause (docs/families/fault.md); user space applies the same rule to the last fault of a ledger.
- */
-MB_INLINE __u32 classify(const struct mb_fault_pending *p, bool major)
-{
-	__u32 moved = p->moved;
-
-	/* 5.10 counts first touches of shared memory as major too */
-	if (major && moved == 1 << MM_SHMEMPAGES && !knobs.has_swap)
-		return MB_FAULT_SHMEM;
-	if (major) /* shared memory comes from swap when it is read in */
-		return moved & (1 << MM_SWAPENTS | 1 << MM_SHMEMPAGES) ? MB_FAULT_SWAP :
-									 MB_FAULT_FILE_IO;
-	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
-		return MB_FAULT_COW;
-	if (moved & 1 << MM_SWAPENTS)
-		return MB_FAULT_SWAP;
-	if (moved & 1 << MM_ANONPAGES)
-		return MB_FAULT_ANON;
-	if (moved & 1 << MM_SHMEMPAGES)
-		return MB_FAULT_SHMEM;
-	if (moved & 1 << MM_FILEPAGES)
-		return MB_FAULT_FILE;
-	/* a read that moved nothing maps the zero page */
-	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
-}
-
 /* Position of the highest bit set; v > 0. */
 MB_INLINE __u32 highest_bit(__u64 v)
 {
@@ -136,7 +108,7 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 	__u64 ns = 0;
 
 	if (flt != p->flt) {
-		class = classify(p, major);
+		class = mb_fault_classify(p, major, knobs.has_swap);
 		l->fault.by_access[MB_BOUNDED(MB_FAULT_ACCESS(p->error), 7)]++;
 	}
 	l->fault.by_class[MB_BOUNDED(class, MB_FAULT_CLASSES - 1)]++;
@@ -300,7 +272,7 @@ int fault_major_end(void *ctx)
 	if (!l || !l->fault.pending.start_ns)
 		return 0;
 	p = &l->fault.pending;
-	class = classify(p, true);
+	class = mb_fault_classify(p, true, knobs.has_swap);
 	ns = bpf_ktime_get_boot_ns() - p->start_ns;
 	stalled = p->stalled_ns < ns ? p->stalled_ns : ns;
 	if (class == MB_FAULT_SWAP)

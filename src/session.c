@@ -200,11 +200,6 @@ void mb_session_end_child(struct mb_session *s)
 	mb_child_ended(s->child, &s->command_status);
 }
 
-static bool threads_late(const struct mb_session *s)
-{
-	return mb_kern_late_expected(s->kern) > 0;
-}
-
 int mb_session_finish(struct mb_session *s, struct mb_err *e)
 {
 	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
@@ -212,7 +207,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	int err;
 
 	/* on a busy machine some thread always is; what counts is the command's own */
-	while (s->child && threads_late(s) && mb_now_ns() < give_up)
+	while (s->child && mb_kern_late_expected(s->kern) && mb_now_ns() < give_up)
 		usleep(2000);
 	err = collect(s, e);
 	if (err)

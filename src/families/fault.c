@@ -8,9 +8,6 @@
 #include "memblame/family.h"
 #include "model/model.h"
 
-/* Mirrors bpf/fault.bpf.c: mm counters that a fault moved (include/linux/mm_types_task.h). */
-enum { MOVED_FILE = 1 << 0, MOVED_ANON = 1 << 1, MOVED_SWAP = 1 << 2, MOVED_SHMEM = 1 << 3 };
-
 static const char *const class_names[MB_FAULT_CLASSES] = {
 	"anon", "file", "cow", "shmem", "swap", "file_io", "other", "failed",
 };
@@ -162,27 +159,6 @@ static const struct mb_question questions[] = {
 	  "major faults and swap-ins are not timed" },
 };
 
-/* The rule of bpf/fault.bpf.c (classify), for the last fault of a ledger that was read. */
-static enum mb_fault_class classify(const struct mb_model *m, const struct mb_fault_pending *p,
-				    bool major)
-{
-	if (major && p->moved == MOVED_SHMEM && !m->has_swap)
-		return MB_FAULT_SHMEM;
-	if (major)
-		return p->moved & (MOVED_SWAP | MOVED_SHMEM) ? MB_FAULT_SWAP : MB_FAULT_FILE_IO;
-	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
-		return MB_FAULT_COW;
-	if (p->moved & MOVED_SWAP)
-		return MB_FAULT_SWAP;
-	if (p->moved & MOVED_ANON)
-		return MB_FAULT_ANON;
-	if (p->moved & MOVED_SHMEM)
-		return MB_FAULT_SHMEM;
-	if (p->moved & MOVED_FILE)
-		return MB_FAULT_FILE;
-	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
-}
-
 /*
  * Streaming. A thread sends its faults in batches, so the last few of a thread that has stopped
  * faulting stay in its ledger. They are shown from there, and the number of the last one shown is
@@ -297,7 +273,8 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	if (!p->seq)
 		return;
 	add_latency(m, &before->fault, r);
-	last.class_id = counted ? (__u8)classify(m, p, last.major) : MB_FAULT_FAILED;
+	last.class_id = counted ? (__u8)mb_fault_classify(p, last.major, m->has_swap) :
+				  MB_FAULT_FAILED;
 	f->by_class[last.class_id]++;
 	if (counted)
 		f->by_access[MB_FAULT_ACCESS(p->error)]++;

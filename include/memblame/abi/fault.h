@@ -104,4 +104,41 @@ struct mb_fault_event {
 };
 
 #pragma GCC diagnostic pop
+
+/* Bits of mb_fault_pending.moved: 1 << enum mm_counter (include/linux/mm_types_task.h). */
+#define MB_FAULT_MOVED_FILE 1u
+#define MB_FAULT_MOVED_ANON 2u
+#define MB_FAULT_MOVED_SWAP 4u
+#define MB_FAULT_MOVED_SHMEM 8u
+
+/*
+ * Cause of a fault that the kernel has counted: the one rule, used in the kernel for a thread's
+ * earlier faults and in user space for the last fault of a ledger that was read. Which counters a
+ * fault moves was measured per cause (docs/families/fault.md). has_swap: as in mb_knobs.
+ */
+static inline __attribute__((always_inline)) __u32
+mb_fault_classify(const struct mb_fault_pending *p, int major, int has_swap)
+{
+	__u32 moved = p->moved;
+
+	/* 5.10 counts first touches of shared memory as major too */
+	if (major && moved == MB_FAULT_MOVED_SHMEM && !has_swap)
+		return MB_FAULT_SHMEM;
+	if (major) /* shared memory comes from swap when it is read in */
+		return moved & (MB_FAULT_MOVED_SWAP | MB_FAULT_MOVED_SHMEM) ? MB_FAULT_SWAP :
+									      MB_FAULT_FILE_IO;
+	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
+		return MB_FAULT_COW;
+	if (moved & MB_FAULT_MOVED_SWAP)
+		return MB_FAULT_SWAP;
+	if (moved & MB_FAULT_MOVED_ANON)
+		return MB_FAULT_ANON;
+	if (moved & MB_FAULT_MOVED_SHMEM)
+		return MB_FAULT_SHMEM;
+	if (moved & MB_FAULT_MOVED_FILE)
+		return MB_FAULT_FILE;
+	/* a read that moved nothing maps the zero page */
+	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
+}
+
 #endif
