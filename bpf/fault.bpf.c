@@ -142,6 +142,7 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	p->maj = maj;
 	p->error = error;
 	p->moved = 0;
+	p->mapping = 0;
 	p->mapped_ns = 0;
 	p->stalled_ns = 0;
 	if (streaming(MB_FAM_fault)) {
@@ -193,7 +194,8 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	if (MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) != p->flt)
 		return 0;
 	p->moved |= 1u << (member & 3);
-	if (p->start_ns && !(p->seq & knobs.sample_mask))
+	/* with fault_end every fault is timed there */
+	if (p->start_ns && knobs.sample_mask && !(p->seq & knobs.sample_mask))
 		p->mapped_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
@@ -215,7 +217,9 @@ MB_INLINE __u32 moved_by_mapping(struct vm_area_struct *vma, __u32 flags)
 
 /*
  * The end of a fault, where the kernel has trampolines: the mapping says what fault_moved would
- * have seen, and the time is exact. A fault that must be retried comes here again; one that the
+ * have seen, and the time is exact. When a thread is preempted within this program, those that run
+ * on the CPU meanwhile come by without it: for them there is fault_moved, which runs under the page
+ * table's lock. A fault that must be retried comes here again; one that the
  * kernel takes for itself has no registers and no beginning.
  */
 SEC("?fexit/handle_mm_fault")
@@ -231,7 +235,7 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 	if (!l)
 		return 0;
 	p = &l->fault.pending;
-	p->moved |= moved_by_mapping(vma, flags);
+	p->mapping = MB_FAULT_ENDED | moved_by_mapping(vma, flags);
 	if (p->start_ns)
 		p->mapped_ns = bpf_ktime_get_boot_ns();
 	return 0;

@@ -173,6 +173,62 @@ int BPF_PROG(reclaim_iff_congested, unsigned int usec_timeout, unsigned int usec
 	return throttled(usec_delayed);
 }
 
+/*
+ * memory.high: a thread that has taken its cgroup over it reclaims on its way back to user space,
+ * and then may have to sleep. Only the sleep is charged here; the reclaim inside has its own stall.
+ */
+MB_INLINE int high_begin(void)
+{
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l;
+
+	if (!MB_TASK(task, memcg_nr_pages_over_high)) /* the usual case, at every return */
+		return 0;
+	l = ledger_of(task);
+	if (l)
+		stall_begin(l, MB_FAM_reclaim, STALL_SLOT(reclaim, throttle),
+			    bpf_ktime_get_boot_ns(), 0);
+	return 0;
+}
+
+MB_INLINE int high_end(void)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+	__u32 slot = STALL_SLOT(reclaim, throttle);
+
+	if (!l || !l->task.depth)
+		return 0;
+	if (stall_sleeps(l, slot))
+		return end(slot, MB_RECLAIM_EVENT_THROTTLE, 0);
+	stall_cancel(l, slot);
+	return 0;
+}
+
+SEC("?fentry/mem_cgroup_handle_over_high")
+int BPF_PROG(reclaim_high_begin)
+{
+	return high_begin();
+}
+
+SEC("?fexit/mem_cgroup_handle_over_high")
+int BPF_PROG(reclaim_high_end)
+{
+	return high_end();
+}
+
+/* Its name since 7.0, where the check that there is anything to do became inline. */
+SEC("?fentry/__mem_cgroup_handle_over_high")
+int BPF_PROG(reclaim_over_high_begin)
+{
+	return high_begin();
+}
+
+SEC("?fexit/__mem_cgroup_handle_over_high")
+int BPF_PROG(reclaim_over_high_end)
+{
+	return high_end();
+}
+
 /* Only where the fault family, which does this as well (fault_moved), is off. */
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
@@ -206,6 +262,27 @@ int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 	e->owner = owner;
 	e->pad = 0;
 	emit_submit(ring, e);
+	return 0;
+}
+
+/* See taken_batch_begin. Optional: without trampolines, each change counts as one page. */
+SEC("?fentry/try_to_unmap_one")
+int BPF_PROG(reclaim_unmap_begin, struct folio *folio, struct vm_area_struct *vma)
+{
+	struct task_struct *task = compat_current();
+
+	if (MB_TASK(task, flags) & PF_MEMALLOC)
+		taken_batch_begin(task, folio, vma->vm_mm);
+	return 0;
+}
+
+SEC("?fexit/try_to_unmap_one")
+int BPF_PROG(reclaim_unmap_end, struct folio *folio, struct vm_area_struct *vma)
+{
+	struct task_struct *task = compat_current();
+
+	if (MB_TASK(task, flags) & PF_MEMALLOC)
+		taken_batch_end(task, folio, vma->vm_mm);
 	return 0;
 }
 

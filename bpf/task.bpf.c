@@ -13,8 +13,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set by user space for the first pass of the iterator only. */
 __u32 first_pass;
 
-/* Threads whose late faults are still to come: no summary is complete while there are any. */
-__u64 late_expected;
+/* Threads that have a ledger: those that the iterator does not report are still to be heard of. */
+__u64 traced;
 
 /* Room to build a record: too large for the BPF stack. One per CPU, used without sleeping. */
 struct {
@@ -23,6 +23,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mb_task_record);
 } scratch SEC(".maps");
+
+MB_INLINE struct mb_ledger *trace(struct task_struct *task, bool born)
+{
+	struct mb_ledger *l = ledger_create(task, born);
+
+	if (l)
+		__sync_fetch_and_add(&traced, 1);
+	return l;
+}
+
+MB_INLINE void forget(struct task_struct *task)
+{
+	ledger_delete(task);
+	__sync_fetch_and_add(&traced, -1);
+}
 
 MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 {
@@ -47,7 +62,8 @@ MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 }
 
 /* Everything but the memory of the process, which only one thread of it needs to report. */
-MB_INLINE void fill_info(struct task_struct *task, struct mb_task_info *r, __u16 type)
+MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct mb_task_info *r,
+			 __u16 type)
 {
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
@@ -58,9 +74,12 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_task_info *r, __u16
 	r->h.family = MB_FAM_task;
 	r->h.type = type;
 	r->h.size = sizeof(struct mb_task_record);
-	r->start_ns = BPF_CORE_READ(leader, start_boottime);
-	r->cgroup = compat_cgroup_id(compat_task_cgroup(task));
+	r->start_ns = l->task.start_ns;
 	r->exit_code = task->exit_code;
+	r->late = l->task.late;
+	if (r->late) /* others that it points to may be gone */
+		return;
+	r->cgroup = compat_cgroup_id(compat_task_cgroup(task));
 	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	r->threads = BPF_CORE_READ(task, signal, nr_threads);
 	/* the leader's name, or ps and we would disagree on what the process is called */
@@ -75,7 +94,7 @@ int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
 
 	if (!filter_follows(child, clone_flags, ledger_of(parent) != NULL))
 		return 0;
-	ledger_create(child, true);
+	trace(child, true);
 	if (clone_flags & CLONE_THREAD)
 		return 0;
 	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_FORK, sizeof(*e),
@@ -95,7 +114,7 @@ int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_bi
 {
 	struct mb_exec_event *e;
 
-	ledger_rename(old_tid, task->pid);
+	ledger_exchange(old_tid, task->pid);
 	if (!ledger_of(task))
 		return 0;
 	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_EXEC, sizeof(*e),
@@ -116,7 +135,7 @@ SEC("?tp_btf/cgroup_attach_task")
 int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struct *task)
 {
 	if (knobs.select == MB_SELECT_CGROUPS && !ledger_of(task) && in_selected_cgroup(task))
-		ledger_create(task, false);
+		trace(task, false);
 	return 0;
 }
 
@@ -145,65 +164,77 @@ MB_INLINE void retire(struct task_struct *task, struct mb_ledger *l)
 	struct mm_struct *mm = task->mm;
 
 	if (!mm || mm->mm_users.counter < 2) {
-		ledger_delete(task);
+		l->task.exited = 1; /* in case it cannot be deleted now */
+		forget(task);
 		return;
 	}
 	l->task.min_base = task->min_flt;
 	l->task.maj_base = task->maj_flt;
 	l->task.exited = 1;
-	__sync_fetch_and_add(&late_expected, 1);
+}
+
+/* The thread does not run any more, or is the one that runs here: its ledger does not change. */
+static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
+{
+	struct mb_task_record *r = bpf_ringbuf_reserve(&urgent, sizeof(*r), 0);
+
+	if (!r) {
+		count_drop(MB_FAM_task, MB_DROP_RING_FULL);
+		return -1;
+	}
+	fill_info(task, l, &r->info, MB_TASK_EVENT_EXIT);
+	r->info.group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
+	if (r->info.group_dead) {
+		fill_memory(task, &r->info);
+		r->info.exit_code = final_exit_code(task);
+	}
+	copy_ledger(task, l, r);
+	emit_submit(&urgent, r);
+	return 0;
 }
 
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
 {
 	struct mb_ledger *l = ledger_of(task);
-	__u64 now = bpf_ktime_get_boot_ns();
-	struct mb_task_record *r;
 
 	if (!l)
 		return 0;
-	stall_close_open(l, now);
-	r = bpf_ringbuf_reserve(&urgent, sizeof(*r), 0);
-	if (!r) {
-		count_drop(MB_FAM_task, MB_DROP_RING_FULL);
-		return 0;
-	}
-	fill_info(task, &r->info, MB_TASK_EVENT_EXIT);
-	r->info.group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
-	if (r->info.group_dead) {
-		fill_memory(task, &r->info);
-		r->info.exit_code = final_exit_code(task);
-	}
-	copy_ledger(task, l, r); /* the thread is here, so it cannot change it */
-	emit_submit(&urgent, r);
-	retire(task, l);
+	stall_close_open(l, bpf_ktime_get_boot_ns());
+	if (!emit_exit(task, l))
+		retire(task, l);
 	return 0;
 }
 
-/* Long after its end, a grace period after it was reaped, the task's counts are final. */
+/*
+ * Long after its end, a grace period after it was reaped, the task's counts are final. Here no
+ * other thread can be scheduled in between, so that this program always runs; a thread for which
+ * the kernel did not run the one above (MB_DROP_MISSED) has its exit record sent now.
+ */
 SEC("?tp_btf/sched_process_free")
 int BPF_PROG(task_free, struct task_struct *task)
 {
 	struct mb_ledger *l = ledger_of(task);
 	struct mb_late_event *e;
 
-	if (!l || !l->task.exited)
+	if (!l)
 		return 0;
-	if (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base) {
+	if (!l->task.exited) {
+		l->task.late = 1;
+		emit_exit(task, l);
+	} else if (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base) {
 		e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_LATE, sizeof(*e),
 				    bpf_ktime_get_boot_ns());
 		if (e) {
 			e->h.tgid = task->tgid;
 			e->h.tid = task->pid;
-			e->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+			e->start_ns = l->task.start_ns;
 			e->min_flt = task->min_flt - l->task.min_base;
 			e->maj_flt = task->maj_flt - l->task.maj_base;
 			emit_submit(&urgent, e);
 		}
 	}
-	__sync_fetch_and_add(&late_expected, -1);
-	ledger_delete(task);
+	forget(task);
 	return 0;
 }
 
@@ -251,12 +282,12 @@ int task_harvest(struct bpf_iter__task *ctx)
 	if (!l) {
 		if ((task->flags & PF_EXITING) || !filter_selects(task, first_pass))
 			return 0;
-		l = ledger_create(task, knobs.select == MB_SELECT_TREE);
+		l = trace(task, knobs.select == MB_SELECT_TREE);
 	}
 	r = bpf_map_lookup_elem(&scratch, &key);
 	if (!l || !r || l->task.exited)
 		return 0;
-	fill_info(task, &r->info, MB_TASK_EVENT_HARVEST);
+	fill_info(task, l, &r->info, MB_TASK_EVENT_HARVEST);
 	copy_consistent(task, l, r);
 	if (task->tgid == task->pid)
 		fill_memory(task, &r->info);

@@ -57,7 +57,23 @@ int writeback_pause(__u64 *ctx)
 	return 0;
 }
 
-/* The start of a wait for one folio; nothing tells its end, so the next sign of life does. */
+MB_INLINE int end_open(__u32 slot)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+
+	if (l && l->task.depth)
+		stall_end_open(l, slot);
+	return 0;
+}
+
+/* In which a pause sleeps. */
+SEC("?fexit/io_schedule_timeout")
+int BPF_PROG(writeback_pause_end)
+{
+	return end_open(STALL_SLOT(writeback, dirty_throttle));
+}
+
+/* The start of a wait for one folio; without trampolines, the next sign of life is its end. */
 MB_INLINE int wait_begin(void)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
@@ -80,6 +96,18 @@ SEC("?tp_btf/wait_on_page_writeback")
 int writeback_wait_page(void *ctx)
 {
 	return wait_begin();
+}
+
+SEC("?fexit/folio_wait_writeback")
+int BPF_PROG(writeback_waited)
+{
+	return end_open(STALL_SLOT(writeback, writeback_wait));
+}
+
+SEC("?fexit/wait_on_page_writeback")
+int BPF_PROG(writeback_waited_page)
+{
+	return end_open(STALL_SLOT(writeback, writeback_wait));
 }
 
 /* The last step of waiting for a file's pages (file_fdatawait_range and friends). */

@@ -206,8 +206,8 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	struct mb_snapshot snap;
 	int err;
 
-	/* on a busy machine some thread always is; what counts is the command's own */
-	while (s->child && mb_kern_late_expected(s->kern) && mb_now_ns() < give_up)
+	/* on a busy machine some thread always is ending; what counts is the command's own */
+	while (s->child && mb_kern_unheard(s->kern) > 0 && mb_now_ns() < give_up)
 		usleep(2000);
 	err = collect(s, e);
 	if (err)

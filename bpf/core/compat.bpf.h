@@ -112,6 +112,17 @@ MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 }
 
 /*
+ * How often the pages of a large folio are mapped, less one; 0 where the kernel does not keep that
+ * (before 6.10) and for a small folio, which is never mapped in part.
+ */
+MB_INLINE __s32 compat_folio_mapped(struct folio *folio)
+{
+	if (!bpf_core_field_exists(folio->_large_mapcount) || compat_folio_pages(folio) == 1)
+		return 0;
+	return BPF_CORE_READ(folio, _large_mapcount.counter);
+}
+
+/*
  * Ticks per second. No interface tells (a kernel need not show its configuration), but jiffies
  * began at -300 * HZ, as 32 bits (INITIAL_JIFFIES, include/linux/jiffies.h), when the monotonic
  * clock began at 0: take the HZ with which both agree best.

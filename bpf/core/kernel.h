@@ -149,6 +149,7 @@ struct task_struct {
 	const struct cred *real_cred;
 	struct css_set *cgroups;
 	unsigned long nvcsw;
+	unsigned int memcg_nr_pages_over_high;
 	__u64 start_boottime;
 	unsigned long min_flt;
 	unsigned long maj_flt;
@@ -167,8 +168,10 @@ struct file {
 	struct inode *f_inode;
 };
 
+struct page;
 
 struct vm_area_struct {
+	struct mm_struct *vm_mm;
 	unsigned long vm_flags;
 	struct file *vm_file;
 };
@@ -188,6 +191,7 @@ struct kernel_siginfo {
 struct folio {
 	unsigned long flags;
 	unsigned long _flags_1;
+	atomic_t _large_mapcount;
 };
 
 /* From 6.18 (commit 53fbef56e07d) a folio's flags are wrapped in memdesc_flags_t. */

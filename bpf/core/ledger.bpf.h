@@ -6,55 +6,116 @@
 #include "core/compat.bpf.h"
 #include "core/emit.bpf.h"
 
+/*
+ * Where ledgers are kept: with the task; where the kernel has no task storage for tracing
+ * (knobs.hash_ledgers), in a hash by thread id. Task storage can be refused to a single thread too,
+ * for want of memory that can be had without waiting (from 7.0 on often when many threads start:
+ * kmalloc_nolock() may fail at any time) or because the CPU was within it already (before 7.0, where
+ * programs can be preempted). Such a thread's ledger goes into the hash as well, as a spare.
+ */
+
+/* Number of spares: almost always 0, and then no one has to look for one. */
+MB_INLINE __u64 *spares(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&spare_ledgers, &key);
+}
+
+MB_INLINE bool hash_in_use(void)
+{
+	__u64 *n;
+
+	if (knobs.hash_ledgers)
+		return true;
+	n = spares();
+	return n && *n;
+}
+
+MB_INLINE struct mb_ledger *hash_lookup(struct task_struct *task)
+{
+	__u32 tid = BPF_CORE_READ(task, pid);
+
+	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
+}
+
+MB_INLINE struct mb_ledger *hash_insert(struct task_struct *task)
+{
+	struct mb_ledger *zero;
+	__u32 key = 0, tid = BPF_CORE_READ(task, pid);
+	__u64 *n;
+
+	zero = bpf_map_lookup_elem(&ledger_zero, &key);
+	if (!zero || bpf_map_update_elem(&ledgers_by_tid, &tid, zero, BPF_ANY))
+		return NULL;
+	n = spares();
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
+}
+
+MB_INLINE void hash_delete(__u32 tid)
+{
+	__u64 *n;
+
+	if (bpf_map_delete_elem(&ledgers_by_tid, &tid))
+		return;
+	n = spares();
+	if (n)
+		__sync_fetch_and_add(n, -1);
+}
+
 /* The task's ledger, or NULL where it is not traced. */
 MB_INLINE struct mb_ledger *ledger_of(struct task_struct *task)
 {
-	__u32 tid;
+	struct mb_ledger *l = NULL;
 
 	if (!knobs.hash_ledgers)
-		return bpf_task_storage_get(&ledgers, task, NULL, 0);
-	tid = BPF_CORE_READ(task, pid);
-	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
+		l = bpf_task_storage_get(&ledgers, task, NULL, 0);
+	return l || !hash_in_use() ? l : hash_lookup(task);
 }
 
 MB_INLINE struct mb_ledger *ledger_insert(struct task_struct *task)
 {
-	struct mb_ledger *zero;
-	__u32 key = 0, tid;
+	struct mb_ledger *l = NULL;
 
 	if (!knobs.hash_ledgers)
-		return bpf_task_storage_get(&ledgers, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	zero = bpf_map_lookup_elem(&ledger_zero, &key);
-	tid = BPF_CORE_READ(task, pid);
-	if (!zero || bpf_map_update_elem(&ledgers_by_tid, &tid, zero, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
+		l = bpf_task_storage_get(&ledgers, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return l ? l : hash_insert(task);
 }
 
 /* The task is not traced any more. */
 MB_INLINE void ledger_delete(struct task_struct *task)
 {
-	__u32 tid;
-
-	if (!knobs.hash_ledgers) {
+	if (!knobs.hash_ledgers)
 		bpf_task_storage_delete(&ledgers, task);
-		return;
-	}
-	tid = BPF_CORE_READ(task, pid);
-	bpf_map_delete_elem(&ledgers_by_tid, &tid);
+	if (hash_in_use())
+		hash_delete(BPF_CORE_READ(task, pid));
 }
 
-/* exec gave the thread its leader's id: its ledger must be found under that. */
-MB_INLINE void ledger_rename(__u32 old_tid, __u32 tid)
+/* exec exchanges the ids of the thread and its leader: so must what the hash has under them. */
+MB_INLINE void ledger_exchange(__u32 a, __u32 b)
 {
-	struct mb_ledger *l;
+	struct mb_ledger *of_a, *of_b, *room;
+	__u32 key = 0;
 
-	if (!knobs.hash_ledgers || old_tid == tid)
+	if (a == b || !hash_in_use())
 		return;
-	l = bpf_map_lookup_elem(&ledgers_by_tid, &old_tid);
-	if (l)
-		bpf_map_update_elem(&ledgers_by_tid, &tid, l, BPF_ANY);
-	bpf_map_delete_elem(&ledgers_by_tid, &old_tid);
+	of_a = bpf_map_lookup_elem(&ledgers_by_tid, &a);
+	of_b = bpf_map_lookup_elem(&ledgers_by_tid, &b);
+	room = bpf_map_lookup_elem(&exchange_room, &key);
+	if (!room)
+		return;
+	if (of_b)
+		bpf_probe_read_kernel(room, sizeof(*room), of_b);
+	if (of_a)
+		bpf_map_update_elem(&ledgers_by_tid, &b, of_a, BPF_ANY);
+	else
+		bpf_map_delete_elem(&ledgers_by_tid, &b);
+	if (of_b)
+		bpf_map_update_elem(&ledgers_by_tid, &a, room, BPF_ANY);
+	else
+		bpf_map_delete_elem(&ledgers_by_tid, &a);
 }
 
 /*
@@ -71,6 +132,7 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, bool born)
 	}
 	l->task.born_ns = bpf_ktime_get_boot_ns();
 	l->task.born_tid = task->pid;
+	l->task.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	l->task.born = born;
 	if (!born) {
 		l->task.min_base = task->min_flt;

@@ -19,12 +19,12 @@ struct {
 } ledgers SEC(".maps");
 
 /*
- * The same where there is no task storage for tracing (before 5.11), by thread id. Preallocated; a
- * thread that finds it full is counted as lost. Only one of the two maps is created.
+ * The same by thread id, for threads without task storage: core/ledger.bpf.h. Preallocated; a thread
+ * that finds it full is counted as lost.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 1); /* the loader makes it as large as it must be */
 	__type(key, __u32);
 	__type(value, struct mb_ledger);
 } ledgers_by_tid SEC(".maps");
@@ -36,6 +36,22 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mb_ledger);
 } ledger_zero SEC(".maps");
+
+/* How many ledgers ledgers_by_tid holds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} spare_ledgers SEC(".maps");
+
+/* Where one ledger waits while two change places: too large for the BPF stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mb_ledger);
+} exchange_room SEC(".maps");
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -66,8 +82,11 @@ struct {
 /* What the reclaimer on this CPU took last: see core/taken.bpf.h. */
 struct last_taken {
 	__u64 task; /* the reclaimer, to tell it from one that was here before */
+	__u64 mm; /* whose mapping of a folio it is taking away now; 0: none's */
 	__u32 owner;
-	__u32 events;
+	__u32 events; /* changes of its counter; with those that came at once, pages */
+	__s32 mapped; /* the folio's mappings when that began */
+	__u32 seen; /* changes of the counter since */
 };
 
 struct {

@@ -6,7 +6,8 @@
  *
  * Some waits show their beginning but not their end: a folio under writeback, and the pauses of
  * balance_dirty_pages, of which only the planned length is told. Such a stall is "open-ended": it
- * is closed by the thread's next sign of life that memblame sees (stall_close_open).
+ * is closed where the function that sleeps returns (stall_end_open), or where that cannot be seen by
+ * the thread's next sign of life that memblame sees (stall_close_open).
  */
 #ifndef MEMBLAME_STALL_H
 #define MEMBLAME_STALL_H
@@ -105,6 +106,19 @@ MB_INLINE __u64 cpu_time(struct task_struct *task)
 	return BPF_CORE_READ(task, se.sum_exec_runtime);
 }
 
+/* Take the innermost stall, an open-ended one, off the stack as ended at now, and tell of it. */
+MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
+{
+	struct stall_time t;
+
+	if (!stall_pop(l, now, &t))
+		return;
+	if (t.info)
+		stall_emit(MB_WRITEBACK_EVENT_PAUSE, &t, l->writeback.pause_bdi);
+	else if (streaming(MB_FAM_writeback))
+		stall_emit(MB_WRITEBACK_EVENT_WAIT, &t, NULL);
+}
+
 /*
  * The thread runs again: if its innermost stall is open-ended, that is over. If the thread has
  * slept for something else since, this moment says nothing: a pause is then taken to have
@@ -114,7 +128,6 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 {
 	__u32 top = l->task.depth - 1;
 	struct mb_stall_frame *f;
-	struct stall_time t;
 	__u64 planned;
 	bool slept;
 
@@ -137,12 +150,16 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
 		return;
 	}
-	if (!stall_pop(l, now, &t))
-		return;
-	if (planned)
-		stall_emit(MB_WRITEBACK_EVENT_PAUSE, &t, l->writeback.pause_bdi);
-	else if (streaming(MB_FAM_writeback))
-		stall_emit(MB_WRITEBACK_EVENT_WAIT, &t, NULL);
+	stall_pop_open(l, now);
+}
+
+/* What a stall of this slot, begun as an open-ended one, was in has returned: it is over now. */
+MB_INLINE void stall_end_open(struct mb_ledger *l, __u32 slot)
+{
+	__u32 top = l->task.depth - 1;
+
+	if (top < MB_STALL_DEPTH && stall_frame(l, top)->slot == (slot | STALL_OPEN_ENDED))
+		stall_pop_open(l, bpf_ktime_get_boot_ns());
 }
 
 /* A stall begins. info comes back at its end. */
@@ -181,6 +198,27 @@ MB_INLINE bool stall_end(struct mb_ledger *l, __u32 slot, __u64 now, struct stal
 	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
 		return false;
 	return stall_pop(l, now, t);
+}
+
+/* As stall_end, but it was none: only the stalls inside of it count. */
+MB_INLINE void stall_cancel(struct mb_ledger *l, __u32 slot)
+{
+	__u32 top = l->task.depth - 1;
+
+	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
+		return;
+	l->task.depth = top;
+	stall_tell_outer(l, top, stall_frame(l, top)->child_ns);
+}
+
+/* How often the thread has gone to sleep since the stall of this slot, the innermost, began. */
+MB_INLINE __u32 stall_sleeps(struct mb_ledger *l, __u32 slot)
+{
+	__u32 top = l->task.depth - 1;
+
+	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
+		return 0;
+	return (__u32)MB_TASK(compat_current(), nvcsw) - stall_frame(l, top)->nvcsw;
 }
 
 /* A stall whose length is known only afterwards, or in advance: charge ns at once. */

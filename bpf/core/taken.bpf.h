@@ -14,8 +14,8 @@
 
 /*
  * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm: if that is
- * not its own, a page was taken from mm's owner. (try_to_unmap changes the counter once per page;
- * a page that goes to swap changes the swap counter as well.) The owner may be running: atomic.
+ * not its own, a page was taken from mm's owner. (Or several: taken_batch_begin. A page that goes to
+ * swap changes the swap counter as well.) The owner may be running: atomic.
  *
  * A huge page of a file is taken with one change (mm/huge_memory.c, __split_huge_pmd_locked). Which
  * page it is shows only when it leaves the page cache next: remember whose it was until then.
@@ -40,7 +40,55 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 		last->owner = tgid;
 		last->events = 0;
 	}
+	if (last->mm == (__u64)mm)
+		last->seen++;
 	last->events++;
+}
+
+/*
+ * From 7.0 on several pages of a large folio are taken from a mapping with one change of the counter
+ * (mm/rmap.c, try_to_unmap_one). How many it was shows in the folio's count of mappings, before and
+ * after. An owner that unmaps the same folio itself in that moment spoils it by those pages.
+ */
+MB_INLINE void taken_batch_begin(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
+{
+	struct last_taken *last;
+	__u32 key = 0;
+
+	last = bpf_map_lookup_elem(&taken, &key);
+	if (!last)
+		return;
+	if (last->task != (__u64)task) {
+		last->task = (__u64)task;
+		last->owner = 0;
+		last->events = 0;
+	}
+	last->mm = (__u64)mm;
+	last->mapped = compat_folio_mapped(folio);
+	last->seen = 0;
+}
+
+MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
+{
+	struct task_struct *owner;
+	struct last_taken *last;
+	struct mb_ledger *l;
+	__u32 key = 0, more;
+	__s32 gone;
+
+	last = bpf_map_lookup_elem(&taken, &key);
+	if (!last || last->task != (__u64)task || last->mm != (__u64)mm)
+		return;
+	last->mm = 0;
+	gone = last->mapped - compat_folio_mapped(folio);
+	if (!last->seen || gone <= (__s32)last->seen)
+		return;
+	more = gone - last->seen;
+	last->events += more;
+	owner = mm->owner;
+	l = owner ? ledger_of(owner) : NULL;
+	if (l)
+		__sync_fetch_and_add(&l->reclaim.pages_taken, more);
 }
 
 /*

@@ -35,7 +35,8 @@ enum mb_drop_reason {
 	MB_DROP_STALL_DEPTH =
 		2, /* stalls nested deeper than MB_STALL_DEPTH, or ended out of order */
 	MB_DROP_UNTIMED = 3, /* a wait was seen but its end could not be bounded */
-	MB_DROP_REASONS = 4,
+	MB_DROP_MISSED = 4, /* the kernel did not run a program: it was interrupted within it (kern.c) */
+	MB_DROP_REASONS = 5,
 };
 
 /* Whom to trace. A thread is traced if and only if it has a ledger; this says who gets one. */

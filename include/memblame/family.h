@@ -91,6 +91,7 @@ struct mb_hook {
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
+	const char *lacks_type; /* a struct that the kernel must not have; or NULL */
 	enum mb_quality quality;
 	const char *missing; /* what is not seen with it; or NULL */
 };
@@ -101,6 +102,17 @@ struct mb_question {
 	const struct mb_hook *hooks; /* best first */
 	size_t n_hooks;
 	const char *without; /* what is lost when no hook works */
+};
+
+/*
+ * A program is not run while another thread, preempted within it, keeps the CPU's one turn of it: a
+ * rule of the kernel for programs on trampolines, and since 7.0 for those on tracepoints
+ * (bpf_prog_get_recursion_context). Usually that loses an event; here is what else it can mean.
+ */
+struct mb_missed {
+	const char *program;
+	bool repaired; /* nothing: another program makes it good */
+	enum mb_drop_reason reason; /* otherwise: what it is counted as */
 };
 
 /* ---- the family ---- */
@@ -114,6 +126,8 @@ struct mb_family {
 	size_t n_events;
 	const struct mb_question *questions;
 	size_t n_questions;
+	const struct mb_missed *missed; /* programs whose misses are not MB_DROP_MISSED; or NULL */
+	size_t n_missed;
 
 	/*
 	 * Complete a record before its ledger is added up (e.g. close what was in progress).

@@ -256,6 +256,18 @@ static int select_cgroups(const struct mb_options *o, struct mb_kern_config *k, 
 	return err;
 }
 
+static bool parse_hash_ledgers(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long v;
+
+	if (!text)
+		return true;
+	v = strtoul(text, &end, 10);
+	*out = (uint32_t)v;
+	return end != text && !*end && v >= 1 && v <= 1024 * 1024;
+}
+
 int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
 {
 	double interval = o->interval_s ? o->interval_s : 1.0;
@@ -266,6 +278,9 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
 	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);
 	cfg->kern.force_hooks = getenv("MEMBLAME_HOOKS");
+	if (!parse_hash_ledgers(getenv("MEMBLAME_HASH_LEDGERS"), &cfg->kern.hash_entries))
+		return mb_err_set(e, MB_EXIT_USAGE, 0,
+				  "MEMBLAME_HASH_LEDGERS must be a number from 1 to 1048576");
 	cfg->kern.families = o->families;
 	for (unsigned int id = 0; !o->families && id < MB_FAM_MAX; id++)
 		cfg->kern.families |= mb_family_default_on(id) ? 1u << id : 0;

@@ -86,10 +86,10 @@ static const struct mb_field fields[F_FIELDS] = {
 	[F_LATENCY] = { "faults", "latency", "how long faults took", 0, MB_FIELD_HIST, MB_UNIT_NS,
 			"fault.latency" },
 	[F_SWAP_IN] = { "stalls", "swap_in", "major faults that read from swap",
-			MB_LEDGER(fault.swap_in), MB_FIELD_STALL, MB_UNIT_NS, "fault.major_end" },
+			MB_LEDGER(fault.swap_in), MB_FIELD_STALL, MB_UNIT_NS, "fault.end" },
 	[F_FILE_IO_STALL] = { "stalls", "file_io", "major faults that read a file",
 			      MB_LEDGER(fault.file_io), MB_FIELD_STALL, MB_UNIT_NS,
-			      "fault.major_end" },
+			      "fault.end" },
 };
 
 static const struct mb_event_field fault_fields[] = {
@@ -113,8 +113,16 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };
 
+/* fault_moved, where it is seen for each change, is for the faults whose fault_end is not run. */
 static const struct mb_hook cause_hooks[] = {
 	{ .name = "fexit",
+	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_swap",
+			"fault_moved" },
+	  .lacks_type = "mm_rss_stat",
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
+		     "count as other; a first write to a private file page counts as anon" },
+	{ .name = "fexit alone",
 	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_swap" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
@@ -149,14 +157,18 @@ static const struct mb_hook major_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
-	{ "cause", "why did this fault happen?", cause_hooks, 2,
+	{ "cause", "why did this fault happen?", cause_hooks, MB_ARRAY_SIZE(cause_hooks),
 	  "faults are counted, not explained" },
 	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
 	  "invalid accesses are not counted" },
 	{ "latency", "how long did a minor fault take?", latency_hooks, 2,
 	  "minor faults are not timed" },
-	{ "major_end", "when did this major fault end?", major_hooks, 1,
+	{ "end", "when did this major fault end?", major_hooks, 1,
 	  "major faults and swap-ins are not timed" },
+};
+
+static const struct mb_missed missed[] = {
+	{ "fault_end", false, MB_DROP_UNTIMED },
 };
 
 /*
@@ -346,6 +358,8 @@ const struct mb_family mb_family_fault = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.missed = missed,
+	.n_missed = MB_ARRAY_SIZE(missed),
 	.prepare = prepare,
 	.consume = consume,
 	.tick = tick,

@@ -96,32 +96,42 @@ static const struct mb_hook compaction_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 };
 
+#define THROTTLE_MISSING \
+	"sleeps of allocations below the reserve (throttle_direct_reclaim) have no tracepoint"
+
 static const struct mb_hook throttle_hooks[] = {
 	{ .name = "tp_btf",
 	  .programs = { "reclaim_throttled", "reclaim_shrink_inactive" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "sleeps of memory.high and of allocations below the reserve "
-		     "(throttle_direct_reclaim) have no tracepoint" },
+	  .missing = THROTTLE_MISSING },
 	{ .name = "tp_btf congestion",
 	  .programs = { "reclaim_congestion_wait", "reclaim_iff_congested", "reclaim_shrink_inactive" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "sleeps of memory.high and of allocations below the reserve "
-		     "(throttle_direct_reclaim) have no tracepoint" },
+	  .missing = THROTTLE_MISSING },
+};
+
+static const struct mb_hook high_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "reclaim_high_begin", "reclaim_high_end" },
+	  .quality = MB_QUALITY_FULL },
+	{ .name = "fexit inline",
+	  .programs = { "reclaim_over_high_begin", "reclaim_over_high_end" },
+	  .quality = MB_QUALITY_FULL },
 };
 
 #define TAKEN_MISSING                                                                                \
-	"one page per change of the owner's counter: a batch of lazily freed pages, or a huge page " \
-	"that several processes map, counts as one"
+	"a huge page that several processes map counts as one page; so do pages of a large folio "   \
+	"that are taken at once, where there are no trampolines"
 
 static const struct mb_hook taken_hooks[] = {
 	{ .name = "tp_btf of fault",
 	  .shares = "fault_moved",
-	  .optional = { "reclaim_taken_huge" },
+	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
 	{ .name = "tp_btf",
 	  .programs = { "reclaim_taken" },
-	  .optional = { "reclaim_taken_huge" },
+	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
 };
@@ -141,6 +151,8 @@ static const struct mb_question questions[] = {
 	{ "compaction", "who compacts memory?", compaction_hooks, 1, "compaction is not seen" },
 	{ "throttle", "who is made to sleep in reclaim?", throttle_hooks, 2,
 	  "sleeps in reclaim count as reclaim" },
+	{ "high", "who is made to sleep for being over memory.high?", high_hooks, 2,
+	  "sleeps of memory.high, which have no tracepoint, are not in throttle" },
 	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
 	  "pages taken are not counted" },
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,

@@ -73,6 +73,10 @@ static const struct mb_hook harvest_hooks[] = {
 	{ .name = "iter/task", .programs = { "task_harvest" }, .quality = MB_QUALITY_FULL },
 };
 
+static const struct mb_missed missed[] = {
+	{ "task_exit", true, MB_DROP_MISSED }, /* by task_free */
+};
+
 static const struct mb_question questions[] = {
 	{ "ledger", "where is what a thread did kept?", ledger_hooks, 2, "nothing can be counted" },
 	{ "fork", "when does a new thread begin?", fork_hooks, 1,
@@ -151,5 +155,7 @@ const struct mb_family mb_family_task = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.missed = missed,
+	.n_missed = MB_ARRAY_SIZE(missed),
 	.consume = consume,
 };

@@ -51,6 +51,9 @@ static const struct mb_hook dirtied_hooks[] = {
 };
 
 static const struct mb_hook pause_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "writeback_pause", "writeback_pause_end" },
+	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf",
 	  .programs = { "writeback_pause" },
 	  .quality = MB_QUALITY_PARTIAL,
@@ -58,17 +61,27 @@ static const struct mb_hook pause_hooks[] = {
 		     "12 ms later than planned, its CPU time is taken off, to a tick" },
 };
 
+#define WAIT_MISSING \
+	"a wait ends at the thread's next traced event; one whose end cannot be told is counted as " \
+	"lost (not timed)"
+
 static const struct mb_hook wait_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "writeback_wait", "writeback_wait_end", "writeback_waited" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "of a wait that a signal may end (folio_wait_writeback_killable) the end is "
+		     "the thread's next traced event" },
+	{ .name = "fexit page",
+	  .programs = { "writeback_wait_page", "writeback_wait_end", "writeback_waited_page" },
+	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf",
 	  .programs = { "writeback_wait", "writeback_wait_end" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "a wait ends at the thread's next traced event; one whose end cannot be told "
-		     "is counted as lost (not timed)" },
+	  .missing = WAIT_MISSING },
 	{ .name = "tp_btf page",
 	  .programs = { "writeback_wait_page", "writeback_wait_end" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "a wait ends at the thread's next traced event; one whose end cannot be told "
-		     "is counted as lost (not timed)" },
+	  .missing = WAIT_MISSING },
 };
 
 static const struct mb_hook fsync_hooks[] = {
@@ -80,10 +93,11 @@ static const struct mb_hook fsync_hooks[] = {
 };
 
 static const struct mb_question questions[] = {
-	{ "dirtied", "who dirties pages?", dirtied_hooks, 2, "dirtied pages are not counted" },
-	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks, 1,
+	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks), "dirtied pages are not counted" },
+	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks,
+	  MB_ARRAY_SIZE(pause_hooks),
 	  "pauses are not seen" },
-	{ "wait", "who waits for a page under writeback?", wait_hooks, 2, "waits are not seen" },
+	{ "wait", "who waits for a page under writeback?", wait_hooks, MB_ARRAY_SIZE(wait_hooks), "waits are not seen" },
 	{ "fsync", "who waits in fsync?", fsync_hooks, 1, "fsync is not timed" },
 };
 

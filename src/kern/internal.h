@@ -10,12 +10,16 @@
 
 #define MB_MAX_ANSWERS 64
 #define MB_MAX_LINKS 128
+#define MB_HASH_LEDGERS 16384 /* of 1.8 KiB: threads at once where all ledgers are in the hash */
+#define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
 
 /* The maps that all objects share (bpf/core/maps.bpf.h). */
 enum mb_shared_map {
 	MB_MAP_LEDGERS,
 	MB_MAP_LEDGERS_BY_TID,
 	MB_MAP_LEDGER_ZERO,
+	MB_MAP_SPARE_LEDGERS,
+	MB_MAP_EXCHANGE_ROOM,
 	MB_MAP_RINGS,
 	MB_MAP_URGENT,
 	MB_MAP_DROPS,
@@ -49,6 +53,7 @@ struct mb_kern {
 	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
 	int epoll_fd;
+	struct mb_drop missed[MB_FAM_MAX][MB_DROP_REASONS]; /* as count_missed last saw them */
 	int budget; /* events left in this drain of one ring */
 	mb_kern_sink take;
 	void *take_arg;
@@ -68,6 +73,9 @@ bool mb_probe_tracepoint(const char *name);
  */
 int mb_probe_function(const char *name, char *error, size_t size);
 
+/* probe.c: does the kernel have a struct of this name? */
+bool mb_probe_struct(const char *name);
+
 /* probe.c: can tracing programs keep data with a task? */
 bool mb_probe_task_storage(void);
 
@@ -76,6 +84,9 @@ unsigned char mb_probe_argument(const char *tracepoint, const char *argument);
 
 /* load.c: open, load and attach one family, choosing its hooks. */
 int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *e);
+
+/* load.c: is every entry of "family.question=hook,..." one that there is? list: may be NULL. */
+int mb_load_check_forced(const char *list, struct mb_err *e);
 
 /* rings.c */
 int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e);

@@ -10,6 +10,7 @@
 
 #include <bpf/btf.h>
 
+#include "base/clock.h"
 #include "kern/internal.h"
 
 /* Timing costs two clock reads (40 ns); one fault in 64 makes that less than 1 ns per fault. */
@@ -91,6 +92,9 @@ int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct 
 		err = mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "cannot start");
 		goto cleanup;
 	}
+	err = mb_load_check_forced(cfg->force_hooks, e);
+	if (err)
+		goto cleanup;
 	find_arguments(k);
 	err = open_families(k, e);
 	if (err)
@@ -175,8 +179,10 @@ static int read_records(struct mb_kern *k, int fd, mb_kern_sink take, void *arg)
 		if (n <= 0)
 			return n < 0 ? -errno : records;
 		have += (size_t)n;
-		for (; have - used >= size; used += size, records++)
-			take(arg, k->record_buf + used, size);
+		for (; have - used >= size; used += size, records++) {
+			if (take)
+				take(arg, k->record_buf + used, size);
+		}
 		have -= used;
 		memmove(k->record_buf, k->record_buf + used, have);
 	}
@@ -198,58 +204,121 @@ int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg)
 	return n;
 }
 
+/* Calls fn for every loaded program. */
+static void each_program(const struct mb_kern *k,
+			 void (*fn)(void *arg, const struct mb_family *f, const struct bpf_prog_info *i),
+			 void *arg)
+{
+	for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
+		struct bpf_program *p;
+
+		if (!k->objects[id])
+			continue;
+		bpf_object__for_each_program(p, k->objects[id])
+		{
+			struct bpf_prog_info info = { 0 };
+			__u32 len = sizeof(info);
+
+			if (bpf_program__fd(p) >= 0 &&
+			    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
+				fn(arg, mb_family_by_id(id), &info);
+		}
+	}
+}
+
+/* arg: counts by family and reason. Kernels before 5.12 do not count this, and have no such rule. */
+static void add_missed(void *arg, const struct mb_family *f, const struct bpf_prog_info *info)
+{
+	uint64_t(*counts)[MB_DROP_REASONS] = arg;
+	enum mb_drop_reason reason = MB_DROP_MISSED;
+
+	for (size_t i = 0; i < f->n_missed; i++) {
+		/* the kernel keeps the first 15 characters of a program's name */
+		if (strncmp(f->missed[i].program, info->name, sizeof(info->name) - 1) != 0)
+			continue;
+		if (f->missed[i].repaired)
+			return;
+		reason = f->missed[i].reason;
+	}
+	counts[f->id][reason] += info->recursion_misses;
+}
+
+/* The kernel counts misses without their time: it is when we first and last see the count change. */
+static void count_missed(struct mb_kern *k)
+{
+	uint64_t counts[MB_FAM_MAX][MB_DROP_REASONS] = { 0 };
+
+	each_program(k, add_missed, counts);
+	for (int f = 0; f < MB_FAM_MAX; f++) {
+		for (int r = 0; r < MB_DROP_REASONS; r++) {
+			struct mb_drop *d = &k->missed[f][r];
+
+			if (counts[f][r] == d->count)
+				continue;
+			d->last_t_ns = mb_now_ns();
+			if (!d->count)
+				d->first_t_ns = d->last_t_ns;
+			d->count = counts[f][r];
+		}
+	}
+}
+
+static void merge_drop(struct mb_drop *into, const struct mb_drop *d)
+{
+	if (!d->count)
+		return;
+	if (!into->count || d->first_t_ns < into->first_t_ns)
+		into->first_t_ns = d->first_t_ns;
+	if (d->last_t_ns > into->last_t_ns)
+		into->last_t_ns = d->last_t_ns;
+	into->count += d->count;
+}
+
 void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS])
 {
 	struct mb_drop *cpus = calloc((size_t)k->n_cpus, sizeof(*cpus));
 
-	memset(drops, 0, sizeof(struct mb_drop) * MB_FAM_MAX * MB_DROP_REASONS);
+	count_missed(k);
+	memcpy(drops, k->missed, sizeof(k->missed));
 	for (__u32 key = 0; cpus && key < MB_FAM_MAX * MB_DROP_REASONS; key++) {
 		struct mb_drop *d = &drops[key / MB_DROP_REASONS][key % MB_DROP_REASONS];
 
 		if (bpf_map_lookup_elem(bpf_map__fd(k->shared[MB_MAP_DROPS]), &key, cpus))
 			continue;
-		for (int cpu = 0; cpu < k->n_cpus; cpu++) {
-			if (!cpus[cpu].count)
-				continue;
-			if (!d->count || cpus[cpu].first_t_ns < d->first_t_ns)
-				d->first_t_ns = cpus[cpu].first_t_ns;
-			if (cpus[cpu].last_t_ns > d->last_t_ns)
-				d->last_t_ns = cpus[cpu].last_t_ns;
-			d->count += cpus[cpu].count;
-		}
+		for (int cpu = 0; cpu < k->n_cpus; cpu++)
+			merge_drop(d, &cpus[cpu]);
 	}
 	free(cpus);
 }
 
-bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns)
+struct run_time {
+	uint64_t ns;
+	bool known;
+};
+
+static void add_run_time(void *arg, const struct mb_family *f, const struct bpf_prog_info *info)
 {
-	bool known = false;
+	struct run_time *t = arg;
 
-	*ns = 0;
-	for (int i = 0; i < MB_FAM_MAX; i++) {
-		struct bpf_program *p;
-
-		if (!k->objects[i])
-			continue;
-		bpf_object__for_each_program(p, k->objects[i])
-		{
-			struct bpf_prog_info info = { 0 };
-			__u32 len = sizeof(info);
-
-			if (bpf_program__fd(p) < 0 ||
-			    bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
-				continue;
-			/* both stay 0 unless kernel.bpf_stats_enabled is set */
-			known |= info.run_cnt > 0;
-			*ns += info.run_time_ns;
-		}
-	}
-	return known;
+	(void)f;
+	/* both stay 0 unless kernel.bpf_stats_enabled is set */
+	t->known |= info->run_cnt > 0;
+	t->ns += info->run_time_ns;
 }
 
-uint64_t mb_kern_late_expected(const struct mb_kern *k)
+bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns)
 {
-	const volatile uint64_t *n = task_global(k, "late_expected");
+	struct run_time t = { 0 };
 
-	return n ? *n : 0;
+	each_program(k, add_run_time, &t);
+	*ns = t.ns;
+	return t.known;
+}
+
+long long mb_kern_unheard(struct mb_kern *k)
+{
+	const volatile uint64_t *traced = task_global(k, "traced");
+	int records = mb_kern_harvest(k, NULL, NULL);
+
+	return traced && records >= 0 ? (long long)*traced - records : -1;
 }

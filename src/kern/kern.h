@@ -24,6 +24,7 @@ struct mb_kern_config {
 	uint64_t cgroups[MB_MAX_CGROUPS]; /* inode numbers of their directories */
 	uint32_t n_cgroups;
 	const char *force_hooks; /* "family.question=hook,..." as in MEMBLAME_HOOKS; or NULL */
+	uint32_t hash_entries; /* ledgers in the hash by thread id; 0: as many as it should have */
 };
 
 /* How a question was answered here. */
@@ -84,8 +85,11 @@ int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg);
 /* Lost events so far, by family and reason, summed over CPUs. */
 void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);
 
-/* Threads that have ended but whose last faults are not known yet (struct mb_late_event). */
-uint64_t mb_kern_late_expected(const struct mb_kern *k);
+/*
+ * Threads that have ended but whose last word is still to come, when their tasks are freed (struct
+ * mb_late_event, or an exit record). Runs the iterator. Negative: not known.
+ */
+long long mb_kern_unheard(struct mb_kern *k);
 
 /* Time spent in our programs in ns; false where the kernel does not keep it. */
 bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns);

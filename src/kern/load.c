@@ -104,6 +104,35 @@ static bool program_possible(struct bpf_object *o, const char *name, char *error
 	return true;
 }
 
+static const struct mb_question *question_by_name(const struct mb_family *f, const char *name)
+{
+	for (size_t i = 0; f && i < f->n_questions; i++) {
+		if (strcmp(f->questions[i].name, name) == 0)
+			return &f->questions[i];
+	}
+	return NULL;
+}
+
+int mb_load_check_forced(const char *list, struct mb_err *e)
+{
+	for (const char *p = list; p && *p; p += strcspn(p, ","), p += *p == ',') {
+		char family[32] = "", name[32] = "", hook[64] = "";
+		const struct mb_question *q = NULL;
+		size_t i = 0;
+
+		if (sscanf(p, "%31[^.,].%31[^=,]=%63[^,]", family, name, hook) == 3)
+			q = question_by_name(mb_family_by_name(family), name);
+		while (q && i < q->n_hooks && strcmp(q->hooks[i].name, hook) != 0)
+			i++;
+		if (!q || i == q->n_hooks)
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "MEMBLAME_HOOKS: '%.*s' is not FAMILY.QUESTION=HOOK with names "
+					  "that memblame doctor prints",
+					  (int)strcspn(p, ","), p);
+	}
+	return 0;
+}
+
 /* "family.question=hook" in the list: the only hook allowed; NULL: all are. */
 static bool hook_forced_out(const struct mb_kern *k, const struct mb_answer *a,
 			    const struct mb_hook *h)
@@ -162,6 +191,10 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 		}
 		if (h->task_storage && !mb_probe_task_storage()) {
 			snprintf(error, sizeof(error), "no task storage for tracing programs");
+			possible = false;
+		}
+		if (h->lacks_type && mb_probe_struct(h->lacks_type)) {
+			snprintf(error, sizeof(error), "this kernel has struct %s", h->lacks_type);
 			possible = false;
 		}
 		if (h->argument[0] &&
@@ -258,11 +291,21 @@ static const char *const shared_names[MB_MAP_SHARED] = {
 	[MB_MAP_LEDGERS] = "ledgers",
 	[MB_MAP_LEDGERS_BY_TID] = "ledgers_by_tid",
 	[MB_MAP_LEDGER_ZERO] = "ledger_zero",
+	[MB_MAP_SPARE_LEDGERS] = "spare_ledgers",
+	[MB_MAP_EXCHANGE_ROOM] = "exchange_room",
 	[MB_MAP_RINGS] = "rings",
 	[MB_MAP_URGENT] = "urgent",
 	[MB_MAP_DROPS] = "drops",
 	[MB_MAP_TAKEN] = "taken",
 };
+
+/* Ledgers in the hash: of all threads, or of those that task storage was refused to. */
+static __u32 hash_entries(const struct mb_kern *k)
+{
+	if (k->cfg.hash_entries)
+		return k->cfg.hash_entries;
+	return k->hash_ledgers ? MB_HASH_LEDGERS : MB_SPARE_LEDGERS;
+}
 
 /* The maps that core/maps.bpf.h declares in every object are those of the task object. */
 static int share_maps(struct mb_kern *k, struct bpf_object *o)
@@ -271,19 +314,17 @@ static int share_maps(struct mb_kern *k, struct bpf_object *o)
 
 	for (int i = 0; i < MB_MAP_SHARED && !err; i++) {
 		struct bpf_map *m = bpf_object__find_map_by_name(o, shared_names[i]);
-		bool hash = i == MB_MAP_LEDGERS_BY_TID || i == MB_MAP_LEDGER_ZERO;
-		bool unused = k->hash_ledgers ? i == MB_MAP_LEDGERS : hash;
 
 		if (!m) /* the family does not use it */
 			continue;
-		if (unused) {
+		if (i == MB_MAP_LEDGERS && k->hash_ledgers)
 			err = bpf_map__set_autocreate(m, false);
-			continue;
-		}
-		if (k->shared[i])
+		else if (k->shared[i])
 			err = bpf_map__reuse_fd(m, bpf_map__fd(k->shared[i]));
 		else if (i == MB_MAP_RINGS)
 			err = bpf_map__set_max_entries(m, (__u32)k->n_cpus);
+		else if (i == MB_MAP_LEDGERS_BY_TID)
+			err = bpf_map__set_max_entries(m, hash_entries(k));
 	}
 	return err;
 }

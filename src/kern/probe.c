@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uthash.h>
+
 #include "kern/internal.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
@@ -75,6 +77,76 @@ static struct btf *vmlinux(void)
 	return btf;
 }
 
+/*
+ * A tracepoint of vmlinux: the typedef btf_trace_NAME says that it exists, the function
+ * __traceiter_NAME has its arguments.
+ */
+struct tracepoint {
+	const char *name; /* a string of the BTF */
+	const struct btf_type *iter; /* the function; NULL: not seen, or the kernel has none */
+	bool exists;
+	UT_hash_handle hh;
+};
+
+static struct tracepoint *tracepoint_get(struct tracepoint **all, const char *name)
+{
+	struct tracepoint *t;
+
+	HASH_FIND_STR(*all, name, t);
+	if (t)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->name = name;
+	HASH_ADD_KEYPTR(hh, *all, name, strlen(name), t);
+	return t;
+}
+
+static const char *after(const char *name, const char *begin)
+{
+	size_t n = strlen(begin);
+
+	return strncmp(name, begin, n) == 0 ? name + n : NULL;
+}
+
+/* One pass over the types: a search by name is one too (libbpf has no index), and we have many. */
+static struct tracepoint *index_tracepoints(const struct btf *btf)
+{
+	struct tracepoint *all = NULL, *t;
+	__u32 n = btf__type_cnt(btf);
+
+	for (__u32 id = 1; id < n; id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+		const char *name;
+
+		if (btf_is_typedef(type)) {
+			name = after(btf__name_by_offset(btf, type->name_off), "btf_trace_");
+			t = name ? tracepoint_get(&all, name) : NULL;
+			if (t)
+				t->exists = true;
+		} else if (btf_is_func(type)) {
+			name = after(btf__name_by_offset(btf, type->name_off), "__traceiter_");
+			t = name ? tracepoint_get(&all, name) : NULL;
+			if (t)
+				t->iter = type;
+		}
+	}
+	return all;
+}
+
+/* NULL: this kernel has none of that name. */
+static const struct tracepoint *tracepoint_of_vmlinux(const char *name)
+{
+	static struct tracepoint *all;
+	struct tracepoint *t;
+
+	if (!all && vmlinux())
+		all = index_tracepoints(vmlinux());
+	HASH_FIND_STR(all, name, t);
+	return t;
+}
+
 static bool in_module(const char *file, const char *type)
 {
 	char path[256];
@@ -92,30 +164,26 @@ static bool in_module(const char *file, const char *type)
 
 bool mb_probe_tracepoint(const char *name)
 {
+	const struct tracepoint *t = tracepoint_of_vmlinux(name);
 	char type[128];
 
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	if (!vmlinux())
-		return false;
-	if (btf__find_by_name_kind(vmlinux(), type, BTF_KIND_TYPEDEF) > 0)
+	if (t && t->exists)
 		return true;
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
 	/* the one file system we have hooks in; a module in most distributions */
 	return strncmp(name, "ext4_", 5) == 0 && in_module("ext4", type);
 }
 
 unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
 {
-	const struct btf_type *t;
+	const struct tracepoint *tp = tracepoint_of_vmlinux(tracepoint);
+	const struct btf_type *t = tp && tp->iter ? btf__type_by_id(vmlinux(), tp->iter->type) :
+						    NULL;
 	const struct btf_param *p;
-	char func[128];
-	int id;
 
-	/* the function behind the tracepoint has named parameters; the first is its own */
-	snprintf(func, sizeof(func), "__traceiter_%s", tracepoint);
-	id = vmlinux() ? btf__find_by_name_kind(vmlinux(), func, BTF_KIND_FUNC) : -1;
-	t = id > 0 ? btf__type_by_id(vmlinux(), btf__type_by_id(vmlinux(), (__u32)id)->type) : NULL;
 	if (!t)
 		return MB_ARG_MISSING;
+	/* the first is the function's own */
 	p = btf_params(t);
 	for (int i = 1; i < btf_vlen(t); i++) {
 		if (strcmp(btf__name_by_offset(vmlinux(), p[i].name_off), argument) == 0)
@@ -153,6 +221,11 @@ int mb_probe_function(const char *name, char *error, size_t size)
 	if (err)
 		snprintf(error, size, "this kernel allows no trampolines: %s", strerror(-err));
 	return err;
+}
+
+bool mb_probe_struct(const char *name)
+{
+	return vmlinux() && btf__find_by_name_kind(vmlinux(), name, BTF_KIND_STRUCT) > 0;
 }
 
 bool mb_probe_task_storage(void)

@@ -213,6 +213,12 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 {
 	const struct mb_task_info *i = &r->info;
 
+	if (r->ledger.task.born && r->ledger.task.born_tid == i->h.tgid)
+		p->born = true;
+	if (i->peak_pages > p->peak_pages)
+		p->peak_pages = i->peak_pages;
+	if (i->late)
+		return;
 	p->ppid = i->ppid;
 	if (p->cgroup != i->cgroup)
 		p->looked_up = false; /* it has moved */
@@ -221,10 +227,6 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	p->comm[MB_COMM_LEN - 1] = '\0';
 	if (i->threads)
 		p->threads = i->threads;
-	if (r->ledger.task.born && r->ledger.task.born_tid == i->h.tgid)
-		p->born = true;
-	if (i->peak_pages > p->peak_pages)
-		p->peak_pages = i->peak_pages;
 	if (!i->has_mm)
 		return;
 	p->has_memory = true;

@@ -58,6 +58,7 @@ const char *mb_drop_reason_name(unsigned int reason)
 		[MB_DROP_NO_LEDGER] = "no ledger",
 		[MB_DROP_STALL_DEPTH] = "stalls nested too deep",
 		[MB_DROP_UNTIMED] = "wait not timed",
+		[MB_DROP_MISSED] = "program not run",
 	};
 
 	return reason < MB_DROP_REASONS ? names[reason] : "unknown";

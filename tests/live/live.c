@@ -98,6 +98,11 @@ static char *join(const char *format, const char *a, const char *b)
 	return text;
 }
 
+bool live_emulated(void)
+{
+	return getenv("MEMBLAME_GUEST") != NULL;
+}
+
 const char *live_bin(const char *name)
 {
 	return must_exist(join("/", build_dir(), name));

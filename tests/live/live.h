@@ -30,6 +30,12 @@ const char *live_workload(const char *name); /* build/workloads/NAME */
 const char *live_tmp(void);                  /* removed with all in it when the program ends */
 const char *live_path(const char *name);     /* a file in live_tmp() */
 
+/*
+ * In a guest of tests/vm, where an emulator runs everything some ten times slower: a test that does
+ * the same many times does it fewer times there.
+ */
+bool live_emulated(void);
+
 /* --- any program, run to its end --- */
 struct live_result {
 	int status; /* as the shell has it: exit status, or 128 + signal */
@@ -91,6 +97,17 @@ json_t *live_find_process(const json_t *summary, pid_t pid); /* NULL when there 
 json_t *live_get(const json_t *object, const char *path);
 long long live_int(const json_t *object, const char *path);
 const char *live_str(const json_t *object, const char *path);
+/*
+ * Lost events of a summary or an "end" line. Not among them: latencies of faults that could not be
+ * taken because the program for them was running already (their number is in there, too).
+ */
+long long live_lost(const json_t *object);
+/*
+ * Of these, what would make the counts of threads and faults wrong. Not among them: programs that
+ * were not run, because another thread was within them when it lost the CPU. Kernels that let that
+ * happen do so at every storm of threads; an account of a thread whose exit was missed is made good.
+ */
+long long live_lost_faults(const json_t *object);
 bool live_bool(const json_t *object, const char *path);
 bool live_null(const json_t *object, const char *path);
 json_t *live_json(const char *text); /* exactly one document */

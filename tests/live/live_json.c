@@ -75,6 +75,35 @@ const char *live_str(const json_t *object, const char *path)
 	return json_string_value(value);
 }
 
+long long live_lost(const json_t *object)
+{
+	long long lost = live_int(object, "lost.total");
+	json_t *by;
+	size_t i;
+
+	json_array_foreach(live_get(object, "lost.by"), i, by)
+		if (!strcmp(live_str(by, "family"), "fault") &&
+		    !strcmp(live_str(by, "reason"), "wait not timed"))
+			lost -= live_int(by, "count");
+	return lost;
+}
+
+long long live_lost_faults(const json_t *object)
+{
+	long long lost = 0;
+	json_t *by;
+	size_t i;
+
+	json_array_foreach(live_get(object, "lost.by"), i, by) {
+		const char *family = live_str(by, "family"), *reason = live_str(by, "reason");
+
+		if ((!strcmp(family, "task") || !strcmp(family, "fault")) &&
+		    strcmp(reason, "wait not timed") && strcmp(reason, "program not run"))
+			lost += live_int(by, "count");
+	}
+	return lost;
+}
+
 bool live_bool(const json_t *object, const char *path)
 {
 	json_t *value = live_get(object, path);

@@ -45,7 +45,7 @@ static struct live_run *run_ok(const char *const *cmd)
 
 	if (run->result->status)
 		live_fail("%s: status %d, %s", cmd[0], run->result->status, run->result->err);
-	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	live_equal("lost", live_lost_faults(run->summary), 0);
 	return run;
 }
 

@@ -162,7 +162,7 @@ static json_t *trace_mapper(const char *mode, struct calls *calls)
 	stream = live_stream_open(path);
 	while ((event = live_stream_next(stream))) {
 		if (!strcmp(live_str(event, "kind"), "end")) {
-			live_equal("lost", live_int(event, "lost.total"), 0);
+			live_equal("lost", live_lost(event), 0);
 			ended = true;
 		} else if (live_int(event, "pid") == live_int(workload, "pid")) {
 			take_call(event, calls);

@@ -64,7 +64,7 @@ static void assert_dirtied(const struct live_run *run)
 	live_equal("dirtied_bytes of dirtied_pages", live_int(p, "writeback.dirtied_bytes"),
 		   live_int(p, "writeback.dirtied_pages") *
 			   live_int(run->workload, "page_size"));
-	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	live_equal("lost", live_lost(run->summary), 0);
 }
 
 static void test_dirtied(const char *block)
@@ -223,7 +223,7 @@ static void test_fsync(const char *mib, const char *mode, const char *block, lon
 	live_near("fsync.ns + writeback_wait.ns",
 		  live_int(p, "stalls.fsync.ns") + live_int(p, "stalls.writeback_wait.ns"), truth,
 		  truth / 20 + 2000000);
-	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	live_equal("lost", live_lost(run->summary), 0);
 	live_run_free(run);
 }
 
@@ -276,7 +276,7 @@ static void read_stream(const char *path, pid_t pid, struct streamed *s)
 	s->lost = -1;
 	while ((e = live_stream_next(stream))) {
 		if (!strcmp(live_str(e, "kind"), "end"))
-			s->lost = live_int(e, "lost.total");
+			s->lost = live_lost(e);
 		else if (live_int(e, "pid") == pid)
 			add_event(s, e);
 		json_decref(e);

@@ -64,7 +64,7 @@ static void test_compact_memory(void **state)
 	p = live_process(run->summary, pid);
 	live_equal("compaction.count", live_int(p, "stalls.compaction.count"), truth.count);
 	pairs_check(p, "compaction", &truth);
-	live_equal("lost", live_int(run->summary, "lost.total"), 0);
+	live_equal("lost", live_lost(run->summary), 0);
 	live_run_free(run);
 }
 

@@ -37,7 +37,8 @@ static long sleeps(void)
 	return now.ru_nvcsw;
 }
 
-static void account(uint64_t ns, bool slept)
+/* ns: the call's time; cpu_ns: of it, the time that the thread ran. */
+static void account(uint64_t ns, uint64_t cpu_ns, bool slept)
 {
 	spent.calls++;
 	spent.ns += ns;
@@ -45,7 +46,7 @@ static void account(uint64_t ns, bool slept)
 		spent.max_ns = ns;
 	if (slept) {
 		spent.blocked_calls++;
-		spent.blocked_ns += ns;
+		spent.blocked_ns += ns > cpu_ns ? ns - cpu_ns : 0;
 	}
 }
 
@@ -66,7 +67,7 @@ static void write_all(int fd, char *map, bool sync_each)
 
 	for (size_t at = 0, n; at < total; at += n) {
 		long slept = sleeps();
-		uint64_t begin = wl_now_ns(), ns;
+		uint64_t begin = wl_now_ns(), ran = wl_thread_cpu_ns(), ns;
 
 		n = total - at < block ? total - at : block;
 		if (map)
@@ -74,7 +75,7 @@ static void write_all(int fd, char *map, bool sync_each)
 		else if (write(fd, data, n) != (ssize_t)n)
 			err(1, "cannot write %s", path);
 		ns = wl_now_ns() - begin;
-		account(ns, sleeps() != slept);
+		account(ns, wl_thread_cpu_ns() - ran, sleeps() != slept);
 		if (sync_each)
 			sync_file(fd);
 	}

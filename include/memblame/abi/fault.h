@@ -54,7 +54,8 @@ struct mb_fault_pending {
 	__u64 maj; /* maj_flt at its start */
 	__u64 stalled_ns; /* time in stalls since its start */
 	__u32 error; /* MB_PF_* */
-	__u32 moved; /* bit per mm counter that it moved (enum mm_counter) */
+	__u16 moved; /* bit per mm counter that it moved (enum mm_counter) */
+	__u16 mapping; /* the same as its mapping tells at its end, with MB_FAULT_ENDED; 0: not asked */
 	__u32 seq; /* faults of this thread so far; 0: none yet */
 	__u32 version; /* odd while its thread changes the fault ledger */
 };
@@ -110,6 +111,7 @@ struct mb_fault_event {
 #define MB_FAULT_MOVED_ANON 2u
 #define MB_FAULT_MOVED_SWAP 4u
 #define MB_FAULT_MOVED_SHMEM 8u
+#define MB_FAULT_ENDED 16u /* in mapping */
 
 /*
  * Cause of a fault that the kernel has counted: the one rule, used in the kernel for a thread's
@@ -121,6 +123,8 @@ mb_fault_classify(const struct mb_fault_pending *p, int major, int has_swap)
 {
 	__u32 moved = p->moved;
 
+	if (p->mapping) /* it knows better, but for pages that come from swap */
+		moved = (p->mapping & ~MB_FAULT_ENDED) | (moved & MB_FAULT_MOVED_SWAP);
 	/* 5.10 counts first touches of shared memory as major too */
 	if (major && moved == MB_FAULT_MOVED_SHMEM && !has_swap)
 		return MB_FAULT_SHMEM;

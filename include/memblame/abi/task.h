@@ -17,12 +17,14 @@ enum mb_task_event_type {
 /* The part of a ledger that every family uses. */
 struct mb_task_ledger {
 	__u64 born_ns; /* ledger creation, CLOCK_BOOTTIME; with born_tid unique */
+	__u64 start_ns; /* of the thread group's leader: with tgid, the process's identity */
 	__u64 min_base; /* the kernel's own fault counts when tracing began: 0 for */
 	__u64 maj_base; /* threads born under trace */
 	__u32 born_tid;
 	__u32 born; /* 1: born under trace, so that counts are whole-life */
 	__u32 depth; /* open stalls */
-	__u32 exited; /* the exit record is out; only late faults are still counted */
+	__u16 exited; /* the exit record is out; only late faults are still counted */
+	__u16 late; /* its exit was not seen; the exit record comes when the task is freed */
 	struct mb_stall_frame stack[MB_STALL_DEPTH];
 };
 
@@ -68,7 +70,8 @@ struct mb_task_info {
 	__u32 ppid;
 	__u32 threads;
 	__u16 group_dead; /* this was the last live thread */
-	__u16 has_mm; /* 0: the pages above are not known (kernel thread, or mm gone) */
+	__u8 has_mm; /* 0: the pages above are not known (kernel thread, or mm gone) */
+	__u8 late; /* the task is being freed: cgroup, ppid, threads and comm are not known any more */
 	char comm[MB_COMM_LEN];
 };
 
