@@ -11,11 +11,14 @@
 
 MB_INLINE void count_drops(__u32 family, enum mb_drop_reason reason, __u32 n)
 {
-	__u32 key = family * MB_DROP_REASONS + reason;
-	struct mb_drop *d = bpf_map_lookup_elem(&drops, &key);
+	struct mb_drops *all;
+	struct mb_drop *d;
+	__u32 key = 0;
 
-	if (!d)
+	all = bpf_map_lookup_elem(&drops, &key);
+	if (!all || family >= MB_FAM_MAX || reason >= MB_DROP_REASONS)
 		return;
+	d = &all->by[family][reason];
 	d->last_t_ns = bpf_ktime_get_boot_ns();
 	if (!d->count)
 		d->first_t_ns = d->last_t_ns;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/*
- * The maps that all objects share. Each object declares them; the loader creates them once,
- * with task.bpf.o, and hands them to the others (bpf_map__reuse_fd).
- */
+/* The maps and knobs that all families share: declared here, defined in maps.bpf.c. */
 #ifndef MEMBLAME_MAPS_H
 #define MEMBLAME_MAPS_H
 
 #include "core/kernel.h"
 
-const volatile struct mb_knobs knobs SEC(".rodata.knobs") = {};
+#ifndef MB_SHARED
+#define MB_SHARED extern
+#endif
+
+MB_SHARED const volatile struct mb_knobs knobs SEC(".rodata.knobs");
 
 /* Counters of every traced thread. Only the running thread writes its own: no atomics. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
@@ -22,7 +23,7 @@ struct {
  * The same by thread id, for threads without task storage: core/ledger.bpf.h. Preallocated; a thread
  * that finds it full is counted as lost.
  */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1); /* the loader makes it as large as it must be */
 	__type(key, __u32);
@@ -30,7 +31,7 @@ struct {
 } ledgers_by_tid SEC(".maps");
 
 /* A ledger of zeros, to make others from: too large for the BPF stack. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -38,7 +39,7 @@ struct {
 } ledger_zero SEC(".maps");
 
 /* How many ledgers ledgers_by_tid holds. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -46,7 +47,7 @@ struct {
 } spare_ledgers SEC(".maps");
 
 /* Where one ledger waits while two change places: too large for the BPF stack. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -59,7 +60,7 @@ struct ring {
 };
 
 /* One ring per CPU: a single shared ring slows down as CPUs are added. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1); /* the loader sets the number of possible CPUs */
 	__type(key, __u32);
@@ -67,16 +68,16 @@ struct {
 } rings SEC(".maps");
 
 /* Process life and OOM kills: a flood of faults cannot fill this one. */
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);
 } urgent SEC(".maps");
 
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MB_FAM_MAX * MB_DROP_REASONS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct mb_drop);
+	__type(value, struct mb_drops);
 } drops SEC(".maps");
 
 /* What the reclaimer on this CPU took last: see core/taken.bpf.h. */
@@ -89,7 +90,7 @@ struct last_taken {
 	__u32 seen; /* changes of the counter since */
 };
 
-struct {
+MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

@@ -84,6 +84,10 @@ struct mb_drop {
 	__u64 last_t_ns;
 };
 
+struct mb_drops {
+	struct mb_drop by[MB_FAM_MAX][MB_DROP_REASONS];
+};
+
 /* Time lost in one kind of stall. ns and max_ns are exclusive: nested stalls are not in them. */
 struct mb_stall {
 	__u64 count;

@@ -113,11 +113,13 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };
 
-/* fault_moved, where it is seen for each change, is for the faults whose fault_end is not run. */
+/*
+ * fault_moved, where it is seen for each change, tells which pages come from swap, and all of the
+ * faults whose fault_end is not run.
+ */
 static const struct mb_hook cause_hooks[] = {
 	{ .name = "fexit",
-	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_swap",
-			"fault_moved" },
+	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_moved" },
 	  .lacks_type = "mm_rss_stat",
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "

@@ -2,6 +2,7 @@
 /* Attaching one program: by its section, or to a perf software event on every CPU. */
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,14 +10,27 @@
 
 static int add_link(struct mb_kern *k, struct bpf_link *link)
 {
+	struct bpf_link **links = k->links;
+
 	if (!link)
 		return -errno;
-	if (k->n_links == MB_MAX_LINKS) {
-		bpf_link__destroy(link);
-		return -E2BIG;
+	if (k->n_links == k->links_size) {
+		k->links_size = k->links_size ? 2 * k->links_size : 64;
+		links = realloc(links, k->links_size * sizeof(*links));
 	}
+	if (!links) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	k->links = links;
 	k->links[k->n_links++] = link;
 	return 0;
+}
+
+void mb_detach_from(struct mb_kern *k, size_t n)
+{
+	while (k->n_links > n)
+		bpf_link__destroy(k->links[--k->n_links]);
 }
 
 /* Each major fault, on each CPU. A CPU that is offline has no event, and no faults. */

@@ -7,44 +7,21 @@
 #include <bpf/libbpf.h>
 
 #include "kern/kern.h"
+#include "memblame.skel.h" /* generated; after abi.h, for struct mb_knobs */
 
 #define MB_MAX_ANSWERS 64
-#define MB_MAX_LINKS 128
 #define MB_HASH_LEDGERS 16384 /* of 1.8 KiB: threads at once where all ledgers are in the hash */
 #define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
 
-/* The maps that all objects share (bpf/core/maps.bpf.h). */
-enum mb_shared_map {
-	MB_MAP_LEDGERS,
-	MB_MAP_LEDGERS_BY_TID,
-	MB_MAP_LEDGER_ZERO,
-	MB_MAP_SPARE_LEDGERS,
-	MB_MAP_EXCHANGE_ROOM,
-	MB_MAP_RINGS,
-	MB_MAP_URGENT,
-	MB_MAP_DROPS,
-	MB_MAP_TAKEN,
-	MB_MAP_SHARED
-};
-
-/* A family's compiled BPF object, from its generated skeleton. */
-struct mb_object_image {
-	const void *data;
-	size_t size;
-};
-
-void mb_object_image(const char *family, struct mb_object_image *image);
-
 struct mb_kern {
 	struct mb_kern_config cfg;
-	struct bpf_object *objects[MB_FAM_MAX]; /* by family id */
-	struct bpf_link *links[MB_MAX_LINKS];
-	size_t n_links;
+	struct memblame_bpf *bpf; /* the programs, from the generated skeleton */
+	struct bpf_link **links;
+	size_t n_links, links_size;
 	struct bpf_link *iter;
 	struct mb_answer answers[MB_MAX_ANSWERS];
 	size_t n_answers;
 
-	struct bpf_map *shared[MB_MAP_SHARED]; /* of the task object; the others reuse them */
 	int *ring_fds; /* one ring per possible CPU */
 	int n_cpus;
 	bool hash_ledgers; /* the hash is in use, not task storage */
@@ -58,8 +35,6 @@ struct mb_kern {
 	mb_kern_sink take;
 	void *take_arg;
 
-	char *globals; /* .bss of the task object, mapped */
-	size_t globals_size;
 	unsigned int harvests;
 	char *record_buf;
 };
@@ -82,14 +57,17 @@ bool mb_probe_task_storage(void);
 /* probe.c: position of a tracepoint's argument by its name, or MB_ARG_MISSING. */
 unsigned char mb_probe_argument(const char *tracepoint, const char *argument);
 
-/* load.c: open, load and attach one family, choosing its hooks. */
-int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *e);
+/* load.c: open, load and attach all that is asked for, choosing hooks. */
+int mb_load(struct mb_kern *k, struct mb_err *e);
+
+/* attach.c: detach all but the first n. */
+void mb_detach_from(struct mb_kern *k, size_t n);
 
 /* load.c: is every entry of "family.question=hook,..." one that there is? list: may be NULL. */
 int mb_load_check_forced(const char *list, struct mb_err *e);
 
 /* rings.c */
-int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e);
+int mb_rings_create(struct mb_kern *k, struct mb_err *e);
 int mb_rings_open(struct mb_kern *k, struct mb_err *e);
 void mb_rings_close(struct mb_kern *k);
 

@@ -3,12 +3,10 @@
 #include "kern/kern.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#include <bpf/btf.h>
 
 #include "base/clock.h"
 #include "kern/internal.h"
@@ -26,44 +24,6 @@ uint32_t mb_kern_sample_1_in(const struct mb_kern *k)
 			return 1;
 	}
 	return SAMPLE_1_IN;
-}
-
-static int open_families(struct mb_kern *k, struct mb_err *e)
-{
-	size_t n;
-	const struct mb_family *const *fam = mb_families(&n);
-	int err;
-
-	for (size_t i = 0; i < n; i++) {
-		bool on = fam[i]->id == MB_FAM_task || (k->cfg.families & (1u << fam[i]->id));
-
-		if (!on)
-			continue;
-		err = mb_load_family(k, fam[i], e);
-		if (err)
-			return err;
-		/* rings must be in place before anything can be emitted */
-		if (fam[i]->id == MB_FAM_task)
-			err = mb_rings_create(k, k->shared[MB_MAP_RINGS], e);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int map_globals(struct mb_kern *k, struct mb_err *e)
-{
-	struct bpf_map *bss = bpf_object__find_map_by_name(k->objects[MB_FAM_task], ".bss");
-	void *at;
-
-	k->globals_size = bss ? bpf_map__value_size(bss) : 0;
-	at = bss ? mmap(NULL, k->globals_size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bss),
-			0) :
-		   MAP_FAILED;
-	if (at == MAP_FAILED)
-		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot map the programs' globals");
-	k->globals = at;
-	return 0;
 }
 
 /* Where this kernel's tracepoints have the arguments of args.def. */
@@ -96,7 +56,7 @@ int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct 
 	if (err)
 		goto cleanup;
 	find_arguments(k);
-	err = open_families(k, e);
+	err = mb_load(k, e);
 	if (err)
 		goto cleanup;
 	if (!k->iter) {
@@ -104,9 +64,7 @@ int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct 
 				 "this kernel has no task iterator (5.8 or later is needed)");
 		goto cleanup;
 	}
-	err = map_globals(k, e);
-	if (!err)
-		err = mb_rings_open(k, e);
+	err = mb_rings_open(k, e);
 	if (!err)
 		return 0;
 cleanup:
@@ -117,8 +75,7 @@ cleanup:
 
 void mb_kern_detach(struct mb_kern *k)
 {
-	while (k->n_links)
-		bpf_link__destroy(k->links[--k->n_links]);
+	mb_detach_from(k, 0);
 }
 
 void mb_kern_close(struct mb_kern *k)
@@ -128,10 +85,8 @@ void mb_kern_close(struct mb_kern *k)
 	mb_kern_detach(k);
 	bpf_link__destroy(k->iter);
 	mb_rings_close(k);
-	if (k->globals)
-		munmap(k->globals, k->globals_size);
-	for (int i = MB_FAM_MAX - 1; i >= 0; i--)
-		bpf_object__close(k->objects[i]);
+	memblame_bpf__destroy(k->bpf);
+	free(k->links);
 	free(k->record_buf);
 	free(k);
 }
@@ -140,27 +95,6 @@ const struct mb_answer *mb_kern_answers(const struct mb_kern *k, size_t *n)
 {
 	*n = k->n_answers;
 	return k->answers;
-}
-
-/* A global variable of task.bpf.c, by name; NULL if there is none. */
-static void *task_global(const struct mb_kern *k, const char *name)
-{
-	struct btf *btf = bpf_object__btf(k->objects[MB_FAM_task]);
-	int id = btf__find_by_name_kind(btf, ".bss", BTF_KIND_DATASEC);
-	const struct btf_var_secinfo *v;
-	const struct btf_type *sec;
-
-	if (!k->globals || id < 0)
-		return NULL;
-	sec = btf__type_by_id(btf, (__u32)id);
-	v = btf_var_secinfos(sec);
-	for (int i = 0; i < btf_vlen(sec); i++, v++) {
-		const struct btf_type *var = btf__type_by_id(btf, v->type);
-
-		if (strcmp(btf__name_by_offset(btf, var->name_off), name) == 0)
-			return k->globals + v->offset;
-	}
-	return NULL;
 }
 
 /* Read the iterator to its end; records may be cut at any byte by a read. */
@@ -190,11 +124,9 @@ static int read_records(struct mb_kern *k, int fd, mb_kern_sink take, void *arg)
 
 int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg)
 {
-	__u32 *first_pass = task_global(k, "first_pass");
 	int fd, n;
 
-	if (first_pass)
-		*first_pass = k->harvests < 2;
+	k->bpf->bss->first_pass = k->harvests < 2;
 	fd = bpf_iter_create(bpf_link__fd(k->iter));
 	if (fd < 0)
 		return -errno;
@@ -204,25 +136,30 @@ int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg)
 	return n;
 }
 
+/* The family of a program, which is named FAMILY_HOOK. */
+static const struct mb_family *family_of(const char *program)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(program, "_"), program);
+	return mb_family_by_name(name);
+}
+
 /* Calls fn for every loaded program. */
 static void each_program(const struct mb_kern *k,
 			 void (*fn)(void *arg, const struct mb_family *f, const struct bpf_prog_info *i),
 			 void *arg)
 {
-	for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
-		struct bpf_program *p;
+	struct bpf_program *p;
 
-		if (!k->objects[id])
-			continue;
-		bpf_object__for_each_program(p, k->objects[id])
-		{
-			struct bpf_prog_info info = { 0 };
-			__u32 len = sizeof(info);
+	bpf_object__for_each_program(p, k->bpf->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		__u32 len = sizeof(info);
 
-			if (bpf_program__fd(p) >= 0 &&
-			    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
-				fn(arg, mb_family_by_id(id), &info);
-		}
+		if (bpf_program__fd(p) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
+			fn(arg, family_of(bpf_program__name(p)), &info);
 	}
 }
 
@@ -276,17 +213,18 @@ static void merge_drop(struct mb_drop *into, const struct mb_drop *d)
 
 void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS])
 {
-	struct mb_drop *cpus = calloc((size_t)k->n_cpus, sizeof(*cpus));
+	struct mb_drops *cpus = calloc((size_t)k->n_cpus, sizeof(*cpus));
+	__u32 key = 0;
 
 	count_missed(k);
 	memcpy(drops, k->missed, sizeof(k->missed));
-	for (__u32 key = 0; cpus && key < MB_FAM_MAX * MB_DROP_REASONS; key++) {
-		struct mb_drop *d = &drops[key / MB_DROP_REASONS][key % MB_DROP_REASONS];
-
-		if (bpf_map_lookup_elem(bpf_map__fd(k->shared[MB_MAP_DROPS]), &key, cpus))
-			continue;
-		for (int cpu = 0; cpu < k->n_cpus; cpu++)
-			merge_drop(d, &cpus[cpu]);
+	if (cpus && !bpf_map_lookup_elem(bpf_map__fd(k->bpf->maps.drops), &key, cpus)) {
+		for (int cpu = 0; cpu < k->n_cpus; cpu++) {
+			for (int f = 0; f < MB_FAM_MAX; f++) {
+				for (int r = 0; r < MB_DROP_REASONS; r++)
+					merge_drop(&drops[f][r], &cpus[cpu].by[f][r]);
+			}
+		}
 	}
 	free(cpus);
 }
@@ -317,8 +255,7 @@ bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns)
 
 long long mb_kern_unheard(struct mb_kern *k)
 {
-	const volatile uint64_t *traced = task_global(k, "traced");
 	int records = mb_kern_harvest(k, NULL, NULL);
 
-	return traced && records >= 0 ? (long long)*traced - records : -1;
+	return records < 0 ? -1 : (long long)*(volatile __u64 *)&k->bpf->bss->traced - records;
 }

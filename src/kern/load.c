@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Loading one family: for each of its questions take the best hook that this kernel accepts.
+ * Loading: for each question of the families asked for take the best hook that this kernel accepts.
  * libbpf loads an object whole or not at all, so a refused program is found by its name in
  * libbpf's own message, its hook is crossed out, and the object is opened again without it.
  */
@@ -81,8 +81,19 @@ static const char *target_of(const struct bpf_program *p, const char *begin)
 	return strncmp(sec, begin, strlen(begin)) == 0 ? sec + strlen(begin) : NULL;
 }
 
+#define NO_TRAMPOLINES "notrampolines"
+
+/* Are trampolines ruled out by that entry of the list? */
+static bool trampolines_ruled_out(const struct mb_kern *k)
+{
+	const char *list = k->cfg.force_hooks;
+
+	return list && strstr(list, NO_TRAMPOLINES);
+}
+
 /* Is everything there that this program needs? error says what is not. */
-static bool program_possible(struct bpf_object *o, const char *name, char *error, size_t size)
+static bool program_possible(const struct mb_kern *k, struct bpf_object *o, const char *name,
+			     char *error, size_t size)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(o, name);
 	const char *tp, *func;
@@ -95,6 +106,10 @@ static bool program_possible(struct bpf_object *o, const char *name, char *error
 	func = target_of(p, "fexit/");
 	if (!func)
 		func = target_of(p, "fentry/");
+	if (func && trampolines_ruled_out(k)) {
+		snprintf(error, size, "trampolines are ruled out by MEMBLAME_HOOKS");
+		return false;
+	}
 	if (func && mb_probe_function(func, error, size))
 		return false;
 	if (tp && !mb_probe_tracepoint(tp)) {
@@ -120,6 +135,8 @@ int mb_load_check_forced(const char *list, struct mb_err *e)
 		const struct mb_question *q = NULL;
 		size_t i = 0;
 
+		if (strncmp(p, NO_TRAMPOLINES, strcspn(p, ",")) == 0)
+			continue;
 		if (sscanf(p, "%31[^.,].%31[^=,]=%63[^,]", family, name, hook) == 3)
 			q = question_by_name(mb_family_by_name(family), name);
 		while (q && i < q->n_hooks && strcmp(q->hooks[i].name, hook) != 0)
@@ -159,18 +176,12 @@ static bool was_tried(const struct mb_answer *a, const char *hook)
 	return false;
 }
 
-/* Is this program of a family that came earlier at work? */
-static bool is_loaded(const struct mb_kern *k, const char *program)
+/* Has a question that came earlier chosen this program? */
+static bool is_wanted(struct bpf_object *o, const char *program)
 {
-	for (int i = 0; i < MB_FAM_MAX; i++) {
-		struct bpf_program *p =
-			k->objects[i] ? bpf_object__find_program_by_name(k->objects[i], program) :
-					NULL;
+	struct bpf_program *p = bpf_object__find_program_by_name(o, program);
 
-		if (p)
-			return bpf_program__autoload(p);
-	}
-	return false;
+	return p && bpf_program__autoload(p);
 }
 
 /* Take the first hook that was not refused yet and whose tracepoints exist. */
@@ -203,12 +214,12 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 				 h->argument[0], h->argument[1]);
 			possible = false;
 		}
-		if (h->shares && !is_loaded(k, h->shares)) {
+		if (h->shares && !is_wanted(o, h->shares)) {
 			snprintf(error, sizeof(error), "%s is not loaded", h->shares);
 			possible = false;
 		}
 		for (int j = 0; possible && h->programs[j]; j++)
-			possible = program_possible(o, h->programs[j], error, sizeof(error));
+			possible = program_possible(k, o, h->programs[j], error, sizeof(error));
 		if (possible) {
 			a->hook = h;
 			return;
@@ -240,7 +251,7 @@ static void want_hook(const struct mb_kern *k, struct bpf_object *o, const struc
 		want_program(o, h->programs[i]);
 	for (int i = 0; h->optional[i]; i++) {
 		if (!is_given_up(k, h->optional[i]) &&
-		    program_possible(o, h->optional[i], error, sizeof(error)))
+		    program_possible(k, o, h->optional[i], error, sizeof(error)))
 			want_program(o, h->optional[i]);
 	}
 }
@@ -254,50 +265,22 @@ static bool list_has(const char *const *list, const char *program)
 	return false;
 }
 
-static int set_knobs(struct mb_kern *k, struct bpf_object *o)
+static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 {
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, o)
-	{
-		struct mb_knobs *knobs;
-		size_t size;
-
-		if (!strstr(bpf_map__name(map), ".rodata.knobs"))
-			continue;
-		knobs = (struct mb_knobs *)bpf_map__initial_value(map, &size);
-		if (!knobs || size != sizeof(*knobs))
-			return -EINVAL;
-		memset(knobs, 0, sizeof(*knobs));
-		memcpy(knobs->pids, k->cfg.pids, sizeof(knobs->pids));
-		memcpy(knobs->cgroup_ids, k->cfg.cgroups, sizeof(knobs->cgroup_ids));
-		knobs->nr_pids = k->cfg.n_pids;
-		knobs->nr_cgroups = k->cfg.n_cgroups;
-		knobs->select = k->cfg.select;
-		knobs->stream = k->cfg.stream;
-		knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
-		knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
-		knobs->has_swap = mb_kern_has_swap();
-		/* only swap-ins need every fault's start */
-		knobs->time_all_faults =
-			knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
-		knobs->hash_ledgers = k->hash_ledgers;
-		memcpy(knobs->args, k->args, sizeof(knobs->args));
-	}
-	return 0;
+	memcpy(knobs->pids, k->cfg.pids, sizeof(knobs->pids));
+	memcpy(knobs->cgroup_ids, k->cfg.cgroups, sizeof(knobs->cgroup_ids));
+	knobs->nr_pids = k->cfg.n_pids;
+	knobs->nr_cgroups = k->cfg.n_cgroups;
+	knobs->select = k->cfg.select;
+	knobs->stream = k->cfg.stream;
+	knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
+	knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
+	knobs->has_swap = mb_kern_has_swap();
+	/* only swap-ins need every fault's start */
+	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
+	knobs->hash_ledgers = k->hash_ledgers;
+	memcpy(knobs->args, k->args, sizeof(knobs->args));
 }
-
-static const char *const shared_names[MB_MAP_SHARED] = {
-	[MB_MAP_LEDGERS] = "ledgers",
-	[MB_MAP_LEDGERS_BY_TID] = "ledgers_by_tid",
-	[MB_MAP_LEDGER_ZERO] = "ledger_zero",
-	[MB_MAP_SPARE_LEDGERS] = "spare_ledgers",
-	[MB_MAP_EXCHANGE_ROOM] = "exchange_room",
-	[MB_MAP_RINGS] = "rings",
-	[MB_MAP_URGENT] = "urgent",
-	[MB_MAP_DROPS] = "drops",
-	[MB_MAP_TAKEN] = "taken",
-};
 
 /* Ledgers in the hash: of all threads, or of those that task storage was refused to. */
 static __u32 hash_entries(const struct mb_kern *k)
@@ -307,76 +290,47 @@ static __u32 hash_entries(const struct mb_kern *k)
 	return k->hash_ledgers ? MB_HASH_LEDGERS : MB_SPARE_LEDGERS;
 }
 
-/* The maps that core/maps.bpf.h declares in every object are those of the task object. */
-static int share_maps(struct mb_kern *k, struct bpf_object *o)
+static int size_maps(const struct mb_kern *k)
 {
-	int err = 0;
+	int err = bpf_map__set_max_entries(k->bpf->maps.rings, (__u32)k->n_cpus);
 
-	for (int i = 0; i < MB_MAP_SHARED && !err; i++) {
-		struct bpf_map *m = bpf_object__find_map_by_name(o, shared_names[i]);
-
-		if (!m) /* the family does not use it */
-			continue;
-		if (i == MB_MAP_LEDGERS && k->hash_ledgers)
-			err = bpf_map__set_autocreate(m, false);
-		else if (k->shared[i])
-			err = bpf_map__reuse_fd(m, bpf_map__fd(k->shared[i]));
-		else if (i == MB_MAP_RINGS)
-			err = bpf_map__set_max_entries(m, (__u32)k->n_cpus);
-		else if (i == MB_MAP_LEDGERS_BY_TID)
-			err = bpf_map__set_max_entries(m, hash_entries(k));
-	}
+	if (!err)
+		err = bpf_map__set_max_entries(k->bpf->maps.ledgers_by_tid, hash_entries(k));
+	if (!err && k->hash_ledgers)
+		err = bpf_map__set_autocreate(k->bpf->maps.ledgers, false);
 	return err;
 }
 
-static void keep_maps(struct mb_kern *k, struct bpf_object *o)
+/* Open the object and load it with the programs of the hooks chosen so far. */
+static int try_load(struct mb_kern *k)
 {
-	for (int i = 0; i < MB_MAP_SHARED; i++) {
-		if (!k->shared[i])
-			k->shared[i] = bpf_object__find_map_by_name(o, shared_names[i]);
-	}
-}
-
-/* Open the family's object with the programs of the hooks chosen so far, and load it. */
-static int try_load(struct mb_kern *k, const struct mb_family *f, size_t first,
-		    struct bpf_object **out)
-{
-	struct mb_object_image image;
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = f->name);
 	struct bpf_object *o;
 	int err;
 
 	memset(&refused, 0, sizeof(refused));
-	mb_object_image(f->name, &image);
-	o = bpf_object__open_mem(image.data, image.size, &opts);
-	if (!o)
+	k->hash_ledgers = false;
+	k->bpf = memblame_bpf__open();
+	if (!k->bpf)
 		return -errno;
-	for (size_t i = first; i < k->n_answers; i++) {
+	o = k->bpf->obj;
+	for (size_t i = 0; i < k->n_answers; i++) {
 		choose(k, o, &k->answers[i]);
-		if (k->answers[i].hook && k->answers[i].hook->hash_ledgers)
-			k->hash_ledgers = true;
-		if (k->answers[i].hook)
-			want_hook(k, o, k->answers[i].hook);
+		if (!k->answers[i].hook)
+			continue;
+		k->hash_ledgers |= k->answers[i].hook->hash_ledgers;
+		want_hook(k, o, k->answers[i].hook);
 	}
-	err = set_knobs(k, o);
-	if (!err)
-		err = share_maps(k, o);
-	if (!err)
-		err = bpf_object__load(o);
-	if (err) {
-		bpf_object__close(o);
-		return err;
-	}
-	*out = o;
-	return 0;
+	set_knobs(k, &k->bpf->rodata_knobs->knobs);
+	err = size_maps(k);
+	return err ? err : memblame_bpf__load(k->bpf);
 }
 
 /* Cross out what uses the refused program. False: nothing does, so trying again is no use. */
-static bool cross_out(struct mb_kern *k, size_t first, const char *program, const char *error)
+static bool cross_out(struct mb_kern *k, const char *program, const char *error)
 {
 	bool any = false;
 
-	for (size_t i = first; i < k->n_answers; i++) {
+	for (size_t i = 0; i < k->n_answers; i++) {
 		struct mb_answer *a = &k->answers[i];
 
 		if (a->hook && list_has(a->hook->optional, program) &&
@@ -395,12 +349,12 @@ static bool cross_out(struct mb_kern *k, size_t first, const char *program, cons
 	return any;
 }
 
-static int attach_all(struct mb_kern *k, struct bpf_object *o)
+static int attach_all(struct mb_kern *k)
 {
 	struct bpf_program *p;
 
 	memset(&refused, 0, sizeof(refused));
-	bpf_object__for_each_program(p, o)
+	bpf_object__for_each_program(p, k->bpf->obj)
 	{
 		int err;
 
@@ -418,38 +372,49 @@ static int attach_all(struct mb_kern *k, struct bpf_object *o)
 	return 0;
 }
 
-static void detach_from(struct mb_kern *k, size_t first)
+static int ask(struct mb_kern *k, struct mb_err *e)
 {
-	while (k->n_links > first)
-		bpf_link__destroy(k->links[--k->n_links]);
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		bool on = fam[i]->id == MB_FAM_task || (k->cfg.families & (1u << fam[i]->id));
+
+		for (size_t j = 0; on && j < fam[i]->n_questions; j++) {
+			if (!answer_add(k, fam[i], &fam[i]->questions[j]))
+				return mb_err_set(e, MB_EXIT_FAILED, 0, "too many questions");
+		}
+	}
+	return 0;
 }
 
-int mb_load_family(struct mb_kern *k, const struct mb_family *f, struct mb_err *e)
+int mb_load(struct mb_kern *k, struct mb_err *e)
 {
-	size_t first = k->n_answers, links = k->n_links;
-	struct bpf_object *o = NULL;
-	int err;
+	int err = ask(k, e);
 
+	if (err)
+		return err;
 	libbpf_set_print(on_libbpf_log);
-	for (size_t i = 0; i < f->n_questions; i++) {
-		if (!answer_add(k, f, &f->questions[i]))
-			return mb_err_set(e, MB_EXIT_FAILED, 0, "too many questions");
-	}
 	for (;;) {
-		err = try_load(k, f, first, &o);
+		err = try_load(k);
 		if (!err) {
-			err = attach_all(k, o);
+			/* rings must be in place before anything can be emitted */
+			err = mb_rings_create(k, e);
+			if (err)
+				return err;
+			err = attach_all(k);
 			if (!err)
-				break;
-			detach_from(k, links);
-			bpf_object__close(o);
+				return 0;
+			mb_detach_from(k, 0);
+			bpf_link__destroy(k->iter);
+			k->iter = NULL;
+			mb_rings_close(k);
 		}
-		if (!refused.program[0] || !cross_out(k, first, refused.program, refused.error))
+		memblame_bpf__destroy(k->bpf);
+		k->bpf = NULL;
+		if (!refused.program[0] || !cross_out(k, refused.program, refused.error))
 			return mb_err_set(e, MB_EXIT_UNSUPPORTED, err,
-					  "cannot load the %s programs%s%s (--verbose says more)",
-					  f->name, refused.error[0] ? ": " : "", refused.error);
+					  "cannot load the BPF programs%s%s (--verbose says more)",
+					  refused.error[0] ? ": " : "", refused.error);
 	}
-	k->objects[f->id] = o;
-	keep_maps(k, o);
-	return 0;
 }

@@ -17,7 +17,7 @@
 /* Events taken from one ring before the next one's turn: a few ms of work. */
 #define DRAIN_BUDGET 16384
 
-int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e)
+int mb_rings_create(struct mb_kern *k, struct mb_err *e)
 {
 	__u32 size = k->cfg.stream ? RING_BYTES_STREAM : RING_BYTES;
 
@@ -31,7 +31,7 @@ int mb_rings_create(struct mb_kern *k, struct bpf_map *outer, struct mb_err *e)
 			return mb_err_set(e, MB_EXIT_FAILED, errno,
 					  "cannot create a ring of %u bytes for CPU %u", size, cpu);
 		k->ring_fds[cpu] = fd;
-		if (bpf_map_update_elem(bpf_map__fd(outer), &cpu, &fd, BPF_ANY))
+		if (bpf_map_update_elem(bpf_map__fd(k->bpf->maps.rings), &cpu, &fd, BPF_ANY))
 			return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot install a ring");
 	}
 	return 0;
@@ -55,7 +55,7 @@ int mb_rings_open(struct mb_kern *k, struct mb_err *e)
 	if (k->epoll_fd < 0 || !k->readers)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot watch the rings");
 	for (int i = 0; i <= k->n_cpus; i++) {
-		int fd = i ? k->ring_fds[i - 1] : bpf_map__fd(k->shared[MB_MAP_URGENT]);
+		int fd = i ? k->ring_fds[i - 1] : bpf_map__fd(k->bpf->maps.urgent);
 
 		k->readers[i] = ring_buffer__new(fd, on_event, k, NULL);
 		if (!k->readers[i] || epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD,
@@ -70,13 +70,16 @@ void mb_rings_close(struct mb_kern *k)
 	for (int i = 0; k->readers && i <= k->n_cpus; i++)
 		ring_buffer__free(k->readers[i]);
 	free(k->readers);
+	k->readers = NULL;
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
+	k->epoll_fd = -1;
 	for (int cpu = 0; k->ring_fds && cpu < k->n_cpus; cpu++) {
 		if (k->ring_fds[cpu] > 0)
 			close(k->ring_fds[cpu]);
 	}
 	free(k->ring_fds);
+	k->ring_fds = NULL;
 }
 
 int mb_kern_epoll_fd(const struct mb_kern *k)

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The definitions of what core/maps.bpf.h declares for every family. */
+#define MB_SHARED
+#include "core/maps.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
