@@ -87,7 +87,7 @@ struct mb_hook {
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
 	const char *argument[2]; /* tracepoint and argument that it must have; or NULL */
-	const char *shares; /* a program of an earlier family that answers this too; or NULL */
+	const char *shares; /* a program of an earlier question that this needs too; or NULL */
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool times_every_fault; /* with it, minor faults need not be sampled */

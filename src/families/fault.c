@@ -113,6 +113,9 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };
 
+/* With this struct (before 6.2) rss_stat tells of 64 changes at a time, and so of no fault. */
+#define RSS_STAT_BATCHED "mm_rss_stat"
+
 /*
  * fault_moved, where it is seen for each change, tells which pages come from swap, and all of the
  * faults whose fault_end is not run.
@@ -120,7 +123,7 @@ static const struct mb_event_kind events[] = {
 static const struct mb_hook cause_hooks[] = {
 	{ .name = "fexit",
 	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_moved" },
-	  .lacks_type = "mm_rss_stat",
+	  .lacks_type = RSS_STAT_BATCHED,
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
 		     "count as other; a first write to a private file page counts as anon" },
@@ -131,6 +134,7 @@ static const struct mb_hook cause_hooks[] = {
 		     "count as other; a first write to a private file page counts as anon" },
 	{ .name = "tp_btf",
 	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_moved" },
+	  .lacks_type = RSS_STAT_BATCHED,
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "a read that finds its page just mapped by another thread counts as anon; "
 		     "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
@@ -148,6 +152,7 @@ static const struct mb_hook latency_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf",
 	  .programs = { "fault_moved", "fault_filemap" },
+	  .lacks_type = RSS_STAT_BATCHED,
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "minor faults are sampled, and timed from entry until the page is accounted "
 		     "to the process, which leaves out the last 0.1 to 0.3 us; those that move no "
@@ -155,7 +160,10 @@ static const struct mb_hook latency_hooks[] = {
 };
 
 static const struct mb_hook major_hooks[] = {
-	{ .name = "perf", .programs = { "fault_major_end" }, .quality = MB_QUALITY_FULL },
+	{ .name = "perf",
+	  .programs = { "fault_major_end" },
+	  .shares = "fault_begin_user", /* where the clock starts */
+	  .quality = MB_QUALITY_FULL },
 };
 
 static const struct mb_question questions[] = {

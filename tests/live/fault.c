@@ -249,7 +249,7 @@ static void test_shmem(void **state)
 	(void)state;
 	/* the program itself may lie on a tmpfs, as in a guest's root: those are not its pages */
 	live_near("shmem", fault(t.process, "shmem") - fault(start_up.process, "shmem"), PAGES - 1,
-		  fault(start_up.process, "shmem") > 1 ? 2 : 0); /* theirs vary with their place */
+		  fault(start_up.process, "shmem") > 1 ? slack_of(0) : 0); /* theirs vary with their place */
 	done(&start_up);
 	check_rest(&t, LIVE_ARGV("shmem"));
 	assert_true(live_int(t.process, "memory.rss_peak_bytes") >= PAGES * 4096LL);
@@ -259,9 +259,12 @@ static void test_shmem(void **state)
 /* A huge page is one fault, and 512 pages of memory. */
 static void test_thp(void **state)
 {
-	struct traced t = trace_faulter("thp", "16", NULL);
+	struct traced t;
 
 	(void)state;
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		live_skip("this kernel has no transparent huge pages");
+	t = trace_faulter("thp", "16", NULL);
 	if (live_int(t.run->workload, "huge_kb") < 16 * 2048) {
 		done(&t);
 		live_skip("transparent huge pages are off, or memory is too fragmented for them");
@@ -305,6 +308,29 @@ static void test_threads(void **state)
 	assert_in_range(fault(t.process, "anon") - at_start("anon"), made - made / 100,
 			made + 64 * 3 + 24);
 	done(&t);
+}
+
+/* Without a hook for them causes and times are null, not 0; the kernel's own counts stay. */
+static void test_unknown_is_null(void **state)
+{
+	static const char *const unknown[] = { "faults.anon",	 "faults.file",	   "faults.other",
+					       "faults.user",	 "faults.read",	   "faults.latency",
+					       "stalls.swap_in", "stalls.file_io" };
+	struct live_run *run;
+	json_t *p;
+
+	(void)state;
+	setenv("MEMBLAME_HOOKS", "notrampolines,fault.cause=fexit,fault.latency=fexit", 1);
+	run = live_run(NULL, LIVE_ARGV(live_workload("faulter"), "anon", "1000"));
+	unsetenv("MEMBLAME_HOOKS");
+	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	live_equal("minor", fault(p, "minor"), live_int(run->workload, "minflt"));
+	live_equal("major", fault(p, "major"), live_int(run->workload, "majflt"));
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		if (!live_null(p, unknown[i]))
+			live_fail("%s is not null", unknown[i]);
+	}
+	live_run_free(run);
 }
 
 /* --- nothing lost --- */
@@ -488,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_thp),
 		cmocka_unit_test(test_segv),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_unknown_is_null),
 		cmocka_unit_test(test_nothing_lost),
 		cmocka_unit_test(test_streamed_classes),
 	};

@@ -27,6 +27,13 @@ static char tmp_dir[64];
 /* What still runs in the background: killed at exit, so that a failed test leaves nothing. */
 static pid_t running[MAX_BG];
 
+/* LIVE_TESTS: a pattern; only the tests whose names match it are run. */
+__attribute__((constructor)) static void select_tests(void)
+{
+	if (getenv("LIVE_TESTS"))
+		cmocka_set_test_filter(getenv("LIVE_TESTS"));
+}
+
 void live_fail_at(const char *file, int line, const char *format, ...)
 {
 	char text[4096];

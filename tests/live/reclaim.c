@@ -44,12 +44,17 @@ static int teardown(void **state)
 }
 
 /* Workloads join the cgroup themselves, so that memblame is not limited with them. */
-static void open_sandbox(void)
+static void open_trace(void)
 {
-	need(sandbox_fs_open(&fs, 256, 0));
 	need(sandbox_cgroup_open(&cg, LIMIT));
 	need(sandbox_trace_open(&trace, memcg_events));
 	setenv("WORKLOAD_CGROUP", cg.dir, 1);
+}
+
+static void open_sandbox(void)
+{
+	need(sandbox_fs_open(&fs, 256, 0));
+	open_trace();
 }
 
 static const char *file(const char *name)
@@ -159,8 +164,13 @@ static void test_memcg_reclaim_dirty(void **state)
 	json_t *p;
 
 	(void)state;
-	open_sandbox();
-	/* a cgroup full of pages that a slow disk has not taken yet is one without memory: killed */
+	/*
+	 * A cgroup full of pages that a slow disk has not taken yet is one without memory, and its
+	 * writer is killed: where the kernel can, let it pause before.
+	 */
+	if (sandbox_fs_open(&fs, 256, LIMIT / 4))
+		need(sandbox_fs_open(&fs, 256, 0));
+	open_trace();
 	for (int tries = 1;; tries++) {
 		run = live_run(NULL, LIVE_ARGV(live_workload("writer"), file("new"), "128", "nosync"));
 		if (run->result->status != KILLED || tries == 3)

@@ -188,7 +188,7 @@ static void test_throttled(const char *block)
 	live_near("dirty_throttle.ns", live_int(p, "stalls.dirty_throttle.ns"), blocked,
 		  blocked / 20);
 	assert_true(live_int(p, "stalls.dirty_throttle.max_ns") <=
-		    live_int(run->workload, "max_write_ns"));
+		    live_int(run->workload, "max_write_ns") * 21 / 20);
 	assert_true(live_int(p, "stalls.total_ns") <= live_int(run->workload, "write_ns"));
 	assert_pauses(p);
 	assert_dirtied(run);

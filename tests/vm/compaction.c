@@ -8,14 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "live.h"
-#include "pairs.h"
+#include "guest.h"
 
 #define WRITES 3
 #define SPARSE_BYTES (96L << 20)
 #define PAGE 4096
-
-static struct pairs pairs;
 
 /* Small pages with a hole after each: memory that compaction has to move. */
 static char *map_sparse(void)
@@ -35,7 +32,7 @@ static char *map_sparse(void)
 
 static void test_compact_memory(void **state)
 {
-	const char *reason = pairs_open(&pairs, "compaction", "mm_compaction");
+	const char *reason = pairs_open(&guest_pairs, "compaction", "mm_compaction");
 	struct pairs_truth truth;
 	char commands[160], *script, *map;
 	struct live_run *run;
@@ -51,13 +48,13 @@ static void test_compact_memory(void **state)
 	snprintf(commands, sizeof(commands),
 		 "for i in $(seq %d); do echo 1 >/proc/sys/vm/compact_memory || exit 1; done; "
 		 "echo \"{\\\"pid\\\": $$}\"", WRITES);
-	script = pairs_script(&pairs, "compaction", commands);
+	script = pairs_script(&guest_pairs, "compaction", commands);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	free(script);
 	munmap(map, SPARSE_BYTES);
 	live_equal("status", run->result->status, 0);
 	pid = (pid_t)live_int(run->workload, "pid");
-	truth = pairs_read(&pairs, pid);
+	truth = pairs_read(&guest_pairs, pid);
 	/* each write compacts every zone that has memory */
 	assert_true(truth.count >= WRITES);
 	assert_true(truth.min_ns > 0);
@@ -68,23 +65,12 @@ static void test_compact_memory(void **state)
 	live_run_free(run);
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	pairs_close(&pairs);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_compact_memory, teardown),
+		GUEST_TEST(test_compact_memory),
 	};
 
-	/* the guest's init says so: moving all memory of a machine at work would slow it down */
-	if (!getenv("MEMBLAME_GUEST")) {
-		fprintf(stderr, "compaction: moves all memory; only for the guest of tests/vm/run\n");
-		return 2;
-	}
+	guest_only("moves all memory");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,7 @@ void pairs_close(struct pairs *p)
 		sandbox_trace_close(&p->first);
 	if (p->last.dir[0])
 		sandbox_trace_close(&p->last);
+	memset(p, 0, sizeof(*p));
 }
 
 /* A stall that this kernel does not tell is part of the one around it. */

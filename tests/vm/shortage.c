@@ -7,29 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "live.h"
-#include "pairs.h"
+#include "guest.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
 #define CACHED_MIB "96"
 #define HOG_MIB "1024"
-
-static struct pairs pairs;
-
-static long long vmstat(const char *name)
-{
-	char *text = live_slurp("/proc/vmstat", NULL), *at;
-	size_t len = strlen(name);
-	long long value = -1;
-
-	for (at = text; at; at = strchr(at, '\n')) {
-		at += *at == '\n';
-		if (!strncmp(at, name, len) && at[len] == ' ')
-			value = atoll(at + len);
-	}
-	free(text);
-	return value;
-}
 
 /* Clean page cache, for reclaim to find something. */
 static void fill_cache(void)
@@ -87,7 +69,7 @@ static json_t *the_kill(const json_t *summary)
 
 static void assert_direct_reclaim(json_t *p, pid_t hog)
 {
-	struct pairs_truth truth = pairs_read(&pairs, hog);
+	struct pairs_truth truth = pairs_read(&guest_pairs, hog);
 
 	assert_true(truth.count > 0);
 	live_equal("direct_reclaim.count", live_int(p, "stalls.direct_reclaim.count"), truth.count);
@@ -97,8 +79,8 @@ static void assert_direct_reclaim(json_t *p, pid_t hog)
 
 static void test_shortage(void **state)
 {
-	long long stolen = vmstat("pgsteal_kswapd"), kills = vmstat("oom_kill");
-	const char *reason = pairs_open(&pairs, "vmscan", "mm_vmscan_direct_reclaim");
+	long long stolen = guest_vmstat("pgsteal_kswapd"), kills = guest_vmstat("oom_kill");
+	const char *reason = pairs_open(&guest_pairs, "vmscan", "mm_vmscan_direct_reclaim");
 	struct live_run *run;
 	struct kswapd k;
 	json_t *kill, *p;
@@ -111,11 +93,11 @@ static void test_shortage(void **state)
 	fill_cache();
 	/* kswapd goes back to sleep some tenths of a second after there is enough again */
 	assert_true(asprintf(&commands, "%s " HOG_MIB " anon; sleep 2", live_workload("memhog")) > 0);
-	script = pairs_script(&pairs, "vmscan", commands);
+	script = pairs_script(&guest_pairs, "vmscan", commands);
 	free(commands);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	free(script);
-	live_equal("the kernel's own count of kills", vmstat("oom_kill") - kills, 1);
+	live_equal("the kernel's own count of kills", guest_vmstat("oom_kill") - kills, 1);
 	kill = the_kill(run->summary);
 	hog = (pid_t)live_int(kill, "victim.pid");
 	assert_string_equal(live_str(kill, "victim.comm"), "memhog");
@@ -124,34 +106,23 @@ static void test_shortage(void **state)
 	assert_direct_reclaim(p, hog);
 	k = add_up_kswapd(run->summary, hog);
 	print_message("kswapd: %lld runs, %lld woken by the hog, %lld pages; kernel: %lld pages\n",
-		      k.runs, k.woken_by_hog, k.pages, vmstat("pgsteal_kswapd") - stolen);
+		      k.runs, k.woken_by_hog, k.pages, guest_vmstat("pgsteal_kswapd") - stolen);
 	assert_true(k.runs > 0);
 	assert_true(k.woken_by_hog > 0);
 	assert_true(live_int(p, "reclaim.kswapd_wakeups") >= k.woken_by_hog);
 	/* the kernel's count has also what kswapd did before and after memblame watched */
 	assert_true(k.pages > 0);
-	assert_true(k.pages <= vmstat("pgsteal_kswapd") - stolen);
+	assert_true(k.pages <= guest_vmstat("pgsteal_kswapd") - stolen);
 	live_equal("lost", live_lost(run->summary), 0);
 	live_run_free(run);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	pairs_close(&pairs);
-	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_shortage, teardown),
+		GUEST_TEST(test_shortage),
 	};
 
-	/* the guest's init says so: nobody starts this on a machine of worth by mistake */
-	if (!getenv("MEMBLAME_GUEST")) {
-		fprintf(stderr, "shortage: uses up all memory; only for the guest of tests/vm/run\n");
-		return 2;
-	}
+	guest_only("uses up all memory");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

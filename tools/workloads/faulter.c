@@ -157,7 +157,8 @@ static void run_thp(int argc, char **argv)
 		err(1, "cannot map %zu bytes", bytes);
 	area += HUGE_BYTES - ((uintptr_t)area & (HUGE_BYTES - 1));
 	/* Fails on a kernel without huge pages: huge_kb then says 0. */
-	(void)madvise(area, n * HUGE_BYTES, MADV_HUGEPAGE);
+	if (argc < 2)
+		(void)madvise(area, n * HUGE_BYTES, MADV_HUGEPAGE);
 	before = wl_faults();
 	for (size_t i = 0; i < n; i++)
 		*(volatile char *)(area + i * HUGE_BYTES) = 1;
@@ -321,7 +322,7 @@ static const struct wl_mode modes[] = {
 	{ "file", "PAGES FILE", 2, run_file },
 	{ "cold", "PAGES FILE", 2, run_cold },
 	{ "shmem", "[PAGES]", 0, run_shmem },
-	{ "thp", "[REGIONS]", 0, run_thp },
+	{ "thp", "[REGIONS [unasked]]", 0, run_thp },
 	{ "segv_unmapped", "[TIMES]", 0, run_segv_unmapped },
 	{ "segv_access", "[TIMES]", 0, run_segv_access },
 	{ "threads", "[THREADS [PAGES]]", 0, run_threads_mode },

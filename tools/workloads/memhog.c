@@ -10,21 +10,57 @@
 static void run_anon(int argc, char **argv)
 {
 	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
+	uint64_t begin = wl_now_ns(), cpu = wl_thread_cpu_ns();
 
 	(void)argc;
 	wl_write_pages(wl_anon(pages), pages);
+	cpu = wl_thread_cpu_ns() - cpu;
 	wl_num("anon", (long long)pages);
+	wl_num("blocked_ns", (long long)(wl_now_ns() - begin - cpu));
+}
+
+static void wait_for_end_of_input(void)
+{
+	char scrap[64];
+
+	while (read(STDIN_FILENO, scrap, sizeof(scrap)) > 0)
+		;
 }
 
 /* Keeps what it took until the end of its input. */
 static void run_hold(int argc, char **argv)
 {
-	char scrap[64];
-
 	run_anon(argc, argv);
 	fputs("memhog: ready\n", stderr);
-	while (read(STDIN_FILENO, scrap, sizeof(scrap)) > 0)
-		;
+	wait_for_end_of_input();
+}
+
+/* Reads some of it again when its input has something or ends, then waits for the end. */
+static void run_again(int argc, char **argv)
+{
+	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
+	size_t again = (wl_arg(argc, argv, 2, wl_parse(argv[0])) << 20) / wl_page();
+	char *area = wl_anon(pages), scrap[64];
+	struct wl_faults before, after;
+	uint64_t begin;
+	ssize_t n;
+
+	if (again > pages)
+		errx(2, "memhog MIB again AGAINMIB: not more than there is");
+	wl_write_pages(area, pages);
+	fputs("memhog: ready\n", stderr);
+	n = read(STDIN_FILENO, scrap, sizeof(scrap));
+	before = wl_faults();
+	begin = wl_now_ns();
+	wl_read_pages(area, again);
+	wl_num("again_ns", (long long)(wl_now_ns() - begin));
+	after = wl_faults();
+	fputs("memhog: again\n", stderr);
+	if (n > 0)
+		wait_for_end_of_input();
+	wl_num("anon", (long long)pages);
+	wl_num("again_minor", after.minor - before.minor);
+	wl_num("again_major", after.major - before.major);
 }
 
 static void run_file(int argc, char **argv)
@@ -46,6 +82,7 @@ static void run_file(int argc, char **argv)
 static const struct wl_mode modes[] = {
 	{ "anon", "MIB anon", 0, run_anon },
 	{ "hold", "MIB hold", 0, run_hold },
+	{ "again", "MIB again [AGAINMIB]", 0, run_again },
 	{ "file", "MIB file FILE [PASSES]", 0, run_file },
 	{ 0 },
 };
@@ -55,7 +92,7 @@ int main(int argc, char **argv)
 	const struct wl_mode *mode = wl_find_mode(modes, argc > 2 ? argv[2] : "anon");
 
 	if (!mode || argc < 2)
-		errx(2, "usage: memhog MIB [anon | hold | file FILE [PASSES]]");
+		errx(2, "usage: memhog MIB [anon | hold | again [AGAINMIB] | file FILE [PASSES]]");
 	wl_begin("memhog", mode->name);
 	mode->run(argc - 1, argv + 1);
 	wl_end(0);

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * A machine that may have few dirty pages in all: a writer to the guest's disk is made to pause,
+ * against the writer's own clock. (tests/live/writeback.c has the limit of one device.)
+ */
+#include <stdlib.h>
+
+#include "guest.h"
+
+/* Small enough that a writer is mostly made to pause. */
+#define DIRTY_BYTES "131072"
+#define BACKGROUND_BYTES "65536"
+#define WRITTEN_MIB "48"
+
+/* Bytes set make the ratio 0, and a ratio set makes its bytes 0: the ratios are to be put back. */
+static void limit_dirty_pages(void)
+{
+	guest_keep("/proc/sys/vm/dirty_ratio");
+	guest_keep("/proc/sys/vm/dirty_background_ratio");
+	guest_write("/proc/sys/vm/dirty_background_bytes", BACKGROUND_BYTES);
+	guest_write("/proc/sys/vm/dirty_bytes", DIRTY_BYTES);
+}
+
+/* One row, for the guest's disk, with all of the stall. */
+static void assert_pauses(json_t *p)
+{
+	json_t *rows = live_get(p, "writeback.pauses");
+	json_t *row = json_array_get(rows, 0);
+
+	live_equal("devices paused for", (long long)json_array_size(rows), 1);
+	assert_string_equal(live_str(row, "name"), guest_disk());
+	live_equal("pauses", live_int(row, "count"), live_int(p, "stalls.dirty_throttle.count"));
+	live_equal("paused ns", live_int(row, "ns"), live_int(p, "stalls.dirty_throttle.ns"));
+	live_equal("longest pause", live_int(row, "max_ns"),
+		   live_int(p, "stalls.dirty_throttle.max_ns"));
+}
+
+static void test_throttled(void **state)
+{
+	long long blocked, calls, longest, written;
+	struct live_run *run;
+	json_t *p;
+
+	(void)state;
+	limit_dirty_pages();
+	run = live_run(NULL, LIVE_ARGV(live_workload("writer"), live_path("file"), WRITTEN_MIB,
+				       "nosync", "4096"));
+	if (run->result->status || !run->workload)
+		live_fail("status %d: %s", run->result->status, run->result->err);
+	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
+	blocked = live_int(run->workload, "blocked_ns");
+	written = live_int(run->workload, "written_bytes");
+	calls = live_int(run->workload, "blocked_calls");
+	longest = live_int(run->workload, "max_write_ns");
+	print_message("paused %lld times, %lld ns, at most %lld; writer: %lld, %lld, %lld\n",
+		      live_int(p, "stalls.dirty_throttle.count"),
+		      live_int(p, "stalls.dirty_throttle.ns"),
+		      live_int(p, "stalls.dirty_throttle.max_ns"), calls, blocked, longest);
+	assert_true(calls >= 10);
+	/* a write may pause several times; few wait for anything else */
+	assert_true(live_int(p, "stalls.dirty_throttle.count") >= calls - calls / 20 - 1);
+	live_near("dirty_throttle.ns", live_int(p, "stalls.dirty_throttle.ns"), blocked,
+		  blocked / 20);
+	/* without trampolines a pause is over when the next write is seen, a little later */
+	assert_true(live_int(p, "stalls.dirty_throttle.max_ns") <= longest + longest / 20);
+	assert_true(live_int(p, "stalls.total_ns") <= live_int(run->workload, "write_ns"));
+	assert_pauses(p);
+	live_near("dirtied_bytes", live_int(p, "writeback.dirtied_bytes"), written, written / 50);
+	live_equal("lost", live_lost(run->summary), 0);
+	live_run_free(run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		GUEST_TEST(test_throttled),
+	};
+
+	guest_only("holds up everybody who writes");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
