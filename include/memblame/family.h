@@ -62,6 +62,7 @@ struct mb_event_field {
 	bool null_if_zero; /* 0 on the wire means "not known" */
 	uint64_t scale; /* multiply by this for output; 0 means 1 */
 	size_t n_names;
+	size_t known_if; /* offset of a u64 that is 0 where this is not known; 0: it always is */
 };
 
 #define MB_EVENT_KEEP 1u /* rare and wanted singly: listed in the summary too */

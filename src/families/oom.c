@@ -7,32 +7,35 @@ static const struct mb_field fields[] = {
 	  MB_LEDGER(oom.triggered), MB_FIELD_COUNTER, MB_UNIT_COUNT, "oom.kill" },
 };
 
-#define PAGES(name, member)                                                                       \
-	{ name,	       MB_MEMBER(mb_oom_event, member), MB_VALUE_U64, MB_UNIT_BYTES, NULL, false, \
-	  MB_PAGE_SIZE }
+/* Of the victim; where its task was not at hand, only its id is known. */
+#define VICTIM(field, member, value, u)                                      \
+	{                                                                    \
+		.name = "victim." field, MB_MEMBER(mb_oom_event, member),    \
+		.kind = MB_VALUE_##value, .unit = MB_UNIT_##u,               \
+		.known_if = offsetof(struct mb_oom_event, victim_start_ns)   \
+	}
+#define VICTIM_PAGES(field, member)                                          \
+	{                                                                    \
+		.name = "victim." field, MB_MEMBER(mb_oom_event, member),    \
+		.kind = MB_VALUE_U64, .unit = MB_UNIT_BYTES,                 \
+		.scale = MB_PAGE_SIZE,                                       \
+		.known_if = offsetof(struct mb_oom_event, victim_start_ns)   \
+	}
 
 static const struct mb_event_field kill_fields[] = {
-	{ "trigger.pid", MB_MEMBER(mb_oom_event, h.tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
-	  0 },
-	{ "trigger.tid", MB_MEMBER(mb_oom_event, h.tid), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
-	  0 },
-	{ "trigger.comm", MB_MEMBER(mb_oom_event, trigger_comm), MB_VALUE_STRING, MB_UNIT_COUNT,
-	  NULL, false, 0 },
-	{ "victim.pid", MB_MEMBER(mb_oom_event, victim_tgid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
-	  false, 0 },
-	{ "victim.comm", MB_MEMBER(mb_oom_event, victim_comm), MB_VALUE_STRING, MB_UNIT_COUNT, NULL,
-	  false, 0 },
-	{ "victim.uid", MB_MEMBER(mb_oom_event, victim_uid), MB_VALUE_U32, MB_UNIT_COUNT, NULL,
-	  false, 0 },
-	{ "victim.oom_score_adj", MB_MEMBER(mb_oom_event, oom_score_adj), MB_VALUE_S32,
-	  MB_UNIT_COUNT, NULL, false, 0 },
-	PAGES("victim.total_vm_bytes", total_vm_pages),
-	PAGES("victim.anon_rss_bytes", rss_pages[1]),
-	PAGES("victim.file_rss_bytes", rss_pages[0]),
-	PAGES("victim.shmem_rss_bytes", rss_pages[3]),
-	PAGES("victim.swap_bytes", rss_pages[2]),
-	{ "victim.pgtables_bytes", MB_MEMBER(mb_oom_event, pgtables_bytes), MB_VALUE_U64,
-	  MB_UNIT_BYTES, NULL, false, 0 },
+	{ "trigger.pid", MB_MEMBER(mb_oom_event, h.tgid), .kind = MB_VALUE_U32 },
+	{ "trigger.tid", MB_MEMBER(mb_oom_event, h.tid), .kind = MB_VALUE_U32 },
+	{ "trigger.comm", MB_MEMBER(mb_oom_event, trigger_comm), .kind = MB_VALUE_STRING },
+	{ "victim.pid", MB_MEMBER(mb_oom_event, victim_tgid), .kind = MB_VALUE_U32 },
+	VICTIM("comm", victim_comm, STRING, COUNT),
+	VICTIM("uid", victim_uid, U32, COUNT),
+	VICTIM("oom_score_adj", oom_score_adj, S32, COUNT),
+	VICTIM_PAGES("total_vm_bytes", total_vm_pages),
+	VICTIM_PAGES("anon_rss_bytes", rss_pages[1]),
+	VICTIM_PAGES("file_rss_bytes", rss_pages[0]),
+	VICTIM_PAGES("shmem_rss_bytes", rss_pages[3]),
+	VICTIM_PAGES("swap_bytes", rss_pages[2]),
+	VICTIM("pgtables_bytes", pgtables_bytes, U64, BYTES),
 };
 
 static const struct mb_event_kind events[] = {

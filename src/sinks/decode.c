@@ -39,7 +39,11 @@ uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *
 
 bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_field *f)
 {
-	return f->null_if_zero && mb_event_number(e, f) == 0;
+	uint64_t known = 1;
+
+	if (f->known_if)
+		memcpy(&known, (const char *)e + f->known_if, sizeof(known));
+	return !known || (f->null_if_zero && mb_event_number(e, f) == 0);
 }
 
 const char *mb_event_string(const struct mb_event *e, const struct mb_event_field *f, char *buf)

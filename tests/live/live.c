@@ -401,10 +401,15 @@ struct live_run *live_run(const char *const *opts, const char *const *cmd)
 {
 	struct live_run *run = calloc(1, sizeof(*run));
 	const char *args[MAX_ARGS] = { "run", "--json", "-o", live_path("summary.json") };
+	const char *families = getenv("LIVE_FAMILIES");
 	int n = 4;
 	char *text;
 
 	unlink(args[3]);
+	if (families && *families) {
+		args[n++] = "-f";
+		args[n++] = families;
+	}
 	for (; opts && *opts && n < MAX_ARGS - 2; opts++)
 		args[n++] = *opts;
 	args[n++] = "--";

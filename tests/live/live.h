@@ -59,7 +59,10 @@ struct live_run {
 	json_t *workload; /* the last JSON line on stdout, NULL when there is none */
 };
 
-/* opts may be NULL; fails the test when there is no summary. Does not look at the status. */
+/*
+ * opts may be NULL; fails the test when there is no summary. Does not look at the status. Traces the
+ * families of LIVE_FAMILIES only, where that is set.
+ */
 struct live_run *live_run(const char *const *opts, const char *const *cmd);
 void live_run_free(struct live_run *run);
 

@@ -102,7 +102,7 @@ static void test_signal_handled(void **state)
 /* At any moment from before main to well after CMD was let go. */
 static void signal_at_any_time(int signo)
 {
-	int last = live_emulated() ? 1600 : 160, step = live_emulated() ? 200 : 4;
+	int last = live_emulated() ? 1600 : 160, step = live_emulated() ? 320 : 4;
 
 	for (int ms = 0; ms <= last; ms += step) {
 		struct live_bg *bg = live_spawn(LIVE_ARGV(live_bin("memblame"), "run", "-o",
