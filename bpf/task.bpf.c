@@ -35,8 +35,8 @@ MB_INLINE struct mb_ledger *trace(struct task_struct *task, bool born)
 
 MB_INLINE void forget(struct task_struct *task)
 {
-	ledger_delete(task);
-	__sync_fetch_and_add(&traced, -1);
+	if (ledger_delete(task))
+		__sync_fetch_and_add(&traced, -1);
 }
 
 MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
@@ -159,18 +159,12 @@ MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct
  * mb_late_event): the ledger stays to count that. Otherwise it must go, or the iterator would
  * report the thread a second time.
  */
-MB_INLINE void retire(struct task_struct *task, struct mb_ledger *l)
+MB_INLINE void retire(struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm;
 
-	if (!mm || mm->mm_users.counter < 2) {
-		l->task.exited = 1; /* in case it cannot be deleted now */
+	if (!mm || mm->mm_users.counter < 2)
 		forget(task);
-		return;
-	}
-	l->task.min_base = task->min_flt;
-	l->task.maj_base = task->maj_flt;
-	l->task.exited = 1;
 }
 
 /* The thread does not run any more, or is the one that runs here: its ledger does not change. */
@@ -189,6 +183,10 @@ static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 		r->info.exit_code = final_exit_code(task);
 	}
 	copy_ledger(task, l, r);
+	/* before the record can be read: the iterator must not report the thread after it */
+	l->task.min_base = task->min_flt;
+	l->task.maj_base = task->maj_flt;
+	l->task.exited = 1;
 	emit_submit(&urgent, r);
 	return 0;
 }
@@ -202,7 +200,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 		return 0;
 	stall_close_open(l, bpf_ktime_get_boot_ns());
 	if (!emit_exit(task, l))
-		retire(task, l);
+		retire(task);
 	return 0;
 }
 

@@ -54,15 +54,16 @@ MB_INLINE struct mb_ledger *hash_insert(struct task_struct *task)
 	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
 }
 
-MB_INLINE void hash_delete(__u32 tid)
+MB_INLINE bool hash_delete(__u32 tid)
 {
 	__u64 *n;
 
 	if (bpf_map_delete_elem(&ledgers_by_tid, &tid))
-		return;
+		return false;
 	n = spares();
 	if (n)
 		__sync_fetch_and_add(n, -1);
+	return true;
 }
 
 /* The task's ledger, or NULL where it is not traced. */
@@ -84,13 +85,12 @@ MB_INLINE struct mb_ledger *ledger_insert(struct task_struct *task)
 	return l ? l : hash_insert(task);
 }
 
-/* The task is not traced any more. */
-MB_INLINE void ledger_delete(struct task_struct *task)
+/* The task is not traced any more. False: this CPU was within task storage already, it still is. */
+MB_INLINE bool ledger_delete(struct task_struct *task)
 {
-	if (!knobs.hash_ledgers)
-		bpf_task_storage_delete(&ledgers, task);
-	if (hash_in_use())
-		hash_delete(BPF_CORE_READ(task, pid));
+	bool done = !knobs.hash_ledgers && !bpf_task_storage_delete(&ledgers, task);
+
+	return done || (hash_in_use() && hash_delete(BPF_CORE_READ(task, pid)));
 }
 
 /* exec exchanges the ids of the thread and its leader: so must what the hash has under them. */

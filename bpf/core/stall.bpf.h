@@ -162,6 +162,32 @@ MB_INLINE void stall_end_open(struct mb_ledger *l, __u32 slot)
 		stall_pop_open(l, bpf_ktime_get_boot_ns());
 }
 
+/* Index of this slot's frame on the stack, plus one; 0: it is not there. */
+static __noinline __u32 stall_find(struct mb_ledger *l, __u32 slot)
+{
+	__u32 found = 0;
+
+	for (__u32 i = 0; i < MB_STALL_DEPTH; i++) {
+		if (i < l->task.depth && stall_frame(l, i)->slot == slot)
+			found = i + 1;
+	}
+	return found;
+}
+
+/*
+ * A stall is not within one of its own kind: if one is open, its end was missed (MB_DROP_MISSED),
+ * and so were those of the stalls inside of it. None of them is charged.
+ */
+MB_INLINE void stall_forget(struct mb_ledger *l, __u32 family, __u32 slot)
+{
+	__u32 found = stall_find(l, slot);
+
+	if (!found)
+		return;
+	l->task.depth = found - 1;
+	count_drop(family, MB_DROP_UNTIMED);
+}
+
 /* A stall begins. info comes back at its end. */
 MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 now, __u64 info)
 {
@@ -170,6 +196,8 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 	__u32 depth;
 
 	stall_close_open(l, now);
+	if (l->task.depth)
+		stall_forget(l, family, slot);
 	depth = l->task.depth;
 	if (depth >= MB_STALL_DEPTH) {
 		count_drop(family, MB_DROP_STALL_DEPTH);
@@ -186,17 +214,18 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 }
 
 /*
- * The stall of this slot ends. False: it is not the innermost (begun before tracing did, or
- * not recorded because the stack was full), and nothing is charged.
+ * The stall of this slot ends, and with it those inside of it whose own ends were missed. False: it
+ * is not there (begun before tracing did, or not recorded because the stack was full).
  */
 MB_INLINE bool stall_end(struct mb_ledger *l, __u32 slot, __u64 now, struct stall_time *t)
 {
-	__u32 top;
+	__u32 found;
 
 	stall_close_open(l, now);
-	top = l->task.depth - 1;
-	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
+	found = l->task.depth ? stall_find(l, slot) : 0;
+	if (!found)
 		return false;
+	l->task.depth = found;
 	return stall_pop(l, now, t);
 }
 

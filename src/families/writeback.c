@@ -92,6 +92,13 @@ static const struct mb_hook fsync_hooks[] = {
 		     "seen, as writeback_wait" },
 };
 
+/* The writer's next sign of life ends the stall as well. */
+static const struct mb_missed missed[] = {
+	{ "writeback_pause_end", true, MB_DROP_UNTIMED },
+	{ "writeback_waited", true, MB_DROP_UNTIMED },
+	{ "writeback_waited_page", true, MB_DROP_UNTIMED },
+};
+
 static const struct mb_question questions[] = {
 	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks), "dirtied pages are not counted" },
 	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks,
@@ -128,6 +135,8 @@ const struct mb_family mb_family_writeback = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.missed = missed,
+	.n_missed = MB_ARRAY_SIZE(missed),
 	.consume = consume,
 	.tick = tick,
 };

@@ -177,7 +177,7 @@ static void assert_pauses(json_t *p)
 static void test_throttled(const char *block)
 {
 	struct live_run *run;
-	long long blocked;
+	long long blocked, slack;
 	json_t *p;
 
 	need_fs(DIRTY_LIMIT);
@@ -185,8 +185,11 @@ static void test_throttled(const char *block)
 	p = writer_of(run);
 	blocked = live_int(run->workload, "blocked_ns");
 	assert_true(live_int(run->workload, "blocked_calls") >= 3);
-	live_near("dirty_throttle.ns", live_int(p, "stalls.dirty_throttle.ns"), blocked,
-		  blocked / 20);
+	slack = blocked / 20;
+	/* between its pauses it also waits for a CPU, which the emulator has given to the flusher */
+	if (live_emulated() && live_int(p, "stalls.dirty_throttle.ns") < blocked)
+		slack += 1000000 * live_int(run->workload, "blocked_calls");
+	live_near("dirty_throttle.ns", live_int(p, "stalls.dirty_throttle.ns"), blocked, slack);
 	assert_true(live_int(p, "stalls.dirty_throttle.max_ns") <=
 		    live_int(run->workload, "max_write_ns") * 21 / 20);
 	assert_true(live_int(p, "stalls.total_ns") <= live_int(run->workload, "write_ns"));
