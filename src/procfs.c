@@ -8,43 +8,41 @@
 #include <unistd.h>
 #include <utlist.h>
 
-static void identify(struct mb_process *p, struct mb_cgroups *c)
+static void identify(struct mb_feed *feed, const struct mb_process *p, struct mb_cgroups *c)
 {
-	const char *cgroup = mb_cgroups_path(c, p->cgroup);
 	char link[64], path[4096];
-	ssize_t n;
+	ssize_t n = -1;
 
-	p->looked_up = true;
-	free(p->cgroup_path);
-	p->cgroup_path = cgroup ? strdup(cgroup) : NULL;
-	if (p->exited)
-		return; /* the path given to exec is all there is */
 	snprintf(link, sizeof(link), "/proc/%u/exe", p->tgid);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return;
-	free(p->exe);
-	p->exe = strndup(path, (size_t)n);
+	if (!p->exited)
+		n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	mb_feed_identity(feed, p, n > 0 ? path : NULL, mb_cgroups_path(c, p->cgroup));
 }
 
-void mb_procfs_identify(struct mb_model *m, struct mb_cgroups *c)
+void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c)
 {
 	struct mb_process *p;
 
 	mb_cgroups_tick(c);
-	DL_FOREACH(m->all, p)
+	DL_FOREACH(feed->model->all, p)
 	{
 		if (!p->looked_up)
-			identify(p, c);
+			identify(feed, p, c);
 	}
 }
 
-static void read_memory(struct mb_process *p)
+static void read_memory(struct mb_feed *feed, const struct mb_process *p)
 {
+	struct mb_memory m = { .tgid = p->tgid,
+			       .start_ns = p->start_ns,
+			       .total_vm_pages = p->total_vm_pages,
+			       .peak_pages = p->peak_pages };
 	char path[64], line[128];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%u/status", p->tgid);
+	memcpy(m.rss_pages, p->rss_pages, sizeof(m.rss_pages));
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
 		static const struct {
@@ -59,27 +57,28 @@ static void read_memory(struct mb_process *p)
 			continue;
 		for (size_t i = 0; i < MB_ARRAY_SIZE(rss); i++) {
 			if (strncmp(line, rss[i].name, strlen(rss[i].name)) == 0)
-				p->rss_pages[rss[i].counter] = kib * 1024 / MB_PAGE_SIZE;
+				m.rss_pages[rss[i].counter] = kib * 1024 / MB_PAGE_SIZE;
 		}
 		if (strncmp(line, "VmSize:", 7) == 0)
-			p->total_vm_pages = kib * 1024 / MB_PAGE_SIZE;
-		if (strncmp(line, "VmHWM:", 6) == 0 && kib * 1024 / MB_PAGE_SIZE > p->peak_pages)
-			p->peak_pages = kib * 1024 / MB_PAGE_SIZE;
+			m.total_vm_pages = kib * 1024 / MB_PAGE_SIZE;
+		if (strncmp(line, "VmHWM:", 6) == 0 && kib * 1024 / MB_PAGE_SIZE > m.peak_pages)
+			m.peak_pages = kib * 1024 / MB_PAGE_SIZE;
 	}
-	if (f)
-		fclose(f);
+	if (!f)
+		return; /* its end has not been noticed yet */
+	fclose(f);
+	mb_feed(feed, MB_FRAME_MEMORY, &m, sizeof(m));
 }
 
-void mb_procfs_memory(struct mb_model *m, bool changed_only)
+void mb_procfs_memory(struct mb_feed *feed, bool changed_only)
 {
 	struct mb_process *p;
 
-	DL_FOREACH(m->all, p)
+	DL_FOREACH(feed->model->all, p)
 	{
 		bool changed = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 
-		/* a process whose end has not been noticed yet has no such file: nothing happens */
 		if (!p->exited && p->has_memory && (changed || !changed_only))
-			read_memory(p);
+			read_memory(feed, p);
 	}
 }

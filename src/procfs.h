@@ -6,16 +6,16 @@
 #include <stdbool.h>
 
 #include "cgroups.h"
-#include "model/model.h"
+#include "model/feed.h"
 
 /* Find the path of the program and of the cgroup of every process that is new in the model. */
-void mb_procfs_identify(struct mb_model *m, struct mb_cgroups *c);
+void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c);
 
 /*
  * Bring the memory of live processes up to date from /proc/PID/status, which adds up the
  * kernel's per-CPU counters; the records' own figures leave out what each CPU holds back.
  * changed_only: leave out processes that did nothing in this interval.
  */
-void mb_procfs_memory(struct mb_model *m, bool changed_only);
+void mb_procfs_memory(struct mb_feed *feed, bool changed_only);
 
 #endif

@@ -26,7 +26,7 @@ static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
 
-	mb_model_event(&s->model, data, len);
+	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
 }
 
 static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
@@ -38,6 +38,36 @@ static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
 
 /* ---- the loop ---- */
 
+/* What goes with the numbers of this moment. */
+static void moment(struct mb_session *s, struct mb_moment *at)
+{
+	struct rusage r;
+
+	memset(at, 0, sizeof(*at));
+	at->t_ns = mb_now_ns();
+	at->since_start_ns = (s->end_ns ? s->end_ns : at->t_ns) - s->start_ns;
+	mb_utc_now(at->time, sizeof(at->time));
+	at->bpf_ns_known = mb_kern_bpf_ns(s->kern, &at->bpf_ns);
+	getrusage(RUSAGE_SELF, &r);
+	at->self_cpu_ns =
+		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
+		((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
+	at->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
+}
+
+/* The end of a tick: what was lost, who is who, and the tick itself. */
+static void end_tick(struct mb_session *s, bool complete)
+{
+	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
+	struct mb_tick tick = { .complete = complete };
+
+	mb_kern_drops(s->kern, drops);
+	mb_feed_drops(&s->feed, drops);
+	mb_procfs_identify(&s->feed, s->cgroups);
+	moment(s, &tick.at);
+	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
+}
+
 static int collect(struct mb_session *s, struct mb_err *e)
 {
 	int n = mb_kern_drain(s->kern, take, s);
@@ -48,35 +78,38 @@ static int collect(struct mb_session *s, struct mb_err *e)
 		n = mb_kern_drain(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
-	mb_kern_drops(s->kern, s->model.lost.kernel);
-	mb_procfs_identify(&s->model, s->cgroups);
-	mb_model_tick(&s->model, true);
+	end_tick(s, true);
 	return 0;
 }
 
-static void snapshot(struct mb_session *s, struct mb_snapshot *snap, bool interval)
+static bool wants_color(const struct mb_session *s)
 {
-	struct utsname u;
-	struct rusage r;
+	return !s->out.is_file && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
 
-	mb_procfs_memory(&s->model, interval);
-	memset(snap, 0, sizeof(*snap));
-	snap->model = &s->model;
-	snap->interval = interval;
-	snap->duration_ns = interval ? mb_now_ns() - s->interval_start_ns : s->end_ns - s->start_ns;
-	mb_utc_now(snap->time, sizeof(snap->time));
-	uname(&u);
-	snprintf(snap->kernel, sizeof(snap->kernel), "%s", u.release);
-	snprintf(snap->arch, sizeof(snap->arch), "%s", u.machine);
-	snap->bpf_ns_known = mb_kern_bpf_ns(s->kern, &snap->bpf_ns);
-	getrusage(RUSAGE_SELF, &r);
-	snap->self_cpu_ns =
-		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
-		((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
-	snap->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
-	snap->command = s->command;
-	snap->command_status = s->command_status;
-	snap->color = !s->out.is_file && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+static void summary_of(struct mb_session *s, struct mb_summary *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	moment(s, &sum->at);
+	sum->command_status = s->command_status;
+	sum->has_command = s->command != NULL;
+	if (s->command)
+		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
+}
+
+static void show_interval(struct mb_session *s)
+{
+	struct mb_snapshot snap;
+	struct mb_moment at;
+
+	mb_procfs_memory(&s->feed, true);
+	moment(s, &at);
+	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
+			     at.t_ns - s->interval_start_ns);
+	snap.color = wants_color(s);
+	s->sink->snapshot(&s->out, &snap);
+	mb_model_interval(&s->model);
+	s->interval_start_ns = mb_now_ns();
 }
 
 static int flush(struct mb_session *s, struct mb_err *e)
@@ -88,17 +121,13 @@ static int flush(struct mb_session *s, struct mb_err *e)
 
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
-	struct mb_snapshot snap;
 	int err = collect(s, e);
 
 	if (err)
 		return err;
 	if (s->cfg.interval_ns &&
 	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
-		snapshot(s, &snap, true);
-		s->sink->snapshot(&s->out, &snap);
-		mb_model_interval(&s->model);
-		s->interval_start_ns = mb_now_ns();
+		show_interval(s);
 	}
 	return flush(s, e);
 }
@@ -204,6 +233,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 {
 	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
 	struct mb_snapshot snap;
+	struct mb_summary sum;
 	int err;
 
 	/* on a busy machine some thread always is ending; what counts is the command's own */
@@ -223,10 +253,12 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	} while (err > 0);
 	if (err < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
-	mb_kern_drops(s->kern, s->model.lost.kernel);
-	mb_procfs_identify(&s->model, s->cgroups);
-	mb_model_tick(&s->model, false);
-	snapshot(s, &snap, false);
+	end_tick(s, false);
+	mb_procfs_memory(&s->feed, false);
+	summary_of(s, &sum);
+	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
+	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
+	snap.color = wants_color(s);
 	if (s->cfg.events)
 		s->sink->stream_end(&s->out, &snap);
 	else
@@ -302,26 +334,36 @@ static struct mb_answer const *find_answer(const struct mb_kern *k, const char *
 	return NULL;
 }
 
-/* A number without a hook behind it is not 0, it is not known. */
-static void mark_unknown(struct mb_session *s)
+/* What the numbers mean here; one without a hook behind it is not 0, it is not known. */
+static void set_up(struct mb_session *s)
 {
+	struct mb_setup *setup = &s->setup;
+	struct utsname u;
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
+	uname(&u);
+	snprintf(setup->kernel, sizeof(setup->kernel), "%s", u.release);
+	snprintf(setup->arch, sizeof(setup->arch), "%s", u.machine);
+	setup->slots = mb_slots();
+	setup->stream = s->cfg.kern.stream;
+	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
+	setup->has_swap = mb_kern_has_swap();
 	for (size_t i = 0; i < n; i++) {
 		bool on = fam[i]->id == MB_FAM_task || (s->cfg.kern.families & (1u << fam[i]->id));
 
 		if (!on)
-			s->model.off |= 1u << fam[i]->id;
+			setup->off |= 1u << fam[i]->id;
 		for (size_t j = 0; on && j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
 			const struct mb_answer *a =
 				f->question ? find_answer(s->kern, f->question) : NULL;
 
 			if (f->question && (!a || !a->hook))
-				mb_field_set_unknown(&s->model, f);
+				mb_field_set_unknown(setup->unknown_slots, f);
 		}
 	}
+	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
 }
 
 int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
@@ -336,7 +378,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
-	s->model.stream = cfg->kern.stream;
+	s->feed.model = &s->model;
 	s->model.on_event = cfg->events ? show_event : NULL;
 	s->model.on_event_arg = s;
 	err = open_signals(s);
@@ -353,9 +395,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
-	s->model.sample_1_in = mb_kern_sample_1_in(s->kern);
-	s->model.has_swap = mb_kern_has_swap();
-	mark_unknown(s);
+	set_up(s);
 	err = mb_kern_drop_privileges(e);
 	if (err)
 		return err;

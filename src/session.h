@@ -10,6 +10,7 @@
 
 #include "kern/kern.h"
 #include "memblame/sink.h"
+#include "model/feed.h"
 
 struct mb_cgroups;
 struct mb_child;
@@ -28,6 +29,8 @@ struct mb_session {
 	struct mb_session_config cfg;
 	struct mb_kern *kern;
 	struct mb_model model;
+	struct mb_feed feed; /* of the model; see feed.h */
+	struct mb_setup setup;
 	const struct mb_sink *sink;
 	struct mb_out out;
 	struct mb_cgroups *cgroups;

@@ -7,7 +7,7 @@
 #define MEMBLAME_SINK_H
 
 #include "base/out.h"
-#include "model/model.h"
+#include "model/feed.h"
 
 /* The model at one moment, with what belongs to it in every output. */
 struct mb_snapshot {
@@ -15,14 +15,13 @@ struct mb_snapshot {
 	bool interval; /* values are those of the interval, not since the start */
 	uint64_t duration_ns; /* of the interval, or since the start */
 	char time[32]; /* RFC 3339 UTC */
-	char kernel[65];
-	char arch[65];
+	char kernel[72];
+	char arch[72];
 	uint64_t bpf_ns; /* time spent in our programs */
 	bool bpf_ns_known;
 	uint64_t self_cpu_ns;
 	uint64_t self_rss_bytes;
-	uint32_t root_tgid; /* run: the command; 0: none */
-	const char *command; /* run: as given; NULL */
+	const char *command; /* run: as given; NULL. The summary's. */
 	int command_status; /* run: exit status, 128 + signal */
 	bool color; /* the output is a terminal that wants it */
 };
@@ -39,6 +38,13 @@ struct mb_sink {
 
 extern const struct mb_sink mb_sink_json;
 extern const struct mb_sink mb_sink_text;
+
+/* The model at one moment: all since the start, or what changed in an interval that long. */
+void mb_snapshot_total(struct mb_snapshot *s, const struct mb_model *m, const struct mb_setup *setup,
+		       const struct mb_summary *sum);
+void mb_snapshot_interval(struct mb_snapshot *s, const struct mb_model *m,
+			  const struct mb_setup *setup, const struct mb_moment *at,
+			  uint64_t duration_ns);
 
 /* Value of a slot in a snapshot: its change in an interval, else what it is since the start. */
 uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process *p,

@@ -371,12 +371,12 @@ uint64_t mb_process_delta(const struct mb_process *p, unsigned int slot)
 	return p->values[slot] - p->before[slot];
 }
 
-void mb_field_set_unknown(struct mb_model *m, const struct mb_field *f)
+void mb_field_set_unknown(uint64_t unknown_slots[4], const struct mb_field *f)
 {
 	unsigned int slot = mb_slot(f);
 
 	if (slot < 256)
-		m->unknown_slots[slot / 64] |= 1ull << (slot % 64);
+		unknown_slots[slot / 64] |= 1ull << (slot % 64);
 }
 
 bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f)

@@ -165,7 +165,9 @@ uint64_t mb_process_delta(const struct mb_process *p, unsigned int slot);
 /* Is the field's number known on this kernel, with these families on? */
 bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
 		    const struct mb_field *f);
-void mb_field_set_unknown(struct mb_model *m, const struct mb_field *f);
+
+/* Mark a field's number as not known, in the unknown_slots of a model. */
+void mb_field_set_unknown(uint64_t unknown_slots[4], const struct mb_field *f);
 
 /* Add to, or find (NULL where there is none), the histogram or rows of a field. */
 void mb_process_hist_add(struct mb_process *p, const struct mb_field *f, uint64_t v,

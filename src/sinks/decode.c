@@ -84,6 +84,38 @@ const char *mb_container_of(const char *path, char *buf)
 	return NULL;
 }
 
+static void fill_snapshot(struct mb_snapshot *s, const struct mb_model *m,
+			  const struct mb_setup *setup, const struct mb_moment *at)
+{
+	memset(s, 0, sizeof(*s));
+	s->model = m;
+	memcpy(s->time, at->time, sizeof(s->time) - 1);
+	memcpy(s->kernel, setup->kernel, sizeof(s->kernel) - 1);
+	memcpy(s->arch, setup->arch, sizeof(s->arch) - 1);
+	s->bpf_ns = at->bpf_ns;
+	s->bpf_ns_known = at->bpf_ns_known;
+	s->self_cpu_ns = at->self_cpu_ns;
+	s->self_rss_bytes = at->self_rss_bytes;
+}
+
+void mb_snapshot_total(struct mb_snapshot *s, const struct mb_model *m, const struct mb_setup *setup,
+		       const struct mb_summary *sum)
+{
+	fill_snapshot(s, m, setup, &sum->at);
+	s->duration_ns = sum->at.since_start_ns;
+	s->command = sum->has_command ? sum->command : NULL;
+	s->command_status = sum->command_status;
+}
+
+void mb_snapshot_interval(struct mb_snapshot *s, const struct mb_model *m,
+			  const struct mb_setup *setup, const struct mb_moment *at,
+			  uint64_t duration_ns)
+{
+	fill_snapshot(s, m, setup, at);
+	s->interval = true;
+	s->duration_ns = duration_ns;
+}
+
 uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process *p,
 			   unsigned int slot)
 {

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Applying frames to a model. */
+#include "model/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Paths of the kernel are shorter. */
+#define PATH_MAX_LEN 4096
+
+static struct mb_process *find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+{
+	struct mb_process *p;
+
+	p = mb_model_find(m, tgid);
+	if (p && p->start_ns == start_ns)
+		return p;
+	/* an older process of that number */
+	for (p = m->all; p; p = p->next) {
+		if (p->tgid == tgid && p->start_ns == start_ns)
+			return p;
+	}
+	return NULL;
+}
+
+static void apply_setup(struct mb_model *m, const struct mb_setup *s)
+{
+	memcpy(m->unknown_slots, s->unknown_slots, sizeof(m->unknown_slots));
+	m->sample_1_in = s->sample_1_in;
+	m->stream = s->stream;
+	m->off = s->off;
+	m->has_swap = s->has_swap;
+}
+
+static int apply_identity(struct mb_model *m, const struct mb_identity *id, size_t len)
+{
+	const char *exe = (const char *)(id + 1), *cgroup = exe + id->exe_len;
+	struct mb_process *p;
+
+	if (sizeof(*id) + id->exe_len + id->cgroup_len != len)
+		return -EINVAL;
+	p = find_exactly(m, id->tgid, id->start_ns);
+	if (!p)
+		return 0;
+	p->looked_up = true;
+	free(p->cgroup_path);
+	p->cgroup_path = id->cgroup_len ? strndup(cgroup, id->cgroup_len) : NULL;
+	if (!id->exe_len)
+		return 0; /* what exec was given is all there is */
+	free(p->exe);
+	p->exe = strndup(exe, id->exe_len);
+	return 0;
+}
+
+static void apply_memory(struct mb_model *m, const struct mb_memory *mem)
+{
+	struct mb_process *p = find_exactly(m, mem->tgid, mem->start_ns);
+
+	if (!p)
+		return;
+	p->total_vm_pages = mem->total_vm_pages;
+	p->peak_pages = mem->peak_pages;
+	memcpy(p->rss_pages, mem->rss_pages, sizeof(p->rss_pages));
+}
+
+static int apply_drops(struct mb_model *m, const struct mb_drop_row *row, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (row[i].family >= MB_FAM_MAX || row[i].reason >= MB_DROP_REASONS)
+			return -EINVAL;
+	}
+	memset(m->lost.kernel, 0, sizeof(m->lost.kernel));
+	for (size_t i = 0; i < n; i++)
+		m->lost.kernel[row[i].family][row[i].reason] = row[i].drop;
+	return 0;
+}
+
+int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+{
+	switch (type) {
+	case MB_FRAME_SETUP:
+		if (len != sizeof(struct mb_setup))
+			return -EINVAL;
+		apply_setup(m, data);
+		return 0;
+	case MB_FRAME_EVENT:
+		mb_model_event(m, data, len);
+		return 0;
+	case MB_FRAME_IDENTITY:
+		return len < sizeof(struct mb_identity) ? -EINVAL : apply_identity(m, data, len);
+	case MB_FRAME_MEMORY:
+		if (len != sizeof(struct mb_memory))
+			return -EINVAL;
+		apply_memory(m, data);
+		return 0;
+	case MB_FRAME_DROPS:
+		if (len % sizeof(struct mb_drop_row))
+			return -EINVAL;
+		return apply_drops(m, data, len / sizeof(struct mb_drop_row));
+	case MB_FRAME_TICK:
+		if (len != sizeof(struct mb_tick))
+			return -EINVAL;
+		mb_model_tick(m, ((const struct mb_tick *)data)->complete);
+		return 0;
+	case MB_FRAME_SUMMARY:
+		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
+	}
+	return -EINVAL;
+}
+
+void mb_feed(struct mb_feed *f, enum mb_frame_type type, const void *data, size_t len)
+{
+	if (f->keep)
+		f->keep(f->keep_arg, type, data, len);
+	mb_frame_apply(f->model, type, data, len);
+}
+
+void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char *exe,
+		      const char *cgroup)
+{
+	_Alignas(8) char frame[sizeof(struct mb_identity) + 2 * PATH_MAX_LEN];
+	struct mb_identity *id = (struct mb_identity *)frame;
+	size_t exe_len = exe ? strnlen(exe, PATH_MAX_LEN) : 0;
+	size_t cgroup_len = cgroup ? strnlen(cgroup, PATH_MAX_LEN) : 0;
+
+	id->start_ns = p->start_ns;
+	id->tgid = p->tgid;
+	id->exe_len = (uint16_t)exe_len;
+	id->cgroup_len = (uint16_t)cgroup_len;
+	if (exe_len)
+		memcpy(id + 1, exe, exe_len);
+	if (cgroup_len)
+		memcpy((char *)(id + 1) + exe_len, cgroup, cgroup_len);
+	mb_feed(f, MB_FRAME_IDENTITY, frame, sizeof(*id) + exe_len + cgroup_len);
+}
+
+void mb_feed_drops(struct mb_feed *f, const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS])
+{
+	struct mb_drop_row rows[MB_FAM_MAX * MB_DROP_REASONS];
+	size_t n = 0;
+
+	for (uint32_t family = 0; family < MB_FAM_MAX; family++) {
+		for (uint32_t reason = 0; reason < MB_DROP_REASONS; reason++) {
+			if (!drops[family][reason].count)
+				continue;
+			rows[n++] = (struct mb_drop_row){ drops[family][reason], family, reason };
+		}
+	}
+	mb_feed(f, MB_FRAME_DROPS, rows, n * sizeof(rows[0]));
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * All that a model is told from outside, as a sequence of frames: events of the kernel, what /proc
+ * knew, ticks. A live session feeds its model with frames and may keep each of them; fed to another
+ * model in the same order, they make the same model again (replay).
+ */
+#ifndef MB_FEED_H
+#define MB_FEED_H
+
+#include "model/model.h"
+
+enum mb_frame_type {
+	MB_FRAME_SETUP = 1, /* struct mb_setup; the first frame */
+	MB_FRAME_EVENT = 2, /* one ring event or task record, as the kernel side sent it */
+	MB_FRAME_IDENTITY = 3, /* struct mb_identity */
+	MB_FRAME_MEMORY = 4, /* struct mb_memory */
+	MB_FRAME_DROPS = 5, /* struct mb_drop_row, any number; those not named are 0 */
+	MB_FRAME_TICK = 6, /* struct mb_tick */
+	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
+};
+
+/* What numbers mean on that kernel, with those hooks. */
+struct mb_setup {
+	uint64_t unknown_slots[4]; /* as in struct mb_model */
+	uint32_t sample_1_in;
+	uint32_t stream;
+	uint32_t off;
+	uint32_t has_swap;
+	uint32_t slots; /* mb_slots() of the build */
+	uint32_t pad;
+	char kernel[72];
+	char arch[72];
+};
+
+/* Who a process is, as far as only /proc and the cgroup file system know. */
+struct mb_identity {
+	uint64_t start_ns;
+	uint32_t tgid;
+	uint16_t exe_len; /* 0: not known; the bytes follow, without a NUL */
+	uint16_t cgroup_len; /* the same, after those */
+};
+
+struct mb_memory {
+	uint64_t start_ns;
+	uint64_t total_vm_pages;
+	uint64_t peak_pages;
+	uint64_t rss_pages[4];
+	uint32_t tgid;
+	uint32_t pad;
+};
+
+struct mb_drop_row {
+	struct mb_drop drop;
+	uint32_t family;
+	uint32_t reason;
+};
+
+/* What goes with the numbers of one moment. */
+struct mb_moment {
+	uint64_t t_ns; /* CLOCK_BOOTTIME */
+	uint64_t since_start_ns;
+	uint64_t bpf_ns;
+	uint64_t self_cpu_ns;
+	uint64_t self_rss_bytes;
+	uint32_t bpf_ns_known;
+	uint32_t pad;
+	char time[32]; /* RFC 3339 UTC */
+};
+
+struct mb_tick {
+	struct mb_moment at;
+	uint32_t complete; /* as mb_model_tick() */
+	uint32_t pad;
+};
+
+struct mb_summary {
+	struct mb_moment at;
+	int32_t command_status;
+	uint32_t has_command;
+	char command[200];
+};
+
+struct mb_feed {
+	struct mb_model *model;
+	/* Called with each frame before it is applied; NULL: nobody keeps them. */
+	void (*keep)(void *arg, enum mb_frame_type type, const void *data, size_t len);
+	void *keep_arg;
+};
+
+/*
+ * Change the model as the frame says. Returns 0, or -EINVAL for a frame that no memblame wrote (its
+ * size does not fit its type); the model is as before then.
+ */
+int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len);
+
+/* Keep a frame, if somebody does, and apply it. */
+void mb_feed(struct mb_feed *f, enum mb_frame_type type, const void *data, size_t len);
+
+/* Feed an identity or the drops, packed from these. exe, cgroup: NULL where not known. */
+void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char *exe,
+		      const char *cgroup);
+void mb_feed_drops(struct mb_feed *f,
+		   const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);
+
+#endif
