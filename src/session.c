@@ -18,6 +18,7 @@
 #include "cgroups.h"
 #include "child.h"
 #include "procfs.h"
+#include "record/recorder.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
@@ -56,7 +57,7 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 }
 
 /* The end of a tick: what was lost, who is who, and the tick itself. */
-static void end_tick(struct mb_session *s, bool complete)
+static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
 	struct mb_tick tick = { .complete = complete };
@@ -66,6 +67,10 @@ static void end_tick(struct mb_session *s, bool complete)
 	mb_procfs_identify(&s->feed, s->cgroups);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
+	if (!s->cfg.recorder)
+		return 0;
+	mb_procfs_memory(&s->feed, true);
+	return mb_recorder_tick(s->cfg.recorder, &s->model, &tick.at, e);
 }
 
 static int collect(struct mb_session *s, struct mb_err *e)
@@ -78,8 +83,7 @@ static int collect(struct mb_session *s, struct mb_err *e)
 		n = mb_kern_drain(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
-	end_tick(s, true);
-	return 0;
+	return end_tick(s, true, e);
 }
 
 static bool wants_color(const struct mb_session *s)
@@ -253,10 +257,14 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	} while (err > 0);
 	if (err < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
-	end_tick(s, false);
+	err = end_tick(s, false, e);
+	if (err)
+		return err;
 	mb_procfs_memory(&s->feed, false);
 	summary_of(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
+	if (s->cfg.recorder && mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
+		return -EIO;
 	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
 	snap.color = wants_color(s);
 	if (s->cfg.events)
@@ -366,6 +374,29 @@ static void set_up(struct mb_session *s)
 	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
 }
 
+/* What is known once: the machine, and how each question was answered. */
+static void describe(struct mb_session *s)
+{
+	struct mb_recorder *r = s->cfg.recorder;
+	const struct mb_answer *a;
+	char time[32];
+	size_t n;
+
+	mb_utc_now(time, sizeof(time));
+	mb_recorder_info(r, "version", MB_VERSION);
+	mb_recorder_info(r, "kernel", s->setup.kernel);
+	mb_recorder_info(r, "arch", s->setup.arch);
+	mb_recorder_info(r, "start_time", time);
+	a = mb_kern_answers(s->kern, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct mb_hook *h = a[i].hook;
+
+		mb_recorder_hook(r, a[i].family->name, a[i].question->name, h ? h->name : NULL,
+				 !h ? "none" : h->quality == MB_QUALITY_FULL ? "full" : "partial",
+				 h ? h->missing : a[i].question->without);
+	}
+}
+
 int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		    struct mb_child *child, struct mb_err *e)
 {
@@ -379,6 +410,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->opened = true;
 	mb_model_init(&s->model);
 	s->feed.model = &s->model;
+	if (cfg->recorder) {
+		mb_recorder_watch(cfg->recorder, &s->model);
+		s->feed.keep = mb_recorder_keep;
+		s->feed.keep_arg = cfg->recorder;
+	}
 	s->model.on_event = cfg->events ? show_event : NULL;
 	s->model.on_event_arg = s;
 	err = open_signals(s);
@@ -396,6 +432,8 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
 	set_up(s);
+	if (cfg->recorder)
+		describe(s);
 	err = mb_kern_drop_privileges(e);
 	if (err)
 		return err;

@@ -14,6 +14,7 @@
 
 struct mb_cgroups;
 struct mb_child;
+struct mb_recorder;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
@@ -23,6 +24,7 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	bool json;
 	bool events; /* show single events (trace) */
+	struct mb_recorder *recorder; /* record: where all goes too; NULL */
 };
 
 struct mb_session {

@@ -19,6 +19,10 @@ struct mb_options {
 	double duration_s; /* 0: not given */
 	double interval_s; /* 0: not given */
 	const char *out_path;
+	bool raw; /* record: every event too */
+	bool pace; /* replay: at the session's own pace */
+	const char *from, *to; /* report: the window */
+	const char *csv_path; /* report */
 	bool json;
 	bool quiet;
 	bool verbose;
@@ -30,13 +34,20 @@ struct mb_options {
  */
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
 
+/*
+ * Options after a word of a command's own, e.g. the file of replay and report: parse the words of argv
+ * (behind command, where that is not NULL) on top of those that came before. As mb_options_parse.
+ */
+int mb_options_rest(const struct mb_options *o, struct mb_options *out, const char *command,
+		    char **argv, struct mb_err *e);
+
 /* Fill a session's configuration from the options: selection, families, output, times. */
 int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e);
 
 struct mb_command {
 	const char *name;
 	const char *help;
-	bool takes_command; /* -- CMD */
+	bool takes_command; /* -- CMD, or words of its own (argv) */
 	/* Returns the exit status; *e is set when something failed. */
 	int (*run)(const struct mb_options *o, struct mb_err *e);
 };
@@ -47,6 +58,9 @@ const struct mb_command *mb_command_find(const char *name);
 int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_run(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_trace(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_record(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_report(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_replay(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 
 #endif

@@ -17,11 +17,15 @@ static const struct mb_command commands[] = {
 	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
 	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
 	{ "trace", "print single events as they happen", true, mb_cmd_trace },
+	{ "record", "keep a trace in a file", true, mb_cmd_record },
+	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
+	{ "replay", "play a recording again through run, top or trace", true, mb_cmd_replay },
 	{ "doctor", "what this kernel lets memblame see, question by question", false,
 	  mb_cmd_doctor },
 };
 
-enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_HELP = '?' };
+enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_RAW, OPT_PACE, OPT_FROM, OPT_TO, OPT_CSV,
+	OPT_HELP = '?' };
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "trace this process and its threads (repeatable)", 0 },
@@ -34,6 +38,12 @@ static const struct argp_option options[] = {
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
+	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
+	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
+	{ "from", OPT_FROM, "TIME", 0,
+	  "report: from this time on (10:00, 10:00:05, an RFC 3339 time, or +SECONDS of it)", 0 },
+	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
+	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -49,6 +59,9 @@ static const char doc[] =
 	"  top      who faults, grows and stalls: one table per interval\n"
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
 	"  trace    print single events as they happen\n"
+	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
+	"  report   what a recording says, for any time in it\n"
+	"  replay   play a recording again: memblame replay FILE run | top | trace\n"
 	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
 	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
@@ -58,6 +71,8 @@ static const char doc[] =
 	"  memblame run --json -o /tmp/summary.json -- sleep 1\n"
 	"  memblame top -d 10\n"
 	"  memblame trace -f oom,reclaim -d 5\n"
+	"  memblame record -o /tmp/trace.db -d 60\n"
+	"  memblame report --from 10:00 --to 10:05 /tmp/trace.db\n"
 	"  memblame doctor\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
@@ -143,6 +158,21 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case OPT_JSON:
 		o->json = true;
 		return 0;
+	case OPT_RAW:
+		o->raw = true;
+		return 0;
+	case OPT_PACE:
+		o->pace = true;
+		return 0;
+	case OPT_FROM:
+		o->from = arg;
+		return 0;
+	case OPT_TO:
+		o->to = arg;
+		return 0;
+	case OPT_CSV:
+		o->csv_path = arg;
+		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -227,6 +257,37 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	if (!mb_command_find(o->command))
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "no command '%s'; see memblame --help",
 				  o->command);
+	return 0;
+}
+
+int mb_options_rest(const struct mb_options *o, struct mb_options *out, const char *command,
+		    char **argv, struct mb_err *e)
+{
+	char *words[64] = { (char *)"memblame" };
+	int n = 1, err;
+
+	if (command)
+		words[n++] = (char *)command;
+	for (; *argv && n < 63; argv++)
+		words[n++] = *argv;
+	err = mb_options_parse(out, n, words, e);
+	if (err)
+		return err;
+	if (out->argv[0])
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", out->argv[0]);
+	out->json |= o->json;
+	out->pace |= o->pace;
+	out->families |= o->families;
+	if (!out->interval_s)
+		out->interval_s = o->interval_s;
+	if (!out->out_path)
+		out->out_path = o->out_path;
+	if (!out->from)
+		out->from = o->from;
+	if (!out->to)
+		out->to = o->to;
+	if (!out->csv_path)
+		out->csv_path = o->csv_path;
 	return 0;
 }
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* replay: play a recording again through a live view. Needs no privilege and no kernel. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "record/replay.h"
+
+static int play(const char *path, const struct mb_options *view, struct mb_err *e)
+{
+	bool top = !strcmp(view->command, "top"), trace = !strcmp(view->command, "trace");
+	struct mb_replay_config cfg = {
+		.sink = view->json ? &mb_sink_json : &mb_sink_text,
+		.interval_ns = !top ? 0 :
+				      (uint64_t)((view->interval_s ? view->interval_s : 1.0) *
+						 (double)MB_NS_PER_S),
+		.families = view->families ? view->families : ~0u,
+		.events = trace,
+		.own_pace = view->pace,
+	};
+	struct mb_reader *r = NULL;
+	struct mb_out out = { 0 };
+	int err, status = 0;
+
+	err = mb_reader_open(&r, path, e);
+	if (!err)
+		err = mb_out_open(&out, view->out_path, e);
+	if (!err)
+		err = mb_replay(r, &cfg, &out, &status, e);
+	if (mb_out_close(&out, e))
+		err = -1;
+	mb_reader_close(r);
+	return err ? (int)e->exit : status;
+}
+
+int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_options view;
+
+	if (!o->argv[0] || !o->argv[1]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0,
+			   "replay needs a recording and a view: memblame replay FILE run | top | trace");
+		return MB_EXIT_USAGE;
+	}
+	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
+		return (int)e->exit;
+	if (strcmp(view.command, "run") && strcmp(view.command, "top") &&
+	    strcmp(view.command, "trace")) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top or trace",
+			   view.command);
+		return MB_EXIT_USAGE;
+	}
+	return play(o->argv[0], &view, e);
+}

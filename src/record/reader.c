@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The reading end of a recording. */
+#include "record/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "record/recorder.h"
+
+#define CHUNK_MAX (16u << 20) /* unpacked; the recorder's are 256 KiB */
+
+struct mb_reader {
+	char *path;
+	sqlite3 *sqlite;
+	sqlite3_stmt *info;
+};
+
+static int pragma(sqlite3 *sqlite, const char *name, sqlite3_int64 *value)
+{
+	sqlite3_stmt *s = NULL;
+	char sql[64];
+	int code;
+
+	snprintf(sql, sizeof(sql), "PRAGMA %s", name);
+	code = sqlite3_prepare_v2(sqlite, sql, -1, &s, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(s);
+	if (code == SQLITE_ROW)
+		*value = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return code == SQLITE_ROW ? 0 : -EIO;
+}
+
+static int check(struct mb_reader *r, struct mb_err *e)
+{
+	sqlite3_int64 application = 0, schema = 0;
+
+	if (pragma(r->sqlite, "application_id", &application) ||
+	    pragma(r->sqlite, "user_version", &schema))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot read '%s': %s", r->path,
+				  sqlite3_errmsg(r->sqlite));
+	if (application != MB_DB_APPLICATION)
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is no recording of memblame", r->path);
+	if (schema > MB_DB_SCHEMA)
+		return mb_err_set(e, MB_EXIT_FAILED, 0,
+				  "'%s' is of a newer memblame (schema %lld, this one reads up to %d)",
+				  r->path, (long long)schema, MB_DB_SCHEMA);
+	if (sqlite3_prepare_v2(r->sqlite, "SELECT value FROM info WHERE key = ?", -1, &r->info, NULL))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
+				  sqlite3_errmsg(r->sqlite));
+	return 0;
+}
+
+int mb_reader_open(struct mb_reader **out, const char *path, struct mb_err *e)
+{
+	struct mb_reader *r = calloc(1, sizeof(*r));
+	int flags;
+
+	*out = r;
+	if (!r || !(r->path = strdup(path)))
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	if (access(path, R_OK))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot read '%s'", path);
+	/* what a recorder that was killed left in the log beside it is taken over, where we may */
+	flags = access(path, W_OK) ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	if (sqlite3_open_v2(path, &r->sqlite, flags, NULL))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot open '%s': %s", path,
+				  r->sqlite ? sqlite3_errmsg(r->sqlite) : "no memory");
+	/* a hostile schema may hold views and triggers that call functions */
+	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	return check(r, e);
+}
+
+void mb_reader_close(struct mb_reader *r)
+{
+	if (!r)
+		return;
+	sqlite3_finalize(r->info);
+	sqlite3_close(r->sqlite);
+	free(r->path);
+	free(r);
+}
+
+sqlite3 *mb_reader_sqlite(struct mb_reader *r)
+{
+	return r->sqlite;
+}
+
+const char *mb_reader_info(struct mb_reader *r, const char *key)
+{
+	sqlite3_reset(r->info);
+	sqlite3_bind_text(r->info, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(r->info) != SQLITE_ROW)
+		return NULL;
+	return (const char *)sqlite3_column_text(r->info, 0);
+}
+
+/* ---- raw frames ---- */
+
+int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg)
+{
+	const char *at = data, *end = at + size;
+
+	while (at < end) {
+		struct mb_raw_frame f;
+		size_t padded;
+		int err;
+
+		if ((size_t)(end - at) < sizeof(f))
+			return -EINVAL;
+		memcpy(&f, at, sizeof(f));
+		at += sizeof(f);
+		padded = ((size_t)f.len + 7) & ~(size_t)7;
+		if (padded > (size_t)(end - at))
+			return -EINVAL;
+		err = take(arg, f.type, at, f.len);
+		if (err)
+			return err;
+		at += padded;
+	}
+	return 0;
+}
+
+/* Do the events of the build that wrote it lie in memory as ours do? */
+static int check_layout(struct mb_reader *r, struct mb_err *e)
+{
+	sqlite3_stmt *s = NULL;
+	bool same = true;
+	size_t rows = 0;
+
+	if (sqlite3_prepare_v2(r->sqlite, "SELECT family, type, event_bytes, field, offset, bytes FROM layout",
+			       -1, &s, NULL))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
+				  sqlite3_errmsg(r->sqlite));
+	while (same && sqlite3_step(s) == SQLITE_ROW) {
+		const struct mb_family *f = mb_family_by_id((unsigned int)sqlite3_column_int(s, 0));
+		const char *field = (const char *)sqlite3_column_text(s, 3);
+		bool found = false;
+
+		for (size_t i = 0; f && i < f->n_events; i++) {
+			const struct mb_event_kind *k = &f->events[i];
+
+			if (k->type != sqlite3_column_int(s, 1) ||
+			    (int)k->size != sqlite3_column_int(s, 2))
+				continue;
+			found = !field;
+			for (size_t j = 0; j < k->n_fields && !found; j++)
+				found = strcmp(k->fields[j].name ? k->fields[j].name : "", field) == 0 &&
+					(int)k->fields[j].offset == sqlite3_column_int(s, 4) &&
+					(int)k->fields[j].size == sqlite3_column_int(s, 5);
+		}
+		same = found;
+		rows++;
+	}
+	sqlite3_finalize(s);
+	if (!same || !rows)
+		return mb_err_set(e, MB_EXIT_FAILED, 0,
+				  "'%s' was written by another build of memblame (%s), whose events look "
+				  "different: replay it with that one; report works",
+				  r->path, mb_reader_info(r, "version"));
+	return 0;
+}
+
+static int read_chunk(struct mb_reader *r, sqlite3_stmt *s, mb_frame_sink take, void *arg,
+		      struct mb_err *e)
+{
+	const void *packed = sqlite3_column_blob(s, 1);
+	size_t packed_size = (size_t)sqlite3_column_bytes(s, 1), n;
+	sqlite3_int64 size = sqlite3_column_int64(s, 0);
+	void *data;
+	int err;
+
+	if (!packed || size <= 0 || size > CHUNK_MAX)
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: a chunk of %lld bytes",
+				  r->path, (long long)size);
+	data = malloc((size_t)size);
+	if (!data)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for a chunk");
+	n = ZSTD_decompress(data, (size_t)size, packed, packed_size);
+	if (ZSTD_isError(n) || n != (size_t)size)
+		err = mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: a chunk does not unpack",
+				 r->path);
+	else
+		err = mb_reader_chunk(data, n, take, arg);
+	free(data);
+	if (err == -EINVAL && !e->text[0])
+		mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: a frame that none is", r->path);
+	return err;
+}
+
+int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct mb_err *e)
+{
+	sqlite3_stmt *s = NULL;
+	size_t chunks = 0;
+	int err, code = SQLITE_DONE;
+
+	err = check_layout(r, e);
+	if (err)
+		return err;
+	if (sqlite3_prepare_v2(r->sqlite, "SELECT bytes, data FROM raw ORDER BY seq", -1, &s, NULL))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
+				  sqlite3_errmsg(r->sqlite));
+	while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
+		err = read_chunk(r, s, take, arg, e);
+		chunks++;
+	}
+	if (!err && code != SQLITE_DONE)
+		err = mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
+				 sqlite3_errmsg(r->sqlite));
+	sqlite3_finalize(s);
+	if (!err && !chunks)
+		err = mb_err_set(e, MB_EXIT_FAILED, 0,
+				 "'%s' has no events to play: record with --raw; report works", r->path);
+	return err;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Reading a recording, which may come from anywhere: every byte of it is checked before use. */
+#ifndef MB_RECORD_READER_H
+#define MB_RECORD_READER_H
+
+#include <sqlite3.h>
+
+#include "model/feed.h"
+#include "record/db.h"
+
+struct mb_reader;
+
+/*
+ * Open a recording. Returns 0, or -errno with *e saying what is wrong with it (not there, no database,
+ * no recording, damaged, of a newer memblame). Close it in either case.
+ */
+int mb_reader_open(struct mb_reader **out, const char *path, struct mb_err *e);
+void mb_reader_close(struct mb_reader *r);
+
+/* The database, for queries. */
+sqlite3 *mb_reader_sqlite(struct mb_reader *r);
+
+/* Something known once (table info); NULL where it is not there. Valid until closed or asked again. */
+const char *mb_reader_info(struct mb_reader *r, const char *key);
+
+/* Called for each frame; a value other than 0 ends the reading. */
+typedef int (*mb_frame_sink)(void *arg, enum mb_frame_type type, const void *data, size_t len);
+
+/*
+ * All raw frames in order. Returns 0 at their end, what take returned, or -errno with *e set: recorded
+ * without --raw, by a build whose events look different, or damaged.
+ */
+int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct mb_err *e);
+
+/* The same for one chunk of frames as it is stored, unpacked: for mb_reader_frames, and the fuzzer. */
+int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg);
+
+#endif

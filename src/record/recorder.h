@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What of a session goes into a recording: the accounts of each tick, events worth keeping, losses; and
+ * with raw, every frame that the model was fed with, so that the session can be played again.
+ */
+#ifndef MB_RECORD_RECORDER_H
+#define MB_RECORD_RECORDER_H
+
+#include "model/feed.h"
+#include "record/db.h"
+
+struct mb_recorder;
+
+/* Create the recording at path. Returns 0 or -errno with *e set; close it in either case. */
+int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struct mb_err *e);
+
+/* Something known once, e.g. "command"; and how a question was answered. For before the first tick. */
+void mb_recorder_info(struct mb_recorder *r, const char *key, const char *value);
+void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *question,
+		      const char *hook, const char *quality, const char *missing);
+
+/* The model that is recorded: it says who the process of an event is. */
+void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m);
+
+/* As mb_feed.keep, with the recorder as its argument. */
+void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data, size_t len);
+
+/*
+ * The model has taken in a tick, or its summary: write what has changed since the last one. Returns 0,
+ * or -errno with *e set when the recording cannot be written any more.
+ */
+int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_moment *at,
+		     struct mb_err *e);
+
+/* Write what is still queued and close. Returns 0 or -errno with *e set. r may be NULL. */
+int mb_recorder_close(struct mb_recorder *r, struct mb_err *e);
+
+/*
+ * A frame of raw data: this, then len bytes, then padding to a multiple of 8.
+ */
+struct mb_raw_frame {
+	uint32_t len;
+	uint16_t type; /* enum mb_frame_type */
+	uint16_t pad;
+};
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Frames into a model, and the model into a sink at the moments at which the session did so. */
+#include "record/replay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct replay {
+	const struct mb_replay_config *cfg;
+	struct mb_out *out;
+	struct mb_model model;
+	struct mb_setup setup;
+	struct mb_summary summary; /* the session's own; without one, what was known last */
+	uint64_t ticks;
+	uint64_t interval_start_ns;
+	uint64_t last_tick_ns;
+	bool set_up;
+	bool ended;
+};
+
+static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
+{
+	struct replay *p = arg;
+
+	if (p->cfg->families & (1u << e->family))
+		p->cfg->sink->event(p->out, m, e);
+}
+
+static void wait_until(struct replay *p, uint64_t t_ns)
+{
+	uint64_t ns = p->last_tick_ns && t_ns > p->last_tick_ns ? t_ns - p->last_tick_ns : 0;
+	struct timespec t = { .tv_sec = (time_t)(ns / MB_NS_PER_S),
+			      .tv_nsec = (long)(ns % MB_NS_PER_S) };
+
+	mb_out_flush(p->out);
+	nanosleep(&t, NULL);
+}
+
+static void on_tick(struct replay *p, const struct mb_tick *tick)
+{
+	uint64_t now = tick->at.t_ns, interval = p->cfg->interval_ns;
+	struct mb_snapshot snap;
+
+	p->summary.at = tick->at;
+	/* with the first two a session makes the ledgers of what is there already */
+	if (++p->ticks <= 2) {
+		mb_model_interval(&p->model);
+		p->interval_start_ns = now;
+	} else if (interval && now - p->interval_start_ns + interval / 4 >= interval) {
+		mb_snapshot_interval(&snap, &p->model, &p->setup, &tick->at,
+				     now - p->interval_start_ns);
+		p->cfg->sink->snapshot(p->out, &snap);
+		mb_model_interval(&p->model);
+		p->interval_start_ns = now;
+	}
+	if (p->cfg->own_pace)
+		wait_until(p, now);
+	p->last_tick_ns = now;
+}
+
+static int take(void *arg, enum mb_frame_type type, const void *data, size_t len)
+{
+	struct replay *p = arg;
+	int err;
+
+	if (type == MB_FRAME_SETUP && len == sizeof(p->setup)) {
+		memcpy(&p->setup, data, len);
+		p->setup.kernel[sizeof(p->setup.kernel) - 1] = '\0';
+		p->setup.arch[sizeof(p->setup.arch) - 1] = '\0';
+		if (p->setup.slots != mb_slots())
+			return -EINVAL;
+		p->set_up = true;
+	}
+	if (!p->set_up)
+		return -EINVAL;
+	err = mb_frame_apply(&p->model, type, data, len);
+	if (err)
+		return err;
+	if (type == MB_FRAME_TICK)
+		on_tick(p, data);
+	if (type == MB_FRAME_SUMMARY) {
+		memcpy(&p->summary, data, len);
+		p->summary.command[sizeof(p->summary.command) - 1] = '\0';
+		p->summary.at.time[sizeof(p->summary.at.time) - 1] = '\0';
+		p->ended = true;
+	}
+	return p->out->error ? -p->out->error : 0;
+}
+
+int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb_out *out, int *status,
+	      struct mb_err *e)
+{
+	struct replay p = { .cfg = cfg, .out = out };
+	struct mb_snapshot snap;
+	int err;
+
+	mb_model_init(&p.model);
+	p.model.on_event = cfg->events ? show_event : NULL;
+	p.model.on_event_arg = &p;
+	err = mb_reader_frames(r, take, &p, e);
+	if (!err) {
+		if (!p.ended)
+			mb_warn("the recording was cut off: this is what was written of it");
+		mb_snapshot_total(&snap, &p.model, &p.setup, &p.summary);
+		if (cfg->events)
+			cfg->sink->stream_end(out, &snap);
+		else
+			cfg->sink->snapshot(out, &snap);
+		*status = p.summary.command_status;
+	} else if (!e->text[0] && !out->error) {
+		mb_err_set(e, MB_EXIT_FAILED, -err, "the recording is damaged");
+	}
+	mb_model_free(&p.model);
+	return err;
+}

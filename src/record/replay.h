@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Playing a recording again: the same frames make the same model, which any view can show. */
+#ifndef MB_RECORD_REPLAY_H
+#define MB_RECORD_REPLAY_H
+
+#include "memblame/sink.h"
+#include "record/reader.h"
+
+struct mb_replay_config {
+	const struct mb_sink *sink;
+	uint64_t interval_ns; /* top: one table for each; 0: none */
+	uint32_t families; /* trace: bit per family whose events are shown */
+	bool events; /* trace */
+	bool own_pace; /* wait between two ticks for as long as the session did; else never */
+};
+
+/*
+ * Play all of it into out, which stays the caller's. *status is the exit status of the command that was
+ * recorded, or 0. Returns 0 or -errno with *e set.
+ */
+int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb_out *out, int *status,
+	      struct mb_err *e);
+
+#endif
