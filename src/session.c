@@ -233,6 +233,18 @@ void mb_session_end_child(struct mb_session *s)
 	mb_child_ended(s->child, &s->command_status);
 }
 
+static void record_end(struct mb_session *s, const struct mb_summary *sum)
+{
+	char text[16];
+
+	mb_recorder_info(s->cfg.recorder, "end_time", sum->at.time);
+	if (!sum->has_command)
+		return;
+	snprintf(text, sizeof(text), "%d", sum->command_status);
+	mb_recorder_info(s->cfg.recorder, "command", sum->command);
+	mb_recorder_info(s->cfg.recorder, "command_status", text);
+}
+
 int mb_session_finish(struct mb_session *s, struct mb_err *e)
 {
 	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
@@ -263,8 +275,11 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	mb_procfs_memory(&s->feed, false);
 	summary_of(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
-	if (s->cfg.recorder && mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
-		return -EIO;
+	if (s->cfg.recorder) {
+		record_end(s, &sum);
+		if (mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
+			return -EIO;
+	}
 	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
 	snap.color = wants_color(s);
 	if (s->cfg.events)
@@ -387,6 +402,8 @@ static void describe(struct mb_session *s)
 	mb_recorder_info(r, "kernel", s->setup.kernel);
 	mb_recorder_info(r, "arch", s->setup.arch);
 	mb_recorder_info(r, "start_time", time);
+	snprintf(time, sizeof(time), "%u", s->setup.sample_1_in);
+	mb_recorder_info(r, "sample_1_in", time);
 	a = mb_kern_answers(s->kern, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct mb_hook *h = a[i].hook;

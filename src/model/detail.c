@@ -88,3 +88,26 @@ void mb_process_row_add(struct mb_process *p, const struct mb_field *f, const ch
 	if (ns > r->stall.max_ns)
 		r->stall.max_ns = ns;
 }
+
+void mb_process_hist_set(struct mb_process *p, const struct mb_field *f, unsigned int bucket,
+			 uint64_t count, uint64_t max, uint64_t sampled_1_in)
+{
+	struct mb_detail *d = bucket < MB_HIST_BUCKETS ? detail_get(p, f) : NULL;
+
+	if (!d)
+		return;
+	d->sampled_1_in = sampled_1_in;
+	d->hist.count += count - d->hist.buckets[bucket];
+	d->hist.buckets[bucket] = count;
+	d->hist.max = max;
+}
+
+void mb_process_row_set(struct mb_process *p, const struct mb_field *f, const char *key,
+			uint64_t count, uint64_t ns, uint64_t max_ns)
+{
+	struct mb_detail *d = detail_get(p, f);
+	struct mb_row *r = d ? row_get(d, key) : NULL;
+
+	if (r)
+		r->stall = (struct mb_stall){ count, ns, max_ns };
+}

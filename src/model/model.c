@@ -273,7 +273,7 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 	p->exit_code = r->info.exit_code;
 }
 
-static void keep_event(struct mb_model *m, const struct mb_event *e)
+void mb_model_keep(struct mb_model *m, const struct mb_event *e)
 {
 	struct mb_kept *k;
 
@@ -317,7 +317,7 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 	if (mb_family_by_id(e->family)->consume)
 		mb_family_by_id(e->family)->consume(m, e);
 	if (kind->flags & MB_EVENT_KEEP)
-		keep_event(m, e);
+		mb_model_keep(m, e);
 	if (!(kind->flags & MB_EVENT_INTERNAL))
 		mb_model_show(m, e);
 }

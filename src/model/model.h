@@ -143,6 +143,9 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r);
 /* Show an event to whoever listens (trace). */
 void mb_model_show(struct mb_model *m, const struct mb_event *e);
 
+/* Keep an event for the summary; the oldest goes where there are too many. */
+void mb_model_keep(struct mb_model *m, const struct mb_event *e);
+
 /*
  * The iterator has been read to its end: retire what it no longer lists, compute derived
  * fields. complete: the iterator saw every thread, so that absence means exit.
@@ -174,6 +177,12 @@ void mb_process_hist_add(struct mb_process *p, const struct mb_field *f, uint64_
 			 uint64_t weight, uint64_t sampled_1_in);
 void mb_process_row_add(struct mb_process *p, const struct mb_field *f, const char *key,
 			uint64_t ns);
+
+/* Set one bucket of a histogram, or one row, to what it was recorded as. */
+void mb_process_hist_set(struct mb_process *p, const struct mb_field *f, unsigned int bucket,
+			 uint64_t count, uint64_t max, uint64_t sampled_1_in);
+void mb_process_row_set(struct mb_process *p, const struct mb_field *f, const char *key,
+			uint64_t count, uint64_t ns, uint64_t max_ns);
 const struct mb_detail *mb_process_detail(const struct mb_process *p, const struct mb_field *f);
 
 /* Sum of everything lost. */

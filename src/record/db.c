@@ -53,18 +53,18 @@ struct mb_db {
 
 /* ---- rows: a type byte and a value per column ---- */
 
-enum { COLUMN_ROW = 'r', COLUMN_INT = 'i', COLUMN_TEXT = 't', COLUMN_NULL = 'n' };
+enum { COLUMN_ROW = 'r', COLUMN_INT = 'i', COLUMN_TEXT = 't', COLUMN_BLOB = 'b', COLUMN_NULL = 'n' };
 
 struct mb_rows *mb_rows_new(void)
 {
 	return calloc(1, sizeof(struct mb_rows));
 }
 
-static void put(struct mb_rows *r, char type, const void *data, size_t len)
+static void append(struct mb_rows *r, const void *data, size_t len)
 {
 	if (!r || r->failed)
 		return;
-	if (r->size + 1 + len > r->room) {
+	if (r->size + len > r->room) {
 		size_t room = 2 * (r->room + len) + 4096;
 		char *bigger = realloc(r->data, room);
 
@@ -75,10 +75,15 @@ static void put(struct mb_rows *r, char type, const void *data, size_t len)
 		r->data = bigger;
 		r->room = room;
 	}
-	r->data[r->size++] = type;
-	if (len)
-		memcpy(r->data + r->size, data, len);
+	memcpy(r->data + r->size, data, len);
 	r->size += len;
+}
+
+static void put(struct mb_rows *r, char type, const void *data, size_t len)
+{
+	append(r, &type, 1);
+	if (len)
+		append(r, data, len);
 }
 
 void mb_rows_begin(struct mb_rows *r, enum mb_table table)
@@ -99,6 +104,12 @@ void mb_rows_text(struct mb_rows *r, const char *s)
 		put(r, COLUMN_TEXT, s, strlen(s) + 1);
 	else
 		mb_rows_null(r);
+}
+
+void mb_rows_blob(struct mb_rows *r, const void *data, uint32_t size)
+{
+	put(r, COLUMN_BLOB, &size, sizeof(size));
+	append(r, data, size);
 }
 
 void mb_rows_null(struct mb_rows *r)
@@ -163,6 +174,7 @@ static void write_rows(struct mb_db *db, const struct mb_rows *r)
 	const char *at = r->data, *end = r->data + r->size;
 	sqlite3_stmt *s = NULL;
 	int column = 0;
+	uint32_t size;
 	int64_t v;
 
 	while (at < end) {
@@ -181,6 +193,12 @@ static void write_rows(struct mb_db *db, const struct mb_rows *r)
 		case COLUMN_TEXT:
 			sqlite3_bind_text(s, ++column, at, -1, SQLITE_STATIC);
 			at += strlen(at) + 1;
+			break;
+		case COLUMN_BLOB:
+			memcpy(&size, at, sizeof(size));
+			at += sizeof(size);
+			sqlite3_bind_blob64(s, ++column, at, size, SQLITE_STATIC);
+			at += size;
 			break;
 		default:
 			sqlite3_bind_null(s, ++column);
@@ -305,14 +323,14 @@ static const char schema[] =
 	"CREATE TABLE layout (family INTEGER, type INTEGER, event TEXT, event_bytes INTEGER,"
 	" field TEXT, offset INTEGER, bytes INTEGER, kind INTEGER, unit INTEGER, scale INTEGER);"
 	"CREATE TABLE tick (tick INTEGER PRIMARY KEY, t_ns INTEGER, time TEXT, since_start_ns INTEGER,"
-	" self_cpu_ns INTEGER, self_rss_bytes INTEGER, bpf_ns INTEGER);"
+	" self_cpu_ns INTEGER, self_rss_bytes INTEGER, bpf_ns INTEGER, events INTEGER);"
 	"CREATE TABLE process (process INTEGER PRIMARY KEY, pid INTEGER, ppid INTEGER,"
 	" start_t_ns INTEGER, comm TEXT, exe TEXT, cgroup TEXT, container TEXT, exited INTEGER,"
 	" exit_code INTEGER, threads INTEGER, last_tick INTEGER);"
 	"CREATE TABLE detail (process INTEGER, field TEXT, key TEXT, count INTEGER, ns INTEGER,"
 	" max_ns INTEGER, PRIMARY KEY (process, field, key)) WITHOUT ROWID;"
 	"CREATE TABLE event (event INTEGER PRIMARY KEY, tick INTEGER, t_ns INTEGER, pid INTEGER,"
-	" tid INTEGER, family TEXT, name TEXT, json TEXT);"
+	" tid INTEGER, family TEXT, name TEXT, json TEXT, data BLOB);"
 	"CREATE TABLE lost (tick INTEGER, family TEXT, reason TEXT, count INTEGER,"
 	" first_t_ns INTEGER, last_t_ns INTEGER);"
 	"CREATE TABLE raw (seq INTEGER PRIMARY KEY, tick INTEGER, frames INTEGER, bytes INTEGER,"
@@ -357,9 +375,9 @@ static void prepare_inserts(struct mb_db *db)
 		int columns;
 	} tables[MB_TABLES] = {
 		[MB_TABLE_INFO] = { "info", 2 },       [MB_TABLE_HOOK] = { "hook", 5 },
-		[MB_TABLE_LAYOUT] = { "layout", 10 },  [MB_TABLE_TICK] = { "tick", 7 },
+		[MB_TABLE_LAYOUT] = { "layout", 10 },  [MB_TABLE_TICK] = { "tick", 8 },
 		[MB_TABLE_PROCESS] = { "process", 12 }, [MB_TABLE_ACCOUNT] = { "account", 0 },
-		[MB_TABLE_DETAIL] = { "detail", 6 },   [MB_TABLE_EVENT] = { "event", 8 },
+		[MB_TABLE_DETAIL] = { "detail", 6 },   [MB_TABLE_EVENT] = { "event", 9 },
 		[MB_TABLE_LOST] = { "lost", 6 },
 	};
 	size_t accounts;

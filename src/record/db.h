@@ -42,6 +42,7 @@ struct mb_rows *mb_rows_new(void);
 void mb_rows_begin(struct mb_rows *r, enum mb_table table);
 void mb_rows_int(struct mb_rows *r, int64_t v);
 void mb_rows_text(struct mb_rows *r, const char *s); /* NULL: null */
+void mb_rows_blob(struct mb_rows *r, const void *data, uint32_t size);
 void mb_rows_null(struct mb_rows *r);
 
 /*

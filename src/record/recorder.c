@@ -146,6 +146,7 @@ static void put_event(struct mb_recorder *r, const void *data, size_t len)
 	mb_rows_text(r->rows, mb_family_by_id(e->family)->name);
 	mb_rows_text(r->rows, k->name);
 	mb_rows_text(r->rows, r->event.buf);
+	mb_rows_blob(r->rows, e, e->size);
 }
 
 void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m)
@@ -362,6 +363,7 @@ static void put_tick(struct mb_recorder *r, const struct mb_moment *at)
 		mb_rows_int(o, (int64_t)at->bpf_ns);
 	else
 		mb_rows_null(o);
+	mb_rows_int(o, (int64_t)r->model->events);
 }
 
 static void put_lost(struct mb_recorder *r, const char *family, const char *reason, uint64_t count,

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What a recording says of some time in it, out of its tables: no raw frames are needed. */
+#ifndef MB_RECORD_REPORT_H
+#define MB_RECORD_REPORT_H
+
+#include "memblame/sink.h"
+#include "record/reader.h"
+
+struct mb_window {
+	sqlite3_int64 first, last; /* ticks */
+	bool whole; /* all there are */
+};
+
+/*
+ * The ticks from one time to another. from, to: NULL, "10:00", "10:00:05" (UTC, on the day the recording
+ * begins), "2026-01-02T10:00:00Z", or "+90" (seconds after its start). A tick belongs to the window if
+ * it ends in it. Returns 0, or -errno with *e set (no such time, nothing in it).
+ */
+int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,
+		     struct mb_err *e);
+
+/*
+ * Write the summary of the window. *status: as the recorded command ended; 0 without one. Returns 0 or
+ * -errno with *e set.
+ */
+int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const struct mb_sink *sink,
+		      struct mb_out *out, int *status, struct mb_err *e);
+
+/* Write the accounts of the window as CSV: a line per tick and process, names in the first. */
+int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out *out,
+		  struct mb_err *e);
+
+#endif
