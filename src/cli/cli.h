@@ -23,6 +23,7 @@ struct mb_options {
 	bool pace; /* replay: at the session's own pace */
 	const char *from, *to; /* report: the window */
 	const char *csv_path; /* report */
+	bool timeline; /* report */
 	bool json;
 	bool quiet;
 	bool verbose;

@@ -44,6 +44,10 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
 		return (int)e->exit;
+	if (view.argv[0]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", view.argv[0]);
+		return MB_EXIT_USAGE;
+	}
 	if (strcmp(view.command, "run") && strcmp(view.command, "top") &&
 	    strcmp(view.command, "trace")) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top or trace",

@@ -14,25 +14,40 @@ static int write_csv(struct mb_reader *r, const struct mb_window *w, const char 
 	return mb_out_close(&out, e) ? -1 : err;
 }
 
-static int report(const char *path, const struct mb_options *o, struct mb_err *e)
+static int write_window(struct mb_reader *r, const struct mb_options *o, struct mb_out *out,
+			struct mb_err *e)
 {
-	const struct mb_sink *sink = o->json ? &mb_sink_json : &mb_sink_text;
-	struct mb_reader *r = NULL;
-	struct mb_out out = { 0 };
 	struct mb_window w;
-	int err, command_status;
+	int err = mb_report_window(r, o->from, o->to, &w, e), command_status;
 
-	err = mb_reader_open(&r, path, e);
-	if (!err)
-		err = mb_report_window(r, o->from, o->to, &w, e);
 	if (!err && o->csv_path)
 		err = write_csv(r, &w, o->csv_path, e);
 	if (!err)
+		err = mb_report_summary(r, &w, o->json ? &mb_sink_json : &mb_sink_text, out,
+					&command_status, e);
+	if (!err && o->timeline)
+		err = mb_report_timeline(r, &w, o->json, out, e);
+	return err;
+}
+
+/* other: the recording to compare with; NULL: none. */
+static int report(const char *path, const char *other, const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_reader *r = NULL, *after = NULL;
+	struct mb_out out = { 0 };
+	int err;
+
+	err = mb_reader_open(&r, path, e);
+	if (!err && other)
+		err = mb_reader_open(&after, other, e);
+	if (!err)
 		err = mb_out_open(&out, o->out_path, e);
 	if (!err)
-		err = mb_report_summary(r, &w, sink, &out, &command_status, e);
+		err = other ? mb_report_diff(r, after, o->json, &out, e) :
+			      write_window(r, o, &out, e);
 	if (mb_out_close(&out, e))
 		err = -1;
+	mb_reader_close(after);
 	mb_reader_close(r);
 	return err ? (int)e->exit : MB_EXIT_OK;
 }
@@ -43,10 +58,14 @@ int mb_cmd_report(const struct mb_options *o, struct mb_err *e)
 
 	if (!o->argv[0]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0,
-			   "report needs a recording: memblame report [--from T] [--to T] FILE");
+			   "report needs a recording: memblame report [--from T] [--to T] FILE [FILE]");
 		return MB_EXIT_USAGE;
 	}
 	if (mb_options_rest(o, &all, "report", o->argv + 1, e))
 		return (int)e->exit;
-	return report(o->argv[0], &all, e);
+	if (all.argv[0] && all.argv[1]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", all.argv[1]);
+		return MB_EXIT_USAGE;
+	}
+	return report(o->argv[0], all.argv[0], &all, e);
 }

@@ -24,7 +24,7 @@ static const struct mb_command commands[] = {
 	  mb_cmd_doctor },
 };
 
-enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_RAW, OPT_PACE, OPT_FROM, OPT_TO, OPT_CSV,
+enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_RAW, OPT_PACE, OPT_FROM, OPT_TO, OPT_CSV, OPT_TIMELINE,
 	OPT_HELP = '?' };
 
 static const struct argp_option options[] = {
@@ -44,6 +44,7 @@ static const struct argp_option options[] = {
 	  "report: from this time on (10:00, 10:00:05, an RFC 3339 time, or +SECONDS of it)", 0 },
 	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
 	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
+	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -60,7 +61,7 @@ static const char doc[] =
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
 	"  trace    print single events as they happen\n"
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
-	"  report   what a recording says, for any time in it\n"
+	"  report   what a recording says, for any time in it; of two, what has changed\n"
 	"  replay   play a recording again: memblame replay FILE run | top | trace\n"
 	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
@@ -170,6 +171,9 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case OPT_TO:
 		o->to = arg;
 		return 0;
+	case OPT_TIMELINE:
+		o->timeline = true;
+		return 0;
 	case OPT_CSV:
 		o->csv_path = arg;
 		return 0;
@@ -273,10 +277,9 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 	err = mb_options_parse(out, n, words, e);
 	if (err)
 		return err;
-	if (out->argv[0])
-		return mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", out->argv[0]);
 	out->json |= o->json;
 	out->pace |= o->pace;
+	out->timeline |= o->timeline;
 	out->families |= o->families;
 	if (!out->interval_s)
 		out->interval_s = o->interval_s;

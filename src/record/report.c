@@ -326,8 +326,10 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 {
 	sqlite3_stmt *s = query(r,
 				"SELECT b.t_ns, b.time, b.since_start_ns, b.self_cpu_ns, b.self_rss_bytes,"
-				" b.bpf_ns, b.events, a.t_ns, a.since_start_ns FROM tick a, tick b"
-				" WHERE a.tick = ?1 AND b.tick = ?2",
+				" b.bpf_ns, b.events,"
+				/* the window begins where the tick before it ended */
+				" (SELECT ifnull(max(a.since_start_ns), 0) FROM tick a WHERE a.tick < ?1)"
+				" FROM tick b WHERE b.tick = ?2",
 				w);
 	const char *value;
 
@@ -337,7 +339,7 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 	}
 	sum->at.t_ns = number(s, 0);
 	snprintf(sum->at.time, sizeof(sum->at.time), "%s", text(s, 1) ? text(s, 1) : "");
-	sum->at.since_start_ns = w->whole ? number(s, 2) : number(s, 0) - number(s, 7);
+	sum->at.since_start_ns = number(s, 2) - number(s, 7);
 	sum->at.self_cpu_ns = number(s, 3);
 	sum->at.self_rss_bytes = number(s, 4);
 	sum->at.bpf_ns_known = sqlite3_column_type(s, 5) != SQLITE_NULL;

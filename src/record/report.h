@@ -26,6 +26,17 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const struct mb_sink *sink,
 		      struct mb_out *out, int *status, struct mb_err *e);
 
+/* Write the window in at most 20 steps: faults and time lost in each. A table, or a line of JSON. */
+int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json,
+		       struct mb_out *out, struct mb_err *e);
+
+/*
+ * Write what differs between two recordings, per program and second; first what changed most, by its
+ * share of all there is of that quantity. A table, or one document of kind "diff".
+ */
+int mb_report_diff(struct mb_reader *before, struct mb_reader *after, bool json,
+		   struct mb_out *out, struct mb_err *e);
+
 /* Write the accounts of the window as CSV: a line per tick and process, names in the first. */
 int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out *out,
 		  struct mb_err *e);
