@@ -15,7 +15,12 @@
 #include <utlist.h>
 #include <zstd.h>
 
-#define QUEUE_BYTES (64u << 20) /* more than that waits: the disk is too slow */
+/*
+ * Raw frames that find that much waiting are dropped: the disk is too slow. Rows, which are little,
+ * have as much again, so that accounts outlast the frames.
+ */
+#define QUEUE_BYTES (64u << 20)
+#define BUSY_MS 60000 /* somebody else has the file locked, e.g. for a checkpoint */
 #define ZSTD_LEVEL 1
 
 struct mb_rows {
@@ -277,7 +282,8 @@ static bool enqueue(struct mb_db *db, struct job *j)
 	bool room;
 
 	pthread_mutex_lock(&db->mutex);
-	room = j && db->queued + j->size <= QUEUE_BYTES && !db->error;
+	room = j && !db->error &&
+	       db->queued + j->size <= (j->rows ? 2 * QUEUE_BYTES : QUEUE_BYTES);
 	if (room) {
 		db->queued += j->size;
 		LL_APPEND(db->queue, j);
@@ -434,6 +440,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
 	mask = umask(077); /* for the WAL beside it */
 	if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE, NULL))
 		fail(db, SQLITE_CANTOPEN);
+	sqlite3_busy_timeout(db->sqlite, BUSY_MS);
 	if (!db->error)
 		create_tables(db);
 	if (!db->error)

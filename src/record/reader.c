@@ -100,6 +100,19 @@ const char *mb_reader_info(struct mb_reader *r, const char *key)
 	return (const char *)sqlite3_column_text(r->info, 0);
 }
 
+long long mb_reader_missing(struct mb_reader *r)
+{
+	sqlite3_stmt *s = NULL;
+	long long n = -1;
+
+	if (!sqlite3_prepare_v2(r->sqlite, "SELECT ifnull(sum(count), 0) FROM lost WHERE family = 'record'",
+				-1, &s, NULL) &&
+	    sqlite3_step(s) == SQLITE_ROW)
+		n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
 /* ---- raw frames ---- */
 
 int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg)

@@ -23,6 +23,9 @@ sqlite3 *mb_reader_sqlite(struct mb_reader *r);
 /* Something known once (table info); NULL where it is not there. Valid until closed or asked again. */
 const char *mb_reader_info(struct mb_reader *r, const char *key);
 
+/* Chunks of raw frames that the recorder could not keep, the disk being too slow; -1: cannot be told. */
+long long mb_reader_missing(struct mb_reader *r);
+
 /* Called for each frame; a value other than 0 ends the reading. */
 typedef int (*mb_frame_sink)(void *arg, enum mb_frame_type type, const void *data, size_t len);
 

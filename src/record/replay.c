@@ -103,6 +103,10 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 	p.model.on_event_arg = &p;
 	err = mb_reader_frames(r, take, &p, e);
 	if (!err) {
+		if (mb_reader_missing(r))
+			mb_warn("%lld chunks of events are missing, the disk was too slow: what is shown is "
+				"too little; report has it all",
+				mb_reader_missing(r));
 		if (!p.ended)
 			mb_warn("the recording was cut off: this is what was written of it");
 		mb_snapshot_total(&snap, &p.model, &p.setup, &p.summary);
