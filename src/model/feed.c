@@ -67,7 +67,7 @@ static void apply_memory(struct mb_model *m, const struct mb_memory *mem)
 static int apply_drops(struct mb_model *m, const struct mb_drop_row *row, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (row[i].family >= MB_FAM_MAX || row[i].reason >= MB_DROP_REASONS)
+		if (!mb_family_by_id(row[i].family) || row[i].reason >= MB_DROP_REASONS)
 			return -EINVAL;
 	}
 	memset(m->lost.kernel, 0, sizeof(m->lost.kernel));

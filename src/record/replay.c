@@ -91,16 +91,44 @@ static int take(void *arg, enum mb_frame_type type, const void *data, size_t len
 	return p->out->error ? -p->out->error : 0;
 }
 
+static void begin(struct replay *p)
+{
+	mb_model_init(&p->model);
+	p->model.on_event = p->cfg->events ? show_event : NULL;
+	p->model.on_event_arg = p;
+}
+
+static void show_end(struct replay *p)
+{
+	struct mb_snapshot snap;
+
+	mb_snapshot_total(&snap, &p->model, &p->setup, &p->summary);
+	if (p->cfg->events)
+		p->cfg->sink->stream_end(p->out, &snap);
+	else
+		p->cfg->sink->snapshot(p->out, &snap);
+}
+
+int mb_replay_chunk(const void *data, size_t size, const struct mb_replay_config *cfg,
+		    struct mb_out *out)
+{
+	struct replay p = { .cfg = cfg, .out = out };
+	int err;
+
+	begin(&p);
+	err = mb_reader_chunk(data, size, take, &p);
+	show_end(&p);
+	mb_model_free(&p.model);
+	return err;
+}
+
 int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb_out *out, int *status,
 	      struct mb_err *e)
 {
 	struct replay p = { .cfg = cfg, .out = out };
-	struct mb_snapshot snap;
 	int err;
 
-	mb_model_init(&p.model);
-	p.model.on_event = cfg->events ? show_event : NULL;
-	p.model.on_event_arg = &p;
+	begin(&p);
 	err = mb_reader_frames(r, take, &p, e);
 	if (!err) {
 		if (mb_reader_missing(r))
@@ -109,11 +137,7 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 				mb_reader_missing(r));
 		if (!p.ended)
 			mb_warn("the recording was cut off: this is what was written of it");
-		mb_snapshot_total(&snap, &p.model, &p.setup, &p.summary);
-		if (cfg->events)
-			cfg->sink->stream_end(out, &snap);
-		else
-			cfg->sink->snapshot(out, &snap);
+		show_end(&p);
 		*status = p.summary.command_status;
 	} else if (!e->text[0] && !out->error) {
 		mb_err_set(e, MB_EXIT_FAILED, -err, "the recording is damaged");

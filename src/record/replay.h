@@ -14,6 +14,10 @@ struct mb_replay_config {
 	bool own_pace; /* wait between two ticks for as long as the session did; else never */
 };
 
+/* Play one chunk of frames, as mb_reader_chunk takes it: for the fuzzer. -EINVAL: no frames of ours. */
+int mb_replay_chunk(const void *data, size_t size, const struct mb_replay_config *cfg,
+		    struct mb_out *out);
+
 /*
  * Play all of it into out, which stays the caller's. *status is the exit status of the command that was
  * recorded, or 0. Returns 0 or -errno with *e set.

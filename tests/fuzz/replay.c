@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Any bytes in place of a recording's frames: replay must neither crash nor hang. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/recorder.h"
+#include "record/replay.h"
+
+#define CHUNK (64 * 1024)
+
+static _Alignas(8) char chunk[CHUNK];
+static size_t len;
+
+static void put_frame(unsigned int type, const void *data, size_t size)
+{
+	struct mb_raw_frame f = { .len = (uint32_t)size, .type = (uint16_t)type };
+	size_t padded = (size + 7) & ~(size_t)7;
+
+	if (len + sizeof(f) + padded > CHUNK)
+		return;
+	memcpy(chunk + len, &f, sizeof(f));
+	memset(chunk + len + sizeof(f), 0, padded);
+	memcpy(chunk + len + sizeof(f), data, size);
+	len += sizeof(f) + padded;
+}
+
+/* An event of a size that passes, of a process that others meet. */
+static size_t shape_event(char *frame, const uint8_t *data, size_t size)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+	const struct mb_family *f = fam[data[0] % n];
+	const struct mb_event_kind *k = &f->events[data[size > 1] % f->n_events];
+	struct mb_event h;
+
+	memcpy(frame, data, size < k->size ? size : k->size);
+	memcpy(&h, frame, sizeof(h));
+	h.family = f->id;
+	h.type = k->type;
+	h.size = (uint32_t)k->size;
+	h.tgid %= 8;
+	memcpy(frame, &h, sizeof(h));
+	return k->size;
+}
+
+/* Frames of the sizes that pass, filled with the input; of type 0, one of any size. */
+static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t size)
+{
+	static const size_t sizes[] = {
+		[MB_FRAME_SETUP] = sizeof(struct mb_setup),
+		[MB_FRAME_IDENTITY] = sizeof(struct mb_identity),
+		[MB_FRAME_MEMORY] = sizeof(struct mb_memory),
+		[MB_FRAME_DROPS] = sizeof(struct mb_drop_row),
+		[MB_FRAME_TICK] = sizeof(struct mb_tick),
+		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
+	};
+	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
+
+	memset(frame, 0, 8192);
+	if (type == MB_FRAME_EVENT)
+		return shape_event(frame, data, size);
+	memcpy(frame, data, size < want ? size : want);
+	if (type == MB_FRAME_SETUP)
+		((struct mb_setup *)frame)->slots = mb_slots();
+	return want < 8192 ? want : 8192;
+}
+
+static void play(const void *data, size_t size)
+{
+	static const struct mb_sink *const sinks[] = { &mb_sink_text, &mb_sink_json };
+	struct mb_err e = { 0 };
+	struct mb_out out;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct mb_replay_config cfg = { .sink = sinks[i & 1],
+						.interval_ns = i & 2 ? 0 : 1,
+						.families = ~0u,
+						.events = i & 2 };
+
+		if (mb_out_open(&out, "/dev/null", &e))
+			abort();
+		mb_replay_chunk(data, size, &cfg, &out);
+		mb_out_close(&out, &e);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static _Alignas(8) char frame[8192];
+	struct mb_setup setup = { .slots = mb_slots(), .sample_1_in = 1, .stream = ~0u };
+
+	if (size > 4096)
+		return 0;
+	play(data, size);
+	len = 0;
+	put_frame(MB_FRAME_SETUP, &setup, sizeof(setup));
+	while (size > 2) {
+		unsigned int type = data[0] % 8;
+		size_t used = shape(frame, type, data + 1, size - 1);
+
+		put_frame(type, frame, used);
+		used = used / 8 + 2 < size ? used / 8 + 2 : size;
+		data += used;
+		size -= used;
+	}
+	play(chunk, len);
+	return 0;
+}
