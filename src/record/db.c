@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,6 +424,22 @@ static int claim(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
+/* Signals are for the session's loop: a thread that lets them through would end the process. */
+static int start_writer(struct mb_db *db, struct mb_err *e)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&db->thread, NULL, writer, db);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the writer");
+	db->started = true;
+	return 0;
+}
+
 int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
 {
 	struct mb_db *db = calloc(1, sizeof(*db));
@@ -450,11 +467,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
 		unlink(path); /* nothing is in it */
 		return -EIO;
 	}
-	err = pthread_create(&db->thread, NULL, writer, db);
-	if (err)
-		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the writer");
-	db->started = true;
-	return 0;
+	return start_writer(db, e);
 }
 
 int mb_db_error(struct mb_db *db, struct mb_err *e)

@@ -217,6 +217,25 @@ static void test_killed(void **state)
 	assert_true(with_ticks > times / 2);
 }
 
+/* Ended by a signal, a recording is whole. */
+static void test_interrupted(void **state)
+{
+	const char *path = fresh(live_tmp());
+	struct live_bg *bg = live_start(LIVE_ARGV("record", "--raw", "-f", "fault", "-o", path));
+	struct live_result *r;
+
+	(void)state;
+	usleep(100000);
+	r = live_stop(bg);
+	live_equal("status", r->status, 0);
+	live_result_free(r);
+	r = ok(LIVE_ARGV("replay", path, "run"));
+	assert_string_equal(r->err, ""); /* not cut off */
+	live_result_free(r);
+	live_equal("the end", sql_int(path, "SELECT count(*) FROM info WHERE key = 'end_time'"), 1);
+	check_file(path, true);
+}
+
 static void copy_file(const char *from, const char *to)
 {
 	struct live_result *r = live_exec(LIVE_ARGV("cp", from, to), NULL);
@@ -397,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_trace_again),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_copied),
 		cmocka_unit_test_teardown(test_disk_full, close_fs),
 		cmocka_unit_test(test_slow_disk),
