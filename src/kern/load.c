@@ -135,7 +135,8 @@ int mb_load_check_forced(const char *list, struct mb_err *e)
 		const struct mb_question *q = NULL;
 		size_t i = 0;
 
-		if (strncmp(p, NO_TRAMPOLINES, strcspn(p, ",")) == 0)
+		if (strcspn(p, ",") == strlen(NO_TRAMPOLINES) &&
+		    strncmp(p, NO_TRAMPOLINES, strlen(NO_TRAMPOLINES)) == 0)
 			continue;
 		if (sscanf(p, "%31[^.,].%31[^=,]=%63[^,]", family, name, hook) == 3)
 			q = question_by_name(mb_family_by_name(family), name);
