@@ -29,12 +29,6 @@ static void stalled_sql(char *sql, size_t size)
 	}
 }
 
-static int damaged(struct mb_reader *r, struct mb_err *e)
-{
-	return mb_err_set(e, MB_EXIT_FAILED, 0, "the recording is damaged: %s",
-			  sqlite3_errmsg(mb_reader_sqlite(r)));
-}
-
 /* ---- step by step ---- */
 
 static void put_step(struct mb_out *out, bool json, sqlite3_stmt *s)
@@ -74,7 +68,7 @@ int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json
 		 " ORDER BY 1",
 		 stalled, STEPS);
 	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	sqlite3_bind_int64(s, 1, w->first);
 	sqlite3_bind_int64(s, 2, w->last);
 	if (json) {
@@ -93,7 +87,7 @@ int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json
 		mb_json_end_line(out);
 	}
 	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : damaged(r, e);
+	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
 /* ---- two recordings ---- */
@@ -164,7 +158,7 @@ static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, st
 	snprintf(sql + len, sizeof(sql) - len,
 		 " FROM account a JOIN process p USING (process) GROUP BY p.comm");
 	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
 		const char *program = (const char *)sqlite3_column_text(s, 0);
 		double seconds = sqlite3_column_double(s, 1) / 1e9;
@@ -180,7 +174,7 @@ static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, st
 		}
 	}
 	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : damaged(r, e);
+	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
 static int by_score(const void *a, const void *b)

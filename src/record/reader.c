@@ -35,6 +35,12 @@ static int pragma(sqlite3 *sqlite, const char *name, sqlite3_int64 *value)
 	return code == SQLITE_ROW ? 0 : -EIO;
 }
 
+int mb_reader_damaged(struct mb_reader *r, struct mb_err *e)
+{
+	return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
+			  sqlite3_errmsg(r->sqlite));
+}
+
 static int check(struct mb_reader *r, struct mb_err *e)
 {
 	sqlite3_int64 application = 0, schema = 0;
@@ -50,8 +56,7 @@ static int check(struct mb_reader *r, struct mb_err *e)
 				  "'%s' is of a newer memblame (schema %lld, this one reads up to %d)",
 				  r->path, (long long)schema, MB_DB_SCHEMA);
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT value FROM info WHERE key = ?", -1, &r->info, NULL))
-		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
-				  sqlite3_errmsg(r->sqlite));
+		return mb_reader_damaged(r, e);
 	return 0;
 }
 
@@ -148,8 +153,7 @@ static int check_layout(struct mb_reader *r, struct mb_err *e)
 
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT family, type, event_bytes, field, offset, bytes FROM layout",
 			       -1, &s, NULL))
-		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
-				  sqlite3_errmsg(r->sqlite));
+		return mb_reader_damaged(r, e);
 	while (same && sqlite3_step(s) == SQLITE_ROW) {
 		const struct mb_family *f = mb_family_by_id((unsigned int)sqlite3_column_int(s, 0));
 		const char *field = (const char *)sqlite3_column_text(s, 3);
@@ -216,15 +220,13 @@ int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct 
 	if (err)
 		return err;
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT bytes, data FROM raw ORDER BY seq", -1, &s, NULL))
-		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
-				  sqlite3_errmsg(r->sqlite));
+		return mb_reader_damaged(r, e);
 	while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
 		err = read_chunk(r, s, take, arg, e);
 		chunks++;
 	}
 	if (!err && code != SQLITE_DONE)
-		err = mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is damaged: %s", r->path,
-				 sqlite3_errmsg(r->sqlite));
+		err = mb_reader_damaged(r, e);
 	sqlite3_finalize(s);
 	if (!err && !chunks)
 		err = mb_err_set(e, MB_EXIT_FAILED, 0,

@@ -20,6 +20,9 @@ void mb_reader_close(struct mb_reader *r);
 /* The database, for queries. */
 sqlite3 *mb_reader_sqlite(struct mb_reader *r);
 
+/* Set *e to say that the file cannot be used, with SQLite's last error. Returns -EINVAL. */
+int mb_reader_damaged(struct mb_reader *r, struct mb_err *e);
+
 /* Something known once (table info); NULL where it is not there. Valid until closed or asked again. */
 const char *mb_reader_info(struct mb_reader *r, const char *key);
 

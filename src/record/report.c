@@ -9,12 +9,6 @@
 
 #include "base/clock.h"
 
-static int damaged(struct mb_reader *r, struct mb_err *e)
-{
-	return mb_err_set(e, MB_EXIT_FAILED, 0, "the recording is damaged: %s",
-			  sqlite3_errmsg(mb_reader_sqlite(r)));
-}
-
 static sqlite3_stmt *query(struct mb_reader *r, const char *sql, const struct mb_window *w)
 {
 	sqlite3_stmt *s = NULL;
@@ -84,7 +78,7 @@ static int find_tick(struct mb_reader *r, const char *what, bool from, sqlite3_i
 		 seconds ? "since_start_ns" : "time", from ? ">=" : "<=");
 	s = query(r, sql, NULL);
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	if (seconds)
 		sqlite3_bind_int64(s, 1, atoll(value));
 	else
@@ -105,7 +99,7 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 	int err = 0;
 
 	if (!s || sqlite3_step(s) != SQLITE_ROW)
-		err = damaged(r, e);
+		err = mb_reader_damaged(r, e);
 	else if (sqlite3_column_type(s, 0) == SQLITE_NULL)
 		err = mb_err_set(e, MB_EXIT_FAILED, 0, "nothing was recorded");
 	if (!err) {
@@ -218,7 +212,7 @@ static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_proce
 				NULL);
 
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	sqlite3_bind_int64(s, 1, id);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const struct mb_field *f = field_by_column(text(s, 0) ? text(s, 0) : "");
@@ -241,7 +235,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 	int code, err = 0;
 
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
 		struct mb_process *p = mb_model_process(m, (uint32_t)number(s, 1), number(s, 3));
 
@@ -262,7 +256,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 			err = take_details(r, m, p, sqlite3_column_int64(s, 18), e);
 	}
 	if (!err && code != SQLITE_DONE)
-		err = damaged(r, e);
+		err = mb_reader_damaged(r, e);
 	sqlite3_finalize(s);
 	return err;
 }
@@ -276,7 +270,7 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 				w);
 
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const char *family = text(s, 0), *reason = text(s, 1);
 		const struct mb_family *f = family ? mb_family_by_name(family) : NULL;
@@ -306,7 +300,7 @@ static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_
 	sqlite3_stmt *s = query(r, "SELECT data FROM event WHERE tick BETWEEN ?1 AND ?2 ORDER BY event", w);
 
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const struct mb_event *event = sqlite3_column_blob(s, 0);
 		size_t size = (size_t)sqlite3_column_bytes(s, 0);
@@ -335,7 +329,7 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 
 	if (!s || sqlite3_step(s) != SQLITE_ROW) {
 		sqlite3_finalize(s);
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	}
 	sum->at.t_ns = number(s, 0);
 	snprintf(sum->at.time, sizeof(sum->at.time), "%s", text(s, 1) ? text(s, 1) : "");
@@ -416,7 +410,7 @@ int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out 
 	int code;
 
 	if (!s)
-		return damaged(r, e);
+		return mb_reader_damaged(r, e);
 	for (int i = 0; i < sqlite3_column_count(s); i++)
 		put_cell(out, sqlite3_column_name(s, i), i == 0);
 	mb_out_text(out, "\n", 1);
@@ -426,5 +420,5 @@ int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out 
 		mb_out_text(out, "\n", 1);
 	}
 	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : damaged(r, e);
+	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
