@@ -55,7 +55,8 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"memblame traces memory events of Linux: which process faults and why, who grows, who "
-	"stalls in reclaim and writeback, and whom the OOM killer kills. It needs root.\v"
+	"stalls in reclaim and writeback, and whom the OOM killer kills. It needs root, but for "
+	"report and replay.\v"
 	"Commands:\n"
 	"  top      who faults, grows and stalls: one table per interval\n"
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
@@ -73,7 +74,7 @@ static const char doc[] =
 	"  memblame top -d 10\n"
 	"  memblame trace -f oom,reclaim -d 5\n"
 	"  memblame record -o /tmp/trace.db -d 60\n"
-	"  memblame report --from 10:00 --to 10:05 /tmp/trace.db\n"
+	"  memblame report --from +10 --to +20 /tmp/trace.db\n"
 	"  memblame doctor\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
