@@ -83,11 +83,8 @@ MB_SHARED struct {
 /* What the reclaimer on this CPU took last: see core/taken.bpf.h. */
 struct last_taken {
 	__u64 task; /* the reclaimer, to tell it from one that was here before */
-	__u64 mm; /* whose mapping of a folio it is taking away now; 0: none's */
 	__u32 owner;
 	__u32 events; /* changes of its counter; with those that came at once, pages */
-	__s32 mapped; /* the folio's mappings when that began */
-	__u32 seen; /* changes of the counter since */
 };
 
 MB_SHARED struct {
@@ -96,5 +93,20 @@ MB_SHARED struct {
 	__type(key, __u32);
 	__type(value, struct last_taken);
 } taken SEC(".maps");
+
+/* A mapping of a folio that a reclaimer is taking away: it may change its CPU meanwhile. */
+struct unmapping {
+	__u64 mm;
+	__s32 mapped; /* the folio's mappings when that began */
+	__u32 seen; /* changes of mm's counter since */
+};
+
+/* By task. One that finds it full (1,024 reclaimers at once) counts each change as one page. */
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct unmapping);
+} unmappings SEC(".maps");
 
 #endif

@@ -23,7 +23,9 @@
 MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int member)
 {
 	struct task_struct *owner = mm->owner;
+	__u64 by = (__u64)task;
 	struct last_taken *last;
+	struct unmapping *u;
 	struct mb_ledger *l;
 	__u32 key = 0, tgid;
 
@@ -40,9 +42,10 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 		last->owner = tgid;
 		last->events = 0;
 	}
-	if (last->mm == (__u64)mm)
-		last->seen++;
 	last->events++;
+	u = bpf_map_lookup_elem(&unmappings, &by);
+	if (u && u->mm == (__u64)mm)
+		u->seen++;
 }
 
 /*
@@ -52,39 +55,35 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
  */
 MB_INLINE void taken_batch_begin(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
 {
-	struct last_taken *last;
-	__u32 key = 0;
+	struct unmapping u = { .mm = (__u64)mm, .mapped = compat_folio_mapped(folio) };
+	__u64 by = (__u64)task;
 
-	last = bpf_map_lookup_elem(&taken, &key);
-	if (!last)
-		return;
-	if (last->task != (__u64)task) {
-		last->task = (__u64)task;
-		last->owner = 0;
-		last->events = 0;
-	}
-	last->mm = (__u64)mm;
-	last->mapped = compat_folio_mapped(folio);
-	last->seen = 0;
+	if (u.mapped)
+		bpf_map_update_elem(&unmappings, &by, &u, BPF_ANY);
 }
 
 MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
 {
+	__u64 by = (__u64)task;
 	struct task_struct *owner;
 	struct last_taken *last;
+	struct unmapping *u;
 	struct mb_ledger *l;
-	__u32 key = 0, more;
-	__s32 gone;
+	__u32 key = 0;
+	__s32 more;
 
+	u = bpf_map_lookup_elem(&unmappings, &by);
+	if (!u)
+		return;
+	more = u->seen ? u->mapped - compat_folio_mapped(folio) - (__s32)u->seen : 0;
+	if (u->mm != (__u64)mm)
+		more = 0;
+	bpf_map_delete_elem(&unmappings, &by);
+	if (more <= 0)
+		return;
 	last = bpf_map_lookup_elem(&taken, &key);
-	if (!last || last->task != (__u64)task || last->mm != (__u64)mm)
-		return;
-	last->mm = 0;
-	gone = last->mapped - compat_folio_mapped(folio);
-	if (!last->seen || gone <= (__s32)last->seen)
-		return;
-	more = gone - last->seen;
-	last->events += more;
+	if (last && last->task == by)
+		last->events += more;
 	owner = mm->owner;
 	l = owner ? ledger_of(owner) : NULL;
 	if (l)
