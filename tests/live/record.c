@@ -280,7 +280,8 @@ static int close_fs(void **state)
 
 static void test_disk_full(void **state)
 {
-	const char *reason = sandbox_fs_open(&fs, 8, 0), *path;
+	const char *reason = sandbox_fs_open(&fs, 8, 0), *path, *copy = fresh(live_tmp());
+	char wal[256], copy_wal[256];
 	struct live_result *r;
 
 	(void)state;
@@ -292,9 +293,13 @@ static void test_disk_full(void **state)
 	assert_non_null(strstr(live_one_line(r), path));
 	live_result_free(r);
 	live_check_no_orphans("after the disk was full");
-	/* room for the log to be taken over */
-	check_file(path, true);
-	assert_true(sql_int(path, "SELECT count(*) FROM tick") > 2);
+	/* elsewhere: SQLite maps a file beside the one it reads, which a full disk has no room for */
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	snprintf(copy_wal, sizeof(copy_wal), "%s-wal", copy);
+	copy_file(path, copy);
+	copy_file(wal, copy_wal);
+	check_file(copy, true);
+	assert_true(sql_int(copy, "SELECT count(*) FROM tick") > 2);
 }
 
 /* The disk does not take anything for a while: who is traced does not wait, and losses are counted. */
