@@ -9,8 +9,8 @@
 /*
  * Where ledgers are kept: with the task; where the kernel has no task storage for tracing
  * (knobs.hash_ledgers), in a hash by thread id. Task storage can be refused to a single thread too,
- * for want of memory that can be had without waiting (from 7.0 on often when many threads start:
- * kmalloc_nolock() may fail at any time) or because the CPU was within it already (before 7.0, where
+ * for want of memory that can be had without waiting (kmalloc_nolock() may fail at any time, and does so
+ * always from 7.0 on where the CPU has no cmpxchg16b) or because the CPU was within it already (where
  * programs can be preempted). Such a thread's ledger goes into the hash as well, as a spare.
  */
 

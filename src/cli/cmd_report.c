@@ -18,13 +18,12 @@ static int write_window(struct mb_reader *r, const struct mb_options *o, struct 
 			struct mb_err *e)
 {
 	struct mb_window w;
-	int err = mb_report_window(r, o->from, o->to, &w, e), command_status;
+	int err = mb_report_window(r, o->from, o->to, &w, e);
 
 	if (!err && o->csv_path)
 		err = write_csv(r, &w, o->csv_path, e);
 	if (!err)
-		err = mb_report_summary(r, &w, o->json ? &mb_sink_json : &mb_sink_text, out,
-					&command_status, e);
+		err = mb_report_summary(r, &w, o->json ? &mb_sink_json : &mb_sink_text, out, e);
 	if (!err && o->timeline)
 		err = mb_report_timeline(r, &w, o->json, out, e);
 	return err;

@@ -24,8 +24,19 @@ static const struct mb_command commands[] = {
 	  mb_cmd_doctor },
 };
 
-enum { OPT_JSON = 256, OPT_QUIET, OPT_VERBOSE, OPT_VERSION, OPT_RAW, OPT_PACE, OPT_FROM, OPT_TO, OPT_CSV, OPT_TIMELINE,
-	OPT_HELP = '?' };
+enum {
+	OPT_JSON = 256,
+	OPT_QUIET,
+	OPT_VERBOSE,
+	OPT_VERSION,
+	OPT_RAW,
+	OPT_PACE,
+	OPT_FROM,
+	OPT_TO,
+	OPT_CSV,
+	OPT_TIMELINE,
+	OPT_HELP = '?',
+};
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "trace this process and its threads (repeatable)", 0 },

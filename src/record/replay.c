@@ -131,10 +131,12 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 	begin(&p);
 	err = mb_reader_frames(r, take, &p, e);
 	if (!err) {
-		if (mb_reader_missing(r))
+		long long missing = mb_reader_missing(r);
+
+		if (missing)
 			mb_warn("%lld chunks of events are missing, the disk was too slow: what is shown is "
 				"too little; report has it all",
-				mb_reader_missing(r));
+				missing);
 		if (!p.ended)
 			mb_warn("the recording was cut off: this is what was written of it");
 		show_end(&p);

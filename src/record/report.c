@@ -355,7 +355,7 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 }
 
 int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const struct mb_sink *sink,
-		      struct mb_out *out, int *status, struct mb_err *e)
+		      struct mb_out *out, struct mb_err *e)
 {
 	struct mb_summary sum = { 0 };
 	struct mb_setup setup = { 0 };
@@ -374,7 +374,6 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 	if (!err) {
 		mb_snapshot_total(&snap, &m, &setup, &sum);
 		sink->snapshot(out, &snap);
-		*status = sum.command_status;
 	}
 	mb_model_free(&m);
 	return err;

@@ -19,12 +19,9 @@ struct mb_window {
 int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,
 		     struct mb_err *e);
 
-/*
- * Write the summary of the window. *status: as the recorded command ended; 0 without one. Returns 0 or
- * -errno with *e set.
- */
+/* Write the summary of the window. Returns 0 or -errno with *e set. */
 int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const struct mb_sink *sink,
-		      struct mb_out *out, int *status, struct mb_err *e);
+		      struct mb_out *out, struct mb_err *e);
 
 /* Write the window in at most 20 steps: faults and time lost in each. A table, or a line of JSON. */
 int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json,

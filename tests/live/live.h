@@ -127,6 +127,8 @@ struct live_stream {
 struct live_stream *live_stream_open(const char *path);
 json_t *live_stream_next(struct live_stream *stream); /* NULL at the end; the caller owns it */
 void live_stream_close(struct live_stream *stream);
+/* The last line of what top --json wrote, which has all of its time; the file is removed. */
+json_t *live_last_summary(const char *path);
 
 /* --- /proc --- */
 long long live_proc_status(pid_t pid, const char *key); /* a "Key: NUMBER" line; fails if absent */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 json_t *live_json(const char *text)
 {
@@ -150,4 +151,21 @@ void live_stream_close(struct live_stream *stream)
 	fclose(stream->file);
 	free(stream->line);
 	free(stream);
+}
+
+json_t *live_last_summary(const char *path)
+{
+	struct live_stream *stream = live_stream_open(path);
+	json_t *line, *last = NULL;
+
+	while ((line = live_stream_next(stream))) {
+		json_decref(last);
+		last = line;
+	}
+	live_stream_close(stream);
+	unlink(path);
+	if (!last)
+		live_fail("%s is empty", path);
+	assert_string_equal(live_str(last, "scope"), "total");
+	return last;
 }

@@ -14,24 +14,6 @@
 
 #define PAGE 4096L
 
-/* The last document of what top wrote. */
-static json_t *last_summary(const char *path)
-{
-	struct live_stream *stream = live_stream_open(path);
-	json_t *line, *last = NULL;
-
-	while ((line = live_stream_next(stream))) {
-		json_decref(last);
-		last = line;
-	}
-	live_stream_close(stream);
-	unlink(path);
-	if (!last)
-		live_fail("%s is empty", path);
-	assert_string_equal(live_str(last, "scope"), "total");
-	return last;
-}
-
 /* --- helpers for runs --- */
 
 static long long fault(const json_t *process, const char *name)
@@ -305,7 +287,7 @@ static void test_live_memory(void **state)
 	puppet_do(p, "asw");
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-p", p->text));
 	live_result_free(live_stop(top));
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	process = live_process(summary, p->pid);
 	memory = live_get(process, "memory");
 	live_near("rss", live_int(memory, "rss_bytes"),
@@ -377,7 +359,7 @@ static void test_pid(void **state)
 	puppet_do(p, "t");
 	puppet_do(other, "a");
 	live_result_free(live_stop(top));
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	/* its threads' faults are in /proc/PID/stat, its child's are not */
 	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
 				     fault(live_process(summary, p->pid), "major"),
@@ -413,7 +395,7 @@ static void test_cgroup(void **state)
 	child = puppet_do(p, "atf");
 	puppet_do(other, "a");
 	live_result_free(live_stop(top));
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
 				     fault(live_process(summary, p->pid), "major"),
 		   puppet_faults(p) - before);
@@ -427,7 +409,7 @@ static void test_cgroup(void **state)
 	/* the same group by its place in the file system */
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-c", cg.dir));
 	live_result_free(live_stop(top));
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	live_process(summary, p->pid);
 	json_decref(summary);
 	puppet_free(p);
@@ -448,7 +430,7 @@ static void test_machine(void **state)
 
 	(void)state;
 	live_result_free(live_stop(top));
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	process = live_process(summary, (pid_t)live_int(workload, "pid"));
 	live_equal("minor", fault(process, "minor"), live_int(workload, "minflt"));
 	live_equal("major", fault(process, "major"), live_int(workload, "majflt"));

@@ -60,13 +60,12 @@ static void report(const char *path, struct mb_out *out)
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	struct mb_window w;
-	int status;
 
 	must(mb_reader_open(&r, path, &e), &e, path);
 	must(mb_report_window(r, NULL, NULL, &w, &e), &e, path);
 	for (size_t i = 0; i < 2; i++) {
 		mb_out_printf(out, "== report %s\n", sinks[i]->name);
-		must(mb_report_summary(r, &w, sinks[i], out, &status, &e), &e, path);
+		must(mb_report_summary(r, &w, sinks[i], out, &e), &e, path);
 		must(mb_report_timeline(r, &w, i == 1, out, &e), &e, path);
 		must(mb_report_diff(r, r, i == 1, out, &e), &e, path);
 	}

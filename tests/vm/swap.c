@@ -179,22 +179,6 @@ static void push_out(const char *to)
 	guest_write(path, "max");
 }
 
-/* The last line of what top wrote has all of its time. */
-static json_t *last_summary(const char *path)
-{
-	struct live_stream *stream = live_stream_open(path);
-	json_t *line, *last = NULL;
-
-	while ((line = live_stream_next(stream))) {
-		json_decref(last);
-		last = line;
-	}
-	live_stream_close(stream);
-	assert_non_null(last);
-	assert_string_equal(live_str(last, "scope"), "total");
-	return last;
-}
-
 static void assert_brought_back(json_t *p, const struct seen *out, const struct seen *back)
 {
 	long long major = back->major - out->major;
@@ -232,7 +216,7 @@ static void test_pushed_out(void **state)
 	back = see(&hog);
 	live_result_free(live_stop(top));
 	workload = end_hog(&hog);
-	summary = last_summary(path);
+	summary = live_last_summary(path);
 	p = live_process(summary, (pid_t)atoi(hog.pid));
 	print_message("%lld pages went, %lld to swap (%lld written), %lld came back (%lld read)\n",
 		      begin.rss - out.rss, out.swap, out.out - begin.out, out.swap - back.swap,
