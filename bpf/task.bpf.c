@@ -283,7 +283,7 @@ int task_harvest(struct bpf_iter__task *ctx)
 		l = trace(task, knobs.select == MB_SELECT_TREE);
 	}
 	r = bpf_map_lookup_elem(&scratch, &key);
-	if (!l || !r || l->task.exited)
+	if (!l || !r || l->task.exited || !ledger_complete(l))
 		return 0;
 	fill_info(task, l, &r->info, MB_TASK_EVENT_HARVEST);
 	copy_consistent(task, l, r);

@@ -130,7 +130,6 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, bool born)
 		count_drop(MB_FAM_task, MB_DROP_NO_LEDGER);
 		return NULL;
 	}
-	l->task.born_ns = bpf_ktime_get_boot_ns();
 	l->task.born_tid = task->pid;
 	l->task.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	l->task.born = born;
@@ -138,7 +137,15 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, bool born)
 		l->task.min_base = task->min_flt;
 		l->task.maj_base = task->maj_flt;
 	}
+	barrier(); /* last: see ledger_complete() */
+	l->task.born_ns = bpf_ktime_get_boot_ns();
 	return l;
+}
+
+/* A new ledger can be found by others before the one that makes it has filled it in. */
+MB_INLINE bool ledger_complete(const struct mb_ledger *l)
+{
+	return *(volatile const __u64 *)&l->task.born_ns != 0;
 }
 
 #endif
