@@ -168,6 +168,12 @@ void mb_json_s64(struct mb_out *o, const char *key, int64_t v)
 	mb_out_printf(o, "%lld", (long long)v);
 }
 
+void mb_json_f64(struct mb_out *o, const char *key, double v)
+{
+	json_key(o, key);
+	mb_out_printf(o, "%.4f", v);
+}
+
 void mb_json_bool(struct mb_out *o, const char *key, bool v)
 {
 	json_key(o, key);
