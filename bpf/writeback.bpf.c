@@ -155,15 +155,15 @@ SEC("?tp_btf/writeback_single_inode")
 int BPF_PROG(writeback_written, struct inode *inode, struct writeback_control *wbc,
 	     unsigned long nr_to_write)
 {
-	long written = nr_to_write - wbc->nr_to_write;
+	long written = nr_to_write - BPF_CORE_READ(wbc, nr_to_write);
 	struct dirtied_pages zero = {}, *entry;
 	struct mb_dirtied_key key = {};
 
 	if (written <= 0)
 		return 0;
 	key.bdi = BPF_CORE_READ(inode_wb(inode), bdi, id);
-	key.ino = inode->i_ino;
-	key.dev = inode->i_sb->s_dev;
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
 	entry = table_entry(&dirtied, &key, &zero, MB_FAM_writeback);
 	if (entry)
@@ -317,7 +317,8 @@ int BPF_PROG(writeback_fsync_begin, struct file *file)
 		return 0;
 	dirtied_flush(l);
 	stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, fsync), bpf_ktime_get_boot_ns(), 0);
-	read_device(inode_wb(file->f_inode), &l->writeback.synced);
+	/* the verifier takes an argument of a module's tracepoint to be NULL, perhaps */
+	read_device(inode_wb(BPF_CORE_READ(file, f_inode)), &l->writeback.synced);
 	return 0;
 }
 
