@@ -90,6 +90,10 @@ MB_INLINE int end(__u32 slot, __u16 type, __u64 pages)
 SEC("?tp_btf/mm_vmscan_direct_reclaim_begin")
 int reclaim_direct_begin(__u64 *ctx)
 {
+	struct mb_ledger *l = ledger_of(compat_current());
+
+	if (l)
+		l->reclaim.limit_up = MB_LIMIT_MACHINE;
 	return begin(STALL_SLOT(reclaim, direct_reclaim),
 		     MB_ARG_OF(ctx, mm_vmscan_direct_reclaim_begin, order),
 		     MB_ARG_OF(ctx, mm_vmscan_direct_reclaim_begin, gfp_flags));

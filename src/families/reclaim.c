@@ -303,7 +303,8 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	struct mb_process *p;
 
 	if (l->memcg_reclaim.count == before->reclaim.memcg_reclaim.count &&
-	    l->high_throttle.count == before->reclaim.high_throttle.count)
+	    l->high_throttle.count == before->reclaim.high_throttle.count &&
+	    l->throttle.count == before->reclaim.throttle.count)
 		return;
 	p = mb_model_find_exactly(m, r->info.h.tgid, r->info.start_ns);
 	if (p)

@@ -162,7 +162,8 @@ static void take_stalls(struct mb_model *m, const struct mb_claimant *c,
 
 	for (int w = MB_BLAME_DIRECT; w < MB_BLAME_WHATS; w++) {
 		uint64_t count = now->count[w] - c->last.count[w], ns = now->ns[w] - c->last.ns[w];
-		bool limited = w == MB_BLAME_MEMCG || w == MB_BLAME_HIGH;
+		bool limited = w == MB_BLAME_MEMCG || w == MB_BLAME_HIGH ||
+			       (w == MB_BLAME_THROTTLE && now->limit_up != MB_LIMIT_MACHINE);
 		uint64_t since = m->blame.shortage_tick;
 
 		if (!count)
@@ -172,7 +173,7 @@ static void take_stalls(struct mb_model *m, const struct mb_claimant *c,
 
 			/* whose limit it is may not be known: then its own group's is the likely one */
 			ancestor(c->process->cgroup_path ? c->process->cgroup_path : "",
-				 now->limit_up == MB_LIMIT_UNKNOWN ? 0 : now->limit_up, group,
+				 now->limit_up < MB_CGROUP_LEVELS ? now->limit_up : 0, group,
 				 sizeof(group));
 			l = limited_get(m, group);
 			since = l ? l->since_tick : m->tick;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * Dirties pages for a while: each thread writes a file of its own from end to end, again and again. Says
- * how much was written and for how long write() slept.
+ * how much was written, for how long write() slept, and for how long a thread had no CPU.
  */
 #include "workload.h"
 
@@ -26,6 +26,7 @@ struct writer {
 	size_t written;
 	long calls, slept;
 	uint64_t slept_ns;
+	uint64_t cpu_wait_ns; /* ready to run, but without a CPU */
 };
 
 static long sleeps(void)
@@ -51,6 +52,19 @@ static void write_block(struct writer *w, int fd, const char *data, size_t at)
 	w->slept_ns += wl_now_ns() - begin - (wl_thread_cpu_ns() - cpu);
 }
 
+/* The kernel's own count of it for this thread; 0 where it keeps none. */
+static uint64_t cpu_wait(void)
+{
+	unsigned long long ran, waited = 0;
+	FILE *f = fopen("/proc/thread-self/schedstat", "re");
+
+	if (f && fscanf(f, "%llu %llu", &ran, &waited) != 2)
+		waited = 0;
+	if (f)
+		fclose(f);
+	return waited;
+}
+
 static void *run(void *arg)
 {
 	struct writer *w = arg;
@@ -69,6 +83,7 @@ static void *run(void *arg)
 		       (double)w->written > (double)(wl_now_ns() - begin) / 1e9 * (double)rate)
 			usleep(2000);
 	}
+	w->cpu_wait_ns = cpu_wait();
 	close(fd);
 	free(data);
 	return NULL;
@@ -78,7 +93,7 @@ int main(int argc, char **argv)
 {
 	static struct writer writers[THREADS];
 	size_t n = argc > 3 ? wl_parse(argv[3]) : 1, written = 0;
-	uint64_t slept_ns = 0;
+	uint64_t slept_ns = 0, cpu_wait_ns = 0;
 	long slept = 0, calls = 0;
 
 	if (argc < 3 || !n || n > THREADS)
@@ -99,10 +114,12 @@ int main(int argc, char **argv)
 		calls += writers[i].calls;
 		slept += writers[i].slept;
 		slept_ns += writers[i].slept_ns;
+		cpu_wait_ns += writers[i].cpu_wait_ns;
 	}
 	wl_num("written_bytes", (long long)written);
 	wl_num("write_calls", calls);
 	wl_num("blocked_calls", slept);
 	wl_num("blocked_ns", (long long)slept_ns);
+	wl_num("cpu_wait_ns", (long long)cpu_wait_ns);
 	wl_end(0);
 }

@@ -33,13 +33,14 @@ struct mb_reclaim_ledger {
 	__u64 shrink_ns; /* when the shrinker that it is in began */
 	/*
 	 * Whose limit the thread was reclaiming for last: 0 its own memory cgroup's, 1 that of the one
-	 * above, and so on; MB_LIMIT_UNKNOWN.
+	 * above, and so on; MB_LIMIT_UNKNOWN; MB_LIMIT_MACHINE.
 	 */
 	__u32 limit_up;
 	__u32 pad;
 };
 
-#define MB_LIMIT_UNKNOWN 255u
+#define MB_LIMIT_UNKNOWN 255u /* some cgroup's */
+#define MB_LIMIT_MACHINE 254u /* none: the machine was short of memory */
 
 /* Key of table evictions, and what has changed in an entry: mapped pages taken away by a reclaimer. */
 struct mb_eviction_key {
