@@ -15,6 +15,7 @@
 struct mb_cgroups;
 struct mb_child;
 struct mb_recorder;
+struct mb_systemfs;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
@@ -24,6 +25,7 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	bool json;
 	bool events; /* show single events (trace) */
+	bool pss; /* read each process's shares of memory, too */
 	struct mb_recorder *recorder; /* record: where all goes too; NULL */
 };
 
@@ -36,6 +38,7 @@ struct mb_session {
 	const struct mb_sink *sink;
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
+	struct mb_systemfs *systemfs;
 	struct mb_child *child; /* run: the command; NULL */
 	const char *command;
 	int command_status;

@@ -17,6 +17,7 @@ enum mb_frame_type {
 	MB_FRAME_DROPS = 5, /* struct mb_drop_row, any number; those not named are 0 */
 	MB_FRAME_TICK = 6, /* struct mb_tick */
 	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
+	MB_FRAME_SYSTEM = 8, /* struct mb_system, before each tick */
 };
 
 /* What numbers mean on that kernel, with those hooks. */
@@ -27,7 +28,7 @@ struct mb_setup {
 	uint32_t off;
 	uint32_t has_swap;
 	uint32_t slots; /* mb_slots() of the build */
-	uint32_t pad;
+	uint32_t pss; /* shares of memory are read, too */
 	char kernel[72];
 	char arch[72];
 };
@@ -47,6 +48,9 @@ struct mb_memory {
 	uint64_t rss_pages[4];
 	uint32_t tgid;
 	uint32_t pad;
+	/* MB_UNKNOWN: not read, or it could not be; frames of older recordings end before them */
+	uint64_t pss_bytes;
+	uint64_t uss_bytes;
 };
 
 struct mb_drop_row {
