@@ -96,7 +96,7 @@ static void put_tightest(struct mb_out *o, struct cells *c)
 	if (!z)
 		return;
 	pages = over ? z->free_pages - z->low_pages : z->low_pages - z->free_pages;
-	mb_out_printf(o, "  ");
+	mb_out_printf(o, " ");
 	put_zone_name(o, z);
 	mb_out_printf(o, " %s %s low", bytes(c, pages * MB_PAGE_SIZE), over ? "over" : "under");
 }
