@@ -125,7 +125,7 @@ void mb_rows_null(struct mb_rows *r)
 	put(r, COLUMN_NULL, NULL, 0);
 }
 
-static void rows_free(struct mb_rows *r)
+void mb_rows_free(struct mb_rows *r)
 {
 	if (r)
 		free(r->data);
@@ -274,7 +274,7 @@ static void *writer(void *arg)
 		pthread_mutex_lock(&db->mutex);
 		db->queued -= j->size;
 		pthread_mutex_unlock(&db->mutex);
-		rows_free(j->rows);
+		mb_rows_free(j->rows);
 		free(j->raw);
 		free(j);
 	}
@@ -306,7 +306,7 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 	}
 	if (enqueue(db, j))
 		return true;
-	rows_free(r);
+	mb_rows_free(r);
 	free(j);
 	return false;
 }

@@ -456,6 +456,7 @@ int mb_recorder_close(struct mb_recorder *r, struct mb_err *e)
 	err = mb_db_close(r->db, e);
 	HASH_ITER(hh, r->processes, w, tmp)
 	written_free(r, w);
+	mb_rows_free(r->rows);
 	free(r->chunk);
 	free(r->event.buf);
 	free(r);
