@@ -62,7 +62,15 @@ struct mb_system_zone {
 };
 
 /* As struct mb_system_node.counts; the kernel's own names (numastat) in mb_system_node_names. */
-enum { MB_NUMA_HIT, MB_NUMA_MISS, MB_NUMA_FOREIGN, MB_NUMA_INTERLEAVE, MB_NUMA_LOCAL, MB_NUMA_OTHER, MB_NUMA_COUNTS };
+enum {
+	MB_NUMA_HIT,
+	MB_NUMA_MISS,
+	MB_NUMA_FOREIGN,
+	MB_NUMA_INTERLEAVE,
+	MB_NUMA_LOCAL,
+	MB_NUMA_OTHER,
+	MB_NUMA_COUNTS
+};
 
 extern const char *const mb_system_node_names[MB_NUMA_COUNTS];
 

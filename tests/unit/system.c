@@ -407,6 +407,59 @@ static void counters_are_of_the_scope(void **state)
 	}
 }
 
+/* On a machine at peace most counters stand still: here each has a number of its own. */
+static void every_counter_has_its_key(void **state)
+{
+	static const struct {
+		const char *path[3], *key;
+		int scale;
+	} counters[] = {
+		{ { "swap", "in_pages" }, "pswpin", 1 },
+		{ { "swap", "out_pages" }, "pswpout", 1 },
+		{ { "paging", "faults" }, "pgfault", 1 },
+		{ { "paging", "major_faults" }, "pgmajfault", 1 },
+		{ { "paging", "in_bytes" }, "pgpgin", 1024 },
+		{ { "paging", "out_bytes" }, "pgpgout", 1024 },
+		{ { "paging", "freed_pages" }, "pgfree", 1 },
+		{ { "paging", "refault_anon_pages" }, "workingset_refault_anon", 1 },
+		{ { "paging", "refault_file_pages" }, "workingset_refault_file", 1 },
+		{ { "paging", "oom_kills" }, "oom_kill", 1 },
+		{ { "reclaim", "allocstalls" }, "allocstall_normal", 1 },
+		{ { "reclaim", "kswapd", "scanned_pages" }, "pgscan_kswapd", 1 },
+		{ { "reclaim", "kswapd", "stolen_pages" }, "pgsteal_kswapd", 1 },
+		{ { "reclaim", "direct", "scanned_pages" }, "pgscan_direct", 1 },
+		{ { "reclaim", "direct", "stolen_pages" }, "pgsteal_direct", 1 },
+		{ { "reclaim", "khugepaged", "scanned_pages" }, "pgscan_khugepaged", 1 },
+		{ { "reclaim", "khugepaged", "stolen_pages" }, "pgsteal_khugepaged", 1 },
+		{ { "thp", "fault_alloc" }, "thp_fault_alloc", 1 },
+		{ { "thp", "fault_fallback" }, "thp_fault_fallback", 1 },
+		{ { "thp", "collapse_alloc" }, "thp_collapse_alloc", 1 },
+		{ { "thp", "collapse_failed" }, "thp_collapse_alloc_failed", 1 },
+		{ { "compaction", "stalls" }, "compact_stall", 1 },
+		{ { "compaction", "success" }, "compact_success", 1 },
+		{ { "compaction", "fail" }, "compact_fail", 1 },
+	};
+	struct mb_system first, now;
+	char before[2048] = "", after[2048] = "";
+	json_t *j;
+
+	(void)state;
+	for (size_t i = 0; i < MB_ARRAY_SIZE(counters); i++) {
+		sprintf(before + strlen(before), "%s %zu\n", counters[i].key, 1000 * i);
+		sprintf(after + strlen(after), "%s %zu\n", counters[i].key, 1001 * i + 1);
+	}
+	mb_system_init(&first);
+	mb_system_init(&now);
+	mb_system_parse(&first, MB_SYSTEM_VMSTAT, before);
+	mb_system_parse(&now, MB_SYSTEM_VMSTAT, after);
+	j = system_json(&first, &now, false);
+	for (size_t i = 0; i < MB_ARRAY_SIZE(counters); i++)
+		is((uint64_t)json_integer_value(
+			   at(j, counters[i].path[0], counters[i].path[1], counters[i].path[2])),
+		   (i + 1) * (uint64_t)counters[i].scale);
+	json_decref(j);
+}
+
 /* Four lines, none over 80 columns, on machines of any size. */
 static void the_header_is_80_columns_wide(void **state)
 {
@@ -458,6 +511,7 @@ int main(void)
 		cmocka_unit_test(frames),
 		cmocka_unit_test(nothing_known_is_null),
 		cmocka_unit_test(counters_are_of_the_scope),
+		cmocka_unit_test(every_counter_has_its_key),
 		cmocka_unit_test(the_header_is_80_columns_wide),
 	};
 
