@@ -11,20 +11,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Position of the highest bit set; v > 0. */
-MB_INLINE __u32 highest_bit(__u64 v)
-{
-	__u32 bit = 0;
-
-	for (__u32 step = 32; step; step >>= 1) {
-		if (v >> step) {
-			v >>= step;
-			bit += step;
-		}
-	}
-	return bit;
-}
-
 /* Not inline, like flush(): it would only cost the many faults that are not timed. */
 static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns)
 {

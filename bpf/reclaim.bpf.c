@@ -30,6 +30,20 @@ struct {
 
 #define INFO(order, gfp) ((__u64)(__u32)(order) << 32 | (__u32)(gfp))
 
+/* Time in slab shrinkers, by process and shrinker: a table, see core/maps.bpf.h. */
+struct shrink_time {
+	__u64 count;
+	__u64 ns;
+	__u64 objects;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct mb_shrink_key);
+	__type(value, struct shrink_time);
+} shrinkers SEC(".maps");
+
 MB_INLINE int begin(__u32 slot, __u32 order, __u32 gfp)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
@@ -105,6 +119,11 @@ int BPF_PROG(reclaim_node_end, unsigned long nr_reclaimed)
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
 int reclaim_memcg_begin(__u64 *ctx)
 {
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l = ledger_of(task);
+
+	if (l)
+		l->reclaim.limit_up = compat_memcg_over(task, false);
 	return begin(STALL_SLOT(reclaim, memcg_reclaim),
 		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, order),
 		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, gfp_flags));
@@ -185,21 +204,22 @@ MB_INLINE int high_begin(void)
 	if (!MB_TASK(task, memcg_nr_pages_over_high)) /* the usual case, at every return */
 		return 0;
 	l = ledger_of(task);
-	if (l)
-		stall_begin(l, MB_FAM_reclaim, STALL_SLOT(reclaim, throttle),
-			    bpf_ktime_get_boot_ns(), 0);
+	if (!l)
+		return 0;
+	l->reclaim.limit_up = compat_memcg_over(task, true);
+	stall_begin(l, MB_FAM_reclaim, STALL_SLOT(reclaim, high_throttle), bpf_ktime_get_boot_ns(), 0);
 	return 0;
 }
 
 MB_INLINE int high_end(void)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
-	__u32 slot = STALL_SLOT(reclaim, throttle);
+	__u32 slot = STALL_SLOT(reclaim, high_throttle);
 
 	if (!l || !l->task.depth)
 		return 0;
 	if (stall_sleeps(l, slot))
-		return end(slot, MB_RECLAIM_EVENT_THROTTLE, 0);
+		return end(slot, MB_RECLAIM_EVENT_HIGH, 0);
 	stall_cancel(l, slot);
 	return 0;
 }
@@ -262,6 +282,59 @@ int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 	e->owner = owner;
 	e->pad = 0;
 	emit_submit(ring, e);
+	return 0;
+}
+
+/* ---- slab shrinkers ---- */
+
+SEC("?tp_btf/mm_shrink_slab_start")
+int BPF_PROG(reclaim_shrink_begin)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+
+	if (l)
+		l->reclaim.shrink_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* Stalls inside of it, a wait for a page say, are in the time as well: it says where reclaim was. */
+SEC("?tp_btf/mm_shrink_slab_end")
+int BPF_PROG(reclaim_shrink_end, struct shrinker *shr, int nid, int freed)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+	struct shrink_time zero = {}, *entry;
+	struct mb_shrink_key key = {};
+	__u64 ns;
+
+	if (!l || !l->reclaim.shrink_ns)
+		return 0;
+	ns = bpf_ktime_get_boot_ns() - l->reclaim.shrink_ns;
+	l->reclaim.shrink_ns = 0;
+	key.start_ns = l->task.start_ns;
+	key.shrinker = (__u64)BPF_CORE_READ(shr, scan_objects);
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	entry = table_entry(&shrinkers, &key, &zero, MB_FAM_reclaim);
+	if (!entry)
+		return 0;
+	__sync_fetch_and_add(&entry->count, 1);
+	__sync_fetch_and_add(&entry->ns, ns);
+	if (freed > 0)
+		__sync_fetch_and_add(&entry->objects, freed);
+	return 0;
+}
+
+/* ---- allocations: only where asked for, as every page comes by here ---- */
+
+SEC("?tp_btf/mm_page_alloc")
+int BPF_PROG(reclaim_allocated, struct page *page, unsigned int order)
+{
+	struct mb_ledger *l;
+
+	if (!page) /* it failed */
+		return 0;
+	l = ledger_of(compat_current());
+	if (l)
+		l->reclaim.allocated_pages += 1ull << (order & 31);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  * threads that existed before tracing began.
  */
 #include "core/compat.bpf.h"
+#include "core/dirtied.bpf.h"
 #include "core/filter.bpf.h"
 #include "core/stall.bpf.h"
 
@@ -199,6 +200,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	if (!l)
 		return 0;
 	stall_close_open(l, bpf_ktime_get_boot_ns());
+	dirtied_flush(l);
 	if (!emit_exit(task, l))
 		retire(task);
 	return 0;

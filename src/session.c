@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "cgroups.h"
 #include "child.h"
+#include "names.h"
 #include "procfs.h"
 #include "record/recorder.h"
 #include "systemfs.h"
@@ -69,6 +70,7 @@ static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 	mb_procfs_identify(&s->feed, s->cgroups);
 	mb_systemfs_read(s->systemfs, &system);
 	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
+	mb_names_feed(s->names, &s->feed);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
 	if (!s->cfg.recorder)
@@ -85,6 +87,8 @@ static int collect(struct mb_session *s, struct mb_err *e)
 		n = mb_kern_harvest(s->kern, take, s);
 	if (n >= 0)
 		n = mb_kern_drain(s->kern, take, s);
+	if (n >= 0)
+		n = mb_kern_tables(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
 	return end_tick(s, true, e);
@@ -105,6 +109,15 @@ static void summary_of(struct mb_session *s, struct mb_summary *sum)
 		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
 }
 
+static void show(struct mb_session *s, struct mb_snapshot *snap)
+{
+	snap->victims = &s->cfg.victims;
+	if (s->cfg.blame)
+		s->sink->blame(&s->out, snap);
+	else
+		s->sink->snapshot(&s->out, snap);
+}
+
 static void show_interval(struct mb_session *s)
 {
 	struct mb_snapshot snap;
@@ -115,7 +128,7 @@ static void show_interval(struct mb_session *s)
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
 			     at.t_ns - s->interval_start_ns);
 	snap.color = wants_color(s);
-	s->sink->snapshot(&s->out, &snap);
+	show(s, &snap);
 	mb_model_interval(&s->model);
 	s->interval_start_ns = mb_now_ns();
 }
@@ -271,6 +284,8 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	do {
 		err = mb_kern_drain(s->kern, take, s);
 	} while (err > 0);
+	if (!err)
+		err = mb_kern_tables(s->kern, take, s);
 	if (err < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
 	err = end_tick(s, false, e);
@@ -289,7 +304,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (s->cfg.events)
 		s->sink->stream_end(&s->out, &snap);
 	else
-		s->sink->snapshot(&s->out, &snap);
+		show(s, &snap);
 	return flush(s, e);
 }
 
@@ -377,6 +392,7 @@ static void set_up(struct mb_session *s)
 	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
 	setup->has_swap = mb_kern_has_swap();
 	setup->pss = s->cfg.pss;
+	mb_names_sysctls(&setup->dirty);
 	for (size_t i = 0; i < n; i++) {
 		bool on = fam[i]->id == MB_FAM_task || (s->cfg.kern.families & (1u << fam[i]->id));
 
@@ -432,6 +448,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
+	s->model.blames = cfg->blame || cfg->events;
 	s->feed.model = &s->model;
 	if (cfg->recorder) {
 		mb_recorder_watch(cfg->recorder, &s->model);
@@ -452,6 +469,9 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		return err;
 	s->cgroups = mb_cgroups_open();
 	s->systemfs = mb_systemfs_open();
+	s->names = mb_names_open();
+	if (!s->names)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
@@ -480,6 +500,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
+	mb_names_close(s->names);
 	mb_model_free(&s->model);
 	if (s->loop_fd >= 0)
 		close(s->loop_fd);

@@ -13,6 +13,7 @@
 #include "model/feed.h"
 
 struct mb_cgroups;
+struct mb_names;
 struct mb_child;
 struct mb_recorder;
 struct mb_systemfs;
@@ -26,6 +27,9 @@ struct mb_session_config {
 	bool json;
 	bool events; /* show single events (trace) */
 	bool pss; /* read each process's shares of memory, too */
+	bool blame; /* show who is to blame, not accounts */
+	/* blame: victims shown are those of the selection in kern, but everything is traced */
+	struct mb_victims victims;
 	struct mb_recorder *recorder; /* record: where all goes too; NULL */
 };
 
@@ -39,6 +43,7 @@ struct mb_session {
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
+	struct mb_names *names;
 	struct mb_child *child; /* run: the command; NULL */
 	const char *command;
 	int command_status;

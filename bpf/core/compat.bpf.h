@@ -170,6 +170,35 @@ MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
 	return memory;
 }
 
+/*
+ * Which memory cgroup is over its limit (high: over memory.high): 0 the task's own, 1 the one above, and so
+ * on; MB_LIMIT_UNKNOWN. A charge that fails has been taken back, so usage is a charge short of it: 64
+ * pages are charged at once (mm/memcontrol.c, MEMCG_CHARGE_BATCH), of huge pages 512.
+ */
+MB_INLINE __u32 compat_memcg_over(struct task_struct *task, bool high)
+{
+	struct cgroup_subsys_state *css = NULL;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return MB_LIMIT_UNKNOWN;
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)BPF_CORE_READ(task, cgroups) +
+				      bpf_core_field_offset(struct css_set, subsys) +
+				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
+					      sizeof(css));
+	for (__u32 up = 0; up < MB_CGROUP_LEVELS && css; up++) {
+		struct mem_cgroup *memcg =
+			(void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+		__u64 usage = BPF_CORE_READ(memcg, memory.usage.counter), limit;
+
+		limit = high ? BPF_CORE_READ(memcg, memory.high) : BPF_CORE_READ(memcg, memory.max);
+		if (high ? usage > limit : usage + 64 + 512 > limit)
+			return up;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return MB_LIMIT_UNKNOWN;
+}
+
 MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)
 {
 	return BPF_CORE_READ(cgrp, kn, id);

@@ -29,11 +29,13 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 	BPF_F_NO_PREALLOC = 1,
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_RB_FORCE_WAKEUP = 2,
@@ -156,12 +158,45 @@ struct task_struct {
 	char comm[16];
 };
 
+struct backing_dev_info;
+struct bdi_writeback;
+
 struct super_block {
 	unsigned long s_magic;
+	__u32 s_dev;
+	struct backing_dev_info *s_bdi;
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
 };
 
 struct inode {
 	struct super_block *i_sb;
+	unsigned long i_ino;
+	__u32 i_generation;
+	struct hlist_head i_dentry;
+	struct bdi_writeback *i_wb;
+};
+
+struct address_space {
+	struct inode *host;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
 };
 
 struct file {
@@ -207,12 +242,44 @@ enum pageflags {
 	PG_head = 6, /* taken from BTF, not from here */
 };
 
+struct bdi_writeback {
+	struct backing_dev_info *bdi;
+	struct percpu_counter stat[4];
+	unsigned long avg_write_bandwidth;
+};
+
 struct backing_dev_info {
+	__u64 id;
+	struct bdi_writeback wb;
 	char dev_name[64];
 };
 
-struct bdi_writeback {
-	struct backing_dev_info *bdi;
+struct writeback_control {
+	long nr_to_write;
+};
+
+/* From 6.18 on an argument of balance_dirty_pages; before, its fields are. */
+struct dirty_throttle_control {
+	unsigned long dirty;
+	unsigned long thresh;
+	unsigned long bg_thresh;
+	unsigned long wb_dirty;
+	unsigned long wb_thresh;
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long high;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+};
+
+struct shrinker {
+	void *scan_objects;
 };
 
 struct bpf_iter_meta {

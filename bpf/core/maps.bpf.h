@@ -94,11 +94,60 @@ MB_SHARED struct {
 	__type(value, struct last_taken);
 } taken SEC(".maps");
 
+/*
+ * Tables: hashes of counters that only grow. User space reads them at each tick, makes an event of what
+ * has changed in an entry, and removes entries that have not changed for a while. Preallocated; what
+ * finds a table full is counted as lost (MB_DROP_TABLE_FULL).
+ */
+
+/* Lengths of stalls, by process and kind; 1,024 of half a KiB. */
+struct stall_lengths {
+	__u64 buckets[MB_STALL_BUCKETS];
+};
+
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct mb_stall_key);
+	__type(value, struct stall_lengths);
+} stall_lengths SEC(".maps");
+
+/* An entry of zeros, to make others from: too large for the BPF stack. */
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stall_lengths);
+} stall_lengths_zero SEC(".maps");
+
+/* Pages by who dirtied or wrote them, and of which file. */
+struct dirtied_pages {
+	__u64 dirtied;
+	__u64 written;
+};
+
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct mb_dirtied_key);
+	__type(value, struct dirtied_pages);
+} dirtied SEC(".maps");
+
+/* Mapped pages by whose they were, who took them, and of which kind. */
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct mb_eviction_key);
+	__type(value, __u64);
+} evictions SEC(".maps");
+
 /* A mapping of a folio that a reclaimer is taking away: it may change its CPU meanwhile. */
 struct unmapping {
 	__u64 mm;
 	__s32 mapped; /* the folio's mappings when that began */
 	__u32 seen; /* changes of mm's counter since */
+	__u32 kind; /* enum mm_counter of the last */
+	__u32 pad;
 };
 
 /* By task. One that finds it full (1,024 reclaimers at once) counts each change as one page. */

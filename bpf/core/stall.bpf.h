@@ -13,6 +13,7 @@
 #define MEMBLAME_STALL_H
 
 #include "core/ledger.bpf.h"
+#include "core/tables.bpf.h"
 
 /* The mb_stall of a ledger, by what identifies it on the stack: its offset. */
 #define STALL_SLOT(family, name)                        \
@@ -40,6 +41,43 @@ MB_INLINE struct mb_stall_frame *stall_frame(struct mb_ledger *l, __u64 index)
 	return &l->task.stack[MB_BOUNDED(index, MB_STALL_DEPTH - 1)];
 }
 
+/* Position of the highest bit set; v > 0. */
+MB_INLINE __u32 highest_bit(__u64 v)
+{
+	__u32 bit = 0;
+
+	for (__u32 step = 32; step; step >>= 1) {
+		if (v >> step) {
+			v >>= step;
+			bit += step;
+		}
+	}
+	return bit;
+}
+
+/* The current thread's stall goes to the table of lengths. */
+static __noinline void stall_note_length(struct mb_ledger *l, __u32 slot, __u64 ns)
+{
+	struct mb_stall_key key = {};
+	struct stall_lengths *entry, *zero;
+	__u32 first = 0, i = 0, bit = ns ? highest_bit(ns) : 0;
+
+	key.start_ns = l->task.start_ns;
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	key.slot = slot;
+	zero = bpf_map_lookup_elem(&stall_lengths_zero, &first);
+	if (!zero)
+		return;
+	entry = table_entry(&stall_lengths, &key, zero, MB_FAM_task);
+	if (!entry)
+		return;
+	if (bit >= MB_STALL_MIN_BITS)
+		i = (bit - MB_STALL_MIN_BITS) * 2 + (ns >> (bit - 1) & 1);
+	if (i >= MB_STALL_BUCKETS)
+		i = MB_STALL_BUCKETS - 1;
+	__sync_fetch_and_add(&entry->buckets[MB_BOUNDED(i, MB_STALL_BUCKETS - 1)], 1);
+}
+
 MB_INLINE void stall_charge(struct mb_ledger *l, __u32 slot, __u64 ns)
 {
 	struct mb_stall *s;
@@ -52,6 +90,7 @@ MB_INLINE void stall_charge(struct mb_ledger *l, __u32 slot, __u64 ns)
 	s->ns += ns;
 	if (ns > s->max_ns)
 		s->max_ns = ns;
+	stall_note_length(l, slot, ns);
 }
 
 /* Tell what encloses a stall of total_ns that has just ended. */
@@ -82,7 +121,7 @@ MB_INLINE bool stall_pop(struct mb_ledger *l, __u64 now, struct stall_time *t)
 	return true;
 }
 
-MB_INLINE void stall_emit(__u16 type, const struct stall_time *t, const char *bdi)
+MB_INLINE void stall_emit(__u16 type, const struct stall_time *t, const struct mb_bdi_state *on)
 {
 	struct mb_writeback_event *e;
 	void *ring = cpu_ring();
@@ -94,10 +133,7 @@ MB_INLINE void stall_emit(__u16 type, const struct stall_time *t, const char *bd
 		return;
 	e->ns = t->ns;
 	e->total_ns = t->total_ns;
-	if (bdi)
-		__builtin_memcpy(e->bdi, bdi, sizeof(e->bdi));
-	else
-		__builtin_memset(e->bdi, 0, sizeof(e->bdi));
+	__builtin_memcpy(&e->on, on, sizeof(e->on));
 	emit_submit(ring, e);
 }
 
@@ -113,10 +149,7 @@ MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
 
 	if (!stall_pop(l, now, &t))
 		return;
-	if (t.info)
-		stall_emit(MB_WRITEBACK_EVENT_PAUSE, &t, l->writeback.pause_bdi);
-	else if (streaming(MB_FAM_writeback))
-		stall_emit(MB_WRITEBACK_EVENT_WAIT, &t, NULL);
+	stall_emit(t.info ? MB_WRITEBACK_EVENT_PAUSE : MB_WRITEBACK_EVENT_WAIT, &t, &l->writeback.open);
 }
 
 /*

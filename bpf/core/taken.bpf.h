@@ -9,8 +9,26 @@
 
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
+#include "core/tables.bpf.h"
 
 #define HUGE_PAGES 512 /* pages of 4 KiB that one page-middle-directory entry maps */
+
+/* Pages of the process with this ledger, taken by the current task. */
+static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 kind, __u32 pages)
+{
+	struct mb_ledger *by = ledger_of(compat_current());
+	struct mb_eviction_key key = {};
+	__u64 zero = 0, *entry;
+
+	key.owner_start_ns = of->task.start_ns;
+	key.by_start_ns = by ? by->task.start_ns : 0;
+	key.owner = owner;
+	key.by = bpf_get_current_pid_tgid() >> 32;
+	key.kind = kind;
+	entry = table_entry(&evictions, &key, &zero, MB_FAM_reclaim);
+	if (entry)
+		__sync_fetch_and_add(entry, pages);
+}
 
 /*
  * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm: if that is
@@ -37,6 +55,7 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 		return;
 	tgid = BPF_CORE_READ(owner, tgid);
 	__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
+	note_eviction(l, tgid, member & 3, 1);
 	if (last->task != (__u64)task || last->owner != tgid) {
 		last->task = (__u64)task;
 		last->owner = tgid;
@@ -44,8 +63,10 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 	}
 	last->events++;
 	u = bpf_map_lookup_elem(&unmappings, &by);
-	if (u && u->mm == (__u64)mm)
+	if (u && u->mm == (__u64)mm) {
 		u->seen++;
+		u->kind = member & 3;
+	}
 }
 
 /*
@@ -71,6 +92,7 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 	struct mb_ledger *l;
 	__u32 key = 0;
 	__s32 more;
+	__u32 kind;
 
 	u = bpf_map_lookup_elem(&unmappings, &by);
 	if (!u)
@@ -78,6 +100,7 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 	more = u->seen ? u->mapped - compat_folio_mapped(folio) - (__s32)u->seen : 0;
 	if (u->mm != (__u64)mm)
 		more = 0;
+	kind = u->kind;
 	bpf_map_delete_elem(&unmappings, &by);
 	if (more <= 0)
 		return;
@@ -86,8 +109,10 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 		last->events += more;
 	owner = mm->owner;
 	l = owner ? ledger_of(owner) : NULL;
-	if (l)
-		__sync_fetch_and_add(&l->reclaim.pages_taken, more);
+	if (!l)
+		return;
+	__sync_fetch_and_add(&l->reclaim.pages_taken, more);
+	note_eviction(l, BPF_CORE_READ(owner, tgid), kind, more);
 }
 
 /*

@@ -36,7 +36,8 @@ enum mb_drop_reason {
 		2, /* stalls nested deeper than MB_STALL_DEPTH, or ended out of order */
 	MB_DROP_UNTIMED = 3, /* a wait was seen but its end could not be bounded */
 	MB_DROP_MISSED = 4, /* the kernel did not run a program: it was interrupted within it (kern.c) */
-	MB_DROP_REASONS = 5,
+	MB_DROP_TABLE_FULL = 5, /* no room in a table that is read at each tick (core/tables.bpf.h) */
+	MB_DROP_REASONS = 6,
 };
 
 /* Whom to trace. A thread is traced if and only if it has a ledger; this says who gets one. */
@@ -94,6 +95,13 @@ struct mb_stall {
 	__u64 ns;
 	__u64 max_ns;
 };
+
+/*
+ * Lengths of stalls, log-linear: 2 buckets per power of two, from 2^MB_STALL_MIN_BITS ns on; the first
+ * also has what is below, the last what is above.
+ */
+#define MB_STALL_MIN_BITS 10
+#define MB_STALL_BUCKETS 64 /* a power of two: indexes are masked for the verifier */
 
 /* One open stall of a thread; see bpf/core/stall.bpf.h. */
 struct mb_stall_frame {

@@ -103,6 +103,16 @@ struct mb_question {
 	const struct mb_hook *hooks; /* best first */
 	size_t n_hooks;
 	const char *without; /* what is lost when no hook works */
+	bool on_request; /* asked only where its answer is shown (blame, doctor): it costs too much */
+};
+
+/*
+ * A BPF hash of counters (u64) that only grow. At each tick what has changed in an entry becomes an
+ * event: struct mb_event, the key, then each counter's growth.
+ */
+struct mb_kern_table {
+	const char *map;
+	uint16_t type; /* of the event */
 };
 
 /*
@@ -129,6 +139,8 @@ struct mb_family {
 	size_t n_questions;
 	const struct mb_missed *missed; /* programs whose misses are not MB_DROP_MISSED; or NULL */
 	size_t n_missed;
+	const struct mb_kern_table *tables; /* or NULL */
+	size_t n_tables;
 
 	/*
 	 * Complete a record before its ledger is added up (e.g. close what was in progress).
@@ -140,6 +152,8 @@ struct mb_family {
 	void (*consume)(struct mb_model *m, const struct mb_event *e);
 	/* Compute the DERIVED fields of a process, from its other values, before it is shown. */
 	void (*tick)(struct mb_model *m, struct mb_process *p);
+	/* The tick is over, for all processes; NULL: nothing to do. */
+	void (*ticked)(struct mb_model *m);
 };
 
 /* All families in families.def order; n is set to their number. */

@@ -21,15 +21,27 @@ struct mb_snapshot {
 	bool bpf_ns_known;
 	uint64_t self_cpu_ns;
 	uint64_t self_rss_bytes;
+	const struct mb_setup *setup;
+	const struct mb_victims *victims; /* blame: whom to show; NULL: all */
 	const char *command; /* run: as given; NULL. The summary's. */
 	int command_status; /* run: exit status, 128 + signal */
 	bool color; /* the output is a terminal that wants it */
+};
+
+/* Which victims blame shows: those of a process or cgroup given; nothing given: all of them. */
+struct mb_victims {
+	uint32_t pids[MB_MAX_PIDS];
+	uint32_t n_pids;
+	uint32_t n_cgroups;
+	char cgroups[MB_MAX_CGROUPS][MB_PATH_LEN]; /* paths; those below count, too */
 };
 
 struct mb_sink {
 	const char *name;
 	/* A summary or an interval. */
 	void (*snapshot)(struct mb_out *o, const struct mb_snapshot *s);
+	/* Who is to blame, in an interval or since the start. */
+	void (*blame)(struct mb_out *o, const struct mb_snapshot *s);
 	/* One event. m: to say who pid is; NULL where nothing is known. */
 	void (*event)(struct mb_out *o, struct mb_model *m, const struct mb_event *e);
 	/* The end of a stream of events. */
@@ -52,6 +64,16 @@ uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process 
 
 /* All time lost by a process in a snapshot, in ns; stalls are exclusive, so it is their sum. */
 uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_process *p);
+
+/* Is this victim one to show? */
+bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_who *victim);
+
+/* The process of a name, if the model still has it; or NULL. */
+const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_who *who);
+
+/* What would have avoided the stalls on a device; buf of MB_ADVICE_LEN. "": nothing was in the way. */
+#define MB_ADVICE_LEN 320
+const char *mb_device_advice(const struct mb_device *d, const struct mb_dirty_sysctls *sysctls, char *buf);
 
 /* Read one field of an event from the wire; strings: up to size bytes, not terminated. */
 uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *f);

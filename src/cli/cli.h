@@ -63,6 +63,7 @@ int mb_cmd_trace(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_record(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_report(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_replay(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_blame(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 
 #endif

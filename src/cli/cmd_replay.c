@@ -9,13 +9,15 @@
 static int play(const char *path, const struct mb_options *view, struct mb_err *e)
 {
 	bool top = !strcmp(view->command, "top"), trace = !strcmp(view->command, "trace");
+	bool blame = !strcmp(view->command, "blame");
 	struct mb_replay_config cfg = {
 		.sink = view->json ? &mb_sink_json : &mb_sink_text,
-		.interval_ns = !top ? 0 :
+		.interval_ns = !top && !(blame && view->interval_s) ? 0 :
 				      (uint64_t)((view->interval_s ? view->interval_s : 1.0) *
 						 (double)MB_NS_PER_S),
 		.families = view->families ? view->families : ~0u,
 		.events = trace,
+		.blame = blame,
 		.own_pace = view->pace,
 	};
 	struct mb_reader *r = NULL;
@@ -39,7 +41,7 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 
 	if (!o->argv[0] || !o->argv[1]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0,
-			   "replay needs a recording and a view: memblame replay FILE run | top | trace");
+			   "replay needs a recording and a view: memblame replay FILE run | top | trace | blame");
 		return MB_EXIT_USAGE;
 	}
 	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
@@ -49,8 +51,8 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 		return MB_EXIT_USAGE;
 	}
 	if (strcmp(view.command, "run") && strcmp(view.command, "top") &&
-	    strcmp(view.command, "trace")) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top or trace",
+	    strcmp(view.command, "trace") && strcmp(view.command, "blame")) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top, trace or blame",
 			   view.command);
 		return MB_EXIT_USAGE;
 	}

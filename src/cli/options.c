@@ -17,9 +17,10 @@ static const struct mb_command commands[] = {
 	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
 	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
 	{ "trace", "print single events as they happen", true, mb_cmd_trace },
+	{ "blame", "who held up whom, in reclaim and in writeback", false, mb_cmd_blame },
 	{ "record", "keep a trace in a file", true, mb_cmd_record },
 	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
-	{ "replay", "play a recording again through run, top or trace", true, mb_cmd_replay },
+	{ "replay", "play a recording again through run, top, trace or blame", true, mb_cmd_replay },
 	{ "doctor", "what this kernel lets memblame see, question by question", false,
 	  mb_cmd_doctor },
 };
@@ -74,9 +75,10 @@ static const char doc[] =
 	"  top      who faults, grows and stalls: one table per interval\n"
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
 	"  trace    print single events as they happen\n"
+	"  blame    who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations\n"
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
 	"  report   what a recording says, for any time in it; of two, what has changed\n"
-	"  replay   play a recording again: memblame replay FILE run | top | trace\n"
+	"  replay   play a recording again: memblame replay FILE run | top | trace | blame\n"
 	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
 	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
@@ -86,6 +88,7 @@ static const char doc[] =
 	"  memblame run --json -o /tmp/summary.json -- sleep 1\n"
 	"  memblame top -d 10\n"
 	"  memblame trace -f oom,reclaim -d 5\n"
+	"  memblame blame -d 10\n"
 	"  memblame record -o /tmp/trace.db -d 60\n"
 	"  memblame report --from +10 --to +20 /tmp/trace.db\n"
 	"  memblame doctor\n"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* reclaim: stalls in reclaim, compaction and throttling; pages freed and pages taken. */
+#include <stdio.h>
+
 #include "memblame/family.h"
 #include "model/model.h"
 
@@ -8,20 +10,45 @@
 #define COUNT(name, member, unit, question, text) \
 	{ "reclaim", name, text, MB_LEDGER(reclaim.member), MB_FIELD_COUNTER, unit, question }
 
-enum { F_TAKEN = 5 };
+enum {
+	F_DIRECT,
+	F_MEMCG,
+	F_COMPACTION,
+	F_THROTTLE,
+	F_HIGH,
+	F_RECLAIMED,
+	F_TAKEN,
+	F_WAKEUPS,
+	F_ALLOCATED,
+	F_SHRINKERS,
+	F_LIMIT_UP,
+	F_FIELDS
+};
 
-static const struct mb_field fields[] = {
-	STALL(direct_reclaim, "reclaim.direct", "freeing pages itself, the machine being short"),
-	STALL(memcg_reclaim, "reclaim.memcg",
-	      "freeing pages itself, its cgroup being at its limit"),
-	STALL(compaction, "reclaim.compaction", "moving pages to make a large free block"),
-	STALL(throttle, "reclaim.throttle", "made to sleep in reclaim"),
+static const struct mb_field fields[F_FIELDS] = {
+	[F_DIRECT] = STALL(direct_reclaim, "reclaim.direct",
+			   "freeing pages itself, the machine being short"),
+	[F_MEMCG] = STALL(memcg_reclaim, "reclaim.memcg",
+			  "freeing pages itself, its cgroup being at its limit"),
+	[F_COMPACTION] = STALL(compaction, "reclaim.compaction",
+			       "moving pages to make a large free block"),
+	[F_THROTTLE] = STALL(throttle, "reclaim.throttle", "made to sleep in reclaim"),
+	[F_HIGH] = STALL(high_throttle, "reclaim.high",
+			 "made to sleep, its cgroup being over memory.high"),
+	[F_RECLAIMED] =
 	COUNT("pages_reclaimed", pages_reclaimed, MB_UNIT_PAGES, "reclaim.direct",
 	      "pages it freed in direct and memcg reclaim"),
 	[F_TAKEN] = COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
 			  "of its mapped pages, those that somebody else reclaimed"),
-	COUNT("kswapd_wakeups", kswapd_wakeups, MB_UNIT_COUNT, "reclaim.kswapd",
-	      "times it woke kswapd"),
+	[F_WAKEUPS] = COUNT("kswapd_wakeups", kswapd_wakeups, MB_UNIT_COUNT, "reclaim.kswapd",
+			    "times it woke kswapd"),
+	[F_ALLOCATED] = COUNT("allocated_pages", allocated_pages, MB_UNIT_PAGES, "reclaim.alloc",
+			      "pages it has taken from the free ones"),
+	[F_SHRINKERS] = { "reclaim", "shrinkers", "time in slab shrinkers, within the stalls above", 0,
+			  MB_FIELD_ROWS, MB_UNIT_NS, "reclaim.shrinkers" },
+	/* not shown: see struct mb_reclaim_ledger */
+	[F_LIMIT_UP] = { NULL, "limit_up", "whose limit it reclaimed for last", 0, MB_FIELD_DERIVED,
+			 MB_UNIT_COUNT, NULL },
 };
 
 static const struct mb_event_field stall_fields[] = {
@@ -71,8 +98,15 @@ static const struct mb_event_kind events[] = {
 	STALL_EVENT(MB_RECLAIM_EVENT_MEMCG, "memcg_reclaim"),
 	STALL_EVENT(MB_RECLAIM_EVENT_COMPACTION, "compaction"),
 	STALL_EVENT(MB_RECLAIM_EVENT_THROTTLE, "throttle"),
+	STALL_EVENT(MB_RECLAIM_EVENT_HIGH, "high_throttle"),
 	{ MB_RECLAIM_EVENT_TAKEN, "taken", sizeof(struct mb_taken_event), taken_fields,
 	  MB_ARRAY_SIZE(taken_fields), MB_EVENT_INTERNAL },
+	{ MB_RECLAIM_EVENT_EVICTED, "evicted", sizeof(struct mb_eviction_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
+	{ MB_RECLAIM_EVENT_SHRUNK, "shrunk", sizeof(struct mb_shrink_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
+	{ MB_RECLAIM_EVENT_SHRINKER, "shrinker", sizeof(struct mb_shrinker_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
 	{ MB_RECLAIM_EVENT_KSWAPD, "kswapd", sizeof(struct mb_kswapd_event), kswapd_fields,
 	  MB_ARRAY_SIZE(kswapd_fields), MB_EVENT_KEEP },
 };
@@ -143,6 +177,25 @@ static const struct mb_hook kswapd_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 };
 
+static const struct mb_hook alloc_hooks[] = {
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_allocated" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "pages allocated in an interrupt count for the thread that was interrupted; pages that "
+		     "are given back are not taken off" },
+};
+
+static const struct mb_hook shrinkers_hooks[] = {
+	{ .name = "tp_btf",
+	  .programs = { "reclaim_shrink_begin", "reclaim_shrink_end" },
+	  .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_kern_table tables[] = {
+	{ "evictions", MB_RECLAIM_EVENT_EVICTED },
+	{ "shrinkers", MB_RECLAIM_EVENT_SHRUNK },
+};
+
 static const struct mb_question questions[] = {
 	{ "direct", "who reclaims because the machine is short?", direct_hooks, 1,
 	  "direct reclaim is not seen" },
@@ -152,23 +205,139 @@ static const struct mb_question questions[] = {
 	{ "throttle", "who is made to sleep in reclaim?", throttle_hooks, 2,
 	  "sleeps in reclaim count as reclaim" },
 	{ "high", "who is made to sleep for being over memory.high?", high_hooks, 2,
-	  "sleeps of memory.high, which have no tracepoint, are not in throttle" },
+	  "sleeps of memory.high, which have no tracepoint, are not seen" },
 	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
 	  "pages taken are not counted" },
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,
 	  "kswapd runs are not seen" },
+	{ "shrinkers", "which slab shrinkers does reclaim spend its time in?", shrinkers_hooks, 1,
+	  "time in shrinkers is not told apart" },
+	{ .name = "alloc",
+	  .asks = "who takes the free pages? (blame)",
+	  .hooks = alloc_hooks,
+	  .n_hooks = 1,
+	  .without = "stalls in reclaim are laid upon nobody",
+	  .on_request = true },
 };
+
+/* The row of a shrinker until its name is known. */
+static const char *shrinker_key(uint64_t shrinker, char *buf, size_t size)
+{
+	snprintf(buf, size, "%#llx", (unsigned long long)shrinker);
+	return buf;
+}
+
+static void take_shrunk(struct mb_model *m, const struct mb_shrink_event *e)
+{
+	struct mb_process *p = mb_model_find_exactly(m, e->key.tgid, e->key.start_ns);
+	struct mb_stall more = { e->count, e->ns, 0 };
+	const char *name = mb_model_shrinker(m, e->key.shrinker);
+	char key[32];
+
+	if (p)
+		mb_process_row_add(p, &fields[F_SHRINKERS],
+				   name ? name : shrinker_key(e->key.shrinker, key, sizeof(key)),
+				   &more);
+}
+
+static void take_shrinker(struct mb_model *m, const struct mb_shrinker_event *e)
+{
+	char key[32], name[MB_SHRINKER_NAME_LEN + 1] = "";
+	struct mb_process *p;
+
+	__builtin_memcpy(name, e->name, sizeof(e->name));
+	mb_model_name_shrinker(m, e->shrinker, name);
+	shrinker_key(e->shrinker, key, sizeof(key));
+	for (p = name[0] ? m->all : NULL; p; p = p->next)
+		mb_process_row_rename(p, &fields[F_SHRINKERS], key, name);
+}
+
+static void take_evicted(struct mb_model *m, const struct mb_eviction_event *e)
+{
+	struct mb_who owner, by;
+
+	if (!m->blames)
+		return;
+	mb_model_who(m, e->key.owner, e->key.owner_start_ns, &owner);
+	mb_model_who(m, e->key.by, e->key.by_start_ns, &by);
+	mb_blame_eviction(&m->blame, &owner, &by, e);
+}
+
+/* A huge page that was taken at once: the table has counted it as one page. */
+static void take_taken(struct mb_model *m, const struct mb_taken_event *e)
+{
+	struct mb_process *p = mb_model_find(m, e->owner), *by = mb_model_find(m, e->h.tgid);
+	struct mb_eviction_event more = { .pages = e->pages };
+
+	if (!p)
+		return;
+	p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
+	more.key.owner = e->owner;
+	more.key.owner_start_ns = p->start_ns;
+	more.key.by = e->h.tgid;
+	more.key.by_start_ns = by ? by->start_ns : 0;
+	take_evicted(m, &more);
+}
 
 static void consume(struct mb_model *m, const struct mb_event *event)
 {
-	const struct mb_taken_event *e = (const struct mb_taken_event *)event;
+	switch (event->type) {
+	case MB_RECLAIM_EVENT_TAKEN:
+		take_taken(m, (const struct mb_taken_event *)event);
+		break;
+	case MB_RECLAIM_EVENT_EVICTED:
+		take_evicted(m, (const struct mb_eviction_event *)event);
+		break;
+	case MB_RECLAIM_EVENT_SHRUNK:
+		take_shrunk(m, (const struct mb_shrink_event *)event);
+		break;
+	case MB_RECLAIM_EVENT_SHRINKER:
+		take_shrinker(m, (const struct mb_shrinker_event *)event);
+		break;
+	} /* stalls: the ledger has counted them; trace shows them */
+}
+
+static void prepare(struct mb_model *m, const struct mb_ledger *before, struct mb_task_record *r)
+{
+	const struct mb_reclaim_ledger *l = &r->ledger.reclaim;
 	struct mb_process *p;
 
-	if (event->type != MB_RECLAIM_EVENT_TAKEN)
-		return; /* the ledger has counted it; trace and the summary show it */
-	p = mb_model_find(m, e->owner);
+	if (l->memcg_reclaim.count == before->reclaim.memcg_reclaim.count &&
+	    l->high_throttle.count == before->reclaim.high_throttle.count)
+		return;
+	p = mb_model_find_exactly(m, r->info.h.tgid, r->info.start_ns);
 	if (p)
-		p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
+		p->values[mb_slot(&fields[F_LIMIT_UP])] = l->limit_up;
+}
+
+static void account(const struct mb_model *m, const struct mb_process *p, struct mb_reclaim_account *a)
+{
+	static const struct {
+		enum mb_blame_what what;
+		int field;
+	} stalls[] = { { MB_BLAME_DIRECT, F_DIRECT },
+		       { MB_BLAME_MEMCG, F_MEMCG },
+		       { MB_BLAME_COMPACTION, F_COMPACTION },
+		       { MB_BLAME_THROTTLE, F_THROTTLE },
+		       { MB_BLAME_HIGH, F_HIGH } };
+
+	(void)m;
+	__builtin_memset(a, 0, sizeof(*a));
+	for (size_t i = 0; i < MB_ARRAY_SIZE(stalls); i++) {
+		unsigned int slot = mb_slot(&fields[stalls[i].field]);
+
+		a->count[stalls[i].what] = p->values[slot];
+		a->ns[stalls[i].what] = p->values[slot + 1];
+	}
+	a->allocated_pages = p->values[mb_slot(&fields[F_ALLOCATED])];
+	a->kswapd_wakeups = p->values[mb_slot(&fields[F_WAKEUPS])];
+	a->limit_up = (uint32_t)p->values[mb_slot(&fields[F_LIMIT_UP])];
+}
+
+static void ticked(struct mb_model *m)
+{
+	if (m->blames)
+		mb_blame_reclaim(m, account);
 }
 
 const struct mb_family mb_family_reclaim = {
@@ -180,5 +349,9 @@ const struct mb_family mb_family_reclaim = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.tables = tables,
+	.n_tables = MB_ARRAY_SIZE(tables),
+	.prepare = prepare,
 	.consume = consume,
+	.ticked = ticked,
 };

@@ -39,6 +39,8 @@ static const struct mb_event_kind events[] = {
 	  MB_EVENT_INTERNAL },
 	{ MB_TASK_EVENT_LATE, "late", sizeof(struct mb_late_event), late_fields,
 	  MB_ARRAY_SIZE(late_fields), MB_EVENT_INTERNAL },
+	{ MB_TASK_EVENT_STALLS, "stalls", sizeof(struct mb_stalls_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
 };
 
 static const struct mb_hook ledger_hooks[] = {
@@ -75,6 +77,10 @@ static const struct mb_hook harvest_hooks[] = {
 
 static const struct mb_missed missed[] = {
 	{ "task_exit", true, MB_DROP_MISSED }, /* by task_free */
+};
+
+static const struct mb_kern_table tables[] = {
+	{ "stall_lengths", MB_TASK_EVENT_STALLS },
 };
 
 static const struct mb_question questions[] = {
@@ -127,9 +133,51 @@ static void take_late(struct mb_model *m, const struct mb_late_event *e)
 	p->major += e->maj_flt;
 }
 
+/* The field whose stall is at this place of the ledger. */
+static const struct mb_field *stall_field(uint32_t slot)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+
+			if (f->kind == MB_FIELD_STALL && f->offset == slot)
+				return f;
+		}
+	}
+	return NULL;
+}
+
+/* The largest value of a bucket of struct mb_stalls_event. */
+static uint64_t stall_upper(unsigned int bucket)
+{
+	unsigned int octave = MB_STALL_MIN_BITS + bucket / 2;
+
+	return (1ull << octave) + ((uint64_t)(bucket % 2 + 1) << (octave - 1)) - 1;
+}
+
+static void take_stalls(struct mb_model *m, const struct mb_stalls_event *e)
+{
+	struct mb_process *p = mb_model_find_exactly(m, e->key.tgid, e->key.start_ns);
+	const struct mb_field *f = stall_field(e->key.slot);
+
+	for (unsigned int i = 0; p && f && i < MB_STALL_BUCKETS; i++) {
+		if (e->buckets[i])
+			mb_process_hist_add(p, f, stall_upper(i), e->buckets[i], 1);
+	}
+	/* the ledger has the exact one */
+	if (p && f)
+		mb_process_hist_max(p, f, p->values[mb_slot(f) + 2]);
+}
+
 static void consume(struct mb_model *m, const struct mb_event *e)
 {
 	switch (e->type) {
+	case MB_TASK_EVENT_STALLS:
+		take_stalls(m, (const struct mb_stalls_event *)e);
+		break;
 	case MB_TASK_EVENT_FORK:
 		take_fork(m, (const struct mb_fork_event *)e);
 		break;
@@ -157,5 +205,7 @@ const struct mb_family mb_family_task = {
 	.n_questions = MB_ARRAY_SIZE(questions),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
+	.tables = tables,
+	.n_tables = MB_ARRAY_SIZE(tables),
 	.consume = consume,
 };

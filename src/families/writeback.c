@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* writeback: pages dirtied, and the waits that dirtying brings. */
+#include <stdio.h>
+#include <string.h>
+
 #include "memblame/family.h"
 #include "model/model.h"
 
@@ -22,31 +25,52 @@ static const struct mb_field fields[F_FIELDS] = {
 		       "writeback.pause" },
 };
 
-static const struct mb_event_field wait_fields[] = {
-	{ "ns", MB_MEMBER(mb_writeback_event, ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false, 0 },
-	{ "total_ns", MB_MEMBER(mb_writeback_event, total_ns), MB_VALUE_U64, MB_UNIT_NS, NULL,
-	  false, 0 },
+#define OF(member) MB_MEMBER(mb_blamed_event, member)
+
+/* 0 is what the kernel did not tell. */
+static const struct mb_event_field stall_fields[] = {
+	{ "ns", OF(stall.ns), MB_VALUE_U64, MB_UNIT_NS },
+	{ "total_ns", OF(stall.total_ns), MB_VALUE_U64, MB_UNIT_NS },
+	{ "bdi", OF(stall.on.name), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "bdi_dirty_pages", OF(stall.on.bdi_dirty_pages), MB_VALUE_U64, MB_UNIT_PAGES },
+	{ "bdi_limit_pages", OF(stall.on.bdi_limit_pages), MB_VALUE_U64, MB_UNIT_PAGES,
+	  .null_if_zero = true },
+	{ "culprit.pid", OF(culprit), MB_VALUE_U32, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "culprit.comm", OF(culprit_comm), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "culprit.share_permille", OF(share_permille), MB_VALUE_U32, MB_UNIT_COUNT,
+	  .null_if_zero = true },
+	{ "culprit.file", OF(culprit_file), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
 };
 
-static const struct mb_event_field pause_fields[] = {
-	{ "ns", MB_MEMBER(mb_writeback_event, ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false, 0 },
-	{ "bdi", MB_MEMBER(mb_writeback_event, bdi), MB_VALUE_STRING, MB_UNIT_COUNT, NULL, false,
-	  0 },
-};
+#define STALL_EVENT(type, name)                                                                      \
+	{ type, name, sizeof(struct mb_writeback_event), NULL, 0, MB_EVENT_INTERNAL },               \
+	{                                                                                            \
+		MB_WRITEBACK_EVENT_SHOWN + (type), name, sizeof(struct mb_blamed_event),             \
+			stall_fields, MB_ARRAY_SIZE(stall_fields), 0                                 \
+	}
 
 static const struct mb_event_kind events[] = {
-	{ MB_WRITEBACK_EVENT_PAUSE, "pause", sizeof(struct mb_writeback_event), pause_fields,
-	  MB_ARRAY_SIZE(pause_fields), 0 },
-	{ MB_WRITEBACK_EVENT_FSYNC, "fsync", sizeof(struct mb_writeback_event), wait_fields,
-	  MB_ARRAY_SIZE(wait_fields), 0 },
-	{ MB_WRITEBACK_EVENT_WAIT, "wait", sizeof(struct mb_writeback_event), wait_fields,
-	  MB_ARRAY_SIZE(wait_fields), 0 },
+	STALL_EVENT(MB_WRITEBACK_EVENT_PAUSE, "pause"),
+	STALL_EVENT(MB_WRITEBACK_EVENT_FSYNC, "fsync"),
+	STALL_EVENT(MB_WRITEBACK_EVENT_WAIT, "wait"),
+	{ MB_WRITEBACK_EVENT_FILE, "file", sizeof(struct mb_file_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
+	{ MB_WRITEBACK_EVENT_DIRTIED, "dirtied", sizeof(struct mb_dirtied_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
+};
+
+static const struct mb_kern_table tables[] = {
+	{ "dirtied", MB_WRITEBACK_EVENT_DIRTIED },
 };
 
 static const struct mb_hook dirtied_hooks[] = {
-	{ .name = "tp_btf", .programs = { "writeback_dirtied" }, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf",
+	  .programs = { "writeback_dirtied" },
+	  .optional = { "writeback_written" },
+	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf page",
 	  .programs = { "writeback_dirtied_page" },
+	  .optional = { "writeback_written" },
 	  .quality = MB_QUALITY_FULL },
 };
 
@@ -108,16 +132,72 @@ static const struct mb_question questions[] = {
 	{ "fsync", "who waits in fsync?", fsync_hooks, 1, "fsync is not timed" },
 };
 
-static void consume(struct mb_model *m, const struct mb_event *event)
+/* trace: the stall with who is to blame most, by the pages known so far. */
+static void show(struct mb_model *m, const struct mb_writeback_event *e)
 {
-	const struct mb_writeback_event *e = (const struct mb_writeback_event *)event;
-	struct mb_process *p = mb_model_find(m, e->h.tgid);
-	char bdi[MB_BDI_NAME_LEN + 1] = "";
+	struct mb_blamed_event shown = { .stall = *e };
+	struct mb_file_key file;
+	struct mb_who who;
+	double share;
 
-	if (e->h.type != MB_WRITEBACK_EVENT_PAUSE || !p)
+	shown.stall.h.type = (uint16_t)(MB_WRITEBACK_EVENT_SHOWN + e->h.type);
+	shown.stall.h.size = sizeof(shown);
+	if (m->blames && mb_blame_first(&m->blame, e, &who, &share, &file)) {
+		shown.culprit = who.tgid;
+		shown.share_permille = (uint32_t)(share * 1000 + 0.5);
+		memcpy(shown.culprit_comm, who.comm, sizeof(shown.culprit_comm));
+		mb_blame_path(&m->blame, &file, shown.culprit_file);
+	}
+	mb_model_show(m, &shown.stall.h);
+}
+
+static void take_stall(struct mb_model *m, const struct mb_writeback_event *e)
+{
+	struct mb_process *p = mb_model_find(m, e->h.tgid);
+	struct mb_stall more = { 1, e->ns, e->ns };
+	char bdi[MB_BDI_NAME_LEN + 1] = "";
+	struct mb_who victim;
+
+	if (m->on_event && (m->stream & (1u << MB_FAM_writeback)))
+		show(m, e);
+	if (!p)
 		return;
-	__builtin_memcpy(bdi, e->bdi, sizeof(e->bdi));
-	mb_process_row_add(p, &fields[F_PAUSES], bdi, e->ns);
+	if (e->h.type == MB_WRITEBACK_EVENT_PAUSE) {
+		memcpy(bdi, e->on.name, sizeof(e->on.name));
+		mb_process_row_add(p, &fields[F_PAUSES], bdi, &more);
+	}
+	if (!m->blames)
+		return;
+	mb_model_who(m, p->tgid, p->start_ns, &victim);
+	mb_blame_stall(&m->blame, &victim, e);
+}
+
+static void take_dirtied(struct mb_model *m, const struct mb_dirtied_event *e)
+{
+	struct mb_who who;
+
+	if (!m->blames)
+		return;
+	mb_model_who(m, e->key.tgid, e->key.start_ns, &who);
+	mb_blame_dirtied(&m->blame, e->key.start_ns ? &who : NULL, e);
+}
+
+static void consume(struct mb_model *m, const struct mb_event *e)
+{
+	switch (e->type) {
+	case MB_WRITEBACK_EVENT_PAUSE:
+	case MB_WRITEBACK_EVENT_FSYNC:
+	case MB_WRITEBACK_EVENT_WAIT:
+		take_stall(m, (const struct mb_writeback_event *)e);
+		break;
+	case MB_WRITEBACK_EVENT_FILE:
+		if (m->blames)
+			mb_blame_file(&m->blame, (const struct mb_file_event *)e);
+		break;
+	case MB_WRITEBACK_EVENT_DIRTIED:
+		take_dirtied(m, (const struct mb_dirtied_event *)e);
+		break;
+	}
 }
 
 static void tick(struct mb_model *m, struct mb_process *p)
@@ -137,6 +217,8 @@ const struct mb_family mb_family_writeback = {
 	.n_questions = MB_ARRAY_SIZE(questions),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
+	.tables = tables,
+	.n_tables = MB_ARRAY_SIZE(tables),
 	.consume = consume,
 	.tick = tick,
 };

@@ -31,6 +31,9 @@ struct mb_kern {
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
 	int epoll_fd;
 	struct mb_drop missed[MB_FAM_MAX][MB_DROP_REASONS]; /* as count_missed last saw them */
+	struct mb_tables *tables; /* tables.c */
+	size_t n_tables;
+	uint64_t readings; /* of all tables */
 	int budget; /* events left in this drain of one ring */
 	mb_kern_sink take;
 	void *take_arg;
@@ -65,6 +68,13 @@ void mb_detach_from(struct mb_kern *k, size_t n);
 
 /* load.c: is every entry of "family.question=hook,..." one that there is? list: may be NULL. */
 int mb_load_check_forced(const char *list, struct mb_err *e);
+
+/* kern.c: are this family's programs wanted? task's always are. */
+bool mb_kern_traces(const struct mb_kern *k, const struct mb_family *f);
+
+/* tables.c */
+int mb_tables_open(struct mb_kern *k, struct mb_err *e);
+void mb_tables_close(struct mb_kern *k);
 
 /* rings.c */
 int mb_rings_create(struct mb_kern *k, struct mb_err *e);

@@ -36,6 +36,11 @@ static void find_arguments(struct mb_kern *k)
 #undef MB_ARG
 }
 
+bool mb_kern_traces(const struct mb_kern *k, const struct mb_family *f)
+{
+	return f->id == MB_FAM_task || (k->cfg.families & (1u << f->id));
+}
+
 int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct mb_err *e)
 {
 	struct mb_kern *k = calloc(1, sizeof(*k));
@@ -66,6 +71,8 @@ int mb_kern_open(struct mb_kern **out, const struct mb_kern_config *cfg, struct 
 	}
 	err = mb_rings_open(k, e);
 	if (!err)
+		err = mb_tables_open(k, e);
+	if (!err)
 		return 0;
 cleanup:
 	mb_kern_close(k);
@@ -84,6 +91,7 @@ void mb_kern_close(struct mb_kern *k)
 		return;
 	mb_kern_detach(k);
 	bpf_link__destroy(k->iter);
+	mb_tables_close(k);
 	mb_rings_close(k);
 	memblame_bpf__destroy(k->bpf);
 	free(k->links);

@@ -18,6 +18,7 @@ struct mb_kern;
 struct mb_kern_config {
 	uint32_t families; /* bit per family id to trace; task is always on */
 	uint32_t stream; /* bit per family id whose single events are wanted */
+	bool all_questions; /* also those that are asked on request only */
 	enum mb_select select;
 	uint32_t pids[MB_MAX_PIDS];
 	uint32_t n_pids;
@@ -81,6 +82,12 @@ int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg);
  * make another while the first run is on its way). Returns the number of records, or -errno.
  */
 int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg);
+
+/*
+ * Read all tables of the families, and hand over an event for each entry that has changed. Returns the
+ * number of events, or -errno.
+ */
+int mb_kern_tables(struct mb_kern *k, mb_kern_sink take, void *arg);
 
 /* Lost events so far, by family and reason, summed over CPUs. */
 void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);

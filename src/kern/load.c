@@ -379,9 +379,9 @@ static int ask(struct mb_kern *k, struct mb_err *e)
 	const struct mb_family *const *fam = mb_families(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		bool on = fam[i]->id == MB_FAM_task || (k->cfg.families & (1u << fam[i]->id));
-
-		for (size_t j = 0; on && j < fam[i]->n_questions; j++) {
+		for (size_t j = 0; mb_kern_traces(k, fam[i]) && j < fam[i]->n_questions; j++) {
+			if (fam[i]->questions[j].on_request && !k->cfg.all_questions)
+				continue;
 			if (!answer_add(k, fam[i], &fam[i]->questions[j]))
 				return mb_err_set(e, MB_EXIT_FAILED, 0, "too many questions");
 		}

@@ -53,6 +53,14 @@ void mb_process_hist_add(struct mb_process *p, const struct mb_field *f, uint64_
 	mb_hist_add(&d->hist, v, weight);
 }
 
+void mb_process_hist_max(struct mb_process *p, const struct mb_field *f, uint64_t max)
+{
+	struct mb_detail *d = detail_get(p, f);
+
+	if (d)
+		d->hist.max = max;
+}
+
 static struct mb_row *row_get(struct mb_detail *d, const char *key)
 {
 	struct mb_row *r, *last = NULL;
@@ -76,17 +84,30 @@ static struct mb_row *row_get(struct mb_detail *d, const char *key)
 }
 
 void mb_process_row_add(struct mb_process *p, const struct mb_field *f, const char *key,
-			uint64_t ns)
+			const struct mb_stall *more)
 {
 	struct mb_detail *d = detail_get(p, f);
 	struct mb_row *r = d ? row_get(d, key) : NULL;
 
 	if (!r)
 		return;
-	r->stall.count++;
-	r->stall.ns += ns;
-	if (ns > r->stall.max_ns)
-		r->stall.max_ns = ns;
+	r->stall.count += more->count;
+	r->stall.ns += more->ns;
+	if (more->max_ns > r->stall.max_ns)
+		r->stall.max_ns = more->max_ns;
+}
+
+void mb_process_row_rename(struct mb_process *p, const struct mb_field *f, const char *key,
+			   const char *to)
+{
+	const struct mb_detail *d = mb_process_detail(p, f);
+	struct mb_row *r;
+
+	LL_FOREACH(d ? d->rows : NULL, r)
+	{
+		if (strcmp(r->key, key) == 0)
+			snprintf(r->key, sizeof(r->key), "%s", to);
+	}
 }
 
 void mb_process_hist_set(struct mb_process *p, const struct mb_field *f, unsigned int bucket,

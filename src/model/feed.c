@@ -10,21 +10,6 @@
 /* Paths of the kernel are shorter. */
 #define PATH_MAX_LEN 4096
 
-static struct mb_process *find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
-{
-	struct mb_process *p;
-
-	p = mb_model_find(m, tgid);
-	if (p && p->start_ns == start_ns)
-		return p;
-	/* an older process of that number */
-	for (p = m->all; p; p = p->next) {
-		if (p->tgid == tgid && p->start_ns == start_ns)
-			return p;
-	}
-	return NULL;
-}
-
 static void apply_setup(struct mb_model *m, const struct mb_setup *s)
 {
 	memcpy(m->unknown_slots, s->unknown_slots, sizeof(m->unknown_slots));
@@ -42,7 +27,7 @@ static int apply_identity(struct mb_model *m, const struct mb_identity *id, size
 
 	if (sizeof(*id) + id->exe_len + id->cgroup_len != len)
 		return -EINVAL;
-	p = find_exactly(m, id->tgid, id->start_ns);
+	p = mb_model_find_exactly(m, id->tgid, id->start_ns);
 	if (!p)
 		return 0;
 	p->looked_up = true;
@@ -63,7 +48,7 @@ static int apply_memory(struct mb_model *m, const void *data, size_t len)
 	if (len != sizeof(mem) && len != offsetof(struct mb_memory, pss_bytes))
 		return -EINVAL;
 	memcpy(&mem, data, len);
-	p = find_exactly(m, mem.tgid, mem.start_ns);
+	p = mb_model_find_exactly(m, mem.tgid, mem.start_ns);
 	if (!p)
 		return 0;
 	p->total_vm_pages = mem.total_vm_pages;
@@ -98,6 +83,15 @@ static int apply_drops(struct mb_model *m, const struct mb_drop_row *row, size_t
 	return 0;
 }
 
+static void apply_mount(struct mb_model *m, const struct mb_mount *mount)
+{
+	char path[sizeof(mount->path)];
+
+	memcpy(path, mount->path, sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	mb_blame_mount(&m->blame, mount->dev, path);
+}
+
 int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
 {
 	switch (type) {
@@ -120,7 +114,13 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 	case MB_FRAME_TICK:
 		if (len != sizeof(struct mb_tick))
 			return -EINVAL;
-		mb_model_tick(m, ((const struct mb_tick *)data)->complete);
+		mb_model_tick(m, ((const struct mb_tick *)data)->at.t_ns,
+			      ((const struct mb_tick *)data)->complete);
+		return 0;
+	case MB_FRAME_MOUNT:
+		if (len != sizeof(struct mb_mount))
+			return -EINVAL;
+		apply_mount(m, data);
 		return 0;
 	case MB_FRAME_SUMMARY:
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;

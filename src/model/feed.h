@@ -18,6 +18,14 @@ enum mb_frame_type {
 	MB_FRAME_TICK = 6, /* struct mb_tick */
 	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
 	MB_FRAME_SYSTEM = 8, /* struct mb_system, before each tick */
+	MB_FRAME_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
+};
+
+/* /proc/sys/vm/dirty_*; MB_UNKNOWN where there is none. */
+struct mb_dirty_sysctls {
+	uint64_t ratio, background_ratio; /* percent of what is free or cached */
+	uint64_t bytes, background_bytes; /* 0: the ratio is in force */
+	uint64_t expire_centisecs, writeback_centisecs;
 };
 
 /* What numbers mean on that kernel, with those hooks. */
@@ -29,6 +37,7 @@ struct mb_setup {
 	uint32_t has_swap;
 	uint32_t slots; /* mb_slots() of the build */
 	uint32_t pss; /* shares of memory are read, too */
+	struct mb_dirty_sysctls dirty;
 	char kernel[72];
 	char arch[72];
 };

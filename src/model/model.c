@@ -2,6 +2,7 @@
 /* The model: task records and events become accounts of processes. */
 #include "model/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -70,6 +71,7 @@ void mb_model_free(struct mb_model *m)
 {
 	struct mb_thread *t, *tt;
 	struct mb_shown *s, *ss;
+	struct mb_shrinker *sh, *sht;
 	struct mb_kept *k;
 
 	HASH_ITER(hh, m->threads, t, tt)
@@ -82,8 +84,14 @@ void mb_model_free(struct mb_model *m)
 		HASH_DEL(m->shown, s);
 		free(s);
 	}
+	HASH_ITER(hh, m->shrinkers, sh, sht)
+	{
+		HASH_DEL(m->shrinkers, sh);
+		free(sh);
+	}
 	while (m->all)
 		process_remove(m, m->all);
+	mb_blame_free(&m->blame);
 	while ((k = m->kept)) {
 		m->kept = k->next;
 		free(k);
@@ -97,6 +105,61 @@ struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid)
 
 	HASH_FIND(hh, m->by_tgid, &tgid, sizeof(tgid), p);
 	return p;
+}
+
+struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+{
+	struct mb_process *p;
+
+	p = mb_model_find(m, tgid);
+	if (p && p->start_ns == start_ns)
+		return p;
+	/* an older process of that number */
+	for (p = m->all; p; p = p->next) {
+		if (p->tgid == tgid && p->start_ns == start_ns)
+			return p;
+	}
+	return NULL;
+}
+
+void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who)
+{
+	const struct mb_process *p = start_ns ? mb_model_find_exactly(m, tgid, start_ns) : NULL;
+
+	memset(who, 0, sizeof(*who));
+	who->tgid = tgid;
+	who->start_ns = start_ns;
+	if (p)
+		memcpy(who->comm, p->comm, sizeof(who->comm));
+}
+
+static struct mb_shrinker *shrinker_get(struct mb_model *m, uint64_t address)
+{
+	struct mb_shrinker *s;
+
+	HASH_FIND(hh, m->shrinkers, &address, sizeof(address), s);
+	if (s || HASH_COUNT(m->shrinkers) >= MB_MODEL_SHRINKERS || !(s = calloc(1, sizeof(*s))))
+		return s;
+	s->address = address;
+	HASH_ADD(hh, m->shrinkers, address, sizeof(s->address), s);
+	return s;
+}
+
+const char *mb_model_shrinker(struct mb_model *m, uint64_t address)
+{
+	const struct mb_shrinker *s = shrinker_get(m, address);
+
+	return s && s->name[0] ? s->name : NULL;
+}
+
+void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *name)
+{
+	struct mb_shrinker *s = shrinker_get(m, address);
+
+	if (!s)
+		return;
+	s->asked = true;
+	snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
 /* Over the bound: the process that ended longest ago goes. */
@@ -334,7 +397,22 @@ static void derive(struct mb_model *m, struct mb_process *p)
 	}
 }
 
-void mb_model_tick(struct mb_model *m, bool complete)
+/* What is computed of all processes together. */
+static void end_tick(struct mb_model *m, uint64_t t_ns)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	if (m->blames)
+		mb_blame_tick(&m->blame, t_ns);
+	for (size_t i = 0; i < n; i++) {
+		if (fam[i]->ticked)
+			fam[i]->ticked(m);
+	}
+	m->lost.not_blamed = m->blame.evicted;
+}
+
+void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete)
 {
 	struct mb_thread *t, *tmp;
 	struct mb_process *p;
@@ -351,6 +429,7 @@ void mb_model_tick(struct mb_model *m, bool complete)
 			p->exited = true;
 		derive(m, p);
 	}
+	end_tick(m, t_ns);
 	m->tick++;
 }
 
@@ -361,6 +440,7 @@ void mb_model_interval(struct mb_model *m)
 	DL_FOREACH(m->all, p)
 	memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
 	m->system.before = m->system.now;
+	mb_blame_interval(&m->blame);
 }
 
 uint64_t mb_process_value(const struct mb_process *p, unsigned int slot)
@@ -393,7 +473,8 @@ bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const
 uint64_t mb_lost_total(const struct mb_lost *l)
 {
 	uint64_t sum =
-		l->processes_evicted + l->threads_evicted + l->events_not_kept + l->undecodable;
+		l->processes_evicted + l->threads_evicted + l->events_not_kept + l->undecodable +
+		l->not_blamed;
 
 	for (int f = 0; f < MB_FAM_MAX; f++) {
 		for (int r = 0; r < MB_DROP_REASONS; r++)

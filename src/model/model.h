@@ -15,6 +15,7 @@
 
 #include "base/hist.h"
 #include "memblame/family.h"
+#include "model/blame.h"
 #include "model/system.h"
 
 /* Bounds: what is over them is evicted, oldest exited process first, and counted. */
@@ -99,6 +100,16 @@ struct mb_kept {
 	char data[]; /* a struct mb_event with what follows it */
 };
 
+/* A slab shrinker's name, by the address of its scan_objects(); some dozens there are. */
+struct mb_shrinker {
+	uint64_t address;
+	char name[MB_SHRINKER_NAME_LEN]; /* "": it was looked for and not found */
+	bool asked; /* it was looked for */
+	UT_hash_handle hh;
+};
+
+#define MB_MODEL_SHRINKERS 512u
+
 /* What was lost, by family and reason; the kernel's counts are set, our own added. */
 struct mb_lost {
 	struct mb_drop kernel[MB_FAM_MAX][MB_DROP_REASONS];
@@ -106,6 +117,7 @@ struct mb_lost {
 	uint64_t threads_evicted;
 	uint64_t events_not_kept;
 	uint64_t undecodable;
+	uint64_t not_blamed; /* mb_blame.evicted */
 };
 
 struct mb_model {
@@ -126,6 +138,9 @@ struct mb_model {
 	struct mb_lost lost;
 	struct mb_system_state system;
 	bool pss; /* shares of memory are read, too */
+	struct mb_shrinker *shrinkers;
+	struct mb_blame blame;
+	bool blames; /* keep the blame: it takes memory and time that only its views are worth */
 
 	/* Called for each event that trace shows. */
 	void (*on_event)(void *arg, struct mb_model *m, const struct mb_event *e);
@@ -151,10 +166,10 @@ void mb_model_show(struct mb_model *m, const struct mb_event *e);
 void mb_model_keep(struct mb_model *m, const struct mb_event *e);
 
 /*
- * The iterator has been read to its end: retire what it no longer lists, compute derived
+ * The iterator has been read to its end, at t_ns: retire what it no longer lists, compute derived
  * fields. complete: the iterator saw every thread, so that absence means exit.
  */
-void mb_model_tick(struct mb_model *m, bool complete);
+void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete);
 
 /* Start a new interval: what changes from now on is what mb_process_delta() says. */
 void mb_model_interval(struct mb_model *m);
@@ -164,6 +179,16 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 
 /* The process that has this number now, or had it last; NULL if never seen. */
 struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid);
+
+/* The process with this number and start, also if the number is in use again; NULL if not there. */
+struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
+
+/* Who that is, for when it is gone. A process that is not traced has only its number. */
+void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who);
+
+/* A shrinker's name; NULL: not known. One that is new is noted, for somebody to find its name. */
+const char *mb_model_shrinker(struct mb_model *m, uint64_t address);
+void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *name);
 
 /* Value of a slot, and its change in this interval. */
 uint64_t mb_process_value(const struct mb_process *p, unsigned int slot);
@@ -179,8 +204,13 @@ void mb_field_set_unknown(uint64_t unknown_slots[4], const struct mb_field *f);
 /* Add to, or find (NULL where there is none), the histogram or rows of a field. */
 void mb_process_hist_add(struct mb_process *p, const struct mb_field *f, uint64_t v,
 			 uint64_t weight, uint64_t sampled_1_in);
+void mb_process_hist_max(struct mb_process *p, const struct mb_field *f, uint64_t max);
 void mb_process_row_add(struct mb_process *p, const struct mb_field *f, const char *key,
-			uint64_t ns);
+			const struct mb_stall *more);
+
+/* Give the row of this key another one. */
+void mb_process_row_rename(struct mb_process *p, const struct mb_field *f, const char *key,
+			   const char *to);
 
 /* Set one bucket of a histogram, or one row, to what it was recorded as. */
 void mb_process_hist_set(struct mb_process *p, const struct mb_field *f, unsigned int bucket,

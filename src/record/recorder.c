@@ -415,6 +415,7 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 		 NULL);
 	put_lost(r, "task", "thread evicted", now->threads_evicted - r->lost.threads_evicted, NULL);
 	put_lost(r, "task", "event not decodable", now->undecodable - r->lost.undecodable, NULL);
+	put_lost(r, "task", "not blamed", now->not_blamed - r->lost.not_blamed, NULL);
 	put_lost(r, "record", "disk too slow", r->lost_rows, NULL);
 	r->lost_rows = 0;
 	r->lost = *now;

@@ -30,6 +30,14 @@ static void show_event(void *arg, struct mb_model *m, const struct mb_event *e)
 		p->cfg->sink->event(p->out, m, e);
 }
 
+static void show(struct replay *p, const struct mb_snapshot *snap)
+{
+	if (p->cfg->blame)
+		p->cfg->sink->blame(p->out, snap);
+	else
+		p->cfg->sink->snapshot(p->out, snap);
+}
+
 static void wait_until(struct replay *p, uint64_t t_ns)
 {
 	uint64_t ns = p->last_tick_ns && t_ns > p->last_tick_ns ? t_ns - p->last_tick_ns : 0;
@@ -53,7 +61,7 @@ static void on_tick(struct replay *p, const struct mb_tick *tick)
 	} else if (interval && now - p->interval_start_ns + interval / 4 >= interval) {
 		mb_snapshot_interval(&snap, &p->model, &p->setup, &tick->at,
 				     now - p->interval_start_ns);
-		p->cfg->sink->snapshot(p->out, &snap);
+		show(p, &snap);
 		mb_model_interval(&p->model);
 		p->interval_start_ns = now;
 	}
@@ -96,6 +104,7 @@ static void begin(struct replay *p)
 	mb_model_init(&p->model);
 	p->model.on_event = p->cfg->events ? show_event : NULL;
 	p->model.on_event_arg = p;
+	p->model.blames = p->cfg->blame || p->cfg->events;
 }
 
 static void show_end(struct replay *p)
@@ -106,7 +115,7 @@ static void show_end(struct replay *p)
 	if (p->cfg->events)
 		p->cfg->sink->stream_end(p->out, &snap);
 	else
-		p->cfg->sink->snapshot(p->out, &snap);
+		show(p, &snap);
 }
 
 int mb_replay_chunk(const void *data, size_t size, const struct mb_replay_config *cfg,

@@ -11,6 +11,7 @@ struct mb_replay_config {
 	uint64_t interval_ns; /* top: one table for each; 0: none */
 	uint32_t families; /* trace: bit per family whose events are shown */
 	bool events; /* trace */
+	bool blame; /* show who is to blame, not accounts */
 	bool own_pace; /* wait between two ticks for as long as the session did; else never */
 };
 

@@ -228,9 +228,10 @@ static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_proce
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const struct mb_field *f = field_by_column(text(s, 0) ? text(s, 0) : "");
 
-		if (f && f->kind == MB_FIELD_HIST)
+		if (f && (f->kind == MB_FIELD_HIST || f->kind == MB_FIELD_STALL))
 			mb_process_hist_set(p, f, (unsigned int)atoi(text(s, 1) ? text(s, 1) : ""),
-					    number(s, 2), number(s, 4), m->sample_1_in);
+					    number(s, 2), number(s, 4),
+					    f->kind == MB_FIELD_STALL ? 1 : m->sample_1_in);
 		else if (f && f->kind == MB_FIELD_ROWS && text(s, 1))
 			mb_process_row_set(p, f, text(s, 1), number(s, 2), number(s, 3),
 					   number(s, 4));
@@ -298,6 +299,8 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 			m->lost.processes_evicted += number(s, 2);
 		else if (!known && reason && strcmp(reason, "thread evicted") == 0)
 			m->lost.threads_evicted += number(s, 2);
+		else if (!known && reason && strcmp(reason, "not blamed") == 0)
+			m->lost.not_blamed += number(s, 2);
 		else if (!known)
 			m->lost.undecodable += number(s, 2);
 	}

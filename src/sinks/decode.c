@@ -63,6 +63,7 @@ const char *mb_drop_reason_name(unsigned int reason)
 		[MB_DROP_STALL_DEPTH] = "stalls nested too deep",
 		[MB_DROP_UNTIMED] = "wait not timed",
 		[MB_DROP_MISSED] = "program not run",
+		[MB_DROP_TABLE_FULL] = "table full",
 	};
 
 	return reason < MB_DROP_REASONS ? names[reason] : "unknown";
@@ -92,6 +93,7 @@ static void fill_snapshot(struct mb_snapshot *s, const struct mb_model *m,
 	memcpy(s->time, at->time, sizeof(s->time) - 1);
 	memcpy(s->kernel, setup->kernel, sizeof(s->kernel) - 1);
 	memcpy(s->arch, setup->arch, sizeof(s->arch) - 1);
+	s->setup = setup;
 	s->bpf_ns = at->bpf_ns;
 	s->bpf_ns_known = at->bpf_ns_known;
 	s->self_cpu_ns = at->self_cpu_ns;

@@ -5,9 +5,10 @@
 #include <utlist.h>
 
 #include "memblame/sink.h"
+#include "sinks/json.h"
 #include "sinks/system.h"
 
-static void put_kind(struct mb_out *o, const char *kind)
+void mb_json_put_kind(struct mb_out *o, const char *kind)
 {
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "schema", 1);
@@ -21,7 +22,6 @@ static void put_stall_numbers(struct mb_out *o, uint64_t count, uint64_t ns, uin
 	mb_json_u64(o, "count", count);
 	mb_json_u64(o, "ns", ns);
 	mb_json_u64(o, "max_ns", max_ns);
-	mb_json_object_end(o);
 }
 
 static void put_hist(struct mb_out *o, const char *name, const struct mb_detail *d)
@@ -63,6 +63,7 @@ static void put_rows(struct mb_out *o, const char *name, const struct mb_detail 
 		mb_json_object(o, NULL);
 		mb_json_str(o, "name", r->key);
 		put_stall_numbers(o, r->stall.count, r->stall.ns, r->stall.max_ns);
+		mb_json_object_end(o);
 	}
 	mb_json_array_end(o);
 }
@@ -86,9 +87,11 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 		break;
 	case MB_FIELD_STALL:
 		mb_json_object(o, f->name);
-		/* max is the largest so far, in an interval too */
+		/* max and the histogram are of all time so far, in an interval too */
 		put_stall_numbers(o, mb_snapshot_value(s, p, slot),
 				  mb_snapshot_value(s, p, slot + 1), mb_process_value(p, slot + 2));
+		put_hist(o, "lengths", mb_process_detail(p, f));
+		mb_json_object_end(o);
 		break;
 	case MB_FIELD_HIST:
 		put_hist(o, f->name, mb_process_detail(p, f));
@@ -223,7 +226,7 @@ static void put_lost_row(struct mb_out *o, const char *family, const char *reaso
 	mb_json_object_end(o);
 }
 
-static void put_lost(struct mb_out *o, const struct mb_lost *l)
+void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 {
 	mb_json_object(o, "lost");
 	mb_json_u64(o, "total", mb_lost_total(l));
@@ -239,11 +242,12 @@ static void put_lost(struct mb_out *o, const struct mb_lost *l)
 	put_lost_row(o, "task", "thread evicted", l->threads_evicted, NULL);
 	put_lost_row(o, "task", "event not kept", l->events_not_kept, NULL);
 	put_lost_row(o, "task", "event not decodable", l->undecodable, NULL);
+	put_lost_row(o, "task", "not blamed", l->not_blamed, NULL);
 	mb_json_array_end(o);
 	mb_json_object_end(o);
 }
 
-static void put_overhead(struct mb_out *o, const struct mb_snapshot *s)
+void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_json_object(o, "overhead");
 	if (s->bpf_ns_known)
@@ -257,7 +261,7 @@ static void put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_object_end(o);
 }
 
-static void put_head(struct mb_out *o, const struct mb_snapshot *s)
+void mb_json_put_head(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_json_str(o, "kernel", s->kernel);
 	mb_json_str(o, "arch", s->arch);
@@ -334,7 +338,7 @@ static void put_event(struct mb_out *o, struct mb_model *m, const struct mb_even
 	const struct mb_event_kind *k = mb_event_kind_of(e);
 	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
 
-	put_kind(o, "event");
+	mb_json_put_kind(o, "event");
 	mb_json_str(o, "family", mb_family_by_id(e->family)->name);
 	mb_json_str(o, "event", k->name);
 	mb_json_u64(o, "t_ns", e->t_ns);
@@ -353,10 +357,10 @@ static void json_event(struct mb_out *o, struct mb_model *m, const struct mb_eve
 
 static void json_stream_end(struct mb_out *o, const struct mb_snapshot *s)
 {
-	put_kind(o, "end");
-	put_head(o, s);
-	put_lost(o, &s->model->lost);
-	put_overhead(o, s);
+	mb_json_put_kind(o, "end");
+	mb_json_put_head(o, s);
+	mb_json_put_lost(o, &s->model->lost);
+	mb_json_put_overhead(o, s);
 	mb_json_object_end(o);
 	mb_json_end_line(o);
 }
@@ -375,11 +379,11 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_process *p;
 
-	put_kind(o, "summary");
+	mb_json_put_kind(o, "summary");
 	mb_json_str(o, "scope", s->interval ? "interval" : "total");
-	put_head(o, s);
-	put_lost(o, &s->model->lost);
-	put_overhead(o, s);
+	mb_json_put_head(o, s);
+	mb_json_put_lost(o, &s->model->lost);
+	mb_json_put_overhead(o, s);
 	mb_system_json(o, s);
 	mb_json_array(o, "processes");
 	DL_FOREACH(s->model->all, p)
@@ -401,6 +405,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 const struct mb_sink mb_sink_json = {
 	.name = "json",
 	.snapshot = json_snapshot,
+	.blame = mb_json_blame,
 	.event = json_event,
 	.stream_end = json_stream_end,
 };

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "memblame/sink.h"
 #include "sinks/system.h"
+#include "sinks/text.h"
 
 #define ROWS_INTERVAL 20
 #define ROWS_SUMMARY 30
@@ -87,7 +88,7 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 }
 
 /* Names come from strangers: no control character may reach a terminal. */
-static void put_name(struct mb_out *o, const char *name, int width)
+void mb_text_name(struct mb_out *o, const char *name, int width)
 {
 	char clean[MB_PATH_LEN];
 	size_t i;
@@ -137,7 +138,7 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 	char a[MB_UNITS_LEN], b[MB_UNITS_LEN], c[MB_UNITS_LEN];
 
 	mb_out_printf(o, "%8u ", p->tgid);
-	put_name(o, p->comm, 15);
+	mb_text_name(o, p->comm, 15);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		put_cell(o, s, p, &columns[i]);
 	mb_out_printf(o, " %9s %9s %9s",
@@ -182,7 +183,7 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 	if (!mb_snapshot_stalled_ns(s, p))
 		return;
 	mb_out_printf(o, "  %u ", p->tgid);
-	put_name(o, p->comm, 0);
+	mb_text_name(o, p->comm, 0);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
@@ -200,7 +201,7 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 	mb_out_printf(o, "\n");
 }
 
-static void put_lost(struct mb_out *o, const struct mb_lost *l)
+void mb_text_lost(struct mb_out *o, const struct mb_lost *l)
 {
 	if (!mb_lost_total(l)) {
 		mb_out_printf(o, "Nothing was lost.\n");
@@ -217,6 +218,9 @@ static void put_lost(struct mb_out *o, const struct mb_lost *l)
 	if (l->processes_evicted + l->threads_evicted)
 		mb_out_printf(o, " %" PRIu64 " processes and %" PRIu64 " threads (evicted);",
 			      l->processes_evicted, l->threads_evicted);
+	if (l->not_blamed)
+		mb_out_printf(o, " %" PRIu64 " stalls, pages and names (no room to blame);",
+			      l->not_blamed);
 	if (l->events_not_kept + l->undecodable)
 		mb_out_printf(o, " %" PRIu64 " events (not kept or not decodable);",
 			      l->events_not_kept + l->undecodable);
@@ -242,7 +246,7 @@ static void put_event_field(struct mb_out *o, const struct mb_event *e,
 	}
 	mb_out_printf(o, " %s=", f->name);
 	if (f->kind == MB_VALUE_STRING)
-		put_name(o, mb_event_string(e, f, buf), 0);
+		mb_text_name(o, mb_event_string(e, f, buf), 0);
 	else if (f->kind == MB_VALUE_ENUM16)
 		mb_out_printf(o, "%s", v < f->n_names ? f->names[v] : "?");
 	else if (f->kind == MB_VALUE_HEX64)
@@ -260,7 +264,7 @@ static void text_event(struct mb_out *o, struct mb_model *m, const struct mb_eve
 
 	mb_out_printf(o, "%5llu.%06llu %8u %8u ", e->t_ns / MB_NS_PER_S,
 		      e->t_ns % MB_NS_PER_S / 1000, e->tgid, e->tid);
-	put_name(o, p && p->comm[0] ? p->comm : "?", 15);
+	mb_text_name(o, p && p->comm[0] ? p->comm : "?", 15);
 	mb_out_printf(o, " %s.%s", mb_family_by_id(e->family)->name, k->name);
 	for (size_t i = 0; i < k->n_fields; i++)
 		put_event_field(o, e, &k->fields[i]);
@@ -275,7 +279,7 @@ static void put_summary_head(struct mb_out *o, const struct mb_snapshot *s)
 
 	if (s->command) {
 		mb_out_printf(o, "\n");
-		put_name(o, s->command, 0);
+		mb_text_name(o, s->command, 0);
 		if (s->command_status > 128)
 			mb_out_printf(o, " was killed by signal %d (%s)", s->command_status - 128,
 				      strsignal(s->command_status - 128));
@@ -320,18 +324,19 @@ static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	for (const struct mb_kept *k = s->model->kept; k; k = k->next)
 		text_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);
 	mb_out_printf(o, "\n");
-	put_lost(o, &s->model->lost);
+	mb_text_lost(o, &s->model->lost);
 }
 
 static void text_stream_end(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_out_printf(o, "\n%" PRIu64 " events. ", s->model->events);
-	put_lost(o, &s->model->lost);
+	mb_text_lost(o, &s->model->lost);
 }
 
 const struct mb_sink mb_sink_text = {
 	.name = "text",
 	.snapshot = text_snapshot,
+	.blame = mb_text_blame,
 	.event = text_event,
 	.stream_end = text_stream_end,
 };

@@ -78,7 +78,7 @@ static void each_cause_is_told(void **state)
 		mb_model_init(&m);
 		m.has_swap = true;
 		mb_model_event(&m, &r, sizeof(r));
-		mb_model_tick(&m, true);
+		mb_model_tick(&m, 1000, true);
 		if (sum_of_causes(mb_model_find(&m, 5), fault, names[causes[i].class]) != 1)
 			fail_msg("%s is not %s", causes[i].what, names[causes[i].class]);
 		assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, NULL), 1);
@@ -100,7 +100,7 @@ static void a_pending_fault_counts_once(void **state)
 	r.ledger.fault.pending.flt = 1;
 	r.ledger.fault.pending.seq = 2; /* a new one, not counted by the kernel yet */
 	mb_model_event(&m, &r, sizeof(r));
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, "anon"), 1);
 	assert_int_equal(sum_of_causes(mb_model_find(&m, 5), fault, NULL), 1);
 	mb_model_free(&m);

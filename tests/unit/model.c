@@ -64,7 +64,7 @@ static void a_record_twice_counts_once(void **state)
 	r.info.min_flt = 130;
 	r.ledger.vma.mmap_calls = 9;
 	take(&m, &r);
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 10, "faults", "minor"), 130);
 	assert_int_equal(value(&m, 10, "vma", "mmap_calls"), 9);
 	mb_model_free(&m);
@@ -87,7 +87,7 @@ static void threads_add_up_and_stay_after_exit(void **state)
 		r.info.group_dead = tid == 83;
 		take(&m, &r);
 	}
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 20, "faults", "minor"), 64 * 60);
 	assert_int_equal(value(&m, 20, "stalls", "memcg_reclaim"), 64);
 	assert_true(mb_model_find(&m, 20)->exited);
@@ -109,7 +109,7 @@ static void counts_start_at_the_base(void **state)
 	r.info.min_flt = 1005;
 	r.info.maj_flt = 12;
 	take(&m, &r);
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 30, "faults", "minor"), 5);
 	assert_int_equal(value(&m, 30, "faults", "major"), 2);
 	mb_model_free(&m);
@@ -130,7 +130,7 @@ static void a_number_used_again_is_another_process(void **state)
 	r.info.start_ns = 777777;
 	r.info.min_flt = 3;
 	take(&m, &r);
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(m.n_processes, 2);
 	assert_int_equal(value(&m, 40, "faults", "minor"), 3);
 	mb_model_free(&m);
@@ -153,7 +153,7 @@ static void exec_by_another_thread_counts_once(void **state)
 	thread.info.h.tid = 50; /* born_tid stays 51 */
 	thread.info.min_flt = 25;
 	take(&m, &thread);
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 50, "faults", "minor"), 35);
 	mb_model_free(&m);
 }
@@ -172,7 +172,7 @@ static void late_faults_are_added(void **state)
 	mb_model_event(&m, &late, sizeof(late));
 	late.start_ns = 1; /* of an earlier process with this number */
 	mb_model_event(&m, &late, sizeof(late));
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 60, "faults", "minor"), 12);
 	mb_model_free(&m);
 }
@@ -207,7 +207,7 @@ static void threads_that_vanish_are_retired(void **state)
 	mb_model_init(&m);
 	take(&m, &r);
 	for (int i = 0; i < 4; i++)
-		mb_model_tick(&m, true);
+		mb_model_tick(&m, 1000, true);
 	assert_true(mb_model_find(&m, 70)->exited);
 	assert_false(mb_model_find(&m, 70)->exit_known);
 	assert_int_equal(HASH_COUNT(m.threads), 0);
@@ -266,8 +266,8 @@ static void rows_are_bounded(void **state)
 	mb_model_init(&m);
 	take(&m, &r);
 	for (int i = 0; i < 40; i++) {
-		memset(e.bdi, 0, sizeof(e.bdi));
-		e.bdi[0] = (char)('A' + i);
+		memset(e.on.name, 0, sizeof(e.on.name));
+		e.on.name[0] = (char)('A' + i);
 		mb_model_event(&m, &e, sizeof(e));
 	}
 	for (struct mb_row *row = mb_model_find(&m, 90)->details->rows; row; row = row->next) {

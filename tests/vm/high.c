@@ -43,14 +43,14 @@ static void test_high(void **state)
 	assert_true(high_events() > 0);
 	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
 	blocked = live_int(run->workload, "blocked_ns");
-	slept = live_int(p, "stalls.throttle.ns");
+	slept = live_int(p, "stalls.high_throttle.ns");
 	print_message("asleep for %lld ns in %lld sleeps; memory.high passed %lld times; blocked: %lld ns\n",
-		      slept, live_int(p, "stalls.throttle.count"), high_events(), blocked);
+		      slept, live_int(p, "stalls.high_throttle.count"), high_events(), blocked);
 	assert_true(blocked > 50000000);
 	/* one sleep at most each time, and none without */
-	assert_in_range(live_int(p, "stalls.throttle.count"), 1, high_events());
-	live_near("throttle.ns", slept, blocked, blocked / 20);
-	assert_true(live_int(p, "stalls.throttle.max_ns") <= slept);
+	assert_in_range(live_int(p, "stalls.high_throttle.count"), 1, high_events());
+	live_near("high_throttle.ns", slept, blocked, blocked / 20);
+	assert_true(live_int(p, "stalls.high_throttle.max_ns") <= slept);
 	/* there is no swap, so nothing could be reclaimed instead */
 	assert_true(live_int(p, "stalls.total_ns") >= slept);
 	live_equal("lost", live_lost(run->summary), 0);

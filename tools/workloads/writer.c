@@ -13,7 +13,7 @@ static const char *path;
 static size_t total, block;
 static char *data;
 static struct {
-	uint64_t ns, blocked_ns, max_ns, cpu_ns, fsync_ns;
+	uint64_t ns, blocked_ns, blocked_call_ns, max_ns, cpu_ns, fsync_ns;
 	long calls, blocked_calls, fsyncs;
 } spent;
 
@@ -47,6 +47,7 @@ static void account(uint64_t ns, uint64_t cpu_ns, bool slept)
 	if (slept) {
 		spent.blocked_calls++;
 		spent.blocked_ns += ns > cpu_ns ? ns - cpu_ns : 0;
+		spent.blocked_call_ns += ns;
 	}
 }
 
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
 	wl_num("max_write_ns", (long long)spent.max_ns);
 	wl_num("blocked_calls", spent.blocked_calls);
 	wl_num("blocked_ns", (long long)spent.blocked_ns);
+	wl_num("blocked_call_ns", (long long)spent.blocked_call_ns);
 	wl_num("cpu_ns", (long long)spent.cpu_ns);
 	wl_num("fsyncs", spent.fsyncs);
 	wl_num("fsync_ns", (long long)spent.fsync_ns);

@@ -10,6 +10,10 @@ enum mb_reclaim_event_type {
 	MB_RECLAIM_EVENT_THROTTLE = 3,
 	MB_RECLAIM_EVENT_KSWAPD = 4, /* one run of kswapd; always emitted */
 	MB_RECLAIM_EVENT_TAKEN = 5, /* pages taken that no ledger has; always emitted */
+	MB_RECLAIM_EVENT_HIGH = 6,
+	MB_RECLAIM_EVENT_EVICTED = 7, /* from table evictions: not in a ring */
+	MB_RECLAIM_EVENT_SHRUNK = 8, /* from table shrinkers: not in a ring */
+	MB_RECLAIM_EVENT_SHRINKER = 9, /* the name of a shrinker, once; from user space */
 };
 
 #pragma GCC diagnostic push
@@ -20,13 +24,64 @@ struct mb_reclaim_ledger {
 	struct mb_stall memcg_reclaim;
 	struct mb_stall compaction;
 	struct mb_stall throttle;
+	struct mb_stall high_throttle;
 	__u64 pages_reclaimed;
 	__u64 pages_taken; /* from this thread's process; written by reclaimers, atomically */
 	__u64 kswapd_wakeups;
 	__u64 scanned_ns; /* when this thread, reclaiming, last scanned pages */
+	__u64 allocated_pages; /* only where asked for (question reclaim.alloc) */
+	__u64 shrink_ns; /* when the shrinker that it is in began */
+	/*
+	 * Whose limit the thread was reclaiming for last: 0 its own memory cgroup's, 1 that of the one
+	 * above, and so on; MB_LIMIT_UNKNOWN.
+	 */
+	__u32 limit_up;
+	__u32 pad;
 };
 
-/* A stall that ended (types DIRECT to THROTTLE). */
+#define MB_LIMIT_UNKNOWN 255u
+
+/* Key of table evictions, and what has changed in an entry: mapped pages taken away by a reclaimer. */
+struct mb_eviction_key {
+	__u64 owner_start_ns;
+	__u64 by_start_ns; /* 0: not traced */
+	__u32 owner; /* tgid */
+	__u32 by;
+	__u32 kind; /* enum mm_counter of the kernel: 0 file, 1 anonymous, 3 shared memory */
+	__u32 pad;
+};
+
+struct mb_eviction_event {
+	struct mb_event h;
+	struct mb_eviction_key key;
+	__u64 pages;
+};
+
+/* Key of table shrinkers, and what has changed in an entry: time in one slab shrinker. */
+struct mb_shrink_key {
+	__u64 start_ns;
+	__u64 shrinker; /* address of its scan_objects() */
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct mb_shrink_event {
+	struct mb_event h;
+	struct mb_shrink_key key;
+	__u64 count;
+	__u64 ns;
+	__u64 objects; /* freed */
+};
+
+#define MB_SHRINKER_NAME_LEN 48
+
+struct mb_shrinker_event {
+	struct mb_event h;
+	__u64 shrinker;
+	char name[MB_SHRINKER_NAME_LEN]; /* the symbol of its scan_objects() */
+};
+
+/* A stall that ended (types DIRECT to THROTTLE, and HIGH). */
 struct mb_reclaim_event {
 	struct mb_event h; /* t_ns: its start */
 	__u64 ns; /* exclusive */

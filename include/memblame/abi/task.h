@@ -9,6 +9,7 @@ enum mb_task_event_type {
 	MB_TASK_EVENT_EXIT = 2, /* a struct mb_task_record with the final ledger */
 	MB_TASK_EVENT_HARVEST = 3, /* the same, from the iterator: not in a ring */
 	MB_TASK_EVENT_LATE = 4, /* faults of a thread after its exit record */
+	MB_TASK_EVENT_STALLS = 5, /* from table stall_lengths: not in a ring */
 };
 
 #pragma GCC diagnostic push
@@ -54,6 +55,19 @@ struct mb_late_event {
 	__u64 start_ns;
 	__u64 min_flt; /* since the exit record */
 	__u64 maj_flt;
+};
+
+/* Key of table stall_lengths, and what has changed in an entry: stalls by length. */
+struct mb_stall_key {
+	__u64 start_ns; /* of the process, as in struct mb_task_info */
+	__u32 tgid;
+	__u32 slot; /* offset of the mb_stall in the ledger */
+};
+
+struct mb_stalls_event {
+	struct mb_event h;
+	struct mb_stall_key key;
+	__u64 buckets[MB_STALL_BUCKETS];
 };
 
 /* What is known of one thread, less its ledger, which follows in struct mb_task_record. */

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* blame: who held up whom, in writeback and in reclaim. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cgroups.h"
+#include "cli/cli.h"
+
+/* Whose pages were dirty when is known to this time, as in docs/families/writeback.md. */
+#define BLAME_TICK_NS (200 * 1000 * 1000ull)
+
+/*
+ * The stalls of what is selected are shown, but those who cause them may be anybody: trace all. The
+ * selection has been checked already; here it becomes whom to show.
+ */
+static int take_selection(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
+{
+	struct mb_victims *v = &cfg->victims;
+	struct mb_cgroups *c = NULL;
+	int err = 0;
+
+	memcpy(v->pids, cfg->kern.pids, sizeof(v->pids));
+	v->n_pids = cfg->kern.n_pids;
+	if (o->n_cgroups)
+		c = mb_cgroups_open();
+	for (size_t i = 0; i < o->n_cgroups && !err; i++) {
+		const char *path = mb_cgroups_path(c, cfg->kern.cgroups[i]);
+
+		if (!path)
+			err = mb_err_set(e, MB_EXIT_FAILED, 0, "no cgroup '%s' any more", o->cgroups[i]);
+		else
+			snprintf(v->cgroups[v->n_cgroups++], MB_PATH_LEN, "%s", path);
+	}
+	mb_cgroups_close(c);
+	cfg->kern.n_pids = 0;
+	cfg->kern.n_cgroups = 0;
+	cfg->kern.select = MB_SELECT_ALL;
+	return err;
+}
+
+int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_session_config cfg;
+	struct mb_session s = { 0 };
+	int err = mb_options_session(o, &cfg, e);
+
+	if (!err)
+		err = take_selection(o, &cfg, e);
+	cfg.blame = true;
+	cfg.kern.all_questions = true;
+	if (!o->families)
+		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;
+	/* with a duration and no interval the answer is one document */
+	cfg.interval_ns = o->interval_s || !o->duration_s ? cfg.tick_ns : 0;
+	if (cfg.tick_ns > BLAME_TICK_NS)
+		cfg.tick_ns = BLAME_TICK_NS;
+	if (!err)
+		err = mb_session_open(&s, &cfg, NULL, e);
+	if (!err)
+		err = mb_session_run(&s, e);
+	if (!err)
+		err = mb_session_finish(&s, e);
+	if (mb_session_close(&s, e))
+		err = -1;
+	return err ? (int)e->exit : MB_EXIT_OK;
+}

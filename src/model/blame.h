@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Blame: who stood in whose way. A stall on a device is laid upon the processes whose pages were dirty on
+ * it then, a stall in reclaim upon those that had taken the memory. Plain data and arithmetic, like
+ * the model that it is part of; docs/families/writeback.md and reclaim.md have the formulas.
+ */
+#ifndef MB_MODEL_BLAME_H
+#define MB_MODEL_BLAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "memblame/abi.h"
+
+struct mb_model;
+struct mb_process;
+
+/* Bounds. What is over them is counted in mb_blame.evicted, or put under "(others)". */
+#define MB_BLAME_FILES 4096u /* names; the oldest goes */
+#define MB_BLAME_MOUNTS 64u
+#define MB_BLAME_DEVICES 32u
+#define MB_BLAME_HISTORY 4096u /* entries per device; the oldest goes */
+#define MB_BLAME_PENDING 16384u /* stalls of one tick */
+#define MB_BLAME_VICTIMS 1024u
+#define MB_BLAME_CULPRITS 24u /* per victim; the last is "(others)" */
+#define MB_BLAME_CULPRIT_FILES 6u /* per culprit; the last is "(others)" */
+#define MB_BLAME_EVICTIONS 2048u
+#define MB_BLAME_TICKS 64u /* how far back allocations are remembered */
+
+/* A process, as far as it must be known when it is long gone. */
+struct mb_who {
+	uint64_t start_ns;
+	uint32_t tgid; /* 0: several, or not known */
+	char comm[MB_COMM_LEN];
+};
+
+struct mb_file_key {
+	uint64_t bdi;
+	uint64_t ino; /* 0: files of few pages, see MB_DIRTY_RUN_FILE */
+	uint32_t dev;
+	uint32_t pad;
+};
+
+struct mb_file {
+	struct mb_file_key key;
+	char path[MB_FILE_NAMES_LEN]; /* from the root of its file system; "": not known */
+	UT_hash_handle hh;
+};
+
+struct mb_mount {
+	uint32_t dev;
+	char path[MB_PATH_LEN]; /* "": not known */
+};
+
+/* Pages that a process dirtied of a file in one tick. */
+struct mb_dirtied {
+	struct mb_who who;
+	struct mb_file_key file;
+	uint64_t from_ns, to_ns; /* the tick */
+	uint64_t pages;
+};
+
+struct mb_device {
+	struct mb_bdi_state worst; /* when most was dirty */
+	uint64_t worst_t_ns;
+	char name[MB_BDI_NAME_LEN];
+	uint64_t bdi;
+	uint64_t dirtied_pages, written_pages; /* written: by flushers and sync(2) */
+	uint64_t stalls, stalled_ns;
+	struct mb_dirtied *history; /* a ring of MB_BLAME_HISTORY */
+	uint32_t first, n;
+	UT_hash_handle hh;
+};
+
+/* What a victim waited for; on a device up to MB_BLAME_FSYNC, in reclaim from MB_BLAME_DIRECT on. */
+enum mb_blame_what {
+	MB_BLAME_PAUSE,
+	MB_BLAME_WAIT,
+	MB_BLAME_FSYNC,
+	MB_BLAME_DIRECT,
+	MB_BLAME_MEMCG,
+	MB_BLAME_COMPACTION,
+	MB_BLAME_THROTTLE,
+	MB_BLAME_HIGH,
+	MB_BLAME_WHATS
+};
+
+struct mb_culprit_file {
+	struct mb_file_key file;
+	double pages_ns;
+};
+
+struct mb_culprit {
+	struct mb_who who;
+	double ns; /* of the victim's time */
+	double pages_ns; /* its pages in the way, times that long */
+	struct mb_culprit_file files[MB_BLAME_CULPRIT_FILES];
+	uint32_t n_files;
+};
+
+struct mb_victim_key {
+	uint64_t start_ns;
+	uint64_t bdi; /* 0 in reclaim */
+	uint32_t tgid;
+	uint32_t what; /* in reclaim; 0 on a device, where all kinds are together */
+};
+
+/* Watermarks of the zone that was shortest of memory. */
+struct mb_watermarks {
+	bool known;
+	uint64_t free_pages, min_pages, low_pages, high_pages;
+	int32_t node;
+	char zone[16];
+};
+
+struct mb_victim {
+	struct mb_victim_key key;
+	struct mb_who who;
+	uint64_t count[MB_BLAME_WHATS];
+	uint64_t ns[MB_BLAME_WHATS];
+	struct mb_culprit culprits[MB_BLAME_CULPRITS];
+	uint32_t n_culprits;
+	double pages_ns; /* all pages in the way, times that long */
+	struct mb_watermarks marks; /* when it stalled last */
+	struct mb_who woke_kswapd; /* last; tgid 0: nobody, or not known */
+	UT_hash_handle hh;
+};
+
+struct mb_eviction_pair {
+	struct mb_eviction_key key;
+	struct mb_who owner, by;
+	uint64_t pages;
+	UT_hash_handle hh;
+};
+
+/* One answer: of an interval, or of the whole time. */
+struct mb_matrix {
+	struct mb_victim *victims;
+	struct mb_eviction_pair *evictions;
+};
+
+struct mb_pending_stall {
+	struct mb_who victim;
+	struct mb_bdi_state on;
+	enum mb_blame_what what;
+	uint64_t from_ns, to_ns, ns;
+};
+
+struct mb_claimant;
+struct mb_limited;
+
+struct mb_blame {
+	struct mb_file *files;
+	struct mb_mount mounts[MB_BLAME_MOUNTS];
+	uint32_t n_mounts;
+	struct mb_device *devices;
+	struct mb_pending_stall *pending;
+	uint32_t n_pending;
+	struct mb_dirtied *current; /* of the tick that is not over yet */
+	uint32_t n_current;
+	struct mb_matrix total, interval;
+	struct mb_claimant *claimants; /* blame_reclaim.c */
+	struct mb_limited *limited;
+	struct mb_who woke_kswapd;
+	uint64_t shortage_tick; /* the last tick at whose end memory was not short */
+	uint64_t tick_ns; /* when the last tick ended */
+	uint64_t evicted; /* stalls, pages and names for which there was no room */
+};
+
+/* A blame starts as zeros. Free what is in it. */
+void mb_blame_free(struct mb_blame *b);
+
+/* Forget the interval's matrix; a new interval begins. */
+void mb_blame_interval(struct mb_blame *b);
+
+/* A file has been told by name: the names as in struct mb_file_event. */
+void mb_blame_file(struct mb_blame *b, const struct mb_file_event *e);
+
+/* Where a file system is mounted; path "" where that is not known. */
+void mb_blame_mount(struct mb_blame *b, uint32_t dev, const char *path);
+const struct mb_mount *mb_blame_find_mount(const struct mb_blame *b, uint32_t dev);
+
+/* Pages were dirtied or written; who: NULL where it is not traced. */
+void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e);
+
+/* A victim has stalled on a device; t_ns: the start. Laid upon culprits when the tick is over. */
+void mb_blame_stall(struct mb_blame *b, const struct mb_who *victim, const struct mb_writeback_event *e);
+
+/* A reclaimer took mapped pages. */
+void mb_blame_eviction(struct mb_blame *b, const struct mb_who *owner, const struct mb_who *by,
+		       const struct mb_eviction_event *e);
+
+/*
+ * The tick that ends at t_ns is over: lay its stalls on a device upon those whose pages were dirty.
+ */
+void mb_blame_tick(struct mb_blame *b, uint64_t t_ns);
+
+/* Time in stalls of reclaim so far, of one process, as the reclaim family keeps it. */
+struct mb_reclaim_account {
+	uint64_t count[MB_BLAME_WHATS];
+	uint64_t ns[MB_BLAME_WHATS];
+	uint64_t allocated_pages;
+	uint64_t kswapd_wakeups;
+	uint32_t limit_up; /* as in struct mb_reclaim_ledger */
+};
+
+/* blame_reclaim.c: the same for reclaim; account fills in a process's account. */
+void mb_blame_reclaim(struct mb_model *m,
+		      void (*account)(const struct mb_model *m, const struct mb_process *p,
+				      struct mb_reclaim_account *a));
+void mb_blame_reclaim_free(struct mb_blame *b);
+
+/* Who would be blamed most now for a stall on this device; false: nobody. share: of all pages. */
+bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_who *who,
+		    double *share, struct mb_file_key *file);
+
+/* The path of a file, with its mount point where that is known; "": not known. buf of MB_PATH_LEN. */
+const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *key, char *buf);
+
+/* The victim of this key, made where it is new; NULL: no room, which is counted. */
+struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const struct mb_victim_key *key,
+				  const struct mb_who *who);
+
+/* Lay ns of a victim's time upon a culprit, with its pages in the way; returns the culprit. */
+struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_who *who, double ns,
+				   double pages_ns);
+
+/* Sum of a victim's stalls, in ns and in number. */
+uint64_t mb_victim_ns(const struct mb_victim *v);
+
+/* Sort what is shown first to the front: most time lost, most blamed, most pages. */
+void mb_blame_sort(struct mb_matrix *m);
+
+/* Name of what a victim waited for, as JSON has it. */
+const char *mb_blame_what_name(enum mb_blame_what what);
+
+#endif

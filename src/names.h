@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Names that only the running system knows: where file systems are mounted, symbols of the kernel. */
+#ifndef MB_NAMES_H
+#define MB_NAMES_H
+
+#include "model/feed.h"
+
+struct mb_names;
+
+/*
+ * Open what must be opened while there are privileges. NULL only for want of memory; close it with
+ * mb_names_close (NULL is accepted).
+ */
+struct mb_names *mb_names_open(void);
+void mb_names_close(struct mb_names *n);
+
+/* Look up what the model has no name for yet, and feed it. What is not found is not looked for again. */
+void mb_names_feed(struct mb_names *n, struct mb_feed *feed);
+
+/* Read /proc/sys/vm/dirty_*; MB_UNKNOWN where that cannot be read. */
+void mb_names_sysctls(struct mb_dirty_sysctls *s);
+
+#endif

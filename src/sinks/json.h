@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What every JSON document has; for the files of the JSON sink. */
+#ifndef MB_SINKS_JSON_H
+#define MB_SINKS_JSON_H
+
+#include "memblame/sink.h"
+
+/* Begin a document of this kind: schema and kind. */
+void mb_json_put_kind(struct mb_out *o, const char *kind);
+
+/* kernel to duration_ns; lost; overhead. */
+void mb_json_put_head(struct mb_out *o, const struct mb_snapshot *s);
+void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l);
+void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s);
+
+/* json_blame.c */
+void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* For the files of the text sink. */
+#ifndef MB_SINKS_TEXT_H
+#define MB_SINKS_TEXT_H
+
+#include "memblame/sink.h"
+
+/* Write a name that a stranger chose, at least so wide: no control character reaches a terminal. */
+void mb_text_name(struct mb_out *o, const char *name, int width);
+
+/* One line on what was lost. */
+void mb_text_lost(struct mb_out *o, const struct mb_lost *l);
+
+/* text_blame.c */
+void mb_text_blame(struct mb_out *o, const struct mb_snapshot *s);
+
+#endif

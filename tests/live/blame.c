@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * blame: writers on a file system whose device is limited hold one another up. Who is to blame for how
+ * much of it is known from what each of them wrote, how long from the victim's own clock.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "sandbox.h"
+
+#define MIB (1ll << 20)
+#define DIRTY_LIMIT (8 * MIB)
+#define FS_MIB 400
+#define WRITE_MS "3000"
+#define FILE_MIB "8"
+
+static struct sandbox_fs fs, other;
+
+static void need_fs(struct sandbox_fs *f, unsigned long dirty_limit)
+{
+	const char *reason = sandbox_fs_open(f, FS_MIB, dirty_limit);
+
+	if (reason)
+		live_skip("%s", reason);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (fs.dir[0])
+		sandbox_fs_close(&fs);
+	if (other.dir[0])
+		sandbox_fs_close(&other);
+	fs.dir[0] = other.dir[0] = '\0';
+	return 0;
+}
+
+/* ---- writers ---- */
+
+struct writer {
+	struct live_bg *bg;
+	json_t *said; /* what it says of itself, at its end */
+	pid_t pid;
+};
+
+static const char *in(const struct sandbox_fs *f, const char *name)
+{
+	static char path[4][128];
+	static unsigned int next;
+	char *p = path[next++ % 4];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", f->dir, name);
+	return p;
+}
+
+static struct writer start_writer(const struct sandbox_fs *f, const char *name, const char *threads)
+{
+	struct writer w = { 0 };
+
+	w.bg = live_spawn(LIVE_ARGV(live_workload("dirtier"), in(f, name), WRITE_MS, threads, FILE_MIB));
+	w.pid = w.bg->pid;
+	return w;
+}
+
+static void end_writer(struct writer *w)
+{
+	struct live_result *r = live_wait(w->bg);
+
+	if (r->status)
+		live_fail("writer: status %d: %s", r->status, r->err);
+	w->said = live_json(r->out);
+	live_result_free(r);
+}
+
+static long long written(const struct writer *w)
+{
+	return live_int(w->said, "written_bytes");
+}
+
+/* ---- what blame says ---- */
+
+static const char *blame_path(void)
+{
+	return live_path("blame.json");
+}
+
+/*
+ * All of the machine is traced: others' waits whose end cannot be told, and programs that the kernel did not
+ * run, are theirs.
+ */
+static void assert_nothing_lost(const json_t *doc)
+{
+	long long lost = live_lost(doc);
+	json_t *by;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "lost.by"), i, by) {
+		const char *reason = live_str(by, "reason");
+
+		if (strcmp(live_str(by, "family"), "fault") &&
+		    (!strcmp(reason, "wait not timed") || !strcmp(reason, "program not run")))
+			lost -= live_int(by, "count");
+	}
+	live_equal("lost", lost, 0);
+}
+
+/* -o FILE: the text of the last document. */
+static json_t *end_blame(struct live_bg *blame)
+{
+	struct live_result *r = live_stop(blame);
+	json_t *doc;
+
+	if (r->status)
+		live_fail("blame: status %d: %s", r->status, r->err);
+	live_result_free(r);
+	doc = live_last_summary(blame_path());
+	assert_string_equal(live_str(doc, "kind"), "blame");
+	assert_nothing_lost(doc);
+	return doc;
+}
+
+static json_t *find_victim(const json_t *doc, pid_t pid, const char *bdi)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "writeback"), i, v) {
+		if (live_int(v, "victim.pid") == pid && !strcmp(live_str(v, "bdi"), bdi))
+			return v;
+	}
+	return NULL;
+}
+
+static json_t *victim(const json_t *doc, pid_t pid)
+{
+	json_t *v = find_victim(doc, pid, fs.bdi);
+
+	if (!v)
+		live_fail("%d was not held up", pid);
+	return v;
+}
+
+static json_t *find_culprit(const json_t *v, pid_t pid)
+{
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(live_get(v, "culprits"), i, c) {
+		if (!json_is_null(live_get(c, "pid")) && live_int(c, "pid") == pid)
+			return c;
+	}
+	return NULL;
+}
+
+static double share(const json_t *v, pid_t pid)
+{
+	json_t *c = find_culprit(v, pid);
+
+	return c ? json_number_value(live_get(c, "share")) : 0;
+}
+
+static void assert_shares_add_up(const json_t *v)
+{
+	double sum = 0;
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(live_get(v, "culprits"), i, c) {
+		assert_true(json_number_value(live_get(c, "share")) >= 0);
+		sum += json_number_value(live_get(c, "share"));
+	}
+	if (sum < 0.99 || sum > 1.01)
+		live_fail("shares add up to %f", sum);
+}
+
+/*
+ * All else the same, a share is that of the bytes written; but those that were written while nobody was held
+ * up, before the limit was reached and while only one wrote, do not count.
+ */
+static void assert_share(const json_t *v, const struct writer *w, const struct writer *beside)
+{
+	double want = (double)written(w) / (double)(written(w) + written(beside));
+	double got = share(v, w->pid);
+
+	print_message("blamed for %.3f, wrote %.3f\n", got, want);
+	if (got < want - 0.1 || got > want + 0.1)
+		live_fail("share %.3f, but it wrote %.3f", got, want);
+}
+
+/* The victim's own clock: within 5 %. */
+static void assert_stalled(const json_t *v, const struct writer *w)
+{
+	long long blocked = live_int(w->said, "blocked_ns"), slack = blocked / 20;
+
+	/* between its pauses a thread also waits for a CPU, which the emulator has given away */
+	if (live_emulated())
+		slack += 1000000 * live_int(w->said, "blocked_calls");
+	live_near("stalled_ns", live_int(v, "stalled_ns"), blocked, slack);
+	live_equal("sum of its kinds", live_int(v, "stalled_ns"),
+		   live_int(v, "paused_ns") + live_int(v, "waited_ns") + live_int(v, "fsync_ns"));
+}
+
+/* ---- two writers ---- */
+
+/* Each thread of two processes writes as fast as it may: threads decide on who dirties most. */
+static void two_writers(const char *threads_a, const char *threads_b, double least_a, double most_a)
+{
+	struct live_bg *blame;
+	struct writer a, b;
+	json_t *doc, *v;
+	double got;
+
+	need_fs(&fs, DIRTY_LIMIT);
+	blame = live_start(LIVE_ARGV("blame", "--json", "-o", blame_path()));
+	a = start_writer(&fs, "a", threads_a);
+	b = start_writer(&fs, "b", threads_b);
+	end_writer(&a);
+	end_writer(&b);
+	doc = end_blame(blame);
+	v = victim(doc, b.pid);
+	got = share(v, a.pid);
+	if (got < least_a || got > most_a)
+		live_fail("a is blamed for %.3f of b's time, want %.2f to %.2f", got, least_a, most_a);
+	assert_shares_add_up(v);
+	assert_share(v, &a, &b);
+	assert_share(v, &b, &a);
+	assert_stalled(v, &b);
+	v = victim(doc, a.pid);
+	assert_shares_add_up(v);
+	assert_share(v, &b, &a);
+	assert_stalled(v, &a);
+	json_decref(a.said);
+	json_decref(b.said);
+	json_decref(doc);
+}
+
+static void test_heavy_and_light(void **state)
+{
+	(void)state;
+	two_writers("10", "1", 0.85, 1);
+}
+
+static void test_light_and_heavy(void **state)
+{
+	(void)state;
+	two_writers("1", "10", 0, 0.15);
+}
+
+static void test_equal(void **state)
+{
+	(void)state;
+	two_writers("3", "3", 0.35, 0.65);
+}
+
+/* One that writes more than both, but to another device, is not in their way. */
+static void test_other_device(void **state)
+{
+	struct writer a, b, elsewhere;
+	struct live_bg *blame;
+	json_t *doc, *v;
+
+	(void)state;
+	need_fs(&fs, DIRTY_LIMIT);
+	need_fs(&other, 0);
+	blame = live_start(LIVE_ARGV("blame", "--json", "-o", blame_path()));
+	elsewhere = start_writer(&other, "elsewhere", "2");
+	a = start_writer(&fs, "a", "2");
+	b = start_writer(&fs, "b", "1");
+	end_writer(&a);
+	end_writer(&b);
+	end_writer(&elsewhere);
+	doc = end_blame(blame);
+	v = victim(doc, b.pid);
+	assert_null(find_culprit(v, elsewhere.pid));
+	assert_null(find_culprit(victim(doc, a.pid), elsewhere.pid));
+	assert_share(v, &a, &b);
+	assert_null(find_victim(doc, a.pid, other.bdi));
+	json_decref(a.said);
+	json_decref(b.said);
+	json_decref(elsewhere.said);
+	json_decref(doc);
+}
+
+/* ---- fsync ---- */
+
+static json_t *file_of(const json_t *culprit, const char *path)
+{
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(live_get(culprit, "files"), i, f) {
+		if (!json_is_null(live_get(f, "path")) && !strcmp(live_str(f, "path"), path))
+			return f;
+	}
+	return NULL;
+}
+
+static void wait_for_bytes(const char *path, long long bytes)
+{
+	struct stat st;
+
+	for (int i = 0; i < 400; i++) {
+		if (!stat(path, &st) && st.st_size >= bytes)
+			return;
+		usleep(50000);
+	}
+	live_fail("%s did not grow", path);
+}
+
+/*
+ * A small file's fsync while another process's large one is dirty, which has been written by now or is
+ * still being written: it is in the way, by name.
+ */
+static void fsync_behind(bool exited)
+{
+	struct live_result *r, *first = NULL;
+	const char *large;
+	struct live_bg *blame;
+	struct writer writer = { 0 };
+	json_t *doc, *v, *c, *said, *f;
+	long long fsync_ns;
+	pid_t culprit;
+
+	need_fs(&fs, 0);
+	blame = live_start(LIVE_ARGV("blame", "--json", "-o", blame_path()));
+	large = exited ? in(&fs, "large") : in(&fs, "large.0");
+	if (exited) {
+		first = live_exec(LIVE_ARGV(live_workload("writer"), large, "64", "nosync"), NULL);
+		said = live_json(first->out);
+		culprit = (pid_t)live_int(said, "pid");
+		json_decref(said);
+		live_result_free(first);
+	} else {
+		writer.bg = live_spawn(LIVE_ARGV(live_workload("dirtier"), in(&fs, "large"), WRITE_MS,
+						 "1", "128", "50000"));
+		writer.pid = culprit = writer.bg->pid;
+		wait_for_bytes(large, 16 * MIB);
+	}
+	r = live_exec(LIVE_ARGV(live_workload("writer"), in(&fs, "small"), "1", "fsync"), NULL);
+	assert_int_equal(r->status, 0);
+	if (!exited) {
+		end_writer(&writer);
+		json_decref(writer.said);
+	}
+	doc = end_blame(blame);
+	said = live_json(r->out);
+	v = victim(doc, (pid_t)live_int(said, "pid"));
+	fsync_ns = live_int(said, "fsync_ns");
+	live_equal("fsyncs", live_int(v, "fsyncs"), 1);
+	live_near("fsync_ns and waited_ns", live_int(v, "fsync_ns") + live_int(v, "waited_ns"), fsync_ns,
+		  fsync_ns / 20 + 2000000);
+	c = json_array_get(live_get(v, "culprits"), 0);
+	live_equal("the culprit", live_int(c, "pid"), culprit);
+	assert_true(json_number_value(live_get(c, "share")) > 0.85);
+	f = file_of(c, large);
+	if (!f)
+		live_fail("%s is not among its files: %s", large, json_dumps(c, 0));
+	/* it is nearly all that stood in the way */
+	assert_true(live_int(f, "pages") * 10 >= live_int(c, "pages") * 9);
+	json_decref(said);
+	json_decref(doc);
+	live_result_free(r);
+}
+
+static void test_fsync_behind_writer(void **state)
+{
+	(void)state;
+	fsync_behind(false);
+}
+
+static void test_fsync_behind_exited(void **state)
+{
+	(void)state;
+	fsync_behind(true);
+}
+
+/* ---- selection, intervals, trace, replay ---- */
+
+static long long sum_of_intervals(const char *path, pid_t pid)
+{
+	struct live_stream *stream = live_stream_open(path);
+	long long sum = 0;
+	json_t *doc;
+
+	while ((doc = live_stream_next(stream))) {
+		json_t *v = find_victim(doc, pid, fs.bdi);
+
+		assert_string_equal(live_str(doc, "kind"), "blame");
+		if (v && !strcmp(live_str(doc, "scope"), "interval"))
+			sum += live_int(v, "stalled_ns");
+		json_decref(doc);
+	}
+	live_stream_close(stream);
+	return sum;
+}
+
+/* -p: whom to show; those to blame are others. -i: what is shown adds up to the whole. */
+static void test_selection_and_intervals(void **state)
+{
+	struct live_bg *blame;
+	struct writer a, b;
+	json_t *doc, *v;
+	char pid[16];
+	long long sum;
+	size_t i;
+
+	(void)state;
+	need_fs(&fs, DIRTY_LIMIT);
+	a = start_writer(&fs, "a", "4");
+	snprintf(pid, sizeof(pid), "%d", a.pid);
+	blame = live_start(LIVE_ARGV("blame", "--json", "-i", "0.5", "-p", pid, "-o", blame_path()));
+	b = start_writer(&fs, "b", "4");
+	end_writer(&a);
+	end_writer(&b);
+	live_result_free(live_stop(blame));
+	sum = sum_of_intervals(blame_path(), a.pid);
+	doc = live_last_summary(blame_path());
+	json_array_foreach(live_get(doc, "writeback"), i, v)
+		live_equal("shown", live_int(v, "victim.pid"), a.pid);
+	v = victim(doc, a.pid);
+	assert_true(share(v, b.pid) > 0.2);
+	/* the last interval is in the total only */
+	assert_true(sum > 0);
+	assert_true(sum <= live_int(v, "stalled_ns"));
+	json_decref(a.said);
+	json_decref(b.said);
+	json_decref(doc);
+}
+
+/* trace: each single pause with the one who is to blame most for it. */
+static void test_trace(void **state)
+{
+	const char *path = live_path("trace.json");
+	long long pauses = 0, named = 0;
+	struct live_stream *stream;
+	struct live_bg *trace;
+	struct writer a, b;
+	json_t *e;
+
+	(void)state;
+	need_fs(&fs, DIRTY_LIMIT);
+	trace = live_start(LIVE_ARGV("trace", "--json", "-f", "writeback", "-o", path));
+	a = start_writer(&fs, "a", "10");
+	b = start_writer(&fs, "b", "1");
+	end_writer(&a);
+	end_writer(&b);
+	live_result_free(live_stop(trace));
+	stream = live_stream_open(path);
+	while ((e = live_stream_next(stream))) {
+		if (!strcmp(live_str(e, "kind"), "event") && live_int(e, "pid") == b.pid &&
+		    !strcmp(live_str(e, "event"), "pause")) {
+			pauses++;
+			assert_string_equal(live_str(e, "bdi"), fs.bdi);
+			if (!json_is_null(live_get(e, "culprit.pid")) &&
+			    live_int(e, "culprit.pid") == a.pid) {
+				named++;
+				assert_in_range(live_int(e, "culprit.share_permille"), 500, 1000);
+			}
+		}
+		json_decref(e);
+	}
+	live_stream_close(stream);
+	print_message("%lld of %lld pauses name the heavy writer\n", named, pauses);
+	assert_true(pauses > 0);
+	/* the first pauses come before the tick that tells whose pages are dirty */
+	assert_true(named * 10 >= pauses * 7);
+	json_decref(a.said);
+	json_decref(b.said);
+}
+
+/* A recording answers the same question. */
+static void test_replay(void **state)
+{
+	const char *path = live_path("recording.db");
+	struct live_bg *record;
+	struct live_result *r;
+	struct writer a, b;
+	json_t *doc, *v;
+
+	(void)state;
+	need_fs(&fs, DIRTY_LIMIT);
+	unlink(path);
+	record = live_start(LIVE_ARGV("record", "--raw", "-f", "writeback", "-i", "0.2", "-o", path));
+	a = start_writer(&fs, "a", "10");
+	b = start_writer(&fs, "b", "1");
+	end_writer(&a);
+	end_writer(&b);
+	live_result_free(live_stop(record));
+	r = live_memblame(LIVE_ARGV("replay", path, "blame", "--json"));
+	assert_int_equal(r->status, 0);
+	doc = live_json(r->out);
+	assert_string_equal(live_str(doc, "kind"), "blame");
+	v = victim(doc, b.pid);
+	assert_share(v, &a, &b);
+	assert_stalled(v, &b);
+	json_decref(a.said);
+	json_decref(b.said);
+	json_decref(doc);
+	live_result_free(r);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_heavy_and_light),
+		TEST(test_light_and_heavy),
+		TEST(test_equal),
+		TEST(test_other_device),
+		TEST(test_fsync_behind_writer),
+		TEST(test_fsync_behind_exited),
+		TEST(test_selection_and_intervals),
+		TEST(test_trace),
+		TEST(test_replay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
