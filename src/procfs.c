@@ -32,12 +32,43 @@ void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c)
 	}
 }
 
+/* Proportional and unique set size. The file of another's process wants CAP_SYS_PTRACE. */
+static void read_shares(struct mb_memory *m)
+{
+	static const char *const private[] = { "Private_Clean:", "Private_Dirty:",
+					       "Private_Hugetlb:" };
+	uint64_t pss_bytes = MB_UNKNOWN, uss_bytes = 0;
+	char path[64], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/smaps_rollup", m->tgid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned long long kib;
+
+		if (sscanf(line, "%*s %llu kB", &kib) != 1)
+			continue;
+		if (strncmp(line, "Pss:", 4) == 0)
+			pss_bytes = kib * 1024;
+		for (size_t i = 0; i < MB_ARRAY_SIZE(private); i++) {
+			if (strncmp(line, private[i], strlen(private[i])) == 0)
+				uss_bytes += kib * 1024;
+		}
+	}
+	if (f)
+		fclose(f);
+	m->pss_bytes = pss_bytes;
+	m->uss_bytes = pss_bytes == MB_UNKNOWN ? MB_UNKNOWN : uss_bytes;
+}
+
 static void read_memory(struct mb_feed *feed, const struct mb_process *p)
 {
 	struct mb_memory m = { .tgid = p->tgid,
 			       .start_ns = p->start_ns,
 			       .total_vm_pages = p->total_vm_pages,
-			       .peak_pages = p->peak_pages };
+			       .peak_pages = p->peak_pages,
+			       .pss_bytes = MB_UNKNOWN,
+			       .uss_bytes = MB_UNKNOWN };
 	char path[64], line[128];
 	FILE *f;
 
@@ -67,6 +98,8 @@ static void read_memory(struct mb_feed *feed, const struct mb_process *p)
 	if (!f)
 		return; /* its end has not been noticed yet */
 	fclose(f);
+	if (feed->model->pss)
+		read_shares(&m);
 	mb_feed(feed, MB_FRAME_MEMORY, &m, sizeof(m));
 }
 

@@ -14,7 +14,8 @@ void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c);
 /*
  * Bring the memory of live processes up to date from /proc/PID/status, which adds up the
  * kernel's per-CPU counters; the records' own figures leave out what each CPU holds back.
- * changed_only: leave out processes that did nothing in this interval.
+ * changed_only: leave out processes that did nothing in this interval. Where the model wants shares
+ * (pss), those come from /proc/PID/smaps_rollup, for which the kernel walks all page tables of a process.
  */
 void mb_procfs_memory(struct mb_feed *feed, bool changed_only);
 

@@ -20,6 +20,7 @@
 #include "names.h"
 #include "procfs.h"
 #include "record/recorder.h"
+#include "systemfs.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
@@ -57,15 +58,18 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 	at->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
 }
 
-/* The end of a tick: what was lost, who is who, and the tick itself. */
+/* The end of a tick: what was lost, who is who, how the machine is, and the tick itself. */
 static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
 	struct mb_tick tick = { .complete = complete };
+	struct mb_system system;
 
 	mb_kern_drops(s->kern, drops);
 	mb_feed_drops(&s->feed, drops);
 	mb_procfs_identify(&s->feed, s->cgroups);
+	mb_systemfs_read(s->systemfs, &system);
+	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
 	mb_names_feed(s->names, &s->feed);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
@@ -387,6 +391,7 @@ static void set_up(struct mb_session *s)
 	setup->stream = s->cfg.kern.stream;
 	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
 	setup->has_swap = mb_kern_has_swap();
+	setup->pss = s->cfg.pss;
 	mb_names_sysctls(&setup->dirty);
 	for (size_t i = 0; i < n; i++) {
 		bool on = fam[i]->id == MB_FAM_task || (s->cfg.kern.families & (1u << fam[i]->id));
@@ -420,6 +425,7 @@ static void describe(struct mb_session *s)
 	mb_recorder_info(r, "start_time", time);
 	snprintf(time, sizeof(time), "%u", s->setup.sample_1_in);
 	mb_recorder_info(r, "sample_1_in", time);
+	mb_recorder_info(r, "pss", s->setup.pss ? "1" : "0");
 	a = mb_kern_answers(s->kern, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct mb_hook *h = a[i].hook;
@@ -462,6 +468,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (err)
 		return err;
 	s->cgroups = mb_cgroups_open();
+	s->systemfs = mb_systemfs_open();
 	s->names = mb_names_open();
 	if (!s->names)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
@@ -492,6 +499,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	err = mb_out_close(&s->out, e);
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
+	mb_systemfs_close(s->systemfs);
 	mb_names_close(s->names);
 	mb_model_free(&s->model);
 	if (s->loop_fd >= 0)

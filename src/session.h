@@ -16,6 +16,7 @@ struct mb_cgroups;
 struct mb_names;
 struct mb_child;
 struct mb_recorder;
+struct mb_systemfs;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
@@ -25,6 +26,7 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	bool json;
 	bool events; /* show single events (trace) */
+	bool pss; /* read each process's shares of memory, too */
 	bool blame; /* show who is to blame, not accounts */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;
@@ -40,6 +42,7 @@ struct mb_session {
 	const struct mb_sink *sink;
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
+	struct mb_systemfs *systemfs;
 	struct mb_names *names;
 	struct mb_child *child; /* run: the command; NULL */
 	const char *command;

@@ -168,6 +168,17 @@ void mb_json_s64(struct mb_out *o, const char *key, int64_t v)
 	mb_out_printf(o, "%lld", (long long)v);
 }
 
+void mb_json_fixed(struct mb_out *o, const char *key, uint64_t v, unsigned int decimals)
+{
+	unsigned long long unit = 1;
+
+	for (unsigned int i = 0; i < decimals; i++)
+		unit *= 10;
+	json_key(o, key);
+	mb_out_printf(o, "%llu.%0*llu", (unsigned long long)v / unit, (int)decimals,
+		      (unsigned long long)v % unit);
+}
+
 void mb_json_f64(struct mb_out *o, const char *key, double v)
 {
 	json_key(o, key);

@@ -57,6 +57,8 @@ void mb_json_f64(struct mb_out *o, const char *key, double v); /* to four places
 void mb_json_bool(struct mb_out *o, const char *key, bool v);
 void mb_json_null(struct mb_out *o, const char *key);
 void mb_json_str(struct mb_out *o, const char *key, const char *s); /* s NULL: null */
+/* v divided by 10^decimals: 1234 with 2 is 12.34. */
+void mb_json_fixed(struct mb_out *o, const char *key, uint64_t v, unsigned int decimals);
 void mb_json_hex(struct mb_out *o, const char *key, uint64_t v); /* "0x..." */
 void mb_json_end_line(struct mb_out *o);
 

@@ -30,6 +30,7 @@ enum {
 	OPT_QUIET,
 	OPT_VERBOSE,
 	OPT_VERSION,
+	OPT_PSS,
 	OPT_RAW,
 	OPT_PACE,
 	OPT_FROM,
@@ -50,6 +51,7 @@ static const struct argp_option options[] = {
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
+	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
 	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
 	{ "from", OPT_FROM, "TIME", 0,
@@ -173,6 +175,9 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 		return 0;
 	case OPT_JSON:
 		o->json = true;
+		return 0;
+	case OPT_PSS:
+		o->pss = true;
 		return 0;
 	case OPT_RAW:
 		o->raw = true;
@@ -354,6 +359,7 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->json = o->json;
 	cfg->out_path = o->out_path;
+	cfg->pss = o->pss;
 	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
 	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);
 	cfg->kern.force_hooks = getenv("MEMBLAME_HOOKS");

@@ -3,6 +3,7 @@
 #include "model/feed.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static void apply_setup(struct mb_model *m, const struct mb_setup *s)
 	m->stream = s->stream;
 	m->off = s->off;
 	m->has_swap = s->has_swap;
+	m->pss = s->pss;
 }
 
 static int apply_identity(struct mb_model *m, const struct mb_identity *id, size_t len)
@@ -38,15 +40,35 @@ static int apply_identity(struct mb_model *m, const struct mb_identity *id, size
 	return 0;
 }
 
-static void apply_memory(struct mb_model *m, const struct mb_memory *mem)
+static int apply_memory(struct mb_model *m, const void *data, size_t len)
 {
-	struct mb_process *p = mb_model_find_exactly(m, mem->tgid, mem->start_ns);
+	struct mb_memory mem = { .pss_bytes = MB_UNKNOWN, .uss_bytes = MB_UNKNOWN };
+	struct mb_process *p;
 
+	if (len != sizeof(mem) && len != offsetof(struct mb_memory, pss_bytes))
+		return -EINVAL;
+	memcpy(&mem, data, len);
+	p = mb_model_find_exactly(m, mem.tgid, mem.start_ns);
 	if (!p)
-		return;
-	p->total_vm_pages = mem->total_vm_pages;
-	p->peak_pages = mem->peak_pages;
-	memcpy(p->rss_pages, mem->rss_pages, sizeof(p->rss_pages));
+		return 0;
+	p->total_vm_pages = mem.total_vm_pages;
+	p->peak_pages = mem.peak_pages;
+	memcpy(p->rss_pages, mem.rss_pages, sizeof(p->rss_pages));
+	p->pss_bytes = mem.pss_bytes;
+	p->uss_bytes = mem.uss_bytes;
+	return 0;
+}
+
+static int apply_system(struct mb_system_state *s, const void *data, size_t len)
+{
+	int err = mb_system_from_frame(&s->now, data, len);
+
+	if (err)
+		return err;
+	if (!s->known)
+		s->first = s->before = s->now;
+	s->known = true;
+	return 0;
 }
 
 static int apply_drops(struct mb_model *m, const struct mb_drop_row *row, size_t n)
@@ -84,10 +106,7 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 	case MB_FRAME_IDENTITY:
 		return len < sizeof(struct mb_identity) ? -EINVAL : apply_identity(m, data, len);
 	case MB_FRAME_MEMORY:
-		if (len != sizeof(struct mb_memory))
-			return -EINVAL;
-		apply_memory(m, data);
-		return 0;
+		return apply_memory(m, data, len);
 	case MB_FRAME_DROPS:
 		if (len % sizeof(struct mb_drop_row))
 			return -EINVAL;
@@ -105,6 +124,8 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 		return 0;
 	case MB_FRAME_SUMMARY:
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
+	case MB_FRAME_SYSTEM:
+		return apply_system(&m->system, data, len);
 	}
 	return -EINVAL;
 }

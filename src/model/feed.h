@@ -17,6 +17,7 @@ enum mb_frame_type {
 	MB_FRAME_DROPS = 5, /* struct mb_drop_row, any number; those not named are 0 */
 	MB_FRAME_TICK = 6, /* struct mb_tick */
 	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
+	MB_FRAME_SYSTEM = 8, /* struct mb_system, before each tick */
 	MB_FRAME_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
 };
 
@@ -27,8 +28,6 @@ struct mb_dirty_sysctls {
 	uint64_t expire_centisecs, writeback_centisecs;
 };
 
-#define MB_UNKNOWN UINT64_MAX
-
 /* What numbers mean on that kernel, with those hooks. */
 struct mb_setup {
 	uint64_t unknown_slots[4]; /* as in struct mb_model */
@@ -37,7 +36,7 @@ struct mb_setup {
 	uint32_t off;
 	uint32_t has_swap;
 	uint32_t slots; /* mb_slots() of the build */
-	uint32_t pad;
+	uint32_t pss; /* shares of memory are read, too */
 	struct mb_dirty_sysctls dirty;
 	char kernel[72];
 	char arch[72];
@@ -58,6 +57,9 @@ struct mb_memory {
 	uint64_t rss_pages[4];
 	uint32_t tgid;
 	uint32_t pad;
+	/* MB_UNKNOWN: not read, or it could not be; frames of older recordings end before them */
+	uint64_t pss_bytes;
+	uint64_t uss_bytes;
 };
 
 struct mb_drop_row {

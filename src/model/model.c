@@ -205,6 +205,7 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 	}
 	p->tgid = tgid;
 	p->start_ns = start_ns;
+	p->pss_bytes = p->uss_bytes = MB_UNKNOWN;
 	p->seen_tick = m->tick;
 	HASH_ADD(hh, m->by_tgid, tgid, sizeof(p->tgid), p);
 	DL_APPEND(m->all, p);
@@ -438,6 +439,7 @@ void mb_model_interval(struct mb_model *m)
 
 	DL_FOREACH(m->all, p)
 	memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
+	m->system.before = m->system.now;
 	mb_blame_interval(&m->blame);
 }
 

@@ -16,6 +16,7 @@
 #include "base/hist.h"
 #include "memblame/family.h"
 #include "model/blame.h"
+#include "model/system.h"
 
 /* Bounds: what is over them is evicted, oldest exited process first, and counted. */
 #define MB_MODEL_PROCESSES 8192u
@@ -60,6 +61,7 @@ struct mb_process {
 	uint64_t total_vm_pages;
 	uint64_t peak_pages;
 	uint64_t rss_pages[4]; /* file, anon, swap entries, shmem */
+	uint64_t pss_bytes, uss_bytes; /* MB_UNKNOWN where they have not been read */
 
 	uint64_t minor, major; /* the kernel's own counts, summed over the threads */
 
@@ -134,6 +136,8 @@ struct mb_model {
 	uint32_t n_kept;
 	struct mb_shown *shown;
 	struct mb_lost lost;
+	struct mb_system_state system;
+	bool pss; /* shares of memory are read, too */
 	struct mb_shrinker *shrinkers;
 	struct mb_blame blame;
 	bool blames; /* keep the blame: it takes memory and time that only its views are worth */

@@ -16,6 +16,8 @@
 #include <utlist.h>
 #include <zstd.h>
 
+#include "record/system.h"
+
 /*
  * Raw frames that find that much waiting are dropped: the disk is too slow. Rows, which are little,
  * have as much again, so that accounts outlast the frames.
@@ -123,7 +125,7 @@ void mb_rows_null(struct mb_rows *r)
 	put(r, COLUMN_NULL, NULL, 0);
 }
 
-static void rows_free(struct mb_rows *r)
+void mb_rows_free(struct mb_rows *r)
 {
 	if (r)
 		free(r->data);
@@ -272,7 +274,7 @@ static void *writer(void *arg)
 		pthread_mutex_lock(&db->mutex);
 		db->queued -= j->size;
 		pthread_mutex_unlock(&db->mutex);
-		rows_free(j->rows);
+		mb_rows_free(j->rows);
 		free(j->raw);
 		free(j);
 	}
@@ -304,7 +306,7 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 	}
 	if (enqueue(db, j))
 		return true;
-	rows_free(r);
+	mb_rows_free(r);
 	free(j);
 	return false;
 }
@@ -346,8 +348,8 @@ static const char schema[] =
 #define ACCOUNT_HEAD                                                                          \
 	"tick INTEGER, process INTEGER, minor INTEGER, major INTEGER, rss_bytes INTEGER,"     \
 	" rss_peak_bytes INTEGER, anon_bytes INTEGER, file_bytes INTEGER, shmem_bytes INTEGER," \
-	" swap_bytes INTEGER, vm_bytes INTEGER"
-#define ACCOUNT_HEAD_COLUMNS 11
+	" swap_bytes INTEGER, vm_bytes INTEGER, pss_bytes INTEGER, uss_bytes INTEGER"
+#define ACCOUNT_HEAD_COLUMNS 13
 
 static const char view[] =
 	"CREATE VIEW accounts AS SELECT t.time, t.t_ns, p.pid, p.comm, p.exe, p.cgroup, p.container,"
@@ -373,6 +375,10 @@ static void create_tables(struct mb_db *db)
 		 ", PRIMARY KEY (tick, process)) WITHOUT ROWID");
 	run(db, sql);
 	run(db, view);
+	if (mb_system_schema())
+		run(db, mb_system_schema());
+	else
+		fail(db, SQLITE_NOMEM);
 }
 
 static void prepare_inserts(struct mb_db *db)
@@ -385,7 +391,8 @@ static void prepare_inserts(struct mb_db *db)
 		[MB_TABLE_LAYOUT] = { "layout", 10 },  [MB_TABLE_TICK] = { "tick", 8 },
 		[MB_TABLE_PROCESS] = { "process", 12 }, [MB_TABLE_ACCOUNT] = { "account", 0 },
 		[MB_TABLE_DETAIL] = { "detail", 6 },   [MB_TABLE_EVENT] = { "event", 9 },
-		[MB_TABLE_LOST] = { "lost", 6 },
+		[MB_TABLE_LOST] = { "lost", 6 },       [MB_TABLE_SYSTEM] = { "system", MB_SYSTEM_COLUMNS },
+		[MB_TABLE_ZONE] = { "zone", MB_ZONE_COLUMNS }, [MB_TABLE_NODE] = { "node", MB_NODE_COLUMNS },
 	};
 	size_t accounts;
 

@@ -25,6 +25,9 @@ enum mb_table {
 	MB_TABLE_DETAIL,
 	MB_TABLE_EVENT,
 	MB_TABLE_LOST,
+	MB_TABLE_SYSTEM,
+	MB_TABLE_ZONE,
+	MB_TABLE_NODE,
 	MB_TABLES
 };
 
@@ -39,6 +42,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e);
 /* Rows to write, built column by column in the order of the table; owned by the caller until queued. */
 struct mb_rows;
 struct mb_rows *mb_rows_new(void);
+void mb_rows_free(struct mb_rows *r); /* r may be NULL */
 void mb_rows_begin(struct mb_rows *r, enum mb_table table);
 void mb_rows_int(struct mb_rows *r, int64_t v);
 void mb_rows_text(struct mb_rows *r, const char *s); /* NULL: null */

@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "memblame/sink.h"
+#include "record/system.h"
 
 #define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
 
@@ -27,6 +28,7 @@ struct written {
 	uint64_t seen; /* the tick at which the model had it */
 	uint64_t minor, major;
 	uint64_t rss_pages[4];
+	uint64_t pss_bytes, uss_bytes;
 	bool exited;
 	char comm[MB_COMM_LEN];
 	uint64_t *values;
@@ -43,6 +45,7 @@ struct mb_recorder {
 	uint64_t tick;
 	uint64_t lost_rows; /* commits and chunks that found the queue full */
 	struct mb_lost lost; /* as written */
+	uint64_t system_t_ns; /* of the moment that was written last */
 	bool raw;
 	char *chunk;
 	size_t chunk_len;
@@ -243,6 +246,14 @@ static void put_pages(struct mb_rows *o, bool known, uint64_t pages)
 		mb_rows_null(o);
 }
 
+static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t bytes)
+{
+	if (p->exited || bytes == MB_UNKNOWN)
+		mb_rows_null(o);
+	else
+		mb_rows_int(o, (int64_t)bytes);
+}
+
 static void put_detail(struct mb_recorder *r, int64_t id, const char *field, const char *key,
 		       uint64_t count, uint64_t ns, uint64_t max_ns)
 {
@@ -280,6 +291,8 @@ static void put_account(struct mb_recorder *r, const struct mb_model *m, const s
 	put_pages(o, p->has_memory, rss[3]);
 	put_pages(o, p->has_memory, rss[2]);
 	put_pages(o, p->has_memory, p->total_vm_pages);
+	put_share(o, p, p->pss_bytes);
+	put_share(o, p, p->uss_bytes);
 	for (size_t i = 0; i < n; i++) {
 		unsigned int slot = c[i].slot;
 
@@ -330,7 +343,8 @@ static void take_process(struct mb_recorder *r, const struct mb_model *m, struct
 	w->seen = r->tick;
 	same_values = !memcmp(w->values, p->values, mb_slots() * sizeof(*w->values)) &&
 		      w->minor == p->minor && w->major == p->major;
-	same_memory = !memcmp(w->rss_pages, p->rss_pages, sizeof(w->rss_pages));
+	same_memory = !memcmp(w->rss_pages, p->rss_pages, sizeof(w->rss_pages)) &&
+		      w->pss_bytes == p->pss_bytes && w->uss_bytes == p->uss_bytes;
 	if (is_new || w->exited != p->exited || memcmp(w->comm, p->comm, sizeof(w->comm)) != 0 ||
 	    !same_values)
 		put_process(r, p, w->id);
@@ -340,6 +354,8 @@ static void take_process(struct mb_recorder *r, const struct mb_model *m, struct
 		put_details(r, p, w->id);
 	memcpy(w->values, p->values, mb_slots() * sizeof(*w->values));
 	memcpy(w->rss_pages, p->rss_pages, sizeof(w->rss_pages));
+	w->pss_bytes = p->pss_bytes;
+	w->uss_bytes = p->uss_bytes;
 	memcpy(w->comm, p->comm, sizeof(w->comm));
 	w->minor = p->minor;
 	w->major = p->major;
@@ -419,6 +435,9 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 		if (w->seen != r->tick) /* the model has forgotten it */
 			written_free(r, w);
 	}
+	if (m->system.known && m->system.now.t_ns != r->system_t_ns)
+		mb_system_rows(r->rows, r->tick, &m->system.now);
+	r->system_t_ns = m->system.now.t_ns;
 	put_losses(r, &m->lost);
 	flush_chunk(r);
 	r->tick++;
@@ -438,6 +457,7 @@ int mb_recorder_close(struct mb_recorder *r, struct mb_err *e)
 	err = mb_db_close(r->db, e);
 	HASH_ITER(hh, r->processes, w, tmp)
 	written_free(r, w);
+	mb_rows_free(r->rows);
 	free(r->chunk);
 	free(r->event.buf);
 	free(r);

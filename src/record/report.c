@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "record/system.h"
 
 static sqlite3_stmt *query(struct mb_reader *r, const char *sql, const struct mb_window *w)
 {
@@ -120,7 +121,14 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 
 /* ---- the model of the window ---- */
 
-#define HEAD_COLUMNS 19
+#define HEAD_COLUMNS 21
+
+/* Recordings of older builds have no shares. */
+static bool has_shares(struct mb_reader *r)
+{
+	return sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, "account", "uss_bytes", NULL,
+					     NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
 
 /* One row per process: who it is, its memory as of its last tick, sums of its numbers. */
 static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
@@ -139,7 +147,8 @@ static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window
 		"SELECT max(a.tick), p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
 		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, sum(a.minor), sum(a.major),"
 		" a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes, a.vm_bytes, a.rss_peak_bytes,"
-		" p.process");
+		" p.process, %s",
+		has_shares(r) ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL");
 	for (size_t i = 0; i < n; i++)
 		len += (size_t)snprintf(sql + len, size - len,
 					c[i].is_max ? ", (SELECT max(%s) FROM account b WHERE"
@@ -163,6 +172,8 @@ static void take_memory(struct mb_process *p, sqlite3_stmt *s)
 	p->rss_pages[3] = number(s, 14) / MB_PAGE_SIZE;
 	p->rss_pages[2] = number(s, 15) / MB_PAGE_SIZE;
 	p->total_vm_pages = number(s, 16) / MB_PAGE_SIZE;
+	p->pss_bytes = sqlite3_column_type(s, 19) != SQLITE_NULL ? number(s, 19) : MB_UNKNOWN;
+	p->uss_bytes = sqlite3_column_type(s, 20) != SQLITE_NULL ? number(s, 20) : MB_UNKNOWN;
 }
 
 static char *copy(const char *s)
@@ -349,6 +360,8 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 	snprintf(setup->arch, sizeof(setup->arch), "%s", value ? value : "");
 	value = mb_reader_info(r, "sample_1_in");
 	m->sample_1_in = value ? (uint32_t)strtoul(value, NULL, 10) : 1;
+	value = mb_reader_info(r, "pss");
+	m->pss = value && !strcmp(value, "1");
 	value = w->whole ? mb_reader_info(r, "command") : NULL;
 	sum->has_command = value != NULL;
 	snprintf(sum->command, sizeof(sum->command), "%s", value ? value : "");
@@ -374,6 +387,8 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 		err = take_lost(r, &m, w, e);
 	if (!err)
 		err = take_events(r, &m, w, e);
+	if (!err)
+		err = mb_system_report(r, w, &m.system, e);
 	if (!err) {
 		mb_snapshot_total(&snap, &m, &setup, &sum);
 		sink->snapshot(out, &snap);

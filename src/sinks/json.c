@@ -6,6 +6,7 @@
 
 #include "memblame/sink.h"
 #include "sinks/json.h"
+#include "sinks/system.h"
 
 void mb_json_put_kind(struct mb_out *o, const char *kind)
 {
@@ -152,6 +153,15 @@ static void put_pages(struct mb_out *o, const char *name, bool known, uint64_t p
 		mb_json_null(o, name);
 }
 
+/* Shares belong to a process that is there: the kernel tells them of no other. */
+static void put_share(struct mb_out *o, const char *name, const struct mb_process *p, uint64_t bytes)
+{
+	if (p->exited || bytes == MB_UNKNOWN)
+		mb_json_null(o, name);
+	else
+		mb_json_u64(o, name, bytes);
+}
+
 static void put_memory(struct mb_out *o, const struct mb_process *p)
 {
 	const uint64_t *rss = p->rss_pages;
@@ -165,6 +175,8 @@ static void put_memory(struct mb_out *o, const struct mb_process *p)
 	put_pages(o, "shmem_bytes", known, rss[3]);
 	put_pages(o, "swap_bytes", known, rss[2]);
 	put_pages(o, "vm_bytes", known, p->total_vm_pages);
+	put_share(o, "pss_bytes", p, p->pss_bytes);
+	put_share(o, "uss_bytes", p, p->uss_bytes);
 	mb_json_object_end(o);
 }
 
@@ -372,6 +384,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_head(o, s);
 	mb_json_put_lost(o, &s->model->lost);
 	mb_json_put_overhead(o, s);
+	mb_system_json(o, s);
 	mb_json_array(o, "processes");
 	DL_FOREACH(s->model->all, p)
 	{

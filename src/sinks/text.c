@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "memblame/sink.h"
+#include "sinks/system.h"
 #include "sinks/text.h"
 
 #define ROWS_INTERVAL 20
@@ -121,6 +122,15 @@ static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct
 		mb_out_printf(o, " %*s", c->width, mb_format(buf, f->unit, (uint64_t)v));
 }
 
+static void put_share(struct mb_out *o, const struct mb_process *p, uint64_t bytes)
+{
+	char buf[MB_UNITS_LEN];
+
+	mb_out_printf(o, " %9s", p->exited || bytes == MB_UNKNOWN ?
+					 "-" :
+					 mb_format(buf, MB_UNIT_BYTES, bytes));
+}
+
 static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct ranked *r)
 {
 	const struct mb_process *p = r->p;
@@ -131,12 +141,16 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 	mb_text_name(o, p->comm, 15);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		put_cell(o, s, p, &columns[i]);
-	mb_out_printf(o, " %9s %9s %9s%s\n",
+	mb_out_printf(o, " %9s %9s %9s",
 		      r->stalled_ns ? mb_format(a, MB_UNIT_NS, r->stalled_ns) : "-",
 		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
 		      p->peak_pages ? mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) :
-				      "-",
-		      s->interval && p->exited ? " exited" : "");
+				      "-");
+	if (s->model->pss) {
+		put_share(o, p, p->pss_bytes);
+		put_share(o, p, p->uss_bytes);
+	}
+	mb_out_printf(o, "%s\n", s->interval && p->exited ? " exited" : "");
 }
 
 static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows)
@@ -147,7 +161,10 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 	mb_out_printf(o, "%s%8s %-15s", s->color ? "\033[1m" : "", "PID", "COMMAND");
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		mb_out_printf(o, " %*s", columns[i].width, columns[i].title);
-	mb_out_printf(o, " %9s %9s %9s%s\n", "STALLED", "RSS", "PEAK", s->color ? "\033[0m" : "");
+	mb_out_printf(o, " %9s %9s %9s", "STALLED", "RSS", "PEAK");
+	if (s->model->pss)
+		mb_out_printf(o, " %9s %9s", "PSS", "USS");
+	mb_out_printf(o, "%s\n", s->color ? "\033[0m" : "");
 	for (size_t i = 0; list && i < n && i < rows; i++)
 		put_row(o, s, &list[i]);
 	if (n > rows)
@@ -284,11 +301,16 @@ static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 
 	if (s->interval) {
 		mb_out_printf(o, "%s\n", s->time);
+		mb_system_text(o, s);
 		put_table(o, s, ROWS_INTERVAL);
 		mb_out_printf(o, "\n");
 		return;
 	}
 	put_summary_head(o, s);
+	if (s->model->system.known) {
+		mb_system_text(o, s);
+		mb_out_printf(o, "\n");
+	}
 	put_table(o, s, ROWS_SUMMARY);
 	list = rank(s, &n);
 	if (list && n && list[0].stalled_ns) {

@@ -54,6 +54,7 @@ static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t 
 		[MB_FRAME_DROPS] = sizeof(struct mb_drop_row),
 		[MB_FRAME_TICK] = sizeof(struct mb_tick),
 		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
+		[MB_FRAME_SYSTEM] = sizeof(struct mb_system),
 	};
 	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
 
@@ -96,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = 0;
 	put_frame(MB_FRAME_SETUP, &setup, sizeof(setup));
 	while (size > 2) {
-		unsigned int type = data[0] % 8;
+		unsigned int type = data[0] % 9;
 		size_t used = shape(frame, type, data + 1, size - 1);
 
 		put_frame(type, frame, used);
