@@ -311,14 +311,16 @@ int BPF_PROG(writeback_wait_end)
 SEC("?tp_btf/ext4_sync_file_enter")
 int BPF_PROG(writeback_fsync_begin, struct file *file)
 {
-	struct mb_ledger *l = ledger_of(compat_current());
+	struct mb_ledger *l;
 
+	if (!file) /* never; but so the verifier takes a module's tracepoint's argument to be */
+		return 0;
+	l = ledger_of(compat_current());
 	if (!l)
 		return 0;
 	dirtied_flush(l);
 	stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, fsync), bpf_ktime_get_boot_ns(), 0);
-	/* the verifier takes an argument of a module's tracepoint to be NULL, perhaps */
-	read_device(inode_wb(BPF_CORE_READ(file, f_inode)), &l->writeback.synced);
+	read_device(inode_wb(file->f_inode), &l->writeback.synced);
 	return 0;
 }
 

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += used;
 		size -= used;
 	}
-	mb_model_tick(&m, true);
+	mb_model_tick(&m, 1000, true);
 	s.model = &m;
 	mb_sink_json.snapshot(&out, &s);
 	mb_sink_text.snapshot(&out, &s);

@@ -55,6 +55,7 @@ static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t 
 		[MB_FRAME_TICK] = sizeof(struct mb_tick),
 		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
 		[MB_FRAME_SYSTEM] = sizeof(struct mb_system),
+		[MB_FRAME_MOUNT] = sizeof(struct mb_mount),
 	};
 	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
 
