@@ -44,13 +44,11 @@ struct {
 /* The names of a file and its directories, the file's first, each up to its NUL. Returns their length. */
 MB_INLINE __u32 read_names(struct inode *inode, char *names)
 {
-	struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
-	struct dentry *d, *parent;
+	struct dentry *d = compat_first_name(inode), *parent;
 	__u32 len = 0;
 
-	if (!alias || !bpf_core_field_exists(struct dentry, d_u.d_alias))
+	if (!d)
 		return 0;
-	d = (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
 	for (int i = 0; i < 8; i++) {
 		const unsigned char *name = BPF_CORE_READ(d, d_name.name);
 		long n;

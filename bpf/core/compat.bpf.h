@@ -122,6 +122,18 @@ MB_INLINE __s32 compat_folio_mapped(struct folio *folio)
 	return BPF_CORE_READ(folio, _large_mapcount.counter);
 }
 
+/* The first name of an inode, by its place in the list of names; NULL: it has none now. */
+MB_INLINE struct dentry *compat_first_name(struct inode *inode)
+{
+	void *alias = BPF_CORE_READ(inode, i_dentry.first);
+
+	if (!alias)
+		return NULL;
+	if (bpf_core_field_exists(struct dentry___v619, d_u))
+		return alias - bpf_core_field_offset(struct dentry___v619, d_u.d_alias);
+	return alias - bpf_core_field_offset(struct dentry, d_alias);
+}
+
 /*
  * Ticks per second. No interface tells (a kernel need not show its configuration), but jiffies
  * began at -300 * HZ, as 32 bits (INITIAL_JIFFIES, include/linux/jiffies.h), when the monotonic

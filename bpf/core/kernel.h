@@ -194,6 +194,11 @@ struct qstr {
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct hlist_node d_alias;
+};
+
+/* Until 6.19 in a union that has a name. */
+struct dentry___v619 {
 	union {
 		struct hlist_node d_alias;
 	} d_u;

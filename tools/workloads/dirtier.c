@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * Dirties pages for a while: each thread writes a file of its own from end to end, again and again. Says
- * how much was written, for how long write() slept, and for how long a thread had no CPU.
+ * how much was written, for how long write() slept, and for how long a thread had no CPU. Several of them
+ * begin together at WORKLOAD_START_NS (of CLOCK_MONOTONIC), where that is set.
  */
 #include "workload.h"
 
@@ -18,7 +19,7 @@
 
 static const char *name;
 static size_t file_size, rate; /* rate: bytes per second and thread; 0: as fast as it can */
-static uint64_t end_ns;
+static uint64_t start_ns, end_ns;
 
 struct writer {
 	pthread_t thread;
@@ -70,17 +71,18 @@ static void *run(void *arg)
 	struct writer *w = arg;
 	int fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	char *data = malloc(BLOCK);
-	uint64_t begin = wl_now_ns();
 	size_t at = 0;
 
 	if (fd < 0 || !data)
 		err(1, "cannot create %s", w->path);
 	memset(data, 'd', BLOCK);
+	while (wl_now_ns() < start_ns)
+		usleep(1000);
 	while (wl_now_ns() < end_ns) {
 		write_block(w, fd, data, at);
 		at = at + BLOCK < file_size ? at + BLOCK : 0;
 		while (rate && wl_now_ns() < end_ns &&
-		       (double)w->written > (double)(wl_now_ns() - begin) / 1e9 * (double)rate)
+		       (double)w->written > (double)(wl_now_ns() - start_ns) / 1e9 * (double)rate)
 			usleep(2000);
 	}
 	w->cpu_wait_ns = cpu_wait();
@@ -99,7 +101,8 @@ int main(int argc, char **argv)
 	if (argc < 3 || !n || n > THREADS)
 		errx(2, "usage: dirtier NAME MILLISECONDS [THREADS [FILE_MIB [KIB_PER_SECOND]]]");
 	name = argv[1];
-	end_ns = wl_now_ns() + wl_parse(argv[2]) * 1000000ull;
+	start_ns = getenv("WORKLOAD_START_NS") ? strtoull(getenv("WORKLOAD_START_NS"), NULL, 10) : wl_now_ns();
+	end_ns = start_ns + wl_parse(argv[2]) * 1000000ull;
 	file_size = wl_arg(argc, argv, 4, 16) << 20;
 	rate = wl_arg(argc, argv, 5, 0) << 10;
 	wl_begin("dirtier", "write");
