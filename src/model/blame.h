@@ -122,7 +122,7 @@ struct mb_victim {
 	struct mb_culprit culprits[MB_BLAME_CULPRITS];
 	uint32_t n_culprits;
 	double pages_ns; /* all pages in the way, times that long */
-	struct mb_watermarks marks; /* when it stalled last */
+	struct mb_watermarks marks; /* at the end of the tick in which it stalled last */
 	struct mb_who woke_kswapd; /* last; tgid 0: nobody, or not known */
 	UT_hash_handle hh;
 };

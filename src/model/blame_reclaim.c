@@ -76,7 +76,7 @@ static uint64_t allocated_since(const struct mb_model *m, const struct mb_claima
 {
 	uint64_t now = c->allocated[m->tick % MB_BLAME_TICKS];
 
-	if (m->tick - tick >= MB_BLAME_TICKS)
+	if (m->tick - tick >= MB_BLAME_TICKS) /* that far back is all that is remembered */
 		tick = m->tick - MB_BLAME_TICKS + 1;
 	if (tick < c->first_tick) /* an account begins with 0 */
 		return now;
@@ -128,6 +128,47 @@ static struct mb_limited *limited_get(struct mb_model *m, const char *path)
 	return l;
 }
 
+/*
+ * The zone that was shortest of memory at the end of the tick; of those only that hold an eighth of the
+ * machine's memory, as the small ones are kept for allocations that must come from them. NULL: not known.
+ */
+static const struct mb_system_zone *shortest_zone(const struct mb_model *m)
+{
+	const struct mb_system *s = &m->system.now;
+	const struct mb_system_zone *shortest = NULL;
+	uint64_t managed = 0;
+
+	for (uint32_t i = 0; m->system.known && i < s->n_zones; i++)
+		managed += s->zones[i].managed_pages != MB_UNKNOWN ? s->zones[i].managed_pages : 0;
+	for (uint32_t i = 0; m->system.known && i < s->n_zones; i++) {
+		const struct mb_system_zone *z = &s->zones[i];
+
+		if (z->free_pages == MB_UNKNOWN || z->high_pages == MB_UNKNOWN || !z->high_pages ||
+		    z->managed_pages == MB_UNKNOWN || z->managed_pages < managed / 8)
+			continue;
+		if (!shortest || z->free_pages * shortest->high_pages <
+					 shortest->free_pages * z->high_pages)
+			shortest = z;
+	}
+	return shortest;
+}
+
+static void note_watermarks(const struct mb_model *m, struct mb_watermarks *w)
+{
+	const struct mb_system_zone *z = shortest_zone(m);
+
+	if (!z)
+		return;
+	w->known = true;
+	w->free_pages = z->free_pages;
+	w->min_pages = z->min_pages;
+	w->low_pages = z->low_pages;
+	w->high_pages = z->high_pages;
+	w->node = (int32_t)z->node;
+	memcpy(w->zone, z->name, sizeof(w->zone));
+	w->zone[sizeof(w->zone) - 1] = '\0';
+}
+
 static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct mb_claimant *victim,
 		     enum mb_blame_what what, uint64_t count, uint64_t ns, const char *group,
 		     uint64_t since)
@@ -141,6 +182,7 @@ static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct 
 	v->count[what] += count;
 	v->ns[what] += ns;
 	v->woke_kswapd = m->blame.woke_kswapd;
+	note_watermarks(m, &v->marks);
 	for (struct mb_claimant *c = m->blame.claimants; c; c = c->hh.next) {
 		if (c->seen == m->tick && (!group || is_below(c->process->cgroup_path, group)))
 			sum += (double)allocated_since(m, c, since);
@@ -232,6 +274,8 @@ void mb_blame_reclaim(struct mb_model *m,
 		take_stalls(m, c, &now);
 		c->last = now;
 	}
+	if (shortest_zone(m) && shortest_zone(m)->free_pages < shortest_zone(m)->high_pages)
+		short_of_memory = true;
 	if (!short_of_memory)
 		m->blame.shortage_tick = m->tick;
 	forget_old(m);
