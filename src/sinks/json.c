@@ -62,7 +62,12 @@ static void put_rows(struct mb_out *o, const char *name, const struct mb_detail 
 	{
 		mb_json_object(o, NULL);
 		mb_json_str(o, "name", r->key);
-		put_stall_numbers(o, r->stall.count, r->stall.ns, r->stall.max_ns);
+		mb_json_u64(o, "count", r->stall.count);
+		mb_json_u64(o, "ns", r->stall.ns);
+		if (r->stall.max_ns)
+			mb_json_u64(o, "max_ns", r->stall.max_ns);
+		else /* sums only */
+			mb_json_null(o, "max_ns");
 		mb_json_object_end(o);
 	}
 	mb_json_array_end(o);
@@ -392,6 +397,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 			put_process(o, s, p);
 	}
 	mb_json_array_end(o);
+	mb_json_put_cgroups(o, s);
 	mb_json_array(o, "events");
 	for (const struct mb_kept *k = s->interval ? NULL : s->model->kept; k; k = k->next) {
 		put_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);

@@ -13,6 +13,9 @@ void mb_json_put_head(struct mb_out *o, const struct mb_snapshot *s);
 void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l);
 void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s);
 
+/* json_cgroups.c: stalls by cgroup */
+void mb_json_put_cgroups(struct mb_out *o, const struct mb_snapshot *s);
+
 /* json_blame.c */
 void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s);
 

@@ -73,6 +73,8 @@ static void test_usage(void **state)
 	check_error(LIVE_ARGV("top", "-d", "nan"), 2, "nan");
 	check_error(LIVE_ARGV("top", "-i", "-1"), 2, "-1");
 	check_error(LIVE_ARGV("top", "what"), 2, "what");
+	check_error(LIVE_ARGV("blame", "what"), 2, "what");
+	check_error(LIVE_ARGV("blame", "-d", "soon"), 2, "soon");
 	check_error(LIVE_ARGV("run"), 2, "run");
 	check_error(LIVE_ARGV("run", "-p", "1", "--", "true"), 2, "-p");
 	check_error(LIVE_ARGV("top", "-p", "1", "-c", "/"), 2, "-c");
@@ -94,6 +96,8 @@ static void test_not_there(void **state)
 	check_error(LIVE_ARGV("trace", "-d", "1", "-p", text), 1, text);
 	check_error(LIVE_ARGV("top", "-d", "1", "-c", "/no/such/group"), 1, "/no/such/group");
 	check_error(LIVE_ARGV("trace", "-d", "1", "-c", "nosuch"), 1, "nosuch");
+	check_error(LIVE_ARGV("blame", "-d", "1", "-p", text), 1, text);
+	check_error(LIVE_ARGV("blame", "-d", "1", "-c", "nosuch"), 1, "nosuch");
 }
 
 static void test_cmd_cannot_run(void **state)

@@ -34,12 +34,15 @@ struct ftrace_reclaim ftrace_reclaim(struct sandbox_trace *t, const char *kind, 
 	snprintf(prefix, sizeof(prefix), "mm_vmscan_%s_reclaim_", kind);
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *event = strstr(line, prefix);
+		const char *shrink = strstr(line, "mm_shrink_slab_end:");
 		unsigned long kept, written;
 
 		/* "# entries-in-buffer/entries-written: 2/2   #P:2" */
 		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept,
 			   &written) == 2)
 			live_equal("records in the trace", (long long)kept, (long long)written);
+		if (shrink && parse_line(line, shrink, tid, &us))
+			sum.shrinks++;
 		if (!event || !parse_line(line, event, tid, &us))
 			continue;
 		event += strlen(prefix);

@@ -5,9 +5,10 @@
 
 #include "sandbox.h"
 
-/* What it says of one thread's reclaims of one kind. */
+/* What it says of one thread's reclaims of one kind, and of its slab shrinkers. */
 struct ftrace_reclaim {
 	long long count, ns, pages;
+	long long shrinks; /* where the trace has mm_shrink_slab_end, too */
 };
 
 /* kind: "memcg" or "direct", whose begin and end events t was opened with. Ends the recording. */

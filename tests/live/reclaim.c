@@ -21,7 +21,8 @@ static struct sandbox_cgroup cg;
 static struct sandbox_trace trace;
 
 static const char *const memcg_events[] = { "vmscan/mm_vmscan_memcg_reclaim_begin",
-					    "vmscan/mm_vmscan_memcg_reclaim_end", NULL };
+					    "vmscan/mm_vmscan_memcg_reclaim_end",
+					    "vmscan/mm_shrink_slab_end", NULL };
 
 static void need(const char *reason)
 {
@@ -92,18 +93,86 @@ static struct live_run *run_traced(const char *const *cmd)
 /* What the process does outside of the measured part, from exec on, does not stall for so long. */
 #define START_SLACK_NS 2000000
 
+/*
+ * Of each stall there is a length: as many, in buckets that bound the time from both sides, each at most
+ * half as wide as its lower edge, but for the first one.
+ */
+static void assert_lengths(json_t *stall)
+{
+	long long most = 0, least = 0, count = 0, ns = live_int(stall, "ns");
+	json_t *lengths = live_get(stall, "lengths"), *bucket;
+	size_t i;
+
+	if (!live_int(stall, "count")) {
+		assert_true(json_is_null(lengths));
+		return;
+	}
+	json_array_foreach(live_get(lengths, "buckets"), i, bucket) {
+		long long upper = json_integer_value(json_array_get(bucket, 0));
+		long long n = json_integer_value(json_array_get(bucket, 1));
+
+		count += n;
+		most += n * upper;
+		least += upper < 2048 ? 0 : n * (upper + 1) * 2 / 3;
+	}
+	live_equal("stalls by length", count, live_int(stall, "count"));
+	live_equal("their count", live_int(lengths, "count"), count);
+	live_equal("the longest", live_int(lengths, "max_ns"), live_int(stall, "max_ns"));
+	assert_in_range(ns, least, most);
+}
+
+/* The cgroup of the only process that stalled has its stalls. */
+static void assert_cgroup(const json_t *summary, json_t *p)
+{
+	json_t *c, *mine = NULL;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "cgroups"), i, c) {
+		if (json_is_string(live_get(c, "cgroup")) &&
+		    !strcmp(live_str(c, "cgroup"), live_str(p, "cgroup")))
+			mine = c;
+	}
+	if (!mine)
+		live_fail("no cgroup %s", live_str(p, "cgroup"));
+	live_equal("processes", live_int(mine, "processes"), 1);
+	live_equal("its stalls", live_int(mine, "stalls.total_ns"), live_int(p, "stalls.total_ns"));
+	live_equal("its reclaims", live_int(mine, "stalls.memcg_reclaim.count"),
+		   live_int(p, "stalls.memcg_reclaim.count"));
+	live_equal("its longest", live_int(mine, "stalls.memcg_reclaim.max_ns"),
+		   live_int(p, "stalls.memcg_reclaim.max_ns"));
+}
+
+/* Each call of a slab shrinker is in a row, whose name is a function's. */
+static void assert_shrinkers(json_t *p, const struct ftrace_reclaim *truth)
+{
+	long long calls = 0, ns = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(live_get(p, "reclaim.shrinkers"), i, row) {
+		calls += live_int(row, "count");
+		ns += live_int(row, "ns");
+		if (live_str(row, "name")[0] >= '0' && live_str(row, "name")[0] <= '9')
+			live_fail("a shrinker without a name: %s", live_str(row, "name"));
+	}
+	live_equal("calls of shrinkers", calls, truth->shrinks);
+	assert_true(ns <= live_int(p, "stalls.total_ns"));
+}
+
 static void assert_exclusive(const struct live_run *run, json_t *p)
 {
 	static const char *const kinds[] = { "direct_reclaim", "memcg_reclaim", "compaction",
 					     "swap_in", "file_io", "throttle", "dirty_throttle",
-					     "writeback_wait", "fsync" };
+					     "writeback_wait", "fsync", "high_throttle" };
 	long long sum = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		char path[64];
+		json_t *stall = live_get(live_get(p, "stalls"), kinds[i]);
 
-		snprintf(path, sizeof(path), "stalls.%s.ns", kinds[i]);
-		sum += live_int(p, path);
+		if (json_is_null(stall)) /* cannot be seen here */
+			continue;
+		sum += live_int(stall, "ns");
+		assert_lengths(stall);
 	}
 	live_equal("stalls.total_ns", live_int(p, "stalls.total_ns"), sum);
 	if (sum > live_int(run->workload, "wall_ns") + START_SLACK_NS)
@@ -137,6 +206,8 @@ static void test_memcg_reclaim(void **state)
 		   live_int(run->workload, "majflt"));
 	assert_true(live_int(p, "stalls.file_io.ns") > 0);
 	assert_exclusive(run, p);
+	assert_cgroup(run->summary, p);
+	assert_shrinkers(p, &truth);
 	live_run_free(run);
 }
 
