@@ -75,8 +75,6 @@ static void feed_mount(struct mb_feed *feed, uint32_t dev)
 {
 	struct mb_mount m = { .dev = dev };
 
-	if (mb_blame_find_mount(&feed->model->blame, dev))
-		return;
 	find_mount(&m);
 	mb_feed(feed, MB_FRAME_MOUNT, &m, sizeof(m));
 }
@@ -135,8 +133,12 @@ void mb_names_feed(struct mb_names *n, struct mb_feed *feed)
 {
 	if (any_unnamed(feed->model))
 		name_shrinkers(n, feed);
-	for (const struct mb_file *f = feed->model->blame.files; f; f = f->hh.next)
-		feed_mount(feed, f->key.dev);
+	for (uint32_t i = 0; i < feed->model->blame.n_mounts; i++) {
+		const struct mb_mount *m = &feed->model->blame.mounts[i];
+
+		if (!m->known)
+			feed_mount(feed, m->dev);
+	}
 }
 
 /* ---- sysctls ---- */

@@ -191,6 +191,7 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 		take_stall(m, (const struct mb_writeback_event *)e);
 		break;
 	case MB_WRITEBACK_EVENT_FILE:
+		mb_blame_note_mount(&m->blame, ((const struct mb_file_event *)e)->dev);
 		if (m->blames)
 			mb_blame_file(&m->blame, (const struct mb_file_event *)e);
 		break;

@@ -128,7 +128,7 @@ void mb_blame_file(struct mb_blame *b, const struct mb_file_event *e)
 	join_names(e, f->path, sizeof(f->path));
 }
 
-const struct mb_mount *mb_blame_find_mount(const struct mb_blame *b, uint32_t dev)
+static const struct mb_mount *find_mount(const struct mb_blame *b, uint32_t dev)
 {
 	for (uint32_t i = 0; i < b->n_mounts; i++) {
 		if (b->mounts[i].dev == dev)
@@ -137,24 +137,31 @@ const struct mb_mount *mb_blame_find_mount(const struct mb_blame *b, uint32_t de
 	return NULL;
 }
 
-void mb_blame_mount(struct mb_blame *b, uint32_t dev, const char *path)
+void mb_blame_note_mount(struct mb_blame *b, uint32_t dev)
 {
-	struct mb_mount *m = (struct mb_mount *)mb_blame_find_mount(b, dev);
-
-	if (!m && b->n_mounts == MB_BLAME_MOUNTS) {
-		memmove(b->mounts, b->mounts + 1, (MB_BLAME_MOUNTS - 1) * sizeof(*m));
+	if (find_mount(b, dev))
+		return;
+	if (b->n_mounts == MB_BLAME_MOUNTS) {
+		memmove(b->mounts, b->mounts + 1, (MB_BLAME_MOUNTS - 1) * sizeof(b->mounts[0]));
 		b->n_mounts--;
 		b->evicted++;
 	}
-	if (!m)
-		m = &b->mounts[b->n_mounts++];
-	m->dev = dev;
+	b->mounts[b->n_mounts++] = (struct mb_mount){ .dev = dev };
+}
+
+void mb_blame_mount(struct mb_blame *b, uint32_t dev, const char *path)
+{
+	struct mb_mount *m;
+
+	mb_blame_note_mount(b, dev);
+	m = (struct mb_mount *)find_mount(b, dev);
+	m->known = true;
 	snprintf(m->path, sizeof(m->path), "%s", path);
 }
 
 const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *key, char *buf)
 {
-	const struct mb_mount *m = mb_blame_find_mount(b, key->dev);
+	const struct mb_mount *m = find_mount(b, key->dev);
 	const struct mb_file *f;
 	const char *mount = m && strcmp(m->path, "/") != 0 ? m->path : "";
 

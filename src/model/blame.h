@@ -50,6 +50,7 @@ struct mb_file {
 
 struct mb_mount {
 	uint32_t dev;
+	uint32_t known; /* it has been looked for */
 	char path[MB_PATH_LEN]; /* "": not known */
 };
 
@@ -177,9 +178,11 @@ void mb_blame_interval(struct mb_blame *b);
 /* A file has been told by name: the names as in struct mb_file_event. */
 void mb_blame_file(struct mb_blame *b, const struct mb_file_event *e);
 
-/* Where a file system is mounted; path "" where that is not known. */
+/* A file system is in use: somebody should look for where it is mounted. */
+void mb_blame_note_mount(struct mb_blame *b, uint32_t dev);
+
+/* Where a file system is mounted; path "" where that cannot be told. */
 void mb_blame_mount(struct mb_blame *b, uint32_t dev, const char *path);
-const struct mb_mount *mb_blame_find_mount(const struct mb_blame *b, uint32_t dev);
 
 /* Pages were dirtied or written; who: NULL where it is not traced. */
 void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e);

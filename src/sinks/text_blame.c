@@ -113,11 +113,12 @@ static void put_devices(struct mb_out *o, const struct mb_snapshot *s)
 			mb_out_printf(o, " of %s",
 				      mb_format(b, MB_UNIT_BYTES,
 						d->worst.bdi_limit_pages * MB_PAGE_SIZE));
-		mb_out_printf(o, ", written at %s/s.",
+		mb_out_printf(o, ", written at %s/s\n",
 			      mb_format(c, MB_UNIT_BYTES,
 					d->worst.written_pages_per_s * MB_PAGE_SIZE));
 		mb_device_advice(d, &s->setup->dirty, advice);
-		mb_out_printf(o, "%s%s\n", advice[0] ? " " : "", advice);
+		if (advice[0])
+			mb_out_printf(o, "%8s %s\n", "", advice);
 	}
 }
 

@@ -22,14 +22,16 @@ static const struct view {
 	const char *name;
 	const struct mb_sink *sink;
 	uint64_t interval_ns;
-	bool events;
+	bool events, blame;
 } views[] = {
-	{ "run", &mb_sink_text, 0, false },
-	{ "run --json", &mb_sink_json, 0, false },
-	{ "top -i 0.1", &mb_sink_text, 100000000, false },
-	{ "top -i 0.1 --json", &mb_sink_json, 100000000, false },
-	{ "trace", &mb_sink_text, 0, true },
-	{ "trace --json", &mb_sink_json, 0, true },
+	{ "run", &mb_sink_text, 0, false, false },
+	{ "run --json", &mb_sink_json, 0, false, false },
+	{ "top -i 0.1", &mb_sink_text, 100000000, false, false },
+	{ "top -i 0.1 --json", &mb_sink_json, 100000000, false, false },
+	{ "trace", &mb_sink_text, 0, true, false },
+	{ "trace --json", &mb_sink_json, 0, true, false },
+	{ "blame -i 0.1", &mb_sink_text, 100000000, false, true },
+	{ "blame -i 0.1 --json", &mb_sink_json, 100000000, false, true },
 };
 
 static void must(int err, const struct mb_err *e, const char *what)
@@ -43,7 +45,8 @@ static void play(const char *path, const struct view *v, struct mb_out *out)
 	struct mb_replay_config cfg = { .sink = v->sink,
 					.interval_ns = v->interval_ns,
 					.families = ~0u,
-					.events = v->events };
+					.events = v->events,
+					.blame = v->blame };
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	int status;

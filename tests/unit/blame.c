@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Blame: the formulas of docs/families/writeback.md and reclaim.md, worked by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/model.h"
+
+#define S 1000000000ull
+
+static struct mb_who who(uint32_t tgid)
+{
+	struct mb_who w = { .start_ns = tgid * 10, .tgid = tgid };
+
+	snprintf(w.comm, sizeof(w.comm), "p%u", tgid);
+	return w;
+}
+
+static void dirtied(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t ino, uint64_t pages)
+{
+	struct mb_dirtied_event e = { .key = { tgid * 10, bdi, ino, 5, tgid }, .dirtied_pages = pages };
+	struct mb_who w = who(tgid);
+
+	mb_blame_dirtied(b, &w, &e);
+}
+
+/* A pause of that process, begun at t_ns. */
+static void stall(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t t_ns, uint64_t ns, uint64_t dirty)
+{
+	struct mb_writeback_event e = { .h = { .t_ns = t_ns, .type = MB_WRITEBACK_EVENT_PAUSE },
+					.ns = ns,
+					.total_ns = ns,
+					.on = { .bdi = bdi, .bdi_dirty_pages = dirty } };
+	struct mb_who w = who(tgid);
+
+	mb_blame_stall(b, &w, &e);
+}
+
+static const struct mb_victim *victim(const struct mb_matrix *m, uint32_t tgid)
+{
+	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
+		if (v->who.tgid == tgid)
+			return v;
+	}
+	fail_msg("%u is no victim", tgid);
+	return NULL;
+}
+
+static const struct mb_culprit *culprit(const struct mb_victim *v, uint32_t tgid)
+{
+	for (uint32_t i = 0; i < v->n_culprits; i++) {
+		if (v->culprits[i].who.tgid == tgid)
+			return &v->culprits[i];
+	}
+	return NULL;
+}
+
+/* In thousandths. */
+static long share(const struct mb_victim *v, uint32_t tgid)
+{
+	const struct mb_culprit *c = culprit(v, tgid);
+
+	return c ? (long)(c->ns * 1000 / (double)mb_victim_ns(v) + 0.5) : 0;
+}
+
+static void shares_are_those_of_the_dirty_pages(void **state)
+{
+	struct mb_blame b = { 0 };
+	const struct mb_victim *v;
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	dirtied(&b, 1, 7, 11, 900);
+	dirtied(&b, 2, 7, 12, 100);
+	mb_blame_tick(&b, 2 * S);
+	stall(&b, 2, 7, 2 * S + S / 10, S / 2, 500);
+	mb_blame_tick(&b, 3 * S);
+	v = victim(&b.total, 2);
+	assert_int_equal(mb_victim_ns(v), S / 2);
+	assert_int_equal(v->count[MB_BLAME_PAUSE], 1);
+	assert_int_equal(share(v, 1), 900);
+	assert_int_equal(share(v, 2), 100);
+	/* 450 of the 500 pages, all of one file */
+	assert_int_equal((long)(culprit(v, 1)->pages_ns / (double)mb_victim_ns(v) + 0.5), 450);
+	assert_int_equal(culprit(v, 1)->n_files, 1);
+	assert_int_equal(culprit(v, 1)->files[0].file.ino, 11);
+	mb_blame_free(&b);
+}
+
+/* What was dirtied before the last D pages has been written by now. */
+static void the_last_pages_are_the_dirty_ones(void **state)
+{
+	struct mb_blame b = { 0 };
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	dirtied(&b, 1, 7, 11, 1000);
+	mb_blame_tick(&b, 2 * S);
+	dirtied(&b, 2, 7, 12, 100);
+	mb_blame_tick(&b, 3 * S);
+	stall(&b, 8, 7, 3 * S + 1, 10, 100);
+	stall(&b, 9, 7, 3 * S + 1, 10, 200);
+	mb_blame_tick(&b, 4 * S);
+	assert_int_equal(share(victim(&b.total, 8), 2), 1000);
+	assert_int_equal(share(victim(&b.total, 9), 2), 500);
+	assert_int_equal(share(victim(&b.total, 9), 1), 500);
+	mb_blame_free(&b);
+}
+
+/* A stall from 2.25 to 2.75 s has half of what was dirtied from 2 to 3 s, and a quarter before it. */
+static void pages_of_the_time_of_the_stall_count(void **state)
+{
+	struct mb_blame b = { 0 };
+	const struct mb_victim *v;
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	dirtied(&b, 1, 7, 11, 1000);
+	mb_blame_tick(&b, 2 * S);
+	dirtied(&b, 2, 7, 12, 400);
+	stall(&b, 9, 7, 2 * S + S / 4, S / 2, 200);
+	mb_blame_tick(&b, 3 * S);
+	v = victim(&b.total, 9);
+	/* before: 100 of process 2, then 100 of process 1; while it lasted: 200 of process 2 */
+	assert_int_equal(share(v, 2), 750);
+	assert_int_equal(share(v, 1), 250);
+	mb_blame_free(&b);
+}
+
+static void devices_are_apart_and_intervals_end(void **state)
+{
+	struct mb_blame b = { 0 };
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	dirtied(&b, 1, 7, 11, 10);
+	dirtied(&b, 2, 8, 11, 5000);
+	mb_blame_tick(&b, 2 * S);
+	stall(&b, 9, 7, 2 * S + 1, 100, 10);
+	mb_blame_tick(&b, 3 * S);
+	assert_null(culprit(victim(&b.total, 9), 2));
+	assert_int_equal(share(victim(&b.interval, 9), 1), 1000);
+	mb_blame_interval(&b);
+	assert_null(b.interval.victims);
+	assert_int_equal(share(victim(&b.total, 9), 1), 1000);
+	/* nothing was dirtied there: nobody is to blame */
+	stall(&b, 5, 99, 3 * S + 1, 100, 10);
+	mb_blame_tick(&b, 4 * S);
+	assert_int_equal(victim(&b.interval, 5)->n_culprits, 0);
+	assert_int_equal(mb_victim_ns(victim(&b.interval, 5)), 100);
+	mb_blame_free(&b);
+}
+
+static void many_culprits_are_bounded(void **state)
+{
+	struct mb_blame b = { 0 };
+	const struct mb_victim *v;
+	double sum = 0;
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	for (uint32_t i = 1; i <= 100; i++) {
+		dirtied(&b, i, 7, i, 10);
+		dirtied(&b, 1, 7, 1000 + i, 10);
+	}
+	mb_blame_tick(&b, 2 * S);
+	stall(&b, 900, 7, 2 * S + 1, 1000, 2000);
+	mb_blame_tick(&b, 3 * S);
+	mb_blame_sort(&b.total);
+	v = victim(&b.total, 900);
+	assert_int_equal(v->n_culprits, MB_BLAME_CULPRITS);
+	assert_int_equal(v->culprits[MB_BLAME_CULPRITS - 1].who.tgid, 0);
+	for (uint32_t i = 0; i < v->n_culprits; i++)
+		sum += v->culprits[i].ns;
+	assert_int_equal((long)(sum + 0.5), 1000);
+	assert_int_equal(culprit(v, 1)->n_files, MB_BLAME_CULPRIT_FILES);
+	assert_int_equal(v->culprits[0].who.tgid, 1);
+	/* more than a device's history holds: the oldest goes, the newest is there */
+	for (uint32_t i = 0; i < 3; i++) {
+		for (uint32_t j = 0; j < MB_BLAME_HISTORY; j++)
+			dirtied(&b, 5 + i, 7, j, 1);
+		mb_blame_tick(&b, (4 + i) * S);
+	}
+	stall(&b, 901, 7, 6 * S + 1, 1000, 100);
+	mb_blame_tick(&b, 7 * S);
+	assert_int_equal(share(victim(&b.total, 901), 7), 1000);
+	assert_int_equal(b.evicted, 0);
+	mb_blame_free(&b);
+}
+
+static void names_become_paths(void **state)
+{
+	static const char names[] = "file\0dir\0top";
+	struct mb_file_event e = { .bdi = 7, .ino = 11, .dev = 5, .names_len = sizeof(names) };
+	struct mb_file_key key = { .bdi = 7, .ino = 11, .dev = 5 };
+	struct mb_blame b = { 0 };
+	char path[MB_PATH_LEN];
+
+	(void)state;
+	memcpy(e.names, names, sizeof(names));
+	memcpy(e.bdi_name, "7:0", 4);
+	mb_blame_file(&b, &e);
+	assert_string_equal(mb_blame_path(&b, &key, path), "/top/dir/file");
+	mb_blame_mount(&b, 5, "/mnt");
+	assert_string_equal(mb_blame_path(&b, &key, path), "/mnt/top/dir/file");
+	mb_blame_mount(&b, 5, "/");
+	assert_string_equal(mb_blame_path(&b, &key, path), "/top/dir/file");
+	key.ino = 12;
+	assert_string_equal(mb_blame_path(&b, &key, path), "");
+	/* a length that no kernel side sends must not be read beyond */
+	e.names_len = 0xffffffff;
+	memset(e.names, 'x', sizeof(e.names));
+	mb_blame_file(&b, &e);
+	mb_blame_free(&b);
+}
+
+/* ---- reclaim ---- */
+
+static struct mb_reclaim_account accounts[8]; /* by tgid */
+
+static void account(const struct mb_model *m, const struct mb_process *p, struct mb_reclaim_account *a)
+{
+	(void)m;
+	*a = accounts[p->tgid];
+}
+
+static void tick(struct mb_model *m)
+{
+	mb_blame_reclaim(m, account);
+	m->tick++;
+}
+
+static void stalls(uint32_t tgid, enum mb_blame_what what, uint64_t ns)
+{
+	accounts[tgid].count[what]++;
+	accounts[tgid].ns[what] += ns;
+}
+
+static void open_model(struct mb_model *m, const char *const *cgroups)
+{
+	memset(accounts, 0, sizeof(accounts));
+	mb_model_init(m);
+	for (uint32_t i = 0; cgroups[i]; i++) {
+		struct mb_process *p = mb_model_process(m, i + 1, (i + 1) * 10);
+
+		assert_non_null(p);
+		p->cgroup_path = strdup(cgroups[i]);
+	}
+}
+
+static void who_took_the_memory_since_there_was_enough(void **state)
+{
+	static const char *const cgroups[] = { "/a", "/b", NULL };
+	const struct mb_victim *v;
+	struct mb_model m;
+
+	(void)state;
+	open_model(&m, cgroups);
+	accounts[2].allocated_pages = 5000; /* while there was enough */
+	tick(&m);
+	tick(&m);
+	accounts[1].allocated_pages += 300;
+	accounts[2].allocated_pages += 100;
+	stalls(2, MB_BLAME_DIRECT, 40);
+	tick(&m);
+	v = victim(&m.blame.total, 2);
+	assert_int_equal(v->key.what, MB_BLAME_DIRECT);
+	assert_int_equal(share(v, 1), 750);
+	assert_int_equal(share(v, 2), 250);
+	/* it goes on: what came before still counts */
+	accounts[1].allocated_pages += 400;
+	stalls(2, MB_BLAME_DIRECT, 40);
+	tick(&m);
+	assert_int_equal((long)culprit(v, 1)->ns, 30 + 35);
+	/* there was enough for a tick, so it begins anew */
+	tick(&m);
+	accounts[2].allocated_pages += 10;
+	stalls(2, MB_BLAME_DIRECT, 40);
+	tick(&m);
+	assert_int_equal((long)culprit(v, 1)->ns, 30 + 35);
+	assert_int_equal(mb_victim_ns(v), 120);
+	mb_model_free(&m);
+}
+
+static void a_limit_is_its_cgroups_own(void **state)
+{
+	static const char *const cgroups[] = { "/a/x", "/a/y", "/b", "/a", "/ab", NULL };
+	const struct mb_victim *v;
+	struct mb_model m;
+
+	(void)state;
+	open_model(&m, cgroups);
+	tick(&m);
+	for (uint32_t i = 1; i <= 5; i++)
+		accounts[i].allocated_pages = 100;
+	stalls(1, MB_BLAME_MEMCG, 60); /* at the limit of /a/x */
+	stalls(2, MB_BLAME_MEMCG, 60); /* at that of /a */
+	accounts[2].limit_up = 1;
+	tick(&m);
+	v = victim(&m.blame.total, 1);
+	assert_int_equal(v->n_culprits, 1);
+	assert_int_equal(share(v, 1), 1000);
+	v = victim(&m.blame.total, 2);
+	assert_int_equal(v->n_culprits, 3);
+	assert_int_equal(share(v, 1), 333);
+	assert_int_equal(share(v, 2), 333);
+	assert_int_equal(share(v, 4), 333);
+	mb_model_free(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(shares_are_those_of_the_dirty_pages),
+		cmocka_unit_test(the_last_pages_are_the_dirty_ones),
+		cmocka_unit_test(pages_of_the_time_of_the_stall_count),
+		cmocka_unit_test(devices_are_apart_and_intervals_end),
+		cmocka_unit_test(many_culprits_are_bounded),
+		cmocka_unit_test(names_become_paths),
+		cmocka_unit_test(who_took_the_memory_since_there_was_enough),
+		cmocka_unit_test(a_limit_is_its_cgroups_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
