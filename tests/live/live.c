@@ -126,6 +126,16 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+void live_kill_rest(void)
+{
+	for (int i = 0; i < MAX_BG; i++)
+		if (running[i] > 0) {
+			kill(running[i], SIGKILL);
+			waitpid(running[i], NULL, 0);
+			running[i] = 0;
+		}
+}
+
 /* PDEATHSIG is not enough: memblame may have been told to ignore nothing but still have a CMD. */
 static void clean_up(void)
 {
@@ -137,11 +147,7 @@ static void clean_up(void)
 	}
 	if (owner != getpid())
 		return; /* a forked child of a test */
-	for (int i = 0; i < MAX_BG; i++)
-		if (running[i] > 0) {
-			kill(running[i], SIGKILL);
-			waitpid(running[i], NULL, 0);
-		}
+	live_kill_rest();
 	if (tmp_dir[0])
 		nftw(tmp_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

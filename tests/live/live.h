@@ -86,6 +86,9 @@ struct live_result *live_stop(struct live_bg *bg);
 /* Waits until the text is in the file, up to ten seconds; false when it did not come. */
 bool live_wait_text(const char *path, const char *text);
 
+/* Kills what a failed test has left running. */
+void live_kill_rest(void);
+
 /*
  * With PR_SET_CHILD_SUBREAPER set, what memblame leaves behind becomes ours: fails when there still
  * is a child after a grace time, and kills it.

@@ -111,6 +111,7 @@ int guest_teardown(void **state)
 
 	(void)state;
 	unsetenv("WORKLOAD_CGROUP");
+	live_kill_rest();
 	pairs_close(&guest_pairs);
 	/* with its processes, so that what they have in swap need not be read back */
 	if (guest_cgroup.dir[0])

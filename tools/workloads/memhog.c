@@ -3,8 +3,10 @@
 #include "workload.h"
 
 #include <err.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void run_anon(int argc, char **argv)
@@ -79,11 +81,66 @@ static void run_file(int argc, char **argv)
 	wl_num("page_reads", (long long)(pages * passes));
 }
 
+/* Takes it, and then all page cache there is: has the file read ahead, again and again, until killed. */
+static void run_flood(int argc, char **argv)
+{
+	const size_t block = 128 << 10; /* as much as a device reads ahead by default */
+	int fd = argc > 2 ? open(argv[2], O_RDONLY | O_CLOEXEC) : -1;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_size < (off_t)block)
+		errx(2, "memhog MIB flood needs a FILE");
+	run_anon(argc, argv);
+	fputs("memhog: ready\n", stderr);
+	for (off_t at = 0;; at = at < st.st_size ? at + (off_t)block : 0)
+		if (readahead(fd, at, block))
+			err(1, "%s", argv[2]);
+}
+
+/* Takes it and gives it back, for so long; how long the taking took is on its own clock. */
+static void run_pulse(int argc, char **argv)
+{
+	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
+	uint64_t end = wl_now_ns() + wl_arg(argc, argv, 2, 1000) * 1000000, write_ns = 0, begin;
+	long long rounds = 0;
+	char *area;
+
+	while ((begin = wl_now_ns()) < end) {
+		area = wl_anon(pages);
+		wl_write_pages(area, pages);
+		write_ns += wl_now_ns() - begin;
+		munmap(area, pages * wl_page());
+		rounds++;
+		usleep(10000);
+	}
+	wl_num("anon", rounds * (long long)pages);
+	wl_num("write_ns", (long long)write_ns);
+}
+
+/* Takes it by and by, so that whoever frees memory in the background can keep up. */
+static void run_creep(int argc, char **argv)
+{
+	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
+	char *area = wl_anon(pages);
+
+	(void)argc;
+	for (size_t i = 0; i < pages; i++) {
+		wl_write_pages(area + i * wl_page(), 1);
+		if (i % 128 == 0)
+			usleep(2000);
+	}
+	fputs("memhog: ready\n", stderr);
+	wait_for_end_of_input();
+}
+
 static const struct wl_mode modes[] = {
 	{ "anon", "MIB anon", 0, run_anon },
 	{ "hold", "MIB hold", 0, run_hold },
 	{ "again", "MIB again [AGAINMIB]", 0, run_again },
 	{ "file", "MIB file FILE [PASSES]", 0, run_file },
+	{ "flood", "MIB flood FILE", 0, run_flood },
+	{ "pulse", "MIB pulse [MS]", 0, run_pulse },
+	{ "creep", "MIB creep", 0, run_creep },
 	{ 0 },
 };
 
@@ -92,7 +149,8 @@ int main(int argc, char **argv)
 	const struct wl_mode *mode = wl_find_mode(modes, argc > 2 ? argv[2] : "anon");
 
 	if (!mode || argc < 2)
-		errx(2, "usage: memhog MIB [anon | hold | again [AGAINMIB] | file FILE [PASSES]]");
+		errx(2, "usage: memhog MIB [anon | hold | again [AGAINMIB] | file FILE [PASSES] | "
+			"flood FILE | pulse [MS] | creep]");
 	wl_begin("memhog", mode->name);
 	mode->run(argc - 1, argv + 1);
 	wl_end(0);

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * blame in a machine that is short of memory: who took it, whose pages went, and that what one
+ * cgroup does at its limit is not laid upon another.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define MIB (1L << 20)
+#define PAGE_KB 4
+#define SCALE "/proc/sys/vm/watermark_scale_factor"
+#define MIN_FREE "/proc/sys/vm/min_free_kbytes"
+
+/* Beside guest_cgroup, for who must not be blamed. */
+static struct sandbox_cgroup other_cgroup;
+
+/* The kernel's threads have numbers below those of the guest's init scripts. */
+static pid_t kswapd;
+
+static void find_kswapd(void)
+{
+	char path[64], *comm;
+
+	for (pid_t pid = 2; !kswapd && pid < 1000; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+		if (access(path, R_OK))
+			continue;
+		comm = live_slurp(path, NULL);
+		if (!strcmp(comm, "kswapd0\n"))
+			kswapd = pid;
+		free(comm);
+	}
+	assert_true(kswapd > 0);
+}
+
+static int teardown(void **state)
+{
+	if (kswapd)
+		setpriority(PRIO_PROCESS, (id_t)kswapd, 0);
+	if (other_cgroup.dir[0])
+		sandbox_cgroup_close(&other_cgroup);
+	other_cgroup.dir[0] = '\0';
+	return guest_teardown(state);
+}
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* Nothing but a length: read, it takes memory like any file, but no time to make or to read. */
+static const char *make_file(const char *name, long mib)
+{
+	const char *path = live_path(name);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, mib * MIB) | close(fd), 0);
+	return path;
+}
+
+/* --- memblame blame, around what a test does --- */
+
+static struct live_bg *start_blame(void)
+{
+	return live_start(LIVE_ARGV("blame", "--json", "-f", "reclaim", "-d", "50", "-o",
+				    live_path("blame.json")));
+}
+
+/* Programs that a preemptible kernel did not run: counted, and no fault of memblame's. */
+static long long not_run(const json_t *doc)
+{
+	long long count = 0;
+	json_t *by;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "lost.by"), i, by)
+		if (!strcmp(live_str(by, "reason"), "program not run"))
+			count += live_int(by, "count");
+	if (count)
+		print_message("%lld programs not run\n", count);
+	return count;
+}
+
+static json_t *end_blame(struct live_bg *bg)
+{
+	struct live_result *r = live_stop(bg);
+	json_t *doc;
+	char *text;
+
+	if (r->status)
+		live_fail("blame: status %d: %s", r->status, r->err);
+	live_result_free(r);
+	text = live_slurp(live_path("blame.json"), NULL);
+	doc = live_json(text);
+	free(text);
+	assert_string_equal(live_str(doc, "kind"), "blame");
+	live_equal("lost", live_lost(doc) - not_run(doc), 0);
+	return doc;
+}
+
+static bool is_pid(const json_t *object, const char *path, pid_t pid)
+{
+	return live_int(object, path) == pid;
+}
+
+/* NULL: it did not stall in this. */
+static json_t *find_stall(const json_t *doc, pid_t victim, const char *what)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "reclaim"), i, e)
+		if (is_pid(e, "victim.pid", victim) && !strcmp(live_str(e, "what"), what))
+			return e;
+	return NULL;
+}
+
+static double share_of(const json_t *culprit)
+{
+	json_t *share = live_get(culprit, "share");
+
+	assert_true(json_is_number(share));
+	return json_number_value(share);
+}
+
+/* All of the time is laid upon somebody, none of it twice, and who is blamed most comes first. */
+static void check_shares(const json_t *stall)
+{
+	long long ns = live_int(stall, "stalled_ns"), blamed = 0;
+	double sum = 0, last = 2;
+	json_t *c;
+	size_t i;
+
+	print_message("%s %s: %lld stalls, %lld ns\n", live_str(stall, "victim.comm"),
+		      live_str(stall, "what"), live_int(stall, "stalls"), ns);
+	assert_true(live_int(stall, "stalls") > 0);
+	assert_true(ns > 0);
+	json_array_foreach(live_get(stall, "culprits"), i, c) {
+		double share = share_of(c);
+
+		print_message("  %.6f %s, %lld pages\n", share, live_str(c, "comm"),
+			      live_int(c, "pages"));
+		assert_true(share >= 0 && share <= last);
+		assert_true(live_int(c, "blamed_ns") >= 0);
+		assert_true(live_int(c, "pages") >= 0);
+		sum += share;
+		last = strcmp(live_str(c, "comm"), "(others)") ? share : 2;
+		blamed += live_int(c, "blamed_ns");
+	}
+	if (sum < 0.999 || sum > 1.001)
+		live_fail("shares sum to %f", sum);
+	/* each is rounded */
+	live_near("blamed_ns", blamed, ns, (long long)json_array_size(live_get(stall, "culprits")));
+}
+
+/* --- who took the memory --- */
+
+/*
+ * One takes much of the memory and then all of the page cache, the other a little, again and again.
+ * The reserve that kswapd keeps is made small, and kswapd slow, so that both must free some
+ * themselves.
+ */
+static void test_direct_reclaim(void **state)
+{
+	struct live_bg *blame, *hog, *small;
+	json_t *doc, *workload, *stall, *first;
+	pid_t hog_pid, small_pid;
+	struct live_result *r;
+	long long ns;
+
+	(void)state;
+	guest_keep(SCALE);
+	guest_keep(MIN_FREE);
+	guest_write(SCALE, "1");
+	guest_write(MIN_FREE, "256");
+	find_kswapd();
+	assert_int_equal(setpriority(PRIO_PROCESS, (id_t)kswapd, 19), 0);
+	blame = start_blame();
+	hog = live_spawn(LIVE_ARGV(live_workload("memhog"), "96", "flood",
+				   make_file("flood", 1024)));
+	hog_pid = hog->pid;
+	assert_true(live_wait_text(hog->err_path, "ready"));
+	ns = now_ns();
+	small = live_spawn(LIVE_ARGV(live_workload("memhog"), "1", "pulse", "2000"));
+	small_pid = small->pid;
+	r = live_wait(small);
+	ns = now_ns() - ns;
+	live_equal("status", r->status, 0);
+	workload = live_json(r->out);
+	live_result_free(r);
+	live_result_free(live_stop(hog));
+	doc = end_blame(blame);
+	stall = find_stall(doc, small_pid, "direct_reclaim");
+	if (!stall)
+		live_fail("no direct_reclaim of the small one, which took %lld pages",
+			  live_int(workload, "anon"));
+	check_shares(stall);
+	print_message("its own clock: %lld ns writing, %lld in all\n",
+		      live_int(workload, "write_ns"), ns);
+	assert_true(live_int(stall, "stalled_ns") <= ns);
+	first = json_array_get(live_get(stall, "culprits"), 0);
+	live_equal("pid of who is blamed first", live_int(first, "pid"), hog_pid);
+	assert_string_equal(live_str(first, "comm"), "memhog");
+	assert_true(share_of(first) > 0.5);
+	json_decref(workload);
+	json_decref(doc);
+}
+
+/* --- whose pages went --- */
+
+struct evicted {
+	long long pages, by_kswapd;
+};
+
+static struct evicted add_up_evictions(const json_t *doc, pid_t owner, const char *kind)
+{
+	struct evicted sum = { 0 };
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "evictions"), i, e) {
+		if (!is_pid(e, "owner.pid", owner))
+			continue;
+		print_message("%lld %s pages by %s\n", live_int(e, "pages"), live_str(e, "kind"),
+			      live_str(e, "by.comm"));
+		assert_true(live_int(e, "pages") > 0);
+		if (strcmp(live_str(e, "kind"), kind))
+			continue;
+		sum.pages += live_int(e, "pages");
+		if (!strncmp(live_str(e, "by.comm"), "kswapd", 6))
+			sum.by_kswapd += live_int(e, "pages");
+	}
+	return sum;
+}
+
+/* Somebody else takes memory, little by little, until the owner has lost half of what it had. */
+static void take_half(pid_t owner, const char *rss, long long had_kb)
+{
+	struct live_bg *creep = live_spawn(LIVE_ARGV(live_workload("memhog"), "1024", "creep"));
+	int waited = 0;
+
+	while (live_proc_status(owner, rss) > had_kb / 2 && live_proc_alive(creep->pid) &&
+	       waited++ < 1000)
+		usleep(20000);
+	live_result_free(live_stop(creep));
+}
+
+/* The owner, a script, says "ready" and then waits for its input, which is $0. */
+static void check_evictions(char *script, const char *rss, const char *kind)
+{
+	const char *fifo = live_path("fifo");
+	struct live_bg *owner, *blame;
+	long long before, lost, slack;
+	struct evicted evicted;
+	json_t *doc;
+	int input;
+
+	guest_keep(SCALE);
+	/* kswapd wakes early: 3% of the memory before anybody must free some himself */
+	guest_write(SCALE, "300");
+	unlink(fifo);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	/* both ways: it does not wait for the reader */
+	input = open(fifo, O_RDWR | O_CLOEXEC);
+	assert_true(input >= 0);
+	owner = live_spawn(LIVE_ARGV("sh", "-c", script, fifo));
+	free(script);
+	assert_true(live_wait_text(owner->err_path, "ready"));
+	unlink(fifo);
+	blame = start_blame();
+	before = live_proc_status(owner->pid, rss);
+	take_half(owner->pid, rss, before);
+	lost = (before - live_proc_status(owner->pid, rss)) / PAGE_KB;
+	doc = end_blame(blame);
+	print_message("%s: %lld kB before, %lld pages lost\n", rss, before, lost);
+	assert_true(lost >= before / PAGE_KB / 2);
+	evicted = add_up_evictions(doc, owner->pid, kind);
+	assert_true(evicted.by_kswapd > 0);
+	/* the kernel's count is up to 64 pages late, see RSS_SLACK in swap.c */
+	slack = lost / 100 + 64;
+	assert_true(evicted.pages <= lost + slack);
+	assert_true(evicted.pages >= (not_run(doc) ? lost / 2 : lost - slack));
+	live_result_free(live_stop(owner));
+	close(input);
+	json_decref(doc);
+}
+
+static void test_kswapd_takes_file(void **state)
+{
+	char *script;
+
+	(void)state;
+	assert_true(asprintf(&script, "exec %s 48 %s 60 <$0", live_workload("holder"),
+			     make_file("held", 48)) > 0);
+	check_evictions(script, "RssFile", "file");
+}
+
+static void test_kswapd_takes_anon(void **state)
+{
+	char *script;
+
+	(void)state;
+	guest_swap_on(128);
+	assert_true(asprintf(&script, "exec %s 48 hold <$0", live_workload("memhog")) > 0);
+	check_evictions(script, "RssAnon", "anon");
+}
+
+/* --- one cgroup and another --- */
+
+static void open_cgroup(struct sandbox_cgroup *cg, unsigned long limit)
+{
+	const char *reason = sandbox_cgroup_open(cg, limit);
+
+	if (reason)
+		live_fail("%s", reason);
+}
+
+static struct live_bg *spawn_in(const struct sandbox_cgroup *cg, const char *const *argv)
+{
+	struct live_bg *bg;
+
+	setenv("WORKLOAD_CGROUP", cg->dir, 1);
+	bg = live_spawn(argv);
+	unsetenv("WORKLOAD_CGROUP");
+	return bg;
+}
+
+static void end_well(struct live_bg *bg)
+{
+	struct live_result *r = live_wait(bg);
+
+	if (r->status)
+		live_fail("status %d: %s", r->status, r->err);
+	live_result_free(r);
+}
+
+/* Who is alone in a cgroup has only itself to blame for its limit. */
+static void check_alone(const json_t *stall, const struct sandbox_cgroup *cg)
+{
+	const json_t *culprits = live_get(stall, "culprits");
+
+	check_shares(stall);
+	assert_string_equal(live_str(stall, "victim.cgroup"), cg->path);
+	live_equal("culprits", (long long)json_array_size(culprits), 1);
+	live_equal("pid of the culprit", live_int(json_array_get(culprits, 0), "pid"),
+		   live_int(stall, "victim.pid"));
+}
+
+/* As "high" is answered nowhere without trampolines. */
+static void skip_unless_told(const char *question)
+{
+	struct live_result *r = live_memblame(LIVE_ARGV("doctor", "--json"));
+	json_t *doc = live_json(r->out), *q;
+	size_t i;
+
+	json_array_foreach(live_get(doc, "questions"), i, q)
+		if (!strcmp(live_str(q, "family"), "reclaim") &&
+		    !strcmp(live_str(q, "question"), question) &&
+		    !strcmp(live_str(q, "quality"), "none"))
+			live_skip("%s", live_str(q, "missing"));
+	json_decref(doc);
+	live_result_free(r);
+}
+
+static void test_high(void **state)
+{
+	struct live_bg *blame, *hog, *other;
+	char path[320], high[32];
+	json_t *doc, *stall;
+	pid_t pid;
+
+	(void)state;
+	open_cgroup(&guest_cgroup, 64 * MIB);
+	open_cgroup(&other_cgroup, 64 * MIB);
+	snprintf(path, sizeof(path), "%s/memory.high", guest_cgroup.dir);
+	snprintf(high, sizeof(high), "%ld", 16 * MIB);
+	guest_write(path, high);
+	blame = start_blame();
+	other = spawn_in(&other_cgroup, LIVE_ARGV(live_workload("memhog"), "17", "pulse", "50000"));
+	hog = spawn_in(&guest_cgroup, LIVE_ARGV(live_workload("memhog"), "17", "anon"));
+	pid = hog->pid;
+	end_well(hog);
+	live_result_free(live_stop(other));
+	doc = end_blame(blame);
+	stall = find_stall(doc, pid, "high_throttle");
+	if (!stall) {
+		skip_unless_told("high");
+		live_fail("no high_throttle of the hog");
+	} else {
+		check_alone(stall, &guest_cgroup);
+	}
+	json_decref(doc);
+}
+
+static void test_memcg_reclaim(void **state)
+{
+	struct live_bg *blame, *hog, *other;
+	const char *file = make_file("own", 48), *others = make_file("others", 48);
+	pid_t pid, other_pid;
+	json_t *doc, *stall;
+
+	(void)state;
+	open_cgroup(&guest_cgroup, 24 * MIB);
+	open_cgroup(&other_cgroup, 24 * MIB);
+	blame = start_blame();
+	hog = spawn_in(&guest_cgroup, LIVE_ARGV(live_workload("memhog"), "48", "file", file, "3"));
+	other = spawn_in(&other_cgroup, LIVE_ARGV(live_workload("memhog"), "48", "file", others, "3"));
+	pid = hog->pid;
+	other_pid = other->pid;
+	end_well(hog);
+	end_well(other);
+	doc = end_blame(blame);
+	stall = find_stall(doc, pid, "memcg_reclaim");
+	assert_non_null(stall);
+	check_alone(stall, &guest_cgroup);
+	stall = find_stall(doc, other_pid, "memcg_reclaim");
+	assert_non_null(stall);
+	check_alone(stall, &other_cgroup);
+	json_decref(doc);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_direct_reclaim),
+		TEST(test_kswapd_takes_file),
+		TEST(test_kswapd_takes_anon),
+		TEST(test_high),
+		TEST(test_memcg_reclaim),
+	};
+
+	guest_only("uses up all memory");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
