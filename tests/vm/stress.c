@@ -62,8 +62,9 @@ static long long check_process(const json_t *p, long long end_ns, long long dura
 	const char *kind;
 	json_t *stall;
 
-	json_object_foreach(live_get(p, "stalls"), kind, stall) if (json_is_object(stall))
-		sum += check_stall(p, kind, stall);
+	json_object_foreach(live_get(p, "stalls"), kind, stall)
+		if (json_is_object(stall))
+			sum += check_stall(p, kind, stall);
 	live_equal("stalls.total_ns", total, sum);
 	if (life > duration_ns)
 		life = duration_ns;
@@ -79,8 +80,7 @@ static void check_lost(const json_t *doc)
 	json_t *by;
 	size_t i;
 
-	json_array_foreach(live_get(doc, "lost.by"), i, by)
-	{
+	json_array_foreach(live_get(doc, "lost.by"), i, by) {
 		print_message("lost: %s, %s: %lld\n", live_str(by, "family"),
 			      live_str(by, "reason"), live_int(by, "count"));
 		assert_true(live_int(by, "count") > 0);
@@ -114,8 +114,7 @@ static void check_culprits(const json_t *victim)
 	size_t i;
 
 	assert_true(ns >= 0);
-	json_array_foreach(culprits, i, c)
-	{
+	json_array_foreach(culprits, i, c) {
 		double share = json_number_value(live_get(c, "share"));
 
 		if (share < 0 || live_int(c, "blamed_ns") < 0 || live_int(c, "pages") < 0)
@@ -139,9 +138,12 @@ static void check_blame(const json_t *doc)
 		      json_array_size(live_get(doc, "reclaim")),
 		      json_array_size(live_get(doc, "writeback")),
 		      json_array_size(live_get(doc, "evictions")));
-	json_array_foreach(live_get(doc, "reclaim"), i, e) check_culprits(e);
-	json_array_foreach(live_get(doc, "writeback"), i, e) check_culprits(e);
-	json_array_foreach(live_get(doc, "evictions"), i, e) assert_true(live_int(e, "pages") > 0);
+	json_array_foreach(live_get(doc, "reclaim"), i, e)
+		check_culprits(e);
+	json_array_foreach(live_get(doc, "writeback"), i, e)
+		check_culprits(e);
+	json_array_foreach(live_get(doc, "evictions"), i, e)
+		assert_true(live_int(e, "pages") > 0);
 }
 
 /* --- both, of the same minute --- */
