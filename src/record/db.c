@@ -38,6 +38,7 @@ struct job {
 	void *raw;
 	size_t size;
 	uint64_t tick, frames;
+	bool last;
 	struct job *next;
 };
 
@@ -286,7 +287,7 @@ static bool enqueue(struct mb_db *db, struct job *j)
 
 	pthread_mutex_lock(&db->mutex);
 	room = j && !db->error &&
-	       db->queued + j->size <= (j->rows ? 2 * QUEUE_BYTES : QUEUE_BYTES);
+	       db->queued + j->size <= (j->rows || j->last ? 2 * QUEUE_BYTES : QUEUE_BYTES);
 	if (room) {
 		db->queued += j->size;
 		LL_APPEND(db->queue, j);
@@ -311,12 +312,16 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 	return false;
 }
 
-bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames)
+bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames, bool last)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (j)
-		*j = (struct job){ .raw = data, .size = size, .tick = tick, .frames = frames };
+		*j = (struct job){ .raw = data,
+				   .size = size,
+				   .tick = tick,
+				   .frames = frames,
+				   .last = last };
 	if (enqueue(db, j))
 		return true;
 	free(data);

@@ -50,6 +50,7 @@ struct mb_recorder {
 	char *chunk;
 	size_t chunk_len;
 	uint64_t chunk_frames;
+	bool ended; /* the chunk has the last frame, by which a recording is known to be whole */
 };
 
 static void put_layout(struct mb_recorder *r)
@@ -118,7 +119,8 @@ void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *que
 
 static void flush_chunk(struct mb_recorder *r)
 {
-	if (r->chunk_len && !mb_db_raw(r->db, r->chunk, r->chunk_len, r->tick, r->chunk_frames))
+	if (r->chunk_len &&
+	    !mb_db_raw(r->db, r->chunk, r->chunk_len, r->tick, r->chunk_frames, r->ended))
 		r->lost_rows++;
 	else if (!r->chunk_len)
 		free(r->chunk);
@@ -165,6 +167,7 @@ void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data,
 
 	if (type == MB_FRAME_EVENT)
 		put_event(r, data, len);
+	r->ended |= type == MB_FRAME_SUMMARY;
 	if (!r->raw)
 		return;
 	if (r->chunk_len + sizeof(head) + padded > RAW_CHUNK)
