@@ -6,7 +6,7 @@
 #include "cgroups.h"
 #include "cli/cli.h"
 
-/* Whose pages were dirty when is known to this time, as in docs/families/writeback.md. */
+/* Whose pages were dirty when is known to this time at most: docs/families/writeback.md. */
 #define BLAME_TICK_NS (200 * 1000 * 1000ull)
 
 /*
@@ -52,8 +52,8 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;
 	/* with a duration and no interval the answer is one document */
 	cfg.interval_ns = o->interval_s || !o->duration_s ? cfg.tick_ns : 0;
-	if (cfg.tick_ns > BLAME_TICK_NS)
-		cfg.tick_ns = BLAME_TICK_NS;
+	/* as many ticks as an interval needs, all of one length */
+	cfg.tick_ns /= (cfg.tick_ns + BLAME_TICK_NS - 1) / BLAME_TICK_NS;
 	if (!err)
 		err = mb_session_open(&s, &cfg, NULL, e);
 	if (!err)
