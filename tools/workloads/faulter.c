@@ -220,7 +220,7 @@ static void run_segv_access(int argc, char **argv)
 struct worker {
 	pthread_t id;
 	unsigned long want, made;
-	uint64_t ns;
+	uint64_t ns, cpu_ns;
 };
 
 static pthread_barrier_t start;
@@ -243,16 +243,18 @@ static void *storm_thread(void *arg)
 	size_t page = wl_page();
 	unsigned long made = 0, want = self->want;
 	char *area = wl_anon(STORM_BYTES / page);
-	uint64_t begin;
+	uint64_t begin, cpu;
 
 	pthread_barrier_wait(&start);
 	begin = wl_now_ns();
+	cpu = wl_thread_cpu_ns();
 	while (made < want && !over) {
 		for (size_t at = 0; at < STORM_BYTES && made < want && !over; at += page, made++)
 			*(volatile char *)(area + at) = 1;
 		if (madvise(area, STORM_BYTES, MADV_DONTNEED))
 			err(1, "MADV_DONTNEED");
 	}
+	self->cpu_ns = wl_thread_cpu_ns() - cpu;
 	self->ns = wl_now_ns() - begin;
 	self->made = made;
 	return NULL;
@@ -282,6 +284,7 @@ static struct worker run_threads(unsigned long count, unsigned long want, unsign
 		pthread_join(workers[i].id, NULL);
 		sum.made += workers[i].made;
 		sum.ns += workers[i].ns;
+		sum.cpu_ns += workers[i].cpu_ns;
 	}
 	free(workers);
 	return sum;
@@ -312,6 +315,7 @@ static void run_storm(int argc, char **argv)
 	wl_num("faults_made", (long long)sum.made);
 	wl_num("loop_ns", (long long)sum.ns);
 	wl_hundredths("ns_per_fault", sum.made ? sum.ns * 100 / sum.made : 0);
+	wl_hundredths("cpu_ns_per_fault", sum.made ? sum.cpu_ns * 100 / sum.made : 0);
 }
 
 static const struct wl_mode modes[] = {
