@@ -11,14 +11,19 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAX_NODES 64 /* NUMA nodes watched for kswapd runs; CONFIG_NODES_SHIFT is 6 to 10 */
 
+struct waker {
+	__u32 tgid; /* 0: nobody yet */
+	__u32 tid;
+	char comm[MB_COMM_LEN];
+};
+
 /* The run of one node's kswapd, and who woke it. Indexed by node; larger ones are not watched. */
 struct kswapd_run {
 	__u64 start_ns; /* 0: asleep */
 	__u64 pages;
 	__u32 order;
-	__u32 waker_tgid;
-	__u32 waker_tid;
-	char waker_comm[MB_COMM_LEN];
+	struct waker waker;
+	struct waker next; /* of the run to come: kswapd can be woken before its sleep is told */
 };
 
 struct {
@@ -375,11 +380,11 @@ int BPF_PROG(reclaim_wakeup_kswapd, int nid)
 	if (l)
 		l->reclaim.kswapd_wakeups++;
 	run = bpf_map_lookup_elem(&kswapd, &key);
-	if (!run || run->start_ns || run->waker_tgid)
+	if (!run || run->next.tgid)
 		return 0;
-	run->waker_tgid = MB_TASK(task, tgid);
-	run->waker_tid = MB_TASK(task, pid);
-	BPF_CORE_READ_STR_INTO(&run->waker_comm, task, comm);
+	run->next.tgid = MB_TASK(task, tgid);
+	run->next.tid = MB_TASK(task, pid);
+	BPF_CORE_READ_STR_INTO(&run->next.comm, task, comm);
 	return 0;
 }
 
@@ -390,8 +395,14 @@ int BPF_PROG(reclaim_kswapd_wake, int nid)
 	__u32 key = nid;
 
 	run = bpf_map_lookup_elem(&kswapd, &key);
-	if (!run || run->start_ns) /* also fires when a running kswapd is asked for more */
+	if (!run)
 		return 0;
+	if (run->start_ns) { /* also fires when a running kswapd is asked for more */
+		run->next.tgid = 0;
+		return 0;
+	}
+	run->waker = run->next;
+	run->next.tgid = 0;
 	run->start_ns = bpf_ktime_get_boot_ns();
 	run->pages = 0;
 	run->order = MB_ARG_OF(ctx, mm_vmscan_kswapd_wake, order);
@@ -435,12 +446,11 @@ int BPF_PROG(reclaim_kswapd_sleep, int nid)
 		e->pages = run->pages;
 		e->node = nid;
 		e->order = run->order;
-		e->waker_tgid = run->waker_tgid;
-		e->waker_tid = run->waker_tid;
-		__builtin_memcpy(e->waker_comm, run->waker_comm, MB_COMM_LEN);
+		e->waker_tgid = run->waker.tgid;
+		e->waker_tid = run->waker.tid;
+		__builtin_memcpy(e->waker_comm, run->waker.comm, MB_COMM_LEN);
 		emit_submit(&urgent, e);
 	}
 	run->start_ns = 0;
-	run->waker_tgid = 0;
 	return 0;
 }

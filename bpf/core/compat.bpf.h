@@ -91,7 +91,8 @@ MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
 }
 
 /*
- * Pages of a folio. Flags were a plain word until 6.18 (53fbef56e07d); the order of a large
+ * Pages of a folio that the verifier knows as one: loads, not calls, as each page dirtied comes by
+ * here. Flags were a plain word until 6.18 (53fbef56e07d); the order of a large
  * folio is in the low byte of _flags_1 since 6.6 (ebc1baf5c9b4). Before 5.16 there are pages,
  * each of them one.
  */
@@ -102,12 +103,12 @@ MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 	if (!bpf_core_type_exists(struct folio))
 		return 1;
 	if (bpf_core_field_exists(((struct folio___v618 *)0)->flags.f))
-		flags = BPF_CORE_READ((struct folio___v618 *)folio, flags.f);
+		flags = ((struct folio___v618 *)folio)->flags.f;
 	else
-		flags = BPF_CORE_READ(folio, flags);
+		flags = folio->flags;
 	if (!(flags & (1ul << bpf_core_enum_value(enum pageflags, PG_head))))
 		return 1;
-	flags_1 = BPF_CORE_READ(folio, _flags_1);
+	flags_1 = folio->_flags_1;
 	return 1u << (flags_1 & 31);
 }
 
