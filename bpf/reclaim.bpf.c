@@ -61,7 +61,7 @@ MB_INLINE int begin(__u32 slot, __u32 order, __u32 gfp)
 	return 0;
 }
 
-MB_INLINE void emit_stall(__u16 type, const struct stall_time *t, __u64 pages)
+MB_INLINE void emit_stall(__u16 type, const struct stall_time *t, const struct mb_ledger *l, __u64 pages)
 {
 	struct mb_reclaim_event *e;
 	void *ring = cpu_ring();
@@ -76,6 +76,8 @@ MB_INLINE void emit_stall(__u16 type, const struct stall_time *t, __u64 pages)
 	e->pages = pages;
 	e->order = t->info >> 32;
 	e->gfp = (__u32)t->info;
+	e->limit_up = l->reclaim.limit_up;
+	e->pad = 0;
 	emit_submit(ring, e);
 }
 
@@ -88,7 +90,7 @@ MB_INLINE int end(__u32 slot, __u16 type, __u64 pages)
 		return 0;
 	l->reclaim.pages_reclaimed += pages;
 	if (streaming(MB_FAM_reclaim))
-		emit_stall(type, &t, pages);
+		emit_stall(type, &t, l, pages);
 	return 0;
 }
 
@@ -178,7 +180,7 @@ MB_INLINE int throttled(int usec_delayed)
 	l->reclaim.scanned_ns = now;
 	stall_add(l, STALL_SLOT(reclaim, throttle), t.ns);
 	if (streaming(MB_FAM_reclaim))
-		emit_stall(MB_RECLAIM_EVENT_THROTTLE, &t, 0);
+		emit_stall(MB_RECLAIM_EVENT_THROTTLE, &t, l, 0);
 	return 0;
 }
 

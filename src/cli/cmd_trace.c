@@ -17,6 +17,8 @@ int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.events = true;
 	cfg.kern.stream = cfg.kern.families;
+	/* named, reclaim is shown with who took the memory */
+	cfg.kern.all_questions = o->families & (1u << MB_FAM_reclaim);
 	cfg.tick_ns = TRACE_TICK_NS;
 	return mb_traced(o, &cfg, e);
 }

@@ -51,15 +51,18 @@ static const struct mb_field fields[F_FIELDS] = {
 			 MB_UNIT_COUNT, NULL },
 };
 
+#define OF(member) MB_MEMBER(mb_reclaim_shown_event, member)
+
 static const struct mb_event_field stall_fields[] = {
-	{ "ns", MB_MEMBER(mb_reclaim_event, ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false, 0 },
-	{ "total_ns", MB_MEMBER(mb_reclaim_event, total_ns), MB_VALUE_U64, MB_UNIT_NS, NULL, false,
-	  0 },
-	{ "reclaimed_pages", MB_MEMBER(mb_reclaim_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL,
-	  false, 0 },
-	{ "order", MB_MEMBER(mb_reclaim_event, order), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
-	  0 },
-	{ "gfp", MB_MEMBER(mb_reclaim_event, gfp), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false, 0 },
+	{ "ns", OF(stall.ns), MB_VALUE_U64, MB_UNIT_NS },
+	{ "total_ns", OF(stall.total_ns), MB_VALUE_U64, MB_UNIT_NS },
+	{ "reclaimed_pages", OF(stall.pages), MB_VALUE_U64, MB_UNIT_PAGES },
+	{ "order", OF(stall.order), MB_VALUE_U32, MB_UNIT_COUNT },
+	{ "gfp", OF(stall.gfp), MB_VALUE_U32, MB_UNIT_COUNT },
+	{ "culprit.pid", OF(culprit), MB_VALUE_U32, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "culprit.comm", OF(culprit_comm), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "culprit.share_permille", OF(share_permille), MB_VALUE_U32, MB_UNIT_COUNT,
+	  .null_if_zero = true },
 };
 
 static const struct mb_event_field kswapd_fields[] = {
@@ -83,14 +86,11 @@ static const struct mb_event_field taken_fields[] = {
 	{ "pages", MB_MEMBER(mb_taken_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL, false, 0 },
 };
 
-#define STALL_EVENT(type, name)                  \
-	{                                        \
-		type,                            \
-		name,                            \
-		sizeof(struct mb_reclaim_event), \
-		stall_fields,                    \
-		MB_ARRAY_SIZE(stall_fields),     \
-		0                                \
+#define STALL_EVENT(type, name)                                                                      \
+	{ type, name, sizeof(struct mb_reclaim_event), NULL, 0, MB_EVENT_INTERNAL },                 \
+	{                                                                                            \
+		MB_RECLAIM_EVENT_SHOWN + (type), name, sizeof(struct mb_reclaim_shown_event),        \
+			stall_fields, MB_ARRAY_SIZE(stall_fields), 0                                 \
 	}
 
 static const struct mb_event_kind events[] = {
@@ -279,6 +279,40 @@ static void take_taken(struct mb_model *m, const struct mb_taken_event *e)
 	take_evicted(m, &more);
 }
 
+static enum mb_blame_what what_of(uint16_t type)
+{
+	switch (type) {
+	case MB_RECLAIM_EVENT_MEMCG:
+		return MB_BLAME_MEMCG;
+	case MB_RECLAIM_EVENT_COMPACTION:
+		return MB_BLAME_COMPACTION;
+	case MB_RECLAIM_EVENT_THROTTLE:
+		return MB_BLAME_THROTTLE;
+	case MB_RECLAIM_EVENT_HIGH:
+		return MB_BLAME_HIGH;
+	default:
+		return MB_BLAME_DIRECT;
+	}
+}
+
+/* trace: the stall, which its ledger has counted, with who is to blame most by what is known so far. */
+static void show(struct mb_model *m, const struct mb_reclaim_event *e)
+{
+	struct mb_reclaim_shown_event shown = { .stall = *e };
+	struct mb_who who;
+	double share;
+
+	shown.stall.h.type = (uint16_t)(MB_RECLAIM_EVENT_SHOWN + e->h.type);
+	shown.stall.h.size = sizeof(shown);
+	if (m->blames &&
+	    mb_blame_reclaim_first(m, e->h.tgid, what_of(e->h.type), e->limit_up, &who, &share)) {
+		shown.culprit = who.tgid;
+		shown.share_permille = (uint32_t)(share * 1000 + 0.5);
+		__builtin_memcpy(shown.culprit_comm, who.comm, sizeof(shown.culprit_comm));
+	}
+	mb_model_show(m, &shown.stall.h);
+}
+
 static void consume(struct mb_model *m, const struct mb_event *event)
 {
 	switch (event->type) {
@@ -294,7 +328,15 @@ static void consume(struct mb_model *m, const struct mb_event *event)
 	case MB_RECLAIM_EVENT_SHRINKER:
 		take_shrinker(m, (const struct mb_shrinker_event *)event);
 		break;
-	} /* stalls: the ledger has counted them; trace shows them */
+	case MB_RECLAIM_EVENT_DIRECT:
+	case MB_RECLAIM_EVENT_MEMCG:
+	case MB_RECLAIM_EVENT_COMPACTION:
+	case MB_RECLAIM_EVENT_THROTTLE:
+	case MB_RECLAIM_EVENT_HIGH:
+		if (m->on_event && (m->stream & (1u << MB_FAM_reclaim)))
+			show(m, (const struct mb_reclaim_event *)event);
+		break;
+	}
 }
 
 static void prepare(struct mb_model *m, const struct mb_ledger *before, struct mb_task_record *r)

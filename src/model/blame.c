@@ -174,13 +174,34 @@ const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *ke
 
 /* ---- who dirtied what ---- */
 
+static void add_written(struct mb_device *d, const struct mb_file_key *file, uint64_t pages)
+{
+	struct mb_written_file *f = NULL;
+
+	for (uint32_t i = 0; i < d->n_written && !f; i++) {
+		if (!memcmp(&d->written[i].file, file, sizeof(*file)))
+			f = &d->written[i];
+	}
+	if (!f && d->n_written == MB_BLAME_WRITTEN_FILES) {
+		f = &d->written[MB_BLAME_WRITTEN_FILES - 1];
+		f->file.ino = 0;
+	} else if (!f) {
+		f = &d->written[d->n_written++];
+		f->file = *file;
+	}
+	f->pages += pages;
+}
+
 void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e)
 {
+	struct mb_file_key file = { e->key.bdi, e->key.ino, e->key.dev, 0 };
 	struct mb_device *d = device_get(b, e->key.bdi);
 	struct mb_dirtied *entry;
 
 	if (!d)
 		return;
+	if (e->written_pages)
+		add_written(d, &file, e->written_pages);
 	d->written_pages += e->written_pages;
 	d->dirtied_pages += e->dirtied_pages;
 	if (!who || !e->dirtied_pages)
@@ -193,7 +214,7 @@ void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct
 	}
 	entry = &b->current[b->n_current++];
 	entry->who = *who;
-	entry->file = (struct mb_file_key){ e->key.bdi, e->key.ino, e->key.dev, 0 };
+	entry->file = file;
 	entry->pages = e->dirtied_pages;
 }
 
@@ -493,75 +514,4 @@ void mb_blame_eviction(struct mb_blame *b, const struct mb_who *owner, const str
 {
 	add_eviction(b, &b->total, owner, by, e);
 	add_eviction(b, &b->interval, owner, by, e);
-}
-
-/* ---- reading ---- */
-
-uint64_t mb_victim_ns(const struct mb_victim *v)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < MB_BLAME_WHATS; i++)
-		sum += v->ns[i];
-	return sum;
-}
-
-static int by_time(const struct mb_victim *a, const struct mb_victim *b)
-{
-	uint64_t x = mb_victim_ns(a), y = mb_victim_ns(b);
-
-	return x < y ? 1 : x > y ? -1 : 0;
-}
-
-static int by_blame(const void *a, const void *b)
-{
-	const struct mb_culprit *x = a, *y = b;
-
-	return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : 0;
-}
-
-static int by_file_pages(const void *a, const void *b)
-{
-	const struct mb_culprit_file *x = a, *y = b;
-
-	return x->pages_ns < y->pages_ns ? 1 : x->pages_ns > y->pages_ns ? -1 : 0;
-}
-
-static int by_pages(const struct mb_eviction_pair *a, const struct mb_eviction_pair *b)
-{
-	return a->pages < b->pages ? 1 : a->pages > b->pages ? -1 : 0;
-}
-
-void mb_blame_sort(struct mb_matrix *m)
-{
-	struct mb_victim *v, *tmp;
-
-	HASH_SORT(m->victims, by_time);
-	HASH_SORT(m->evictions, by_pages);
-	HASH_ITER(hh, m->victims, v, tmp)
-	{
-		/* "(others)" must stay last, where it is found again */
-		uint32_t n = v->n_culprits < MB_BLAME_CULPRITS ? v->n_culprits : MB_BLAME_CULPRITS - 1;
-
-		qsort(v->culprits, n, sizeof(v->culprits[0]), by_blame);
-		for (uint32_t i = 0; i < v->n_culprits; i++) {
-			struct mb_culprit *c = &v->culprits[i];
-			uint32_t files = c->n_files < MB_BLAME_CULPRIT_FILES ? c->n_files :
-									       c->n_files - 1;
-
-			qsort(c->files, files, sizeof(c->files[0]), by_file_pages);
-		}
-	}
-}
-
-const char *mb_blame_what_name(enum mb_blame_what what)
-{
-	static const char *const names[MB_BLAME_WHATS] = {
-		[MB_BLAME_PAUSE] = "dirty_throttle",   [MB_BLAME_WAIT] = "writeback_wait",
-		[MB_BLAME_FSYNC] = "fsync",	       [MB_BLAME_DIRECT] = "direct_reclaim",
-		[MB_BLAME_MEMCG] = "memcg_reclaim",    [MB_BLAME_COMPACTION] = "compaction",
-		[MB_BLAME_THROTTLE] = "throttle",      [MB_BLAME_HIGH] = "high_throttle",
-	};
-
-	return names[what];
 }

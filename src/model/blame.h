@@ -26,6 +26,7 @@ struct mb_process;
 #define MB_BLAME_CULPRITS 24u /* per victim; the last is "(others)" */
 #define MB_BLAME_CULPRIT_FILES 6u /* per culprit; the last is "(others)" */
 #define MB_BLAME_EVICTIONS 2048u
+#define MB_BLAME_WRITTEN_FILES 64u /* per device; the last is "(others)" */
 #define MB_BLAME_TICKS 64u /* how far back allocations are remembered */
 
 /* A process, as far as it must be known when it is long gone. */
@@ -62,6 +63,12 @@ struct mb_dirtied {
 	uint64_t pages;
 };
 
+/* Pages of a file that flushers and sync(2) have written. */
+struct mb_written_file {
+	struct mb_file_key file; /* ino 0: several */
+	uint64_t pages;
+};
+
 struct mb_device {
 	struct mb_bdi_state worst; /* when most was dirty */
 	uint64_t worst_t_ns;
@@ -69,6 +76,8 @@ struct mb_device {
 	uint64_t bdi;
 	uint64_t dirtied_pages, written_pages; /* written: by flushers and sync(2) */
 	uint64_t stalls, stalled_ns;
+	struct mb_written_file written[MB_BLAME_WRITTEN_FILES];
+	uint32_t n_written;
 	struct mb_dirtied *history; /* a ring of MB_BLAME_HISTORY */
 	uint32_t first, n;
 	UT_hash_handle hh;
@@ -214,6 +223,13 @@ void mb_blame_reclaim(struct mb_model *m,
 				      struct mb_reclaim_account *a));
 void mb_blame_reclaim_free(struct mb_blame *b);
 
+/*
+ * Who would be blamed most for a stall in reclaim of that process, by what was known when the last tick
+ * ended; limit_up: as in struct mb_reclaim_ledger. False: nobody.
+ */
+bool mb_blame_reclaim_first(struct mb_model *m, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
+			    struct mb_who *who, double *share);
+
 /* Who would be blamed most now for a stall on this device; false: nobody. share: of all pages. */
 bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_who *who,
 		    double *share, struct mb_file_key *file);
@@ -231,6 +247,9 @@ struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_who *who
 
 /* Sum of a victim's stalls, in ns and in number. */
 uint64_t mb_victim_ns(const struct mb_victim *v);
+
+/* The file of which flushers have written most, and so on; "(others)" is last. */
+void mb_device_sort(struct mb_device *d);
 
 /* Sort what is shown first to the front: most time lost, most blamed, most pages. */
 void mb_blame_sort(struct mb_matrix *m);

@@ -12,7 +12,6 @@
 /* A process that allocates: how much it had allocated at the end of each of the last ticks. */
 struct mb_claimant {
 	struct mb_who who; /* start_ns and tgid are the key; no padding between them */
-	const struct mb_process *process; /* valid in the tick in which it was set */
 	uint64_t seen; /* tick */
 	uint64_t allocated[MB_BLAME_TICKS]; /* by tick, modulo */
 	uint64_t first_tick; /* what it had before is not known */
@@ -66,22 +65,22 @@ static struct mb_claimant *claimant_get(struct mb_model *m, const struct mb_proc
 		HASH_ADD(hh, m->blame.claimants, who, CLAIMANT_KEY, c);
 	}
 	memcpy(c->who.comm, p->comm, sizeof(c->who.comm));
-	c->process = p;
 	c->seen = m->tick;
 	return c;
 }
 
-/* What it has allocated since the end of that tick. */
-static uint64_t allocated_since(const struct mb_model *m, const struct mb_claimant *c, uint64_t tick)
+/* What it has allocated since the end of that tick, up to the last one of which its account is known. */
+static uint64_t allocated_since(const struct mb_claimant *c, uint64_t tick)
 {
-	uint64_t now = c->allocated[m->tick % MB_BLAME_TICKS];
+	uint64_t now = c->allocated[c->seen % MB_BLAME_TICKS];
 
-	if (m->tick - tick >= MB_BLAME_TICKS) /* that far back is all that is remembered */
-		tick = m->tick - MB_BLAME_TICKS + 1;
+	if (c->seen >= tick + MB_BLAME_TICKS) /* that far back is all that is remembered */
+		tick = c->seen - MB_BLAME_TICKS + 1;
 	if (tick < c->first_tick) /* an account begins with 0 */
 		return now;
 	return now - c->allocated[tick % MB_BLAME_TICKS];
 }
+
 
 /* The path, up levels higher; "" is the root. */
 static void ancestor(const char *path, uint32_t up, char *out, size_t size)
@@ -169,13 +168,59 @@ static void note_watermarks(const struct mb_model *m, struct mb_watermarks *w)
 	w->zone[sizeof(w->zone) - 1] = '\0';
 }
 
+/* Which memory was short: the machine's, or that of a cgroup at its limit; and since the end of which tick. */
+struct shortage {
+	bool limited;
+	char group[512];
+	uint64_t since;
+};
+
+/* False: it was a limit, but the process's cgroup is not known (yet, or any more). */
+static bool find_shortage(const struct mb_model *m, const struct mb_process *p, enum mb_blame_what what,
+			  uint32_t limit_up, struct shortage *s)
+{
+	s->limited = what == MB_BLAME_MEMCG || what == MB_BLAME_HIGH ||
+		     (what == MB_BLAME_THROTTLE && limit_up != MB_LIMIT_MACHINE);
+	s->since = m->blame.shortage_tick;
+	if (!s->limited)
+		return true;
+	s->group[0] = '\0';
+	if (!p->cgroup_path)
+		return false;
+	/* whose limit it is may not be known: then its own group's is the likely one */
+	ancestor(p->cgroup_path, limit_up < MB_CGROUP_LEVELS ? limit_up : 0, s->group, sizeof(s->group));
+	return true;
+}
+
+/* What a process has taken of the memory that was short. */
+static double taken(struct mb_model *m, const struct mb_claimant *c, const struct shortage *s)
+{
+	const struct mb_process *p;
+
+	if (c->seen + 1 < m->tick)
+		return 0;
+	p = s->limited ? mb_model_find_exactly(m, c->who.tgid, c->who.start_ns) : NULL;
+	if (s->limited && (!p || !is_below(p->cgroup_path, s->group)))
+		return 0;
+	return (double)allocated_since(c, s->since);
+}
+
+static double taken_by_all(struct mb_model *m, const struct shortage *s)
+{
+	double sum = 0;
+
+	for (const struct mb_claimant *c = m->blame.claimants; c; c = c->hh.next)
+		sum += taken(m, c, s);
+	return sum;
+}
+
+/* s: NULL where it is not known what was short. */
 static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct mb_claimant *victim,
-		     enum mb_blame_what what, uint64_t count, uint64_t ns, const char *group,
-		     uint64_t since)
+		     enum mb_blame_what what, uint64_t count, uint64_t ns, const struct shortage *s)
 {
 	struct mb_victim_key key = { victim->who.start_ns, 0, victim->who.tgid, what };
 	struct mb_victim *v = mb_blame_victim(&m->blame, matrix, &key, &victim->who);
-	double sum = 0, stalled = (double)ns;
+	double sum = s ? taken_by_all(m, s) : 0, stalled = (double)ns;
 
 	if (!v)
 		return;
@@ -183,46 +228,62 @@ static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct 
 	v->ns[what] += ns;
 	v->woke_kswapd = m->blame.woke_kswapd;
 	note_watermarks(m, &v->marks);
-	for (struct mb_claimant *c = m->blame.claimants; c; c = c->hh.next) {
-		if (c->seen == m->tick && (!group || is_below(c->process->cgroup_path, group)))
-			sum += (double)allocated_since(m, c, since);
-	}
-	for (struct mb_claimant *c = m->blame.claimants; c && sum > 0; c = c->hh.next) {
-		double pages = (double)allocated_since(m, c, since);
+	for (const struct mb_claimant *c = m->blame.claimants; c && sum > 0; c = c->hh.next) {
+		double pages = taken(m, c, s);
 
-		if (c->seen != m->tick || (group && !is_below(c->process->cgroup_path, group)) ||
-		    pages <= 0)
-			continue;
-		mb_blame_charge(v, &c->who, stalled * pages / sum, pages * stalled);
+		if (pages > 0)
+			mb_blame_charge(v, &c->who, stalled * pages / sum, pages * stalled);
 	}
 }
 
-static void take_stalls(struct mb_model *m, const struct mb_claimant *c,
+static void take_stalls(struct mb_model *m, const struct mb_claimant *c, const struct mb_process *p,
 			const struct mb_reclaim_account *now)
 {
-	char group[512];
-
 	for (int w = MB_BLAME_DIRECT; w < MB_BLAME_WHATS; w++) {
 		uint64_t count = now->count[w] - c->last.count[w], ns = now->ns[w] - c->last.ns[w];
-		bool limited = w == MB_BLAME_MEMCG || w == MB_BLAME_HIGH ||
-			       (w == MB_BLAME_THROTTLE && now->limit_up != MB_LIMIT_MACHINE);
-		uint64_t since = m->blame.shortage_tick;
+		struct shortage s;
+		bool known;
 
 		if (!count)
 			continue;
-		if (limited) {
-			struct mb_limited *l;
+		known = find_shortage(m, p, w, now->limit_up, &s);
+		if (known && s.limited) {
+			const struct mb_limited *l = limited_get(m, s.group);
 
-			/* whose limit it is may not be known: then its own group's is the likely one */
-			ancestor(c->process->cgroup_path ? c->process->cgroup_path : "",
-				 now->limit_up < MB_CGROUP_LEVELS ? now->limit_up : 0, group,
-				 sizeof(group));
-			l = limited_get(m, group);
-			since = l ? l->since_tick : m->tick;
+			s.since = l ? l->since_tick : m->tick;
 		}
-		lay_upon(m, &m->blame.total, c, w, count, ns, limited ? group : NULL, since);
-		lay_upon(m, &m->blame.interval, c, w, count, ns, limited ? group : NULL, since);
+		lay_upon(m, &m->blame.total, c, w, count, ns, known ? &s : NULL);
+		lay_upon(m, &m->blame.interval, c, w, count, ns, known ? &s : NULL);
 	}
+}
+
+bool mb_blame_reclaim_first(struct mb_model *m, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
+			    struct mb_who *who, double *share)
+{
+	const struct mb_process *p = mb_model_find(m, tgid);
+	const struct mb_limited *l;
+	struct shortage s;
+	double most = 0;
+
+	if (!p || m->tick < 2 || !find_shortage(m, p, what, limit_up, &s))
+		return false;
+	if (s.limited) {
+		HASH_FIND_STR(m->blame.limited, s.group, l);
+		s.since = l && l->stalled_tick + 1 >= m->tick ? l->since_tick : m->tick - 2;
+	}
+	if (s.since + 2 > m->tick) /* the tick is not over: what is known is the one before */
+		s.since = m->tick - 2;
+	for (const struct mb_claimant *c = m->blame.claimants; c; c = c->hh.next) {
+		double pages = taken(m, c, &s);
+
+		if (pages <= most)
+			continue;
+		most = pages;
+		*who = c->who;
+	}
+	if (most > 0)
+		*share = most / taken_by_all(m, &s);
+	return most > 0;
 }
 
 static void forget_old(struct mb_model *m)
@@ -267,16 +328,18 @@ void mb_blame_reclaim(struct mb_model *m,
 		if (now.kswapd_wakeups != c->last.kswapd_wakeups)
 			m->blame.woke_kswapd = c->who;
 	}
-	for (c = m->blame.claimants; c; c = c->hh.next) {
-		if (c->seen != m->tick)
+	forget_old(m);
+	DL_FOREACH(m->all, p)
+	{
+		c = claimant_get(m, p);
+		if (!c)
 			continue;
-		account(m, c->process, &now);
-		take_stalls(m, c, &now);
+		account(m, p, &now);
+		take_stalls(m, c, p, &now);
 		c->last = now;
 	}
 	if (shortest_zone(m) && shortest_zone(m)->free_pages < shortest_zone(m)->high_pages)
 		short_of_memory = true;
 	if (!short_of_memory)
 		m->blame.shortage_tick = m->tick;
-	forget_old(m);
 }

@@ -15,24 +15,27 @@ static void put_who(struct mb_out *o, const char *key, const struct mb_snapshot 
 	mb_json_object_end(o);
 }
 
-static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struct mb_culprit *c,
-		      double ns)
+static void put_file(struct mb_out *o, const struct mb_snapshot *s, const struct mb_file_key *file,
+		     uint64_t pages)
 {
 	char path[MB_PATH_LEN];
 
-	mb_json_array(o, "files");
-	for (uint32_t i = 0; i < c->n_files; i++) {
-		const struct mb_culprit_file *f = &c->files[i];
+	mb_blame_path(&s->model->blame, file, path);
+	mb_json_object(o, NULL);
+	mb_json_str(o, "path", path[0] ? path : NULL);
+	file->ino ? mb_json_u64(o, "inode", file->ino) : mb_json_null(o, "inode");
+	mb_json_u64(o, "dev_major", file->dev >> 20);
+	mb_json_u64(o, "dev_minor", file->dev & 0xfffff);
+	mb_json_u64(o, "pages", pages);
+	mb_json_object_end(o);
+}
 
-		mb_blame_path(&s->model->blame, &f->file, path);
-		mb_json_object(o, NULL);
-		mb_json_str(o, "path", path[0] ? path : NULL);
-		f->file.ino ? mb_json_u64(o, "inode", f->file.ino) : mb_json_null(o, "inode");
-		mb_json_u64(o, "dev_major", f->file.dev >> 20);
-		mb_json_u64(o, "dev_minor", f->file.dev & 0xfffff);
-		mb_json_u64(o, "pages", (uint64_t)(f->pages_ns / ns + 0.5));
-		mb_json_object_end(o);
-	}
+static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struct mb_culprit *c,
+		      double ns)
+{
+	mb_json_array(o, "files");
+	for (uint32_t i = 0; i < c->n_files; i++)
+		put_file(o, s, &c->files[i].file, (uint64_t)(c->files[i].pages_ns / ns + 0.5));
 	mb_json_array_end(o);
 }
 
@@ -138,7 +141,7 @@ static void put_u64_or_null(struct mb_out *o, const char *key, bool known, uint6
 		mb_json_null(o, key);
 }
 
-static void put_device(struct mb_out *o, const struct mb_snapshot *s, const struct mb_device *d)
+static void put_device(struct mb_out *o, const struct mb_snapshot *s, struct mb_device *d)
 {
 	const struct mb_bdi_state *w = &d->worst;
 	char advice[MB_ADVICE_LEN];
@@ -150,6 +153,11 @@ static void put_device(struct mb_out *o, const struct mb_snapshot *s, const stru
 	mb_json_u64(o, "stalled_ns", d->stalled_ns);
 	mb_json_u64(o, "dirtied_pages", d->dirtied_pages);
 	mb_json_u64(o, "flusher_written_pages", d->written_pages);
+	mb_device_sort(d);
+	mb_json_array(o, "flusher_files");
+	for (uint32_t i = 0; i < d->n_written; i++)
+		put_file(o, s, &d->written[i].file, d->written[i].pages);
+	mb_json_array_end(o);
 	put_u64_or_null(o, "written_pages_per_s", d->worst_t_ns, w->written_pages_per_s);
 	put_u64_or_null(o, "worst_t_ns", d->worst_t_ns, d->worst_t_ns);
 	put_u64_or_null(o, "bdi_dirty_pages", d->worst_t_ns, w->bdi_dirty_pages);
@@ -216,7 +224,7 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 	}
 	mb_json_array_end(o);
 	mb_json_array(o, "devices");
-	for (const struct mb_device *d = b->devices; d; d = d->hh.next)
+	for (struct mb_device *d = b->devices; d; d = d->hh.next)
 		put_device(o, s, d);
 	mb_json_array_end(o);
 	put_sysctls(o, &s->setup->dirty);

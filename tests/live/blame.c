@@ -19,6 +19,7 @@
 #define FILE_MIB "8"
 
 static struct sandbox_fs fs, other;
+static struct sandbox_cgroup cg;
 
 static void need_fs(struct sandbox_fs *f, unsigned long dirty_limit)
 {
@@ -35,7 +36,10 @@ static int teardown(void **state)
 		sandbox_fs_close(&fs);
 	if (other.dir[0])
 		sandbox_fs_close(&other);
-	fs.dir[0] = other.dir[0] = '\0';
+	if (cg.dir[0])
+		sandbox_cgroup_close(&cg);
+	fs.dir[0] = other.dir[0] = cg.dir[0] = '\0';
+	unsetenv("WORKLOAD_CGROUP");
 	unsetenv("WORKLOAD_START_NS");
 	return 0;
 }
@@ -222,6 +226,23 @@ static void assert_stalled(const json_t *v, const struct writer *w)
 		   live_int(v, "paused_ns") + live_int(v, "waited_ns") + live_int(v, "fsync_ns"));
 }
 
+/* Of each file that was written so much is said; they are those of the writers. */
+static void assert_flusher_files(const json_t *device)
+{
+	long long sum = 0, named = 0;
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(live_get(device, "flusher_files"), i, f) {
+		sum += live_int(f, "pages");
+		if (json_is_string(live_get(f, "path")) &&
+		    !strncmp(live_str(f, "path"), fs.dir, strlen(fs.dir)))
+			named += live_int(f, "pages");
+	}
+	live_equal("pages of all files", sum, live_int(device, "flusher_written_pages"));
+	assert_true(named * 10 >= sum * 8);
+}
+
 /*
  * What the device is said to have taken: all that was written, in whole pages, and beside it the file
  * system's own blocks and what is less than a run of each thread (docs/families/writeback.md).
@@ -237,6 +258,7 @@ static void assert_device(const json_t *doc, const struct writer *a, const struc
 			continue;
 		live_near("dirtied_pages", live_int(d, "dirtied_pages"), bytes / 4096, bytes / 4096 / 20);
 		assert_in_range(live_int(d, "flusher_written_pages"), 1, bytes / 4096 * 21 / 20);
+		assert_flusher_files(d);
 		live_near("bdi_limit_pages", live_int(d, "bdi_limit_pages"), DIRTY_LIMIT / 4096,
 			  DIRTY_LIMIT / 4096 / 10);
 		assert_true(live_int(d, "bdi_dirty_pages") > live_int(d, "bdi_limit_pages") / 2);
@@ -520,6 +542,52 @@ static void test_trace(void **state)
 	json_decref(b.said);
 }
 
+/* The same in reclaim: the only process of a cgroup at its limit has itself to blame. */
+static void test_trace_reclaim(void **state)
+{
+	const char *path = live_path("trace.json"), *reason = sandbox_cgroup_open(&cg, 32 * MIB);
+	long long reclaims = 0, named = 0, first = 0;
+	struct live_stream *stream;
+	struct live_result *hog;
+	struct live_bg *trace;
+	json_t *e, *said;
+	pid_t pid;
+
+	(void)state;
+	if (reason)
+		live_skip("%s", reason);
+	need_fs(&fs, 0);
+	trace = live_start(LIVE_ARGV("trace", "--json", "-f", "reclaim", "-o", path));
+	setenv("WORKLOAD_CGROUP", cg.dir, 1);
+	hog = live_exec(LIVE_ARGV(live_workload("memhog"), "64", "file", in(&fs, "big"), "100"), NULL);
+	unsetenv("WORKLOAD_CGROUP");
+	live_result_free(live_stop(trace));
+	said = live_json(hog->out);
+	pid = (pid_t)live_int(said, "pid");
+	stream = live_stream_open(path);
+	for (; (e = live_stream_next(stream)); json_decref(e)) {
+		if (strcmp(live_str(e, "kind"), "event") || live_int(e, "pid") != pid ||
+		    strcmp(live_str(e, "event"), "memcg_reclaim"))
+			continue;
+		first = first ? first : live_int(e, "t_ns");
+		/* which cgroup it has gone to is known from the next tick on, what it took from the second */
+		if (live_int(e, "t_ns") - first < 500000000)
+			continue;
+		reclaims++;
+		if (json_is_null(live_get(e, "culprit.pid")))
+			continue;
+		live_equal("culprit", live_int(e, "culprit.pid"), pid);
+		live_equal("its share", live_int(e, "culprit.share_permille"), 1000);
+		named++;
+	}
+	live_stream_close(stream);
+	print_message("%lld of %lld reclaims name the hog\n", named, reclaims);
+	assert_true(reclaims > 0);
+	assert_true(named * 10 >= reclaims * 9);
+	json_decref(said);
+	live_result_free(hog);
+}
+
 /* A recording answers the same question. */
 static void test_replay(void **state)
 {
@@ -565,6 +633,7 @@ int main(void)
 		TEST(test_fsync_behind_exited),
 		TEST(test_selection_and_intervals),
 		TEST(test_trace),
+		TEST(test_trace_reclaim),
 		TEST(test_replay),
 	};
 

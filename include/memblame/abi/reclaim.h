@@ -14,6 +14,8 @@ enum mb_reclaim_event_type {
 	MB_RECLAIM_EVENT_EVICTED = 7, /* from table evictions: not in a ring */
 	MB_RECLAIM_EVENT_SHRUNK = 8, /* from table shrinkers: not in a ring */
 	MB_RECLAIM_EVENT_SHRINKER = 9, /* the name of a shrinker, once; from user space */
+	/* DIRECT to THROTTLE, and HIGH, as user space shows them: struct mb_reclaim_shown_event */
+	MB_RECLAIM_EVENT_SHOWN = 16,
 };
 
 #pragma GCC diagnostic push
@@ -90,6 +92,16 @@ struct mb_reclaim_event {
 	__u64 pages;
 	__u32 order;
 	__u32 gfp;
+	__u32 limit_up; /* as in struct mb_reclaim_ledger */
+	__u32 pad;
+};
+
+/* The same with who is to blame most, and for how much of it. Type: SHOWN + that of the stall. */
+struct mb_reclaim_shown_event {
+	struct mb_reclaim_event stall;
+	__u32 culprit; /* tgid; 0: not known */
+	__u32 share_permille;
+	char culprit_comm[MB_COMM_LEN];
 };
 
 /* A huge page of a file was taken from its owner at once: what the ledger does not have of it. */
