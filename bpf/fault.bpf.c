@@ -5,6 +5,7 @@
  * page counters it moved. A fault is classified when the thread's next one begins or its ledger
  * is read, because only then has the kernel's count shown whether it succeeded.
  */
+#include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/stall.bpf.h"
 #include "core/taken.bpf.h"

@@ -153,6 +153,9 @@ MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct
 	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
 	r->info.min_flt = task->min_flt;
 	r->info.maj_flt = task->maj_flt;
+	if (knobs.dirtied_by_task)
+		r->ledger.writeback.dirtied_pages =
+			compat_dirtied_pages(task) - l->writeback.dirtied_base;
 }
 
 /*

@@ -126,10 +126,11 @@ MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 
 	if (!l)
 		return 0;
-	l->writeback.dirtied_pages += pages;
 	if (l->task.depth)
 		stall_close_open(l, bpf_ktime_get_boot_ns());
-	if (mapping)
+	if (!knobs.dirtied_by_task)
+		l->writeback.dirtied_pages += pages;
+	if (knobs.dirty_files && mapping)
 		note_dirtied(l, mapping, pages);
 	return 0;
 }
@@ -138,6 +139,8 @@ MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 SEC("?tp_btf/writeback_dirty_folio")
 int BPF_PROG(writeback_dirtied, struct folio *folio, struct address_space *mapping)
 {
+	if (knobs.dirtied_by_task && !knobs.dirty_files) /* it only ends a pause */
+		return count_dirtied(NULL, 0);
 	return count_dirtied(mapping, compat_folio_pages(folio));
 }
 

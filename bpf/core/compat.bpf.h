@@ -136,6 +136,17 @@ MB_INLINE struct dentry *compat_first_name(struct inode *inode)
 }
 
 /*
+ * Pages that a thread has dirtied, as the kernel counts them for /proc/PID/io (write_bytes; mm/page-writeback.c,
+ * folio_account_dirtied): where writeback_dirty_folio fires, too.
+ */
+MB_INLINE __u64 compat_dirtied_pages(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->ioac.write_bytes))
+		return 0;
+	return BPF_CORE_READ(task, ioac.write_bytes) >> PAGE_SHIFT;
+}
+
+/*
  * Ticks per second. No interface tells (a kernel need not show its configuration), but jiffies
  * began at -300 * HZ, as 32 bits (INITIAL_JIFFIES, include/linux/jiffies.h), when the monotonic
  * clock began at 0: take the HZ with which both agree best.

@@ -136,8 +136,13 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct task_io_accounting {
+	__u64 write_bytes;
+};
+
 struct task_struct {
 	void *stack;
+	struct task_io_accounting ioac;
 	struct sched_entity se;
 	struct thread_info thread_info;
 	unsigned int flags;

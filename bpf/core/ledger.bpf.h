@@ -136,6 +136,7 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, bool born)
 	if (!born) {
 		l->task.min_base = task->min_flt;
 		l->task.maj_base = task->maj_flt;
+		l->writeback.dirtied_base = compat_dirtied_pages(task);
 	}
 	barrier(); /* last: see ledger_complete() */
 	l->task.born_ns = bpf_ktime_get_boot_ns();

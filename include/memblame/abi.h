@@ -76,6 +76,8 @@ struct mb_knobs {
 	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
 	__u32 hash_ledgers; /* no task storage here: ledgers are in a hash by thread id */
 	__u32 has_swap;	       /* there is swap: a major fault in shared memory is a swap-in */
+	__u32 dirtied_by_task; /* the kernel's own count of pages dirtied is read, none is kept */
+	__u32 dirty_files; /* pages dirtied are counted by file, too */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 

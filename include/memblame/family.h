@@ -91,6 +91,7 @@ struct mb_hook {
 	const char *shares; /* a program of an earlier question that this needs too; or NULL */
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
+	bool task_io; /* needs the kernel's accounting of I/O by task, and uses it */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
 	const char *lacks_type; /* a struct that the kernel must not have; or NULL */
 	enum mb_quality quality;

@@ -47,7 +47,7 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 	if (!err)
 		err = take_selection(o, &cfg, e);
 	cfg.blame = true;
-	cfg.kern.all_questions = true;
+	cfg.kern.requests = ~0u;
 	if (!o->families)
 		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;
 	/* with a duration and no interval the answer is one document */

@@ -105,7 +105,7 @@ int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
 	size_t n;
 	int err = mb_options_session(o, &cfg, e);
 
-	cfg.kern.all_questions = true;
+	cfg.kern.requests = ~0u;
 	if (!err)
 		err = mb_kern_check(e);
 	if (!err)

@@ -21,7 +21,7 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.out_path = NULL; /* the summary goes to standard output */
 	if (o->raw)
-		cfg.kern.stream = cfg.kern.families;
+		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
 	status = mb_recorder_open(&r, o->out_path, o->raw, e) ? (int)e->exit : MB_EXIT_OK;
 	if (!status) {
 		cfg.recorder = r;

@@ -17,8 +17,7 @@ int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.events = true;
 	cfg.kern.stream = cfg.kern.families;
-	/* named, reclaim is shown with who took the memory */
-	cfg.kern.all_questions = o->families & (1u << MB_FAM_reclaim);
+	cfg.kern.requests = o->families; /* those named are shown with who is to blame */
 	cfg.tick_ns = TRACE_TICK_NS;
 	return mb_traced(o, &cfg, e);
 }

@@ -64,6 +64,14 @@ static const struct mb_kern_table tables[] = {
 };
 
 static const struct mb_hook dirtied_hooks[] = {
+	{ .name = "task io", .task_io = true, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf", .programs = { "writeback_dirtied" }, .quality = MB_QUALITY_FULL },
+	{ .name = "tp_btf page",
+	  .programs = { "writeback_dirtied_page" },
+	  .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hook files_hooks[] = {
 	{ .name = "tp_btf",
 	  .programs = { "writeback_dirtied" },
 	  .optional = { "writeback_written" },
@@ -74,15 +82,22 @@ static const struct mb_hook dirtied_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 };
 
+#define PAUSE_MISSING                                                                    \
+	"a pause ends at the writer's next traced event, its next page as a rule; where that is " \
+	"more than 12 ms later than planned, its CPU time is taken off, to a tick"
+
 static const struct mb_hook pause_hooks[] = {
 	{ .name = "fexit",
 	  .programs = { "writeback_pause", "writeback_pause_end" },
 	  .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf",
-	  .programs = { "writeback_pause" },
+	  .programs = { "writeback_pause", "writeback_dirtied" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "a pause ends at the writer's next traced event; where that is more than "
-		     "12 ms later than planned, its CPU time is taken off, to a tick" },
+	  .missing = PAUSE_MISSING },
+	{ .name = "tp_btf page",
+	  .programs = { "writeback_pause", "writeback_dirtied_page" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = PAUSE_MISSING },
 };
 
 #define WAIT_MISSING \
@@ -130,6 +145,12 @@ static const struct mb_question questions[] = {
 	  "pauses are not seen" },
 	{ "wait", "who waits for a page under writeback?", wait_hooks, MB_ARRAY_SIZE(wait_hooks), "waits are not seen" },
 	{ "fsync", "who waits in fsync?", fsync_hooks, 1, "fsync is not timed" },
+	{ .name = "files",
+	  .asks = "whose pages are dirty, of which file, on which device? (blame)",
+	  .hooks = files_hooks,
+	  .n_hooks = MB_ARRAY_SIZE(files_hooks),
+	  .without = "stalls on devices are laid upon nobody",
+	  .on_request = true },
 };
 
 /* trace: the stall with who is to blame most, by the pages known so far. */

@@ -54,6 +54,9 @@ int mb_probe_function(const char *name, char *error, size_t size);
 /* probe.c: does the kernel have a struct of this name? */
 bool mb_probe_struct(const char *name);
 
+/* probe.c: does a struct of the kernel have this field? */
+bool mb_probe_field(const char *type, const char *field);
+
 /* probe.c: can tracing programs keep data with a task? */
 bool mb_probe_task_storage(void);
 

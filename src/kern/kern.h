@@ -18,7 +18,7 @@ struct mb_kern;
 struct mb_kern_config {
 	uint32_t families; /* bit per family id to trace; task is always on */
 	uint32_t stream; /* bit per family id whose single events are wanted */
-	bool all_questions; /* also those that are asked on request only */
+	uint32_t requests; /* bit per family whose questions are asked that cost too much to be asked always */
 	enum mb_select select;
 	uint32_t pids[MB_MAX_PIDS];
 	uint32_t n_pids;

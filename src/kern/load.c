@@ -205,6 +205,10 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 			snprintf(error, sizeof(error), "no task storage for tracing programs");
 			possible = false;
 		}
+		if (h->task_io && !mb_probe_field("task_io_accounting", "write_bytes")) {
+			snprintf(error, sizeof(error), "no accounting of I/O by task in this kernel");
+			possible = false;
+		}
 		if (h->lacks_type && mb_probe_struct(h->lacks_type)) {
 			snprintf(error, sizeof(error), "this kernel has struct %s", h->lacks_type);
 			possible = false;
@@ -280,6 +284,9 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	/* only swap-ins need every fault's start */
 	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 	knobs->hash_ledgers = k->hash_ledgers;
+	for (size_t i = 0; i < k->n_answers; i++)
+		knobs->dirtied_by_task |= k->answers[i].hook && k->answers[i].hook->task_io;
+	knobs->dirty_files = k->cfg.requests >> MB_FAM_writeback & 1;
 	memcpy(knobs->args, k->args, sizeof(knobs->args));
 }
 
@@ -380,7 +387,7 @@ static int ask(struct mb_kern *k, struct mb_err *e)
 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; mb_kern_traces(k, fam[i]) && j < fam[i]->n_questions; j++) {
-			if (fam[i]->questions[j].on_request && !k->cfg.all_questions)
+			if (fam[i]->questions[j].on_request && !(k->cfg.requests & (1u << fam[i]->id)))
 				continue;
 			if (!answer_add(k, fam[i], &fam[i]->questions[j]))
 				return mb_err_set(e, MB_EXIT_FAILED, 0, "too many questions");

@@ -228,6 +228,19 @@ bool mb_probe_struct(const char *name)
 	return vmlinux() && btf__find_by_name_kind(vmlinux(), name, BTF_KIND_STRUCT) > 0;
 }
 
+bool mb_probe_field(const char *type, const char *field)
+{
+	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), type, BTF_KIND_STRUCT) : -1;
+	const struct btf_type *t = id > 0 ? btf__type_by_id(vmlinux(), (__u32)id) : NULL;
+	const struct btf_member *m = t ? btf_members(t) : NULL;
+
+	for (int i = 0; m && i < btf_vlen(t); i++, m++) {
+		if (strcmp(btf__name_by_offset(vmlinux(), m->name_off), field) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool mb_probe_task_storage(void)
 {
 	/* the map type is older than its use in tracing, which came with this helper (5.11) */

@@ -52,6 +52,7 @@ struct mb_writeback_ledger {
 	struct mb_stall writeback_wait;
 	struct mb_stall fsync;
 	__u64 dirtied_pages;
+	__u64 dirtied_base; /* the kernel's own count when tracing began; as min_base */
 	struct mb_dirty_run run;
 	struct mb_bdi_state open; /* of the pause or wait that is open now */
 	struct mb_bdi_state synced; /* of the fsync */
