@@ -165,6 +165,8 @@ static void compose_nothing(void)
 
 void wl_end(int status)
 {
+	if (getenv("WORKLOAD_DELAYS"))
+		wl_delays();
 	/* Children waited for: wait4() in our parent adds them to our own counts. */
 	getrusage(RUSAGE_CHILDREN, &usage);
 	wl_num("children_minflt", usage.ru_minflt);

@@ -44,7 +44,9 @@ void wl_str(const char *key, const char *value);
 void wl_hundredths(const char *key, unsigned long long value);
 /* Closes the line with the final fault counts, prints it, exits: nothing faults after. */
 _Noreturn void wl_end(int status);
-/* The same for a child: its struct rusage goes raw into fd, then it exits. */
+/* As numbers of the line, what the kernel says this thread waited for; wl_end() with WORKLOAD_DELAYS. */
+void wl_delays(void);
+/* As wl_end() for a child: its struct rusage goes raw into fd, then it exits. */
 _Noreturn void wl_report(int fd, int status);
 /* Parent's side of wl_report(). */
 void wl_read_report(int fd, struct rusage *usage);
