@@ -10,7 +10,7 @@
 #include "memblame.skel.h" /* generated; after abi.h, for struct mb_knobs */
 
 #define MB_MAX_ANSWERS 64
-#define MB_HASH_LEDGERS 16384 /* of 1.8 KiB: threads at once where all ledgers are in the hash */
+#define MB_HASH_LEDGERS 16384 /* of 2 KiB: threads at once where all ledgers are in the hash */
 #define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
 
 struct mb_kern {
