@@ -87,8 +87,14 @@ static void test_always(void **state)
 		live_skip("this kernel has no transparent huge pages");
 	guest_keep(THP "/enabled");
 	guest_write(THP "/enabled", "always");
-	make_room();
-	b = run_both(24, "unasked", COUNT_2M);
+	/* where the tests before left memory in pieces, the kernel itself says that it gave smaller pages */
+	for (int tries = 1;; tries++) {
+		make_room();
+		b = run_both(24, "unasked", COUNT_2M);
+		if (b.counted >= b.regions || tries == 4)
+			break;
+		live_run_free(b.run);
+	}
 	check_both(&b, 2LL << 20);
 	live_equal("AnonHugePages, kB", live_int(b.run->workload, "huge_kb"), b.regions * 2048);
 	/* it is the rule for others, too */
