@@ -394,7 +394,7 @@ static void set_up(struct mb_session *s)
 	setup->pss = s->cfg.pss;
 	mb_names_sysctls(&setup->dirty);
 	for (size_t i = 0; i < n; i++) {
-		bool on = fam[i]->id == MB_FAM_task || (s->cfg.kern.families & (1u << fam[i]->id));
+		bool on = mb_kern_traces(s->kern, fam[i]);
 
 		if (!on)
 			setup->off |= 1u << fam[i]->id;

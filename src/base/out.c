@@ -179,10 +179,12 @@ void mb_json_fixed(struct mb_out *o, const char *key, uint64_t v, unsigned int d
 		      (unsigned long long)v % unit);
 }
 
-void mb_json_f64(struct mb_out *o, const char *key, double v)
+void mb_json_u64_if(struct mb_out *o, const char *key, bool known, uint64_t v)
 {
-	json_key(o, key);
-	mb_out_printf(o, "%.4f", v);
+	if (known)
+		mb_json_u64(o, key, v);
+	else
+		mb_json_null(o, key);
 }
 
 void mb_json_bool(struct mb_out *o, const char *key, bool v)

@@ -53,7 +53,7 @@ void mb_json_array(struct mb_out *o, const char *key);
 void mb_json_array_end(struct mb_out *o);
 void mb_json_u64(struct mb_out *o, const char *key, uint64_t v);
 void mb_json_s64(struct mb_out *o, const char *key, int64_t v);
-void mb_json_f64(struct mb_out *o, const char *key, double v); /* to four places */
+void mb_json_u64_if(struct mb_out *o, const char *key, bool known, uint64_t v); /* else null */
 void mb_json_bool(struct mb_out *o, const char *key, bool v);
 void mb_json_null(struct mb_out *o, const char *key);
 void mb_json_str(struct mb_out *o, const char *key, const char *s); /* s NULL: null */

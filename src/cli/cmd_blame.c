@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cgroups.h"
-#include "cli/cli.h"
+#include "cli/traced.h"
 
 /* Whose pages were dirty when is known to this time at most: docs/families/writeback.md. */
 #define BLAME_TICK_NS (200 * 1000 * 1000ull)
@@ -41,11 +41,9 @@ static int take_selection(const struct mb_options *o, struct mb_session_config *
 int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_session_config cfg;
-	struct mb_session s = { 0 };
-	int err = mb_options_session(o, &cfg, e);
 
-	if (!err)
-		err = take_selection(o, &cfg, e);
+	if (mb_options_session(o, &cfg, e) || take_selection(o, &cfg, e))
+		return (int)e->exit;
 	cfg.blame = true;
 	cfg.kern.requests = ~0u;
 	if (!o->families)
@@ -53,14 +51,7 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 	/* with a duration and no interval the answer is one document */
 	cfg.interval_ns = o->interval_s || !o->duration_s ? cfg.tick_ns : 0;
 	/* as many ticks as an interval needs, all of one length */
-	cfg.tick_ns /= (cfg.tick_ns + BLAME_TICK_NS - 1) / BLAME_TICK_NS;
-	if (!err)
-		err = mb_session_open(&s, &cfg, NULL, e);
-	if (!err)
-		err = mb_session_run(&s, e);
-	if (!err)
-		err = mb_session_finish(&s, e);
-	if (mb_session_close(&s, e))
-		err = -1;
-	return err ? (int)e->exit : MB_EXIT_OK;
+	if (cfg.tick_ns > BLAME_TICK_NS)
+		cfg.tick_ns /= (cfg.tick_ns + BLAME_TICK_NS - 1) / BLAME_TICK_NS;
+	return mb_traced(o, &cfg, e);
 }

@@ -353,34 +353,21 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 		p->values[mb_slot(&fields[F_LIMIT_UP])] = l->limit_up;
 }
 
-static void account(const struct mb_model *m, const struct mb_process *p, struct mb_reclaim_account *a)
-{
-	static const struct {
-		enum mb_blame_what what;
-		int field;
-	} stalls[] = { { MB_BLAME_DIRECT, F_DIRECT },
-		       { MB_BLAME_MEMCG, F_MEMCG },
-		       { MB_BLAME_COMPACTION, F_COMPACTION },
-		       { MB_BLAME_THROTTLE, F_THROTTLE },
-		       { MB_BLAME_HIGH, F_HIGH } };
-
-	(void)m;
-	__builtin_memset(a, 0, sizeof(*a));
-	for (size_t i = 0; i < MB_ARRAY_SIZE(stalls); i++) {
-		unsigned int slot = mb_slot(&fields[stalls[i].field]);
-
-		a->count[stalls[i].what] = p->values[slot];
-		a->ns[stalls[i].what] = p->values[slot + 1];
-	}
-	a->allocated_pages = p->values[mb_slot(&fields[F_ALLOCATED])];
-	a->kswapd_wakeups = p->values[mb_slot(&fields[F_WAKEUPS])];
-	a->limit_up = (uint32_t)p->values[mb_slot(&fields[F_LIMIT_UP])];
-}
-
 static void ticked(struct mb_model *m)
 {
+	struct mb_reclaim_slots slots = {
+		.stall = { [MB_BLAME_DIRECT] = mb_slot(&fields[F_DIRECT]),
+			   [MB_BLAME_MEMCG] = mb_slot(&fields[F_MEMCG]),
+			   [MB_BLAME_COMPACTION] = mb_slot(&fields[F_COMPACTION]),
+			   [MB_BLAME_THROTTLE] = mb_slot(&fields[F_THROTTLE]),
+			   [MB_BLAME_HIGH] = mb_slot(&fields[F_HIGH]) },
+		.allocated_pages = mb_slot(&fields[F_ALLOCATED]),
+		.kswapd_wakeups = mb_slot(&fields[F_WAKEUPS]),
+		.limit_up = mb_slot(&fields[F_LIMIT_UP]),
+	};
+
 	if (m->blames)
-		mb_blame_reclaim(m, account);
+		mb_blame_reclaim(m, &slots);
 }
 
 const struct mb_family mb_family_reclaim = {

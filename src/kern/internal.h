@@ -72,9 +72,6 @@ void mb_detach_from(struct mb_kern *k, size_t n);
 /* load.c: is every entry of "family.question=hook,..." one that there is? list: may be NULL. */
 int mb_load_check_forced(const char *list, struct mb_err *e);
 
-/* kern.c: are this family's programs wanted? task's always are. */
-bool mb_kern_traces(const struct mb_kern *k, const struct mb_family *f);
-
 /* tables.c */
 int mb_tables_open(struct mb_kern *k, struct mb_err *e);
 void mb_tables_close(struct mb_kern *k);

@@ -61,6 +61,9 @@ void mb_kern_close(struct mb_kern *k);
 /* Stop all hooks; what is in the rings stays, and ledgers can still be read. */
 void mb_kern_detach(struct mb_kern *k);
 
+/* Is this family traced? task always is. */
+bool mb_kern_traces(const struct mb_kern *k, const struct mb_family *f);
+
 /* Every question of the families that are on, with its answer. */
 const struct mb_answer *mb_kern_answers(const struct mb_kern *k, size_t *n);
 

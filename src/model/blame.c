@@ -81,6 +81,14 @@ static void name_device(struct mb_device *d, const char *name)
 		snprintf(d->name, sizeof(d->name), "%.*s", MB_BDI_NAME_LEN - 1, name);
 }
 
+const char *mb_blame_device_name(const struct mb_blame *b, uint64_t bdi)
+{
+	const struct mb_device *d;
+
+	HASH_FIND(hh, b->devices, &bdi, sizeof(bdi), d);
+	return d && d->name[0] ? d->name : NULL;
+}
+
 /* ---- names ---- */
 
 /* From "file\0dir\0..." to "/dir/file". */
@@ -174,22 +182,24 @@ const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *ke
 
 /* ---- who dirtied what ---- */
 
-static void add_written(struct mb_device *d, const struct mb_file_key *file, uint64_t pages)
+/* Add to the file's entry of a list of at most max. */
+static void add_to_file(struct mb_file_sum *list, uint32_t *n, uint32_t max, const struct mb_file_key *file,
+			double more)
 {
-	struct mb_written_file *f = NULL;
+	struct mb_file_sum *f = NULL;
 
-	for (uint32_t i = 0; i < d->n_written && !f; i++) {
-		if (!memcmp(&d->written[i].file, file, sizeof(*file)))
-			f = &d->written[i];
+	for (uint32_t i = 0; i < *n && !f; i++) {
+		if (!memcmp(&list[i].file, file, sizeof(*file)))
+			f = &list[i];
 	}
-	if (!f && d->n_written == MB_BLAME_WRITTEN_FILES) {
-		f = &d->written[MB_BLAME_WRITTEN_FILES - 1];
-		f->file.ino = 0;
+	if (!f && *n == max) {
+		f = &list[max - 1];
+		f->file.ino = 0; /* several now */
 	} else if (!f) {
-		f = &d->written[d->n_written++];
+		f = &list[(*n)++];
 		f->file = *file;
 	}
-	f->pages += pages;
+	f->sum += more;
 }
 
 void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e)
@@ -201,7 +211,8 @@ void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct
 	if (!d)
 		return;
 	if (e->written_pages)
-		add_written(d, &file, e->written_pages);
+		add_to_file(d->written, &d->n_written, MB_BLAME_WRITTEN_FILES, &file,
+			    (double)e->written_pages);
 	d->written_pages += e->written_pages;
 	d->dirtied_pages += e->dirtied_pages;
 	if (!who || !e->dirtied_pages)
@@ -349,26 +360,7 @@ struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_who *who
 	c->who.tgid ? snprintf(c->who.comm, sizeof(c->who.comm), "%s", who->comm) : 0; /* exec */
 	c->ns += ns;
 	c->pages_ns += pages_ns;
-	v->pages_ns += pages_ns;
 	return c;
-}
-
-static void charge_file(struct mb_culprit *c, const struct mb_file_key *file, double pages_ns)
-{
-	struct mb_culprit_file *f = NULL;
-
-	for (uint32_t i = 0; i < c->n_files && !f; i++) {
-		if (!memcmp(&c->files[i].file, file, sizeof(*file)))
-			f = &c->files[i];
-	}
-	if (!f && c->n_files == MB_BLAME_CULPRIT_FILES) {
-		f = &c->files[MB_BLAME_CULPRIT_FILES - 1];
-		f->file.ino = 0; /* several now */
-	} else if (!f) {
-		f = &c->files[c->n_files++];
-		f->file = *file;
-	}
-	f->pages_ns += pages_ns;
 }
 
 static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pending_stall *s,
@@ -389,7 +381,8 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pe
 			continue;
 		c = mb_blame_charge(v, &claims[i].entry->who, ns * claims[i].pages / sum,
 				    claims[i].pages * ns);
-		charge_file(c, &claims[i].entry->file, claims[i].pages * ns);
+		add_to_file(c->files, &c->n_files, MB_BLAME_CULPRIT_FILES, &claims[i].entry->file,
+			    claims[i].pages * ns);
 	}
 }
 

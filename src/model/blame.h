@@ -63,10 +63,10 @@ struct mb_dirtied {
 	uint64_t pages;
 };
 
-/* Pages of a file that flushers and sync(2) have written. */
-struct mb_written_file {
+/* An entry of a short list of files; of a full one, the last is all others. */
+struct mb_file_sum {
 	struct mb_file_key file; /* ino 0: several */
-	uint64_t pages;
+	double sum; /* pages, or pages times the ns for which they stood in the way */
 };
 
 struct mb_device {
@@ -76,7 +76,7 @@ struct mb_device {
 	uint64_t bdi;
 	uint64_t dirtied_pages, written_pages; /* written: by flushers and sync(2) */
 	uint64_t stalls, stalled_ns;
-	struct mb_written_file written[MB_BLAME_WRITTEN_FILES];
+	struct mb_file_sum written[MB_BLAME_WRITTEN_FILES]; /* pages, by flushers and sync(2) */
 	uint32_t n_written;
 	struct mb_dirtied *history; /* a ring of MB_BLAME_HISTORY */
 	uint32_t first, n;
@@ -96,16 +96,11 @@ enum mb_blame_what {
 	MB_BLAME_WHATS
 };
 
-struct mb_culprit_file {
-	struct mb_file_key file;
-	double pages_ns;
-};
-
 struct mb_culprit {
 	struct mb_who who;
 	double ns; /* of the victim's time */
 	double pages_ns; /* its pages in the way, times that long */
-	struct mb_culprit_file files[MB_BLAME_CULPRIT_FILES];
+	struct mb_file_sum files[MB_BLAME_CULPRIT_FILES]; /* pages_ns */
 	uint32_t n_files;
 };
 
@@ -131,7 +126,6 @@ struct mb_victim {
 	uint64_t ns[MB_BLAME_WHATS];
 	struct mb_culprit culprits[MB_BLAME_CULPRITS];
 	uint32_t n_culprits;
-	double pages_ns; /* all pages in the way, times that long */
 	struct mb_watermarks marks; /* at the end of the tick in which it stalled last */
 	struct mb_who woke_kswapd; /* last; tgid 0: nobody, or not known */
 	UT_hash_handle hh;
@@ -208,19 +202,16 @@ void mb_blame_eviction(struct mb_blame *b, const struct mb_who *owner, const str
  */
 void mb_blame_tick(struct mb_blame *b, uint64_t t_ns);
 
-/* Time in stalls of reclaim so far, of one process, as the reclaim family keeps it. */
-struct mb_reclaim_account {
-	uint64_t count[MB_BLAME_WHATS];
-	uint64_t ns[MB_BLAME_WHATS];
-	uint64_t allocated_pages;
-	uint64_t kswapd_wakeups;
-	uint32_t limit_up; /* as in struct mb_reclaim_ledger */
+/* Where the reclaim family keeps its numbers of a process: slots of mb_process.values. */
+struct mb_reclaim_slots {
+	unsigned int stall[MB_BLAME_WHATS]; /* from MB_BLAME_DIRECT on; ns is the next slot */
+	unsigned int allocated_pages;
+	unsigned int kswapd_wakeups;
+	unsigned int limit_up; /* as in struct mb_reclaim_ledger */
 };
 
-/* blame_reclaim.c: the same for reclaim; account fills in a process's account. */
-void mb_blame_reclaim(struct mb_model *m,
-		      void (*account)(const struct mb_model *m, const struct mb_process *p,
-				      struct mb_reclaim_account *a));
+/* blame_reclaim.c: the same for reclaim. */
+void mb_blame_reclaim(struct mb_model *m, const struct mb_reclaim_slots *slots);
 void mb_blame_reclaim_free(struct mb_blame *b);
 
 /*
@@ -233,6 +224,9 @@ bool mb_blame_reclaim_first(struct mb_model *m, uint32_t tgid, enum mb_blame_wha
 /* Who would be blamed most now for a stall on this device; false: nobody. share: of all pages. */
 bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_who *who,
 		    double *share, struct mb_file_key *file);
+
+/* The name of a device, as in /sys/class/bdi; NULL: not known. */
+const char *mb_blame_device_name(const struct mb_blame *b, uint64_t bdi);
 
 /* The path of a file, with its mount point where that is known; "": not known. buf of MB_PATH_LEN. */
 const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *key, char *buf);

@@ -9,13 +9,22 @@
 
 #include "model/model.h"
 
+/* What the reclaim family has of a process so far. */
+struct account {
+	uint64_t count[MB_BLAME_WHATS];
+	uint64_t ns[MB_BLAME_WHATS];
+	uint64_t allocated_pages;
+	uint64_t kswapd_wakeups;
+	uint32_t limit_up;
+};
+
 /* A process that allocates: how much it had allocated at the end of each of the last ticks. */
 struct mb_claimant {
 	struct mb_who who; /* start_ns and tgid are the key; no padding between them */
 	uint64_t seen; /* tick */
 	uint64_t allocated[MB_BLAME_TICKS]; /* by tick, modulo */
 	uint64_t first_tick; /* what it had before is not known */
-	struct mb_reclaim_account last;
+	struct account now, last;
 	UT_hash_handle hh;
 };
 
@@ -81,7 +90,6 @@ static uint64_t allocated_since(const struct mb_claimant *c, uint64_t tick)
 	return now - c->allocated[tick % MB_BLAME_TICKS];
 }
 
-
 /* The path, up levels higher; "" is the root. */
 static void ancestor(const char *path, uint32_t up, char *out, size_t size)
 {
@@ -98,13 +106,6 @@ static void ancestor(const char *path, uint32_t up, char *out, size_t size)
 		n = size - 1;
 	memcpy(out, path, n);
 	out[n] = '\0';
-}
-
-static bool is_below(const char *path, const char *group)
-{
-	size_t n = strlen(group);
-
-	return path && strncmp(path, group, n) == 0 && (!path[n] || path[n] == '/' || !n);
 }
 
 static struct mb_limited *limited_get(struct mb_model *m, const char *path)
@@ -152,10 +153,8 @@ static const struct mb_system_zone *shortest_zone(const struct mb_model *m)
 	return shortest;
 }
 
-static void note_watermarks(const struct mb_model *m, struct mb_watermarks *w)
+static void note_watermarks(const struct mb_system_zone *z, struct mb_watermarks *w)
 {
-	const struct mb_system_zone *z = shortest_zone(m);
-
 	if (!z)
 		return;
 	w->known = true;
@@ -200,7 +199,7 @@ static double taken(struct mb_model *m, const struct mb_claimant *c, const struc
 	if (c->seen + 1 < m->tick)
 		return 0;
 	p = s->limited ? mb_model_find_exactly(m, c->who.tgid, c->who.start_ns) : NULL;
-	if (s->limited && (!p || !is_below(p->cgroup_path, s->group)))
+	if (s->limited && (!p || !mb_cgroup_is_below(p->cgroup_path, s->group)))
 		return 0;
 	return (double)allocated_since(c, s->since);
 }
@@ -214,20 +213,28 @@ static double taken_by_all(struct mb_model *m, const struct shortage *s)
 	return sum;
 }
 
-/* s: NULL where it is not known what was short. */
-static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct mb_claimant *victim,
-		     enum mb_blame_what what, uint64_t count, uint64_t ns, const struct shortage *s)
+/* One process's stalls of one kind in this tick. */
+struct tick_stalls {
+	const struct mb_claimant *victim;
+	enum mb_blame_what what;
+	uint64_t count, ns;
+	const struct mb_system_zone *zone; /* the shortest; NULL: not known */
+};
+
+/* sum: what all have taken; 0 where it is not known what was short. */
+static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct tick_stalls *t,
+		     const struct shortage *s, double sum)
 {
-	struct mb_victim_key key = { victim->who.start_ns, 0, victim->who.tgid, what };
-	struct mb_victim *v = mb_blame_victim(&m->blame, matrix, &key, &victim->who);
-	double sum = s ? taken_by_all(m, s) : 0, stalled = (double)ns;
+	struct mb_victim_key key = { t->victim->who.start_ns, 0, t->victim->who.tgid, t->what };
+	struct mb_victim *v = mb_blame_victim(&m->blame, matrix, &key, &t->victim->who);
+	double stalled = (double)t->ns;
 
 	if (!v)
 		return;
-	v->count[what] += count;
-	v->ns[what] += ns;
+	v->count[t->what] += t->count;
+	v->ns[t->what] += t->ns;
 	v->woke_kswapd = m->blame.woke_kswapd;
-	note_watermarks(m, &v->marks);
+	note_watermarks(t->zone, &v->marks);
 	for (const struct mb_claimant *c = m->blame.claimants; c && sum > 0; c = c->hh.next) {
 		double pages = taken(m, c, s);
 
@@ -237,23 +244,25 @@ static void lay_upon(struct mb_model *m, struct mb_matrix *matrix, const struct 
 }
 
 static void take_stalls(struct mb_model *m, const struct mb_claimant *c, const struct mb_process *p,
-			const struct mb_reclaim_account *now)
+			const struct mb_system_zone *zone)
 {
 	for (int w = MB_BLAME_DIRECT; w < MB_BLAME_WHATS; w++) {
-		uint64_t count = now->count[w] - c->last.count[w], ns = now->ns[w] - c->last.ns[w];
+		struct tick_stalls t = { c, w, c->now.count[w] - c->last.count[w],
+					 c->now.ns[w] - c->last.ns[w], zone };
 		struct shortage s;
-		bool known;
+		double sum = 0;
 
-		if (!count)
+		if (!t.count)
 			continue;
-		known = find_shortage(m, p, w, now->limit_up, &s);
-		if (known && s.limited) {
-			const struct mb_limited *l = limited_get(m, s.group);
+		if (find_shortage(m, p, w, c->now.limit_up, &s)) {
+			const struct mb_limited *l = s.limited ? limited_get(m, s.group) : NULL;
 
-			s.since = l ? l->since_tick : m->tick;
+			if (s.limited)
+				s.since = l ? l->since_tick : m->tick;
+			sum = taken_by_all(m, &s);
 		}
-		lay_upon(m, &m->blame.total, c, w, count, ns, known ? &s : NULL);
-		lay_upon(m, &m->blame.interval, c, w, count, ns, known ? &s : NULL);
+		lay_upon(m, &m->blame.total, &t, &s, sum);
+		lay_upon(m, &m->blame.interval, &t, &s, sum);
 	}
 }
 
@@ -308,38 +317,43 @@ static void forget_old(struct mb_model *m)
 	}
 }
 
-void mb_blame_reclaim(struct mb_model *m,
-		      void (*account)(const struct mb_model *m, const struct mb_process *p,
-				      struct mb_reclaim_account *a))
+static void read_account(const struct mb_process *p, const struct mb_reclaim_slots *slots, struct account *a)
 {
-	struct mb_reclaim_account now;
+	for (int w = MB_BLAME_DIRECT; w < MB_BLAME_WHATS; w++) {
+		a->count[w] = p->values[slots->stall[w]];
+		a->ns[w] = p->values[slots->stall[w] + 1];
+	}
+	a->allocated_pages = p->values[slots->allocated_pages];
+	a->kswapd_wakeups = p->values[slots->kswapd_wakeups];
+	a->limit_up = (uint32_t)p->values[slots->limit_up];
+}
+
+void mb_blame_reclaim(struct mb_model *m, const struct mb_reclaim_slots *slots)
+{
+	const struct mb_system_zone *zone = shortest_zone(m);
 	struct mb_claimant *c;
 	struct mb_process *p;
-	bool short_of_memory = false;
+	bool short_of_memory = zone && zone->free_pages < zone->high_pages;
 
 	DL_FOREACH(m->all, p)
 	{
 		c = claimant_get(m, p);
 		if (!c)
 			continue;
-		account(m, p, &now);
-		c->allocated[m->tick % MB_BLAME_TICKS] = now.allocated_pages;
-		short_of_memory |= now.count[MB_BLAME_DIRECT] != c->last.count[MB_BLAME_DIRECT];
-		if (now.kswapd_wakeups != c->last.kswapd_wakeups)
+		c->last = c->now;
+		read_account(p, slots, &c->now);
+		c->allocated[m->tick % MB_BLAME_TICKS] = c->now.allocated_pages;
+		short_of_memory |= c->now.count[MB_BLAME_DIRECT] != c->last.count[MB_BLAME_DIRECT];
+		if (c->now.kswapd_wakeups != c->last.kswapd_wakeups)
 			m->blame.woke_kswapd = c->who;
 	}
 	forget_old(m);
 	DL_FOREACH(m->all, p)
 	{
 		c = claimant_get(m, p);
-		if (!c)
-			continue;
-		account(m, p, &now);
-		take_stalls(m, c, p, &now);
-		c->last = now;
+		if (c)
+			take_stalls(m, c, p, zone);
 	}
-	if (shortest_zone(m) && shortest_zone(m)->free_pages < shortest_zone(m)->high_pages)
-		short_of_memory = true;
 	if (!short_of_memory)
 		m->blame.shortage_tick = m->tick;
 }

@@ -27,11 +27,17 @@ static int by_blame(const void *a, const void *b)
 	return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : 0;
 }
 
-static int by_file_pages(const void *a, const void *b)
+static int by_sum(const void *a, const void *b)
 {
-	const struct mb_culprit_file *x = a, *y = b;
+	const struct mb_file_sum *x = a, *y = b;
 
-	return x->pages_ns < y->pages_ns ? 1 : x->pages_ns > y->pages_ns ? -1 : 0;
+	return x->sum < y->sum ? 1 : x->sum > y->sum ? -1 : 0;
+}
+
+/* "(others)" must stay last, where it is found again. */
+static void sort_files(struct mb_file_sum *list, uint32_t n, uint32_t max)
+{
+	qsort(list, n < max ? n : max - 1, sizeof(*list), by_sum);
 }
 
 static int by_pages(const struct mb_eviction_pair *a, const struct mb_eviction_pair *b)
@@ -47,32 +53,21 @@ void mb_blame_sort(struct mb_matrix *m)
 	HASH_SORT(m->evictions, by_pages);
 	HASH_ITER(hh, m->victims, v, tmp)
 	{
-		/* "(others)" must stay last, where it is found again */
+		/* here, too */
 		uint32_t n = v->n_culprits < MB_BLAME_CULPRITS ? v->n_culprits : MB_BLAME_CULPRITS - 1;
 
 		qsort(v->culprits, n, sizeof(v->culprits[0]), by_blame);
 		for (uint32_t i = 0; i < v->n_culprits; i++) {
 			struct mb_culprit *c = &v->culprits[i];
-			uint32_t files = c->n_files < MB_BLAME_CULPRIT_FILES ? c->n_files :
-									       c->n_files - 1;
 
-			qsort(c->files, files, sizeof(c->files[0]), by_file_pages);
+			sort_files(c->files, c->n_files, MB_BLAME_CULPRIT_FILES);
 		}
 	}
 }
 
-static int by_written(const void *a, const void *b)
-{
-	const struct mb_written_file *x = a, *y = b;
-
-	return x->pages < y->pages ? 1 : x->pages > y->pages ? -1 : 0;
-}
-
 void mb_device_sort(struct mb_device *d)
 {
-	uint32_t n = d->n_written < MB_BLAME_WRITTEN_FILES ? d->n_written : d->n_written - 1;
-
-	qsort(d->written, n, sizeof(d->written[0]), by_written);
+	sort_files(d->written, d->n_written, MB_BLAME_WRITTEN_FILES);
 }
 
 const char *mb_blame_what_name(enum mb_blame_what what)

@@ -122,6 +122,14 @@ struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint
 	return NULL;
 }
 
+bool mb_cgroup_is_below(const char *path, const char *group)
+{
+	size_t n = strlen(group);
+
+	n -= n && group[n - 1] == '/';
+	return path && strncmp(path, group, n) == 0 && (!path[n] || path[n] == '/');
+}
+
 void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who)
 {
 	const struct mb_process *p = start_ns ? mb_model_find_exactly(m, tgid, start_ns) : NULL;

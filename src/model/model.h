@@ -183,6 +183,9 @@ struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid);
 /* The process with this number and start, also if the number is in use again; NULL if not there. */
 struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
 
+/* Is the cgroup of this path (NULL: not known) that of group, or below it? "" and "/" are the root. */
+bool mb_cgroup_is_below(const char *path, const char *group);
+
 /* Who that is, for when it is gone. A process that is not traced has only its number. */
 void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who);
 

@@ -26,12 +26,8 @@ bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_who *victim)
 			return true;
 	}
 	p = v->n_cgroups ? mb_snapshot_process(s, victim) : NULL;
-	for (uint32_t i = 0; p && p->cgroup_path && i < v->n_cgroups; i++) {
-		size_t n = strlen(v->cgroups[i]);
-
-		n -= n && v->cgroups[i][n - 1] == '/';
-		if (!strncmp(p->cgroup_path, v->cgroups[i], n) &&
-		    (!p->cgroup_path[n] || p->cgroup_path[n] == '/'))
+	for (uint32_t i = 0; p && i < v->n_cgroups; i++) {
+		if (mb_cgroup_is_below(p->cgroup_path, v->cgroups[i]))
 			return true;
 	}
 	return false;

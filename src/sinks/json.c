@@ -64,10 +64,8 @@ static void put_rows(struct mb_out *o, const char *name, const struct mb_detail 
 		mb_json_str(o, "name", r->key);
 		mb_json_u64(o, "count", r->stall.count);
 		mb_json_u64(o, "ns", r->stall.ns);
-		if (r->stall.max_ns)
-			mb_json_u64(o, "max_ns", r->stall.max_ns);
-		else /* sums only */
-			mb_json_null(o, "max_ns");
+		/* 0: sums only are known */
+		mb_json_u64_if(o, "max_ns", r->stall.max_ns, r->stall.max_ns);
 		mb_json_object_end(o);
 	}
 	mb_json_array_end(o);
@@ -152,10 +150,7 @@ static void put_groups(struct mb_out *o, const struct mb_snapshot *s, const stru
 
 static void put_pages(struct mb_out *o, const char *name, bool known, uint64_t pages)
 {
-	if (known)
-		mb_json_u64(o, name, pages * MB_PAGE_SIZE);
-	else
-		mb_json_null(o, name);
+	mb_json_u64_if(o, name, known, pages * MB_PAGE_SIZE);
 }
 
 /* Shares belong to a process that is there: the kernel tells them of no other. */
@@ -255,10 +250,7 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_json_object(o, "overhead");
-	if (s->bpf_ns_known)
-		mb_json_u64(o, "bpf_ns", s->bpf_ns);
-	else
-		mb_json_null(o, "bpf_ns");
+	mb_json_u64_if(o, "bpf_ns", s->bpf_ns_known, s->bpf_ns);
 	mb_json_u64(o, "self_cpu_ns", s->self_cpu_ns);
 	mb_json_u64(o, "self_rss_bytes", s->self_rss_bytes);
 	mb_json_u64(o, "events", s->model->events);

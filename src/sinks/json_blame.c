@@ -23,7 +23,7 @@ static void put_file(struct mb_out *o, const struct mb_snapshot *s, const struct
 	mb_blame_path(&s->model->blame, file, path);
 	mb_json_object(o, NULL);
 	mb_json_str(o, "path", path[0] ? path : NULL);
-	file->ino ? mb_json_u64(o, "inode", file->ino) : mb_json_null(o, "inode");
+	mb_json_u64_if(o, "inode", file->ino, file->ino);
 	mb_json_u64(o, "dev_major", file->dev >> 20);
 	mb_json_u64(o, "dev_minor", file->dev & 0xfffff);
 	mb_json_u64(o, "pages", pages);
@@ -35,7 +35,7 @@ static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struc
 {
 	mb_json_array(o, "files");
 	for (uint32_t i = 0; i < c->n_files; i++)
-		put_file(o, s, &c->files[i].file, (uint64_t)(c->files[i].pages_ns / ns + 0.5));
+		put_file(o, s, &c->files[i].file, (uint64_t)(c->files[i].sum / ns + 0.5));
 	mb_json_array_end(o);
 }
 
@@ -61,9 +61,9 @@ static void put_culprits(struct mb_out *o, const struct mb_snapshot *s, const st
 		const struct mb_culprit *c = &v->culprits[i];
 
 		mb_json_object(o, NULL);
-		c->who.tgid ? mb_json_u64(o, "pid", c->who.tgid) : mb_json_null(o, "pid");
+		mb_json_u64_if(o, "pid", c->who.tgid, c->who.tgid);
 		mb_json_str(o, "comm", c->who.comm[0] ? c->who.comm : NULL);
-		mb_json_f64(o, "share", c->ns / ns);
+		mb_json_fixed(o, "share", (uint64_t)(c->ns / ns * 10000 + 0.5), 4);
 		mb_json_u64(o, "blamed_ns", (uint64_t)(c->ns + 0.5));
 		mb_json_u64(o, "pages", (uint64_t)(c->pages_ns / ns + 0.5));
 		if (v->key.what)
@@ -75,19 +75,11 @@ static void put_culprits(struct mb_out *o, const struct mb_snapshot *s, const st
 	mb_json_array_end(o);
 }
 
-static const char *device_name(const struct mb_snapshot *s, uint64_t bdi)
-{
-	const struct mb_device *d;
-
-	HASH_FIND(hh, s->model->blame.devices, &bdi, sizeof(bdi), d);
-	return d && d->name[0] ? d->name : NULL;
-}
-
 static void put_on_device(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
 	mb_json_object(o, NULL);
 	put_who(o, "victim", s, &v->who);
-	mb_json_str(o, "bdi", device_name(s, v->key.bdi));
+	mb_json_str(o, "bdi", mb_blame_device_name(&s->model->blame, v->key.bdi));
 	mb_json_u64(o, "pauses", v->count[MB_BLAME_PAUSE]);
 	mb_json_u64(o, "paused_ns", v->ns[MB_BLAME_PAUSE]);
 	mb_json_u64(o, "waits", v->count[MB_BLAME_WAIT]);
@@ -133,14 +125,6 @@ static void put_in_reclaim(struct mb_out *o, const struct mb_snapshot *s, const 
 	mb_json_object_end(o);
 }
 
-static void put_u64_or_null(struct mb_out *o, const char *key, bool known, uint64_t v)
-{
-	if (known)
-		mb_json_u64(o, key, v);
-	else
-		mb_json_null(o, key);
-}
-
 static void put_device(struct mb_out *o, const struct mb_snapshot *s, struct mb_device *d)
 {
 	const struct mb_bdi_state *w = &d->worst;
@@ -156,15 +140,15 @@ static void put_device(struct mb_out *o, const struct mb_snapshot *s, struct mb_
 	mb_device_sort(d);
 	mb_json_array(o, "flusher_files");
 	for (uint32_t i = 0; i < d->n_written; i++)
-		put_file(o, s, &d->written[i].file, d->written[i].pages);
+		put_file(o, s, &d->written[i].file, (uint64_t)d->written[i].sum);
 	mb_json_array_end(o);
-	put_u64_or_null(o, "written_pages_per_s", d->worst_t_ns, w->written_pages_per_s);
-	put_u64_or_null(o, "worst_t_ns", d->worst_t_ns, d->worst_t_ns);
-	put_u64_or_null(o, "bdi_dirty_pages", d->worst_t_ns, w->bdi_dirty_pages);
-	put_u64_or_null(o, "bdi_limit_pages", limits, w->bdi_limit_pages);
-	put_u64_or_null(o, "dirty_pages", limits, w->dirty_pages);
-	put_u64_or_null(o, "limit_pages", limits, w->limit_pages);
-	put_u64_or_null(o, "background_pages", limits, w->background_pages);
+	mb_json_u64_if(o, "written_pages_per_s", d->worst_t_ns, w->written_pages_per_s);
+	mb_json_u64_if(o, "worst_t_ns", d->worst_t_ns, d->worst_t_ns);
+	mb_json_u64_if(o, "bdi_dirty_pages", d->worst_t_ns, w->bdi_dirty_pages);
+	mb_json_u64_if(o, "bdi_limit_pages", limits, w->bdi_limit_pages);
+	mb_json_u64_if(o, "dirty_pages", limits, w->dirty_pages);
+	mb_json_u64_if(o, "limit_pages", limits, w->limit_pages);
+	mb_json_u64_if(o, "background_pages", limits, w->background_pages);
 	mb_device_advice(d, &s->setup->dirty, advice);
 	mb_json_str(o, "advice", advice[0] ? advice : NULL);
 	mb_json_object_end(o);
@@ -172,7 +156,7 @@ static void put_device(struct mb_out *o, const struct mb_snapshot *s, struct mb_
 
 static void put_sysctl(struct mb_out *o, const char *key, uint64_t v)
 {
-	put_u64_or_null(o, key, v != MB_UNKNOWN, v);
+	mb_json_u64_if(o, key, v != MB_UNKNOWN, v);
 }
 
 static void put_sysctls(struct mb_out *o, const struct mb_dirty_sysctls *d)

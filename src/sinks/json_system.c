@@ -13,10 +13,7 @@ struct scope {
 
 static void put_u64(struct mb_out *o, const char *name, uint64_t v)
 {
-	if (v == MB_UNKNOWN)
-		mb_json_null(o, name);
-	else
-		mb_json_u64(o, name, v);
+	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
 }
 
 static void put_fixed(struct mb_out *o, const char *name, uint64_t v, unsigned int decimals)

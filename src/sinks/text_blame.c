@@ -38,24 +38,21 @@ static void put_culprit(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_out_printf(o, "%s\n", c->n_files > FILES ? ", ..." : "");
 }
 
-static const char *device_name(const struct mb_snapshot *s, uint64_t bdi)
+static void put_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
 {
-	const struct mb_device *d;
-
-	HASH_FIND(hh, s->model->blame.devices, &bdi, sizeof(bdi), d);
-	return d && d->name[0] ? d->name : "?";
+	mb_out_printf(o, "%s%s%s\n", s->color ? "\033[1m" : "", title, s->color ? "\033[0m" : "");
 }
 
 static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
+	const char *device = mb_blame_device_name(&s->model->blame, v->key.bdi), *sep = "";
 	char ns[MB_UNITS_LEN];
-	const char *sep = "";
 
 	mb_out_printf(o, "%8u ", v->who.tgid);
 	mb_text_name(o, v->who.comm[0] ? v->who.comm : "?", 15);
 	mb_out_printf(o, " lost %s", mb_format(ns, MB_UNIT_NS, mb_victim_ns(v)));
 	if (!v->key.what)
-		mb_out_printf(o, " on %s", device_name(s, v->key.bdi));
+		mb_out_printf(o, " on %s", device ? device : "?");
 	mb_out_printf(o, ": ");
 	for (int w = 0; w < MB_BLAME_WHATS; w++) {
 		if (!v->count[w])
@@ -90,8 +87,7 @@ static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, c
 		if ((v->key.what != 0) != reclaim || !mb_snapshot_shows(s, &v->who))
 			continue;
 		if (!n)
-			mb_out_printf(o, "%s%s%s\n", s->color ? "\033[1m" : "", title,
-				      s->color ? "\033[0m" : "");
+			put_title(o, s, title);
 		if (n++ < ROWS)
 			put_victim(o, s, v);
 	}
@@ -132,8 +128,7 @@ static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const s
 		if (!mb_snapshot_shows(s, &p->owner))
 			continue;
 		if (!n)
-			mb_out_printf(o, "%sMapped pages taken away%s\n", s->color ? "\033[1m" : "",
-				      s->color ? "\033[0m" : "");
+			put_title(o, s, "Mapped pages taken away");
 		if (n++ >= ROWS)
 			continue;
 		mb_out_printf(o, "%8u ", p->owner.tgid);

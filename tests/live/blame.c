@@ -307,13 +307,13 @@ static void two_writers(const char *threads_a, const char *threads_b, double lea
 static void test_heavy_and_light(void **state)
 {
 	(void)state;
-	two_writers("10", "1", 0.85, 1);
+	two_writers("15", "1", 0.85, 1);
 }
 
 static void test_light_and_heavy(void **state)
 {
 	(void)state;
-	two_writers("1", "10", 0, 0.15);
+	two_writers("1", "15", 0, 0.15);
 }
 
 static void test_equal(void **state)

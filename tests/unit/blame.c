@@ -221,35 +221,46 @@ static void names_become_paths(void **state)
 
 /* ---- reclaim ---- */
 
-static struct mb_reclaim_account accounts[8]; /* by tgid */
+/* Where this test keeps what the reclaim family would: the first slots there are. */
+static const struct mb_reclaim_slots slots = {
+	.stall = { [MB_BLAME_DIRECT] = 0,
+		   [MB_BLAME_MEMCG] = 2,
+		   [MB_BLAME_COMPACTION] = 4,
+		   [MB_BLAME_THROTTLE] = 6,
+		   [MB_BLAME_HIGH] = 8 },
+	.allocated_pages = 10,
+	.kswapd_wakeups = 11,
+	.limit_up = 12,
+};
 
-static void account(const struct mb_model *m, const struct mb_process *p, struct mb_reclaim_account *a)
+static struct mb_process *processes[8]; /* by tgid */
+
+static void allocates(uint32_t tgid, uint64_t pages)
 {
-	(void)m;
-	*a = accounts[p->tgid];
+	processes[tgid]->values[slots.allocated_pages] += pages;
 }
 
 static void tick(struct mb_model *m)
 {
-	mb_blame_reclaim(m, account);
+	mb_blame_reclaim(m, &slots);
 	m->tick++;
 }
 
 static void stalls(uint32_t tgid, enum mb_blame_what what, uint64_t ns)
 {
-	accounts[tgid].count[what]++;
-	accounts[tgid].ns[what] += ns;
+	processes[tgid]->values[slots.stall[what]]++;
+	processes[tgid]->values[slots.stall[what] + 1] += ns;
 }
 
 static void open_model(struct mb_model *m, const char *const *cgroups)
 {
-	memset(accounts, 0, sizeof(accounts));
 	mb_model_init(m);
 	for (uint32_t i = 0; cgroups[i]; i++) {
 		struct mb_process *p = mb_model_process(m, i + 1, (i + 1) * 10);
 
 		assert_non_null(p);
 		p->cgroup_path = strdup(cgroups[i]);
+		processes[i + 1] = p;
 	}
 }
 
@@ -261,11 +272,11 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 
 	(void)state;
 	open_model(&m, cgroups);
-	accounts[2].allocated_pages = 5000; /* while there was enough */
+	allocates(2, 5000); /* while there was enough */
 	tick(&m);
 	tick(&m);
-	accounts[1].allocated_pages += 300;
-	accounts[2].allocated_pages += 100;
+	allocates(1, 300);
+	allocates(2, 100);
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
 	v = victim(&m.blame.total, 2);
@@ -273,13 +284,13 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 	assert_int_equal(share(v, 1), 750);
 	assert_int_equal(share(v, 2), 250);
 	/* it goes on: what came before still counts */
-	accounts[1].allocated_pages += 400;
+	allocates(1, 400);
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
 	assert_int_equal((long)culprit(v, 1)->ns, 30 + 35);
 	/* there was enough for a tick, so it begins anew */
 	tick(&m);
-	accounts[2].allocated_pages += 10;
+	allocates(2, 10);
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
 	assert_int_equal((long)culprit(v, 1)->ns, 30 + 35);
@@ -297,10 +308,10 @@ static void a_limit_is_its_cgroups_own(void **state)
 	open_model(&m, cgroups);
 	tick(&m);
 	for (uint32_t i = 1; i <= 5; i++)
-		accounts[i].allocated_pages = 100;
+		allocates(i, 100);
 	stalls(1, MB_BLAME_MEMCG, 60); /* at the limit of /a/x */
 	stalls(2, MB_BLAME_MEMCG, 60); /* at that of /a */
-	accounts[2].limit_up = 1;
+	processes[2]->values[slots.limit_up] = 1;
 	tick(&m);
 	v = victim(&m.blame.total, 1);
 	assert_int_equal(v->n_culprits, 1);
