@@ -1,23 +1,309 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * oom: each kill by the out-of-memory killer. When a victim is marked, the current thread is the
- * one whose allocation failed: the trigger, not the victim.
+ * oom: each kill by the out-of-memory killer, with all that is known of it at that moment only: who could
+ * have been chosen instead, which memory was short, where trigger and victim were. When a victim is marked,
+ * the current thread is the one whose allocation failed: the trigger, not the victim.
  */
+#include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* Most tasks that are told of a kill, and most zones. */
+#define TASKS_AT_ONCE 64
+#define TASK_TURNS 256
+#define ZONES 32
+
+/* Tasks are told while at least half of the ring is free: kills and exits need it more. */
+#define TASKS_UNTIL_BYTES (2 * 1024 * 1024)
+
+#define STACK_WORDS 128 /* looked through at once */
+#define STACK_BYTES (16 << 10) /* x86-64: THREAD_SIZE */
+
+struct oom_room {
+	__u64 words[STACK_WORDS];
+	__u32 told;
+	__u32 left_out;
+};
+
+/* The kernel lets one kill be decided at a time (oom_lock): nobody else is using it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct oom_room);
+} oom_room SEC(".maps");
+
+/* Victims that have not begun to die, by process: when they were killed. The oldest makes room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} oom_victims SEC(".maps");
+
+/* By trigger, the last kill: others of a group that dies together come after the one that was chosen. */
+struct oom_kill {
+	__u64 control; /* where its struct oom_control is; 0: its function tells when it is over */
+	__u32 chosen_tgid;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, struct oom_kill);
+} oom_kills SEC(".maps");
+
+MB_INLINE struct oom_room *room(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&oom_room, &key);
+}
+
+/* ---- why: the kernel's struct oom_control ---- */
+
+/* Could this be one, with that process chosen? No other value in a stack passes for all of it. */
+MB_INLINE bool is_control(struct oom_control *oc)
+{
+	__u32 constraint = BPF_CORE_READ(oc, constraint);
+	int order = BPF_CORE_READ(oc, order);
+
+	return constraint < MB_OOM_CONSTRAINTS && order >= -1 && order <= 32 &&
+	       BPF_CORE_READ(oc, totalpages) && BPF_CORE_READ(oc, gfp_mask) &&
+	       !BPF_CORE_READ(oc, memcg) == (constraint != MB_OOM_MEMCG);
+}
+
+/* Look for a pointer to the victim, or to its leader, in a part of the trigger's stack. */
+__u64 oom_control_at(__u64 address, __u64 victim, __u64 leader)
+{
+	struct oom_room *r = room();
+
+	if (!r || bpf_probe_read_kernel(r->words, sizeof(r->words), (void *)address))
+		return 0;
+	for (__u32 i = 0; i < STACK_WORDS; i++) {
+		struct oom_control *oc;
+
+		if (r->words[i] != victim && r->words[i] != leader)
+			continue;
+		oc = (void *)address + i * sizeof(__u64) -
+		     bpf_core_field_offset(struct oom_control, chosen);
+		if (is_control(oc))
+			return (__u64)oc;
+	}
+	return 0;
+}
+
+/*
+ * The oom_control is a variable of a function that the trigger is in (mm/memcontrol.c and
+ * mm/page_alloc.c, out_of_memory()'s callers); no tracepoint hands it out, and hooking functions is not
+ * allowed everywhere. From the outermost frame on: what is left over from earlier calls is at the other end.
+ */
+MB_INLINE struct oom_control *find_control(const void *ctx)
+{
+	struct task_struct *trigger = (void *)bpf_get_current_task();
+	__u64 stack = (__u64)BPF_CORE_READ(trigger, stack), victim = 0, leader;
+
+	/* the tracepoint's argument, as a number: functions of ours take no pointers */
+	bpf_probe_read_kernel(&victim, sizeof(victim), ctx);
+	leader = (__u64)BPF_CORE_READ((struct task_struct *)victim, group_leader);
+
+	for (int i = STACK_BYTES / sizeof(__u64) / STACK_WORDS - 1; i >= 0; i--) {
+		__u64 oc = oom_control_at(stack + i * STACK_WORDS * sizeof(__u64), victim, leader);
+
+		if (oc)
+			return (void *)oc;
+	}
+	return NULL;
+}
+
+MB_INLINE void fill_memcg(struct mb_oom_event *e, struct mem_cgroup *memcg, struct task_struct *task)
+{
+	struct cgroup *cgrp = BPF_CORE_READ(memcg, css.cgroup);
+
+	e->memcg = compat_cgroup_id(cgrp);
+	e->memcg_usage_pages = BPF_CORE_READ(memcg, memory.usage.counter);
+	e->memcg_limit_pages = BPF_CORE_READ(memcg, memory.max);
+	e->memcg_v1 = BPF_CORE_READ(cgrp, root) != BPF_CORE_READ(task, cgroups, dfl_cgrp, root);
+	e->memcg_swap_pages = BPF_CORE_READ(memcg, swap.usage.counter);
+	e->memcg_swap_limit_pages = BPF_CORE_READ(memcg, swap.max);
+}
+
+MB_INLINE void fill_control(struct mb_oom_event *e, struct oom_control *oc, struct task_struct *trigger)
+{
+	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
+
+	e->total_pages = BPF_CORE_READ(oc, totalpages);
+	e->chosen_points = BPF_CORE_READ(oc, chosen_points);
+	e->chosen_tgid = BPF_CORE_READ(oc, chosen, tgid);
+	e->gfp = BPF_CORE_READ(oc, gfp_mask);
+	e->order = BPF_CORE_READ(oc, order);
+	e->constraint = BPF_CORE_READ(oc, constraint);
+	if (memcg)
+		fill_memcg(e, memcg, trigger);
+}
+
+/* ---- who could have been chosen ---- */
+
+/* Where all threads but its leader's memory is gone, it is another's: find_lock_task_mm() of the kernel. */
+MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct task_struct *t = task;
+
+	for (int i = 0; i < 4 && !mm; i++) {
+		t = (void *)BPF_CORE_READ(t, thread_node.next) -
+		    bpf_core_field_offset(struct task_struct, thread_node);
+		if (BPF_CORE_READ(t, tgid) != BPF_CORE_READ(task, tgid))
+			break; /* the list's head */
+		mm = BPF_CORE_READ(t, mm);
+	}
+	return mm;
+}
+
+/* Is the task in this memory cgroup or below it? */
+MB_INLINE bool is_in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
+{
+	struct cgroup_subsys_state *css = compat_task_memcg(task);
+	struct cgroup_subsys_state *of = (void *)memcg + bpf_core_field_offset(struct mem_cgroup, css);
+
+	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
+		if (css == of)
+			return true;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return false;
+}
+
+MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm_struct *mm, __u64 kill_t_ns)
+{
+	struct mb_oom_task_event *e = NULL;
+
+	if (bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA) < TASKS_UNTIL_BYTES)
+		e = emit_try_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_TASK, sizeof(*e),
+					bpf_ktime_get_boot_ns());
+	if (!e) {
+		r->left_out++;
+		return;
+	}
+	e->kill_t_ns = kill_t_ns;
+	e->start_ns = BPF_CORE_READ(task, start_boottime);
+	e->cgroup = compat_cgroup_id(compat_task_cgroup(task));
+	e->total_vm_pages = BPF_CORE_READ(mm, total_vm);
+	for (int i = 0; i < NR_MM_COUNTERS; i++)
+		e->rss_pages[i] = compat_mm_counter(mm, i);
+	e->pgtables_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);
+	e->tgid = BPF_CORE_READ(task, tgid);
+	e->uid = BPF_CORE_READ(task, real_cred, uid.val);
+	e->oom_score_adj = BPF_CORE_READ(task, signal, oom_score_adj);
+	e->pad = 0;
+	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	r->told++;
+}
+
+/* Tell of some processes, from this one's leader on. Returns the next one, 0 when all have been told. */
+__u64 oom_tell_tasks(__u64 from, __u64 until, __u64 memcg, __u64 kill_t_ns)
+{
+	struct task_struct *task = (void *)from;
+	struct oom_room *r = room();
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < TASKS_AT_ONCE; i++) {
+		struct mm_struct *mm = memory_of(task);
+
+		/* whom oom_unkillable_task() of the kernel spares: init and kernel threads */
+		if (mm && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
+		    (!memcg || is_in_memcg(task, (void *)memcg)))
+			tell_task(r, task, mm, kill_t_ns);
+		task = (void *)BPF_CORE_READ(task, tasks.next) -
+		       bpf_core_field_offset(struct task_struct, tasks);
+		if ((__u64)task == until)
+			return 0;
+	}
+	return (__u64)task;
+}
+
+__u64 oom_tell_zone(__u64 address, __u64 kill_t_ns)
+{
+	struct zone *zone = (void *)address;
+	struct mb_oom_zone_event *e;
+	__u64 boost = BPF_CORE_READ(zone, watermark_boost);
+	const char *name;
+
+	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_ZONE, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	__builtin_memset((char *)e + sizeof(e->h), 0, sizeof(*e) - sizeof(e->h));
+	e->kill_t_ns = kill_t_ns;
+	e->free_pages = BPF_CORE_READ(zone, vm_stat[0].counter);
+	e->min_pages = BPF_CORE_READ(zone, _watermark[0]) + boost;
+	e->low_pages = BPF_CORE_READ(zone, _watermark[1]) + boost;
+	e->high_pages = BPF_CORE_READ(zone, _watermark[2]) + boost;
+	e->managed_pages = BPF_CORE_READ(zone, managed_pages.counter);
+	if (bpf_core_field_exists(zone->node))
+		e->node = BPF_CORE_READ(zone, node);
+	name = BPF_CORE_READ(zone, name);
+	bpf_probe_read_kernel_str(e->name, sizeof(e->name), name);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+MB_INLINE void tell_zones(struct zonelist *list, __u64 kill_t_ns)
+{
+	for (int i = 0; i < ZONES; i++) {
+		struct zone *zone = NULL;
+
+		bpf_probe_read_kernel(&zone, sizeof(zone),
+				      (void *)list + bpf_core_field_offset(struct zonelist, _zonerefs) +
+					      i * bpf_core_type_size(struct zoneref) +
+					      bpf_core_field_offset(struct zoneref, zone));
+		if (!zone || !oom_tell_zone((__u64)zone, kill_t_ns))
+			break;
+	}
+}
+
+/* Tell of all processes and zones that a kill was about. */
+MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, __u64 kill_t_ns)
+{
+	struct zonelist *zones = BPF_CORE_READ(oc, zonelist);
+	__u64 memcg = (__u64)BPF_CORE_READ(oc, memcg);
+	__u64 first = (__u64)BPF_CORE_READ(trigger, group_leader), task = first;
+	struct oom_room *r = room();
+	struct mb_oom_told_event *e;
+
+	if (!r)
+		return;
+	r->told = r->left_out = 0;
+	if (zones && !memcg)
+		tell_zones(zones, kill_t_ns);
+	for (int i = 0; i < TASK_TURNS && task; i++)
+		task = oom_tell_tasks(task, first, memcg, kill_t_ns);
+	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_TOLD, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return;
+	e->kill_t_ns = kill_t_ns;
+	e->tasks = r->told;
+	e->tasks_left_out = r->left_out;
+	emit_submit_now(e);
+}
+
+/* ---- the kill ---- */
+
 MB_INLINE void fill_victim(struct mb_oom_event *e, struct task_struct *victim)
 {
-	struct mm_struct *mm = BPF_CORE_READ(victim, mm);
+	struct mm_struct *mm = memory_of(victim);
 
 	e->victim_start_ns = BPF_CORE_READ(victim, group_leader, start_boottime);
 	e->victim_cgroup = compat_cgroup_id(compat_task_cgroup(victim));
 	e->victim_tgid = BPF_CORE_READ(victim, tgid);
+	e->victim_inner_tgid = compat_inner_tgid(victim);
 	e->victim_uid = BPF_CORE_READ(victim, real_cred, uid.val);
 	e->oom_score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
-	e->pad = 0;
 	BPF_CORE_READ_STR_INTO(&e->victim_comm, victim, group_leader, comm);
 	e->total_vm_pages = BPF_CORE_READ(mm, total_vm);
 	e->pgtables_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);
@@ -25,46 +311,229 @@ MB_INLINE void fill_victim(struct mb_oom_event *e, struct task_struct *victim)
 		e->rss_pages[i] = mm ? compat_mm_counter(mm, i) : 0;
 }
 
-/* victim: NULL where only its id is known. */
-MB_INLINE int kill(struct task_struct *victim, __u32 victim_tgid)
+/* An event with what is known of the current thread; NULL: no room. */
+MB_INLINE struct mb_oom_event *begin_event(__u16 type, struct task_struct *trigger)
 {
-	struct task_struct *task = compat_current();
-	struct mb_ledger *trigger = ledger_of(task);
-	struct mb_oom_event *e;
+	struct mb_oom_event *e = emit_reserve_in(&urgent, MB_FAM_oom, type, sizeof(*e),
+						 bpf_ktime_get_boot_ns());
 
-	if (!trigger && (!victim || !ledger_of(victim)))
-		return 0;
-	if (trigger)
-		trigger->oom.triggered++;
-	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_KILL, sizeof(*e),
-			    bpf_ktime_get_boot_ns());
 	if (!e)
-		return 0;
+		return NULL;
 	__builtin_memset((char *)e + sizeof(e->h), 0, sizeof(*e) - sizeof(e->h));
-	e->trigger_cgroup = compat_cgroup_id(compat_task_cgroup(task));
-	BPF_CORE_READ_STR_INTO(&e->trigger_comm, task, comm);
+	e->trigger_cgroup = compat_cgroup_id(compat_task_cgroup(trigger));
+	e->trigger_start_ns = BPF_CORE_READ(trigger, group_leader, start_boottime);
+	e->trigger_inner_tgid = compat_inner_tgid(trigger);
+	BPF_CORE_READ_STR_INTO(&e->trigger_comm, trigger, comm);
+	return e;
+}
+
+MB_INLINE bool is_traced(struct task_struct *trigger, struct task_struct *victim)
+{
+	return ledger_of(trigger) || !victim || ledger_of(victim);
+}
+
+/*
+ * victim: NULL where only its id is known; oc: NULL where it is not at hand. chosen_tgid: for whom the kill
+ * is, where oc does not tell; 0.
+ */
+MB_INLINE void kill(void *ctx, struct task_struct *victim, __u32 victim_tgid, struct oom_control *oc,
+		    __u32 chosen_tgid)
+{
+	struct task_struct *trigger = compat_current();
+	struct mb_ledger *l = ledger_of(trigger);
+	struct mb_oom_event *e;
+	__u64 t_ns;
+
+	if (!is_traced(trigger, victim))
+		return;
+	if (l)
+		l->oom.triggered++;
+	e = begin_event(MB_OOM_EVENT_KILL, trigger);
+	if (!e)
+		return;
+	t_ns = e->h.t_ns;
 	e->victim_tgid = victim_tgid;
 	if (victim)
 		fill_victim(e, victim);
+	victim_tgid = e->victim_tgid;
+	e->chosen_tgid = chosen_tgid;
+	if (oc)
+		fill_control(e, oc, trigger);
+	chosen_tgid = e->chosen_tgid;
+	bpf_get_stack(ctx, e->kernel_stack, sizeof(e->kernel_stack), 0);
+	bpf_get_stack(ctx, e->user_stack, sizeof(e->user_stack), BPF_F_USER_STACK);
 	emit_submit_now(e);
-	return 0;
+	bpf_map_update_elem(&oom_victims, &victim_tgid, &t_ns, BPF_ANY);
+	/* once for a group */
+	if (oc && chosen_tgid == victim_tgid)
+		tell_scene(oc, trigger, t_ns);
+}
+
+MB_INLINE void remember_kill(struct oom_control *oc, __u64 control)
+{
+	struct oom_kill k = { .control = control, .chosen_tgid = BPF_CORE_READ(oc, chosen, tgid) };
+	__u64 id = bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&oom_kills, &id, &k, BPF_ANY);
+}
+
+/* The oom_control of the last kill of this thread, if that is still under way. */
+MB_INLINE struct oom_control *control_of_group(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct oom_kill *k = bpf_map_lookup_elem(&oom_kills, &id);
+	struct oom_control *oc = k ? (void *)k->control : NULL;
+
+	if (!oc || !is_control(oc) || (__u32)BPF_CORE_READ(oc, chosen, tgid) != k->chosen_tgid)
+		return NULL;
+	return oc;
 }
 
 SEC("?tp_btf/mark_victim")
 int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 {
-	return kill(victim, 0);
+	struct task_struct *trigger = compat_current();
+	struct oom_control *oc = find_control(ctx);
+
+	if (oc)
+		remember_kill(oc, (__u64)oc);
+	else if (victim != trigger) /* else it is ending already, and gets the reserves */
+		oc = control_of_group();
+	kill(ctx, victim, 0, oc, 0);
+	return 0;
 }
 
-/* Where mark_victim has only an id: the function that is about to kill knows whom. */
+/* Where mark_victim has only an id: the function that is about to kill knows whom, and why. */
 SEC("?fentry/oom_kill_process")
 int BPF_PROG(oom_kill, struct oom_control *oc)
 {
-	return kill(oc->chosen, 0);
+	kill(ctx, BPF_CORE_READ(oc, chosen), 0, oc, 0);
+	remember_kill(oc, 0);
+	return 0;
+}
+
+SEC("?fexit/oom_kill_process")
+int BPF_PROG(oom_kill_end)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&oom_kills, &id);
+	return 0;
+}
+
+/* Those of a group that dies together, and a process that is ending already and gets the reserves. */
+SEC("?tp_btf/mark_victim")
+int BPF_PROG(oom_mark_member, __u32 pid)
+{
+	struct task_struct *task = compat_current();
+	__u64 id = bpf_get_current_pid_tgid();
+	struct oom_kill *k = bpf_map_lookup_elem(&oom_kills, &id);
+
+	if (k && k->chosen_tgid == pid) /* told already */
+		return 0;
+	kill(ctx, pid == (__u32)id ? task : NULL, pid, NULL, k ? k->chosen_tgid : 0);
+	return 0;
 }
 
 SEC("?tp_btf/mark_victim")
 int BPF_PROG(oom_mark_victim_id, int pid)
 {
-	return kill(NULL, pid);
+	kill(ctx, NULL, pid, NULL, 0);
+	return 0;
+}
+
+/* A victim begins to die: the last moment at which its own stack can be had. */
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(oom_dying, int sig)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mb_oom_stack_event *e;
+	__u64 *t_ns;
+
+	if (sig != SIGKILL)
+		return 0;
+	t_ns = bpf_map_lookup_elem(&oom_victims, &tgid);
+	if (!t_ns)
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_STACK, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (e) {
+		__builtin_memset((char *)e + sizeof(e->h), 0, sizeof(*e) - sizeof(e->h));
+		e->kill_t_ns = *t_ns;
+		bpf_get_stack(ctx, e->user_stack, sizeof(e->user_stack), BPF_F_USER_STACK);
+		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	}
+	bpf_map_delete_elem(&oom_victims, &tgid);
+	return 0;
+}
+
+MB_INLINE int reaper(__u32 tid, __u32 outcome)
+{
+	struct mb_oom_reaper_event *e;
+
+	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_REAPER, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->victim_tid = tid;
+	e->outcome = outcome;
+	emit_submit_now(e);
+	return 0;
+}
+
+SEC("?tp_btf/finish_task_reaping")
+int BPF_PROG(oom_reaped, int tid)
+{
+	return reaper(tid, MB_OOM_REAPED);
+}
+
+SEC("?tp_btf/skip_task_reaping")
+int BPF_PROG(oom_reaper_skipped, int tid)
+{
+	return reaper(tid, MB_OOM_REAPER_SKIPPED);
+}
+
+/* ---- kills by a process: systemd-oomd, earlyoom, or anybody ---- */
+
+/* Of the cgroups with a limit that the task is in, the one with the least room for more. */
+MB_INLINE void fill_fullest(struct mb_oom_event *e, struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = compat_task_memcg(task);
+	struct mem_cgroup *fullest = NULL;
+	__u64 least = ~0ull >> 1;
+
+	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
+		struct mem_cgroup *memcg =
+			(void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+		__u64 limit = BPF_CORE_READ(memcg, memory.max);
+		__u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
+		__u64 left = limit > usage ? limit - usage : 0;
+
+		/* no limit is a number of pages that no machine has (PAGE_COUNTER_MAX) */
+		if (limit < MB_OOM_NO_LIMIT && left < least) {
+			least = left;
+			fullest = memcg;
+		}
+		css = BPF_CORE_READ(css, parent);
+	}
+	if (fullest)
+		fill_memcg(e, fullest, task);
+}
+
+SEC("?tp_btf/signal_generate")
+int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_struct *victim, int group,
+	     int result)
+{
+	struct task_struct *sender = compat_current();
+	struct mb_oom_event *e;
+
+	/* SEND_SIG_PRIV, 1, is the kernel's own */
+	if (sig != SIGKILL || result || (unsigned long)info == 1 || !MB_TASK(sender, mm) ||
+	    MB_TASK(sender, tgid) == BPF_CORE_READ(victim, tgid) || !is_traced(sender, victim))
+		return 0;
+	e = begin_event(MB_OOM_EVENT_SIGKILL, sender);
+	if (!e)
+		return 0;
+	fill_victim(e, victim);
+	fill_fullest(e, victim);
+	emit_submit_now(e);
+	return 0;
 }

@@ -61,6 +61,11 @@ struct mb_cgroups *mb_cgroups_open(void)
 	return c;
 }
 
+const char *mb_cgroups_root(const struct mb_cgroups *c)
+{
+	return c ? c->root : NULL;
+}
+
 static void forget(struct mb_cgroups *c)
 {
 	struct entry *e, *tmp;

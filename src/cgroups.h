@@ -13,6 +13,9 @@ struct mb_cgroups;
 struct mb_cgroups *mb_cgroups_open(void);
 void mb_cgroups_close(struct mb_cgroups *c);
 
+/* Where the hierarchy is mounted; c NULL: NULL. */
+const char *mb_cgroups_root(const struct mb_cgroups *c);
+
 /*
  * Path below the hierarchy's root ("/" for the root) of the cgroup with this directory inode
  * number; NULL if there is none now. Owned by c, valid until the next call.

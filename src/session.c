@@ -18,12 +18,17 @@
 #include "cgroups.h"
 #include "child.h"
 #include "names.h"
+#include "oom_store.h"
+#include "oom_watch.h"
 #include "procfs.h"
 #include "record/recorder.h"
 #include "systemfs.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
+
+/* Of many kills in a row, not each gets a tick of its own. */
+#define KILL_TICK_NS (200 * 1000 * 1000ull)
 
 static void take(void *arg, const void *data, size_t len)
 {
@@ -58,18 +63,24 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 	at->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
 }
 
+static void read_system(struct mb_session *s)
+{
+	struct mb_system system;
+
+	mb_systemfs_read(s->systemfs, &system);
+	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
+}
+
 /* The end of a tick: what was lost, who is who, how the machine is, and the tick itself. */
 static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
 	struct mb_tick tick = { .complete = complete };
-	struct mb_system system;
 
 	mb_kern_drops(s->kern, drops);
 	mb_feed_drops(&s->feed, drops);
 	mb_procfs_identify(&s->feed, s->cgroups);
-	mb_systemfs_read(s->systemfs, &system);
-	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
+	read_system(s);
 	mb_names_feed(s->names, &s->feed);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
@@ -140,10 +151,85 @@ static int flush(struct mb_session *s, struct mb_err *e)
 	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "writing to '%s' failed", s->out.path) : 0;
 }
 
+/* ---- OOM kills ---- */
+
+/* One report: shown the first time, kept each time. */
+static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
+{
+	struct mb_oom_culprit culprit;
+	struct mb_snapshot snap;
+	struct mb_summary sum;
+	int err = 0, kept;
+
+	if (!k->shown)
+		read_system(s);
+	summary_of(s, &sum);
+	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
+	mb_oom_find_culprit(&s->model, k, &culprit);
+	kept = mb_oom_store_put(s->oom_store, &k->number, &snap, k, &culprit);
+	if (kept) {
+		s->model.oom->not_kept++;
+		mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s",
+			k->first.victim_tgid, s->cfg.state_dir, strerror(-kept));
+	}
+	if (!k->shown) {
+		snap.color = wants_color(s);
+		s->sink->oom(&s->out, &snap, k, &culprit);
+		err = flush(s, e);
+	}
+	k->shown = true;
+	k->changed = false;
+	return err;
+}
+
+/* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
+static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
+{
+	if (k->first.constraint == MB_OOM_GLOBAL ||
+	    mb_now_ns() - s->model.history->last_ns < KILL_TICK_NS)
+		return 0;
+	s->model.history->last_ns = 0;
+	return collect(s, e);
+}
+
+/* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
+static int report_kills(struct mb_session *s, bool last, struct mb_err *e)
+{
+	struct mb_oom_kill *k, *fresh;
+	int err = 0;
+
+	do {
+		bool more = mb_oom_watch_read(s->oom_watch);
+
+		while (err >= 0 && (err = mb_kern_drain(s->kern, take, s)) > 0 && more)
+			;
+		if (err < 0)
+			return mb_err_set(e, MB_EXIT_FAILED, -err, "reading a ring failed");
+		mb_oom_watch_feed(s->oom_watch, &s->feed);
+		fresh = mb_oom_unknown(s->model.oom);
+		if (fresh) {
+			/* stacks first: the victim is dying */
+			mb_oom_watch_stacks(s->oom_watch, &s->feed);
+			mb_procfs_identify(&s->feed, s->cgroups);
+			mb_oom_watch_cgroups(&s->feed, s->cgroups);
+			err = tick_for_kill(s, fresh, e);
+		}
+		if (err < 0)
+			return err;
+		k = mb_oom_ready(&s->model, last ? UINT64_MAX : mb_now_ns());
+		err = k ? report_kill(s, k, e) : 0;
+	} while (k && !err);
+	return err;
+}
+
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
 	int err = collect(s, e);
 
+	if (err)
+		return err;
+	if (s->cfg.oom)
+		err = report_kills(s, false, e);
 	if (err)
 		return err;
 	if (s->cfg.interval_ns &&
@@ -190,14 +276,20 @@ static int start_timer(struct mb_session *s)
 	return timerfd_settime(s->timer_fd, 0, &t, NULL) ? -errno : 0;
 }
 
+/* Until there is something to do though nothing comes; -1: never. */
 static int milliseconds_left(const struct mb_session *s)
 {
-	uint64_t passed = mb_now_ns() - s->start_ns, ms;
+	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.oom ? mb_oom_next_ns(s->model.oom, now) : 0;
 
-	if (!s->cfg.duration_ns)
+	if (s->cfg.duration_ns)
+		next = s->start_ns + s->cfg.duration_ns;
+	if (report && (!next || report < next))
+		next = report;
+	if (!next)
 		return -1;
-	ms = passed < s->cfg.duration_ns ? (s->cfg.duration_ns - passed) / 1000000 + 1 : 0;
-	return ms < 60000 ? (int)ms : 60000;
+	if (next <= now)
+		return 0;
+	return next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
 }
 
 /* One turn of the loop. Returns 1 when it is time to end. */
@@ -218,6 +310,8 @@ static int turn(struct mb_session *s, struct mb_err *e)
 		} else if (fd == s->timer_fd) {
 			if (read(fd, &ticks, sizeof(ticks)) == sizeof(ticks))
 				err = on_tick(s, e);
+		} else if (fd >= 0 && fd == mb_oom_watch_fd(s->oom_watch)) {
+			continue; /* read below */
 		} else if (s->child && fd == mb_child_fd(s->child)) {
 			if (mb_child_ended(s->child, &s->command_status))
 				return 1;
@@ -228,6 +322,8 @@ static int turn(struct mb_session *s, struct mb_err *e)
 				err = flush(s, e);
 		}
 	}
+	if (!err && s->cfg.oom)
+		err = report_kills(s, false, e);
 	return err ? err : time_over(s);
 }
 
@@ -291,6 +387,8 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = end_tick(s, false, e);
 	if (err)
 		return err;
+	if (s->cfg.oom)
+		return report_kills(s, true, e);
 	mb_procfs_memory(&s->feed, false);
 	summary_of(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
@@ -342,6 +440,8 @@ static int open_loop(struct mb_session *s)
 		err = watch(s, mb_kern_epoll_fd(s->kern));
 	if (!err && s->child)
 		err = watch(s, mb_child_fd(s->child));
+	if (!err && mb_oom_watch_fd(s->oom_watch) >= 0)
+		err = watch(s, mb_oom_watch_fd(s->oom_watch));
 	return err;
 }
 
@@ -463,6 +563,8 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = mb_kern_check(e);
 	if (!err)
 		err = mb_out_open(&s->out, cfg->out_path, e);
+	if (!err && cfg->oom)
+		err = mb_oom_store_open(&s->oom_store, cfg->state_dir, e);
 	if (!err)
 		err = mb_kern_open(&s->kern, &cfg->kern, e);
 	if (err)
@@ -470,7 +572,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->cgroups = mb_cgroups_open();
 	s->systemfs = mb_systemfs_open();
 	s->names = mb_names_open();
-	if (!s->names)
+	if (cfg->oom) {
+		s->oom_watch = mb_oom_watch_open();
+		s->model.oom = mb_oom_new();
+	}
+	if (!s->names || (cfg->oom && (!s->oom_watch || !s->model.oom)))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	err = open_loop(s);
 	if (err)
@@ -478,6 +584,15 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	set_up(s);
 	if (cfg->recorder)
 		describe(s);
+	if (cfg->oom)
+		mb_oom_watch_harden();
+	if (cfg->history) {
+		s->model.history = mb_history_new(cfg->history);
+		if (!s->model.history)
+			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
+		if (cfg->oom)
+			mb_history_lock(s->model.history);
+	}
 	err = mb_kern_drop_privileges(e);
 	if (err)
 		return err;
@@ -492,6 +607,8 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 
 int mb_session_close(struct mb_session *s, struct mb_err *e)
 {
+	struct mb_history *history = s->model.history;
+	struct mb_oom *oom = s->model.oom;
 	int err;
 
 	if (!s->opened)
@@ -501,7 +618,11 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
 	mb_names_close(s->names);
+	mb_oom_watch_close(s->oom_watch);
+	mb_oom_store_close(s->oom_store);
 	mb_model_free(&s->model);
+	mb_oom_free(oom);
+	mb_history_free(history);
 	if (s->loop_fd >= 0)
 		close(s->loop_fd);
 	if (s->timer_fd >= 0)

@@ -14,6 +14,8 @@
 
 struct mb_cgroups;
 struct mb_names;
+struct mb_oom_store;
+struct mb_oom_watch;
 struct mb_child;
 struct mb_recorder;
 struct mb_systemfs;
@@ -27,6 +29,9 @@ struct mb_session_config {
 	bool json;
 	bool events; /* show single events (trace) */
 	bool pss; /* read each process's shares of memory, too */
+	bool oom; /* show reports of OOM kills, not accounts, and keep them in state_dir */
+	const char *state_dir;
+	const struct mb_history_config *history; /* keep the flight history; NULL: none */
 	bool blame; /* show who is to blame, not accounts */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;
@@ -44,6 +49,8 @@ struct mb_session {
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
 	struct mb_names *names;
+	struct mb_oom_watch *oom_watch;
+	struct mb_oom_store *oom_store;
 	struct mb_child *child; /* run: the command; NULL */
 	const char *command;
 	int command_status;

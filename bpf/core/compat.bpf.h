@@ -171,24 +171,29 @@ MB_INLINE __u32 compat_hz(void)
 	return hz;
 }
 
+/* The task's memory cgroup; NULL: this kernel has none. */
+MB_INLINE struct cgroup_subsys_state *compat_task_memcg(struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = NULL;
+
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		bpf_probe_read_kernel(&css, sizeof(css),
+				      (void *)BPF_CORE_READ(task, cgroups) +
+					      bpf_core_field_offset(struct css_set, subsys) +
+					      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
+						      sizeof(css));
+	return css;
+}
+
 /*
- * The directory of the task's memory cgroup, by inode number. With the memory controller on a
- * v1 hierarchy that is its own; on v2 it is the task's place in the one hierarchy there is.
+ * The directory of the task's memory cgroup. With the memory controller on a v1 hierarchy that is its own;
+ * on v2 it is the task's place in the one hierarchy there is.
  */
 MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
 {
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup *unified = BPF_CORE_READ(set, dfl_cgrp);
-	struct cgroup_subsys_state *css = NULL;
-	struct cgroup *memory;
+	struct cgroup *unified = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct cgroup *memory = BPF_CORE_READ(compat_task_memcg(task), cgroup);
 
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return unified;
-	bpf_probe_read_kernel(&css, sizeof(css),
-			      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
-				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-					      sizeof(css));
-	memory = BPF_CORE_READ(css, cgroup);
 	if (!memory || BPF_CORE_READ(memory, root) == BPF_CORE_READ(unified, root))
 		return unified;
 	return memory;
@@ -201,15 +206,8 @@ MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
  */
 MB_INLINE __u32 compat_memcg_over(struct task_struct *task, bool high)
 {
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css = compat_task_memcg(task);
 
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return MB_LIMIT_UNKNOWN;
-	bpf_probe_read_kernel(&css, sizeof(css),
-			      (void *)BPF_CORE_READ(task, cgroups) +
-				      bpf_core_field_offset(struct css_set, subsys) +
-				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-					      sizeof(css));
 	for (__u32 up = 0; up < MB_CGROUP_LEVELS && css; up++) {
 		struct mem_cgroup *memcg =
 			(void *)css - bpf_core_field_offset(struct mem_cgroup, css);
@@ -221,6 +219,20 @@ MB_INLINE __u32 compat_memcg_over(struct task_struct *task, bool high)
 		css = BPF_CORE_READ(css, parent);
 	}
 	return MB_LIMIT_UNKNOWN;
+}
+
+/* A process's id in its own pid namespace, the innermost one that it is in. */
+MB_INLINE __u32 compat_inner_tgid(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	int nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, nr));
+	return nr;
 }
 
 MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)

@@ -40,6 +40,7 @@ enum {
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_RB_FORCE_WAKEUP = 2,
 	BPF_RB_AVAIL_DATA = 0,
+	BPF_F_USER_STACK = 1 << 8,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -68,6 +69,19 @@ struct pt_regs {
 	unsigned long r10;
 	unsigned long orig_ax;
 	unsigned long ip;
+};
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
 };
 
 struct kernfs_node {
@@ -151,6 +165,9 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	struct list_head tasks;
+	struct list_head thread_node;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	const struct cred *real_cred;
@@ -221,8 +238,36 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+struct zone {
+	unsigned long _watermark[4]; /* enum zone_watermarks: min, low, high */
+	unsigned long watermark_boost;
+	int node;
+	atomic_long_t managed_pages;
+	const char *name;
+	atomic_long_t vm_stat[1]; /* enum zone_stat_item: NR_FREE_PAGES is 0 */
+};
+
+struct zoneref {
+	struct zone *zone;
+};
+
+struct zonelist {
+	struct zoneref _zonerefs[1];
+};
+
+enum oom_constraint {
+	CONSTRAINT_NONE,
+};
+
 struct oom_control {
+	struct zonelist *zonelist;
+	struct mem_cgroup *memcg;
+	unsigned int gfp_mask;
+	int order;
+	unsigned long totalpages;
 	struct task_struct *chosen;
+	long chosen_points;
+	enum oom_constraint constraint;
 };
 
 struct linux_binprm {
@@ -286,6 +331,7 @@ struct page_counter {
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
+	struct page_counter swap; /* v1: memory and swap (memsw, in a union with it) */
 };
 
 struct shrinker {
@@ -307,6 +353,7 @@ struct bpf_iter__task {
 #define PF_EXITING 0x00000004u /* include/linux/sched.h */
 #define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: inside reclaim or compaction */
 #define PF_KSWAPD 0x00020000u /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
 #define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
 #define VM_SHARED 0x00000008u /* include/linux/mm.h */
@@ -315,6 +362,7 @@ struct bpf_iter__task {
 #define VM_FAULT_RETRY 0x000400u
 #define VM_FAULT_ERROR 0x000873u /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
+#define SIGKILL 9
 #define SIGSEGV 11
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2

@@ -93,6 +93,7 @@ struct mb_hook {
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool task_io; /* needs the kernel's accounting of I/O by task, and uses it */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
+	const char *file; /* no program, but a file that must be readable; or NULL */
 	const char *lacks_type; /* a struct that the kernel must not have; or NULL */
 	enum mb_quality quality;
 	const char *missing; /* what is not seen with it; or NULL */

@@ -8,6 +8,7 @@
 
 #include "base/out.h"
 #include "model/feed.h"
+#include "model/oom.h"
 
 /* The model at one moment, with what belongs to it in every output. */
 struct mb_snapshot {
@@ -15,6 +16,7 @@ struct mb_snapshot {
 	bool interval; /* values are those of the interval, not since the start */
 	uint64_t duration_ns; /* of the interval, or since the start */
 	char time[32]; /* RFC 3339 UTC */
+	uint64_t t_ns; /* the same moment on CLOCK_BOOTTIME */
 	char kernel[72];
 	char arch[72];
 	uint64_t bpf_ns; /* time spent in our programs */
@@ -44,6 +46,9 @@ struct mb_sink {
 	void (*blame)(struct mb_out *o, const struct mb_snapshot *s);
 	/* One event. m: to say who pid is; NULL where nothing is known. */
 	void (*event)(struct mb_out *o, struct mb_model *m, const struct mb_event *e);
+	/* A kill by the OOM killer, and whose fault it was. */
+	void (*oom)(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
+		    const struct mb_oom_culprit *c);
 	/* The end of a stream of events. */
 	void (*stream_end)(struct mb_out *o, const struct mb_snapshot *s);
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 uint64_t mb_now_ns(void)
@@ -13,14 +14,34 @@ uint64_t mb_now_ns(void)
 	return (uint64_t)t.tv_sec * MB_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void mb_utc_now(char *buf, size_t size)
+static void print_utc(time_t s, long ns, char *buf, size_t size)
 {
-	struct timespec t;
 	struct tm tm;
 	size_t n;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &tm);
+	gmtime_r(&s, &tm);
 	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, size - n, ".%03ldZ", t.tv_nsec / 1000000);
+	snprintf(buf + n, size - n, ".%03ldZ", ns / 1000000);
+}
+
+void mb_utc_now(char *buf, size_t size)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	print_utc(t.tv_sec, t.tv_nsec, buf, size);
+}
+
+void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size)
+{
+	struct tm tm = { 0 };
+	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t ms, at;
+
+	buf[0] = '\0';
+	if (!rest || *rest != '.')
+		return;
+	ms = strtol(rest + 1, NULL, 10);
+	at = (int64_t)timegm(&tm) * 1000 + ms + ns / 1000000;
+	print_utc((time_t)(at / 1000), (long)(at % 1000) * 1000000, buf, size);
 }

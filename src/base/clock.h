@@ -14,4 +14,7 @@ uint64_t mb_now_ns(void);
 /* Now as RFC 3339 UTC with milliseconds, e.g. 2026-01-02T03:04:05.678Z; buf of >= 32 bytes. */
 void mb_utc_now(char *buf, size_t size);
 
+/* Such a time, moved by so many ns (to the millisecond); "" for text that is none. buf of >= 32 bytes. */
+void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size);
+
 #endif

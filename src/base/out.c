@@ -28,6 +28,17 @@ int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
 	return 0;
 }
 
+int mb_out_to(struct mb_out *o, int fd, const char *path)
+{
+	char *buf = o->buf ? o->buf : malloc(MB_OUT_BUFFER);
+
+	memset(o, 0, sizeof(*o));
+	o->buf = buf;
+	o->fd = fd;
+	o->path = path;
+	return buf ? 0 : -ENOMEM;
+}
+
 int mb_out_flush(struct mb_out *o)
 {
 	size_t done = 0;

@@ -33,6 +33,12 @@ struct mb_out {
  */
 int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e);
 
+/*
+ * Write to this descriptor from now on, which stays the caller's; path is for messages. The buffer, taken the
+ * first time, is used again: mb_out_close() frees it. Returns 0 or -ENOMEM.
+ */
+int mb_out_to(struct mb_out *o, int fd, const char *path);
+
 /* Write out what is buffered. Returns 0, or the negative errno of the first failed write. */
 int mb_out_flush(struct mb_out *o);
 

@@ -25,6 +25,8 @@ struct mb_options {
 	const char *from, *to; /* report: the window */
 	const char *csv_path; /* report */
 	bool timeline; /* report */
+	const char *state_dir; /* oom: where reports are kept; NULL: not given */
+	struct mb_history_config history;
 	bool json;
 	bool quiet;
 	bool verbose;
@@ -64,6 +66,7 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_report(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_replay(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_blame(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_oom(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 
 #endif

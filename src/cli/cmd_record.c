@@ -19,6 +19,7 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e) || mb_kern_check(e))
 		return (int)e->exit;
+	cfg.history = &o->history;
 	cfg.out_path = NULL; /* the summary goes to standard output */
 	if (o->raw)
 		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;

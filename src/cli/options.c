@@ -12,12 +12,14 @@
 #include "base/log.h"
 #include "cgroups.h"
 #include "cli/cli.h"
+#include "oom_store.h"
 
 static const struct mb_command commands[] = {
 	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
 	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
 	{ "trace", "print single events as they happen", true, mb_cmd_trace },
 	{ "blame", "who held up whom, in reclaim and in writeback", false, mb_cmd_blame },
+	{ "oom", "wait for OOM kills, report each in full", true, mb_cmd_oom },
 	{ "record", "keep a trace in a file", true, mb_cmd_record },
 	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
 	{ "replay", "play a recording again through run, top, trace or blame", true, mb_cmd_replay },
@@ -37,6 +39,8 @@ enum {
 	OPT_TO,
 	OPT_CSV,
 	OPT_TIMELINE,
+	OPT_STATE_DIR,
+	OPT_HISTORY,
 	OPT_HELP = '?',
 };
 
@@ -59,6 +63,10 @@ static const struct argp_option options[] = {
 	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
 	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
 	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
+	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
+	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
+	  "top, oom, record: remember so many minutes by the second and hours by the minute, in at most so "
+	  "many MiB (default 3,3,64)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -76,6 +84,7 @@ static const char doc[] =
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
 	"  trace    print single events as they happen\n"
 	"  blame    who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations\n"
+	"  oom      wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported\n"
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
 	"  report   what a recording says, for any time in it; of two, what has changed\n"
 	"  replay   play a recording again: memblame replay FILE run | top | trace | blame\n"
@@ -89,6 +98,8 @@ static const char doc[] =
 	"  memblame top -d 10\n"
 	"  memblame trace -f oom,reclaim -d 5\n"
 	"  memblame blame -d 10\n"
+	"  memblame oom -d 60\n"
+	"  memblame oom list\n"
 	"  memblame record -o /tmp/trace.db -d 60\n"
 	"  memblame report --from +10 --to +20 /tmp/trace.db\n"
 	"  memblame doctor\n"
@@ -197,6 +208,15 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case OPT_CSV:
 		o->csv_path = arg;
 		return 0;
+	case OPT_STATE_DIR:
+		o->state_dir = arg;
+		return 0;
+	case OPT_HISTORY:
+		if (mb_history_parse(arg, &o->history))
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
+					  "not '%s'", arg);
+		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -266,6 +286,7 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 
 	memset(o, 0, sizeof(*o));
 	o->argv = no_command;
+	o->history = mb_history_default;
 	/* an error found early must still know how to speak */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		o->json |= strcmp(argv[i], "--json") == 0;
@@ -311,6 +332,8 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 		out->to = o->to;
 	if (!out->csv_path)
 		out->csv_path = o->csv_path;
+	if (!out->state_dir)
+		out->state_dir = o->state_dir;
 	return 0;
 }
 

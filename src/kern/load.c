@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "kern/internal.h"
@@ -207,6 +208,10 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 		}
 		if (h->task_io && !mb_probe_field("task_io_accounting", "write_bytes")) {
 			snprintf(error, sizeof(error), "no accounting of I/O by task in this kernel");
+			possible = false;
+		}
+		if (h->file && access(h->file, R_OK)) {
+			snprintf(error, sizeof(error), "%s: %s", h->file, strerror(errno));
 			possible = false;
 		}
 		if (h->lacks_type && mb_probe_struct(h->lacks_type)) {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/oom.h"
+
 /* Paths of the kernel are shorter. */
 #define PATH_MAX_LEN 4096
 
@@ -92,6 +94,31 @@ static void apply_mount(struct mb_model *m, const struct mb_mount *mount)
 	mb_blame_mount(&m->blame, mount->dev, path);
 }
 
+/* Frames about OOM kills: without reports, nobody needs them. */
+static int apply_oom(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+{
+	const struct mb_log_line *line = data;
+	struct mb_oom_name n;
+
+	if (len < (type == MB_FRAME_LOG ? sizeof(*line) : sizeof(n)))
+		return -EINVAL;
+	if (!m->oom)
+		return 0;
+	if (type == MB_FRAME_LOG) {
+		mb_oom_log_line(m->oom, line->caller, (const char *)(line + 1), len - sizeof(*line));
+		return 0;
+	}
+	memcpy(&n, data, sizeof(n));
+	n.name[sizeof(n.name) - 1] = '\0';
+	if (type == MB_FRAME_SYMBOL)
+		mb_oom_symbol(m->oom, n.kill_t_ns, n.stack, n.frame, n.name);
+	else if (type == MB_FRAME_OOM_PATH)
+		mb_oom_path(m->oom, n.kill_t_ns, n.cgroup, n.name);
+	else
+		mb_oom_stat(m->oom, n.kill_t_ns, (const char *)data + sizeof(n), len - sizeof(n));
+	return 0;
+}
+
 int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
 {
 	switch (type) {
@@ -126,6 +153,11 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
 	case MB_FRAME_SYSTEM:
 		return apply_system(&m->system, data, len);
+	case MB_FRAME_LOG:
+	case MB_FRAME_SYMBOL:
+	case MB_FRAME_OOM_PATH:
+	case MB_FRAME_OOM_STAT:
+		return apply_oom(m, type, data, len);
 	}
 	return -EINVAL;
 }

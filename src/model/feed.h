@@ -19,6 +19,10 @@ enum mb_frame_type {
 	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
 	MB_FRAME_SYSTEM = 8, /* struct mb_system, before each tick */
 	MB_FRAME_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
+	MB_FRAME_LOG = 10, /* struct mb_log_line, then the text: one record of the kernel's log */
+	MB_FRAME_SYMBOL = 11, /* struct mb_oom_name: of an address in a stack of an OOM kill */
+	MB_FRAME_OOM_PATH = 12, /* struct mb_oom_name: of a cgroup in an OOM kill */
+	MB_FRAME_OOM_STAT = 13, /* struct mb_oom_name, then memory.stat of the cgroup at its limit */
 };
 
 /* /proc/sys/vm/dirty_*; MB_UNKNOWN where there is none. */
@@ -60,6 +64,20 @@ struct mb_memory {
 	/* MB_UNKNOWN: not read, or it could not be; frames of older recordings end before them */
 	uint64_t pss_bytes;
 	uint64_t uss_bytes;
+};
+
+struct mb_log_line {
+	uint32_t caller; /* who wrote it; 0: not known */
+	uint32_t pad;
+};
+
+/* Something that only the running system knows, of a kill. */
+struct mb_oom_name {
+	uint64_t kill_t_ns;
+	uint64_t cgroup;
+	uint32_t stack; /* enum mb_oom_stack_of */
+	uint32_t frame;
+	char name[MB_PATH_LEN];
 };
 
 struct mb_drop_row {

@@ -62,6 +62,7 @@ static void process_unhash(struct mb_model *m, struct mb_process *p)
 static void process_remove(struct mb_model *m, struct mb_process *p)
 {
 	process_unhash(m, p);
+	mb_history_forget(m->history, p->series);
 	DL_DELETE(m->all, p);
 	m->n_processes--;
 	process_free(p);
@@ -438,6 +439,8 @@ void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete)
 		derive(m, p);
 	}
 	end_tick(m, t_ns);
+	if (m->history)
+		mb_history_tick(m, t_ns);
 	m->tick++;
 }
 

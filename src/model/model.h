@@ -16,6 +16,7 @@
 #include "base/hist.h"
 #include "memblame/family.h"
 #include "model/blame.h"
+#include "model/history.h"
 #include "model/system.h"
 
 /* Bounds: what is over them is evicted, oldest exited process first, and counted. */
@@ -51,6 +52,7 @@ struct mb_process {
 	bool looked_up; /* exe and cgroup_path have been looked for */
 	bool exited;
 	bool exit_known; /* exit_code is what wait(2) would say */
+	bool history_ended; /* its end is in the history */
 	bool born; /* its whole life is in the account */
 	int exit_code;
 	uint32_t threads;
@@ -68,6 +70,7 @@ struct mb_process {
 	uint64_t *values; /* by slot: mb_slot() */
 	uint64_t *before; /* values at the start of the interval shown by top */
 	struct mb_detail *details;
+	struct mb_series *series; /* its history; owned by that; NULL: none */
 
 	UT_hash_handle hh; /* by tgid; the latest of its number */
 	struct mb_process *prev, *next; /* all, oldest first */
@@ -140,6 +143,8 @@ struct mb_model {
 	bool pss; /* shares of memory are read, too */
 	struct mb_shrinker *shrinkers;
 	struct mb_blame blame;
+	struct mb_history *history; /* not owned; NULL: none is kept */
+	struct mb_oom *oom; /* the same: reports of OOM kills */
 	bool blames; /* keep the blame: it takes memory and time that only its views are worth */
 
 	/* Called for each event that trace shows. */

@@ -90,6 +90,7 @@ static void fill_snapshot(struct mb_snapshot *s, const struct mb_model *m,
 {
 	memset(s, 0, sizeof(*s));
 	s->model = m;
+	s->t_ns = at->t_ns;
 	memcpy(s->time, at->time, sizeof(s->time) - 1);
 	memcpy(s->kernel, setup->kernel, sizeof(s->kernel) - 1);
 	memcpy(s->arch, setup->arch, sizeof(s->arch) - 1);

@@ -404,6 +404,7 @@ const struct mb_sink mb_sink_json = {
 	.name = "json",
 	.snapshot = json_snapshot,
 	.blame = mb_json_blame,
+	.oom = mb_json_oom,
 	.event = json_event,
 	.stream_end = json_stream_end,
 };

@@ -90,7 +90,7 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 /* Names come from strangers: no control character may reach a terminal. */
 void mb_text_name(struct mb_out *o, const char *name, int width)
 {
-	char clean[MB_PATH_LEN];
+	char clean[1024];
 	size_t i;
 
 	for (i = 0; name[i] && i < sizeof(clean) - 1; i++)
@@ -337,6 +337,7 @@ const struct mb_sink mb_sink_text = {
 	.name = "text",
 	.snapshot = text_snapshot,
 	.blame = mb_text_blame,
+	.oom = mb_text_oom,
 	.event = text_event,
 	.stream_end = text_stream_end,
 };

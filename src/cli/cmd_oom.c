@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* oom: wait for OOM kills and report each in full; oom list and oom show N read the reports back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/traced.h"
+#include "oom_store.h"
+
+static int show_kept(const struct mb_options *o, const char *dir, uint32_t number, struct mb_err *e)
+{
+	struct mb_oom_store *s = NULL;
+	struct mb_out out;
+	int err = mb_oom_store_open(&s, dir, e);
+
+	if (!err)
+		err = mb_out_open(&out, o->out_path, e);
+	if (!err) {
+		err = number ? mb_oom_store_show(s, number, o->json, &out, e) :
+			       mb_oom_store_list(s, o->json, &out, e);
+		if (mb_out_close(&out, e))
+			err = -1;
+	}
+	mb_oom_store_close(s);
+	return err ? (int)e->exit : MB_EXIT_OK;
+}
+
+/* "list" or "show N", with options behind it. Returns the exit status. */
+static int read_back(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_options all;
+	bool list = !strcmp(o->argv[0], "list"), show = !strcmp(o->argv[0], "show");
+	char *end = NULL;
+	unsigned long number = show && o->argv[1] ? strtoul(o->argv[1], &end, 10) : 0;
+
+	if ((!list && !show) || (show && (!end || *end || !number || number > UINT32_MAX))) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "memblame oom waits for kills; memblame oom list and memblame "
+			   "oom show NUMBER read back what was reported");
+		return MB_EXIT_USAGE;
+	}
+	if (mb_options_rest(o, &all, "oom", o->argv + (show ? 2 : 1), e))
+		return (int)e->exit;
+	return show_kept(&all, all.state_dir ? all.state_dir : MB_STATE_DIR, (uint32_t)number, e);
+}
+
+int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_session_config cfg;
+
+	if (o->argv[0])
+		return read_back(o, e);
+	if (mb_options_session(o, &cfg, e))
+		return (int)e->exit;
+	if (!(cfg.kern.families & (1u << MB_FAM_oom))) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "oom needs the family oom: leave -f away, or name it too");
+		return MB_EXIT_USAGE;
+	}
+	cfg.history = &o->history;
+	cfg.oom = true;
+	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
+	if (!o->json)
+		mb_warn("waiting for OOM kills; reports are kept in %s/oom", cfg.state_dir);
+	return mb_traced(o, &cfg, e);
+}

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Kills by the OOM killer: events and log lines become one report for each. */
+#include "model/oom.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+
+/* Kills by one process within this time are one: a group of processes is killed one by one. */
+#define TOGETHER_NS (20 * 1000 * 1000ull)
+
+/* After the last victim has come, another of its group may. */
+#define QUIET_NS (10 * 1000 * 1000ull)
+
+/* Memory is short when less than this is left of it, in thousandths (earlyoom's own default is 100)... */
+#define SHORT_PERMILLE 100
+/* ...or when processes wait for memory for this part of the time: PSI's avg10 in basis points. */
+#define PRESSURE_BP 1000
+
+struct mb_oom *mb_oom_new(void)
+{
+	return calloc(1, sizeof(struct mb_oom));
+}
+
+void mb_oom_free(struct mb_oom *o)
+{
+	free(o);
+}
+
+bool mb_oom_is_by_process(const struct mb_oom_kill *k)
+{
+	return k->first.h.type == MB_OOM_EVENT_SIGKILL;
+}
+
+/* ---- kills under way ---- */
+
+static struct mb_oom_kill *kill_find(struct mb_oom *o, uint64_t t_ns)
+{
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		struct mb_oom_kill *k = &o->kills[i];
+
+		for (uint32_t v = 0; k->used && v < k->n_victims; v++) {
+			if (k->victims[v].t_ns == t_ns)
+				return k;
+		}
+	}
+	return NULL;
+}
+
+/* The latest kill of that process. */
+static struct mb_oom_kill *kill_of(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim)
+{
+	struct mb_oom_kill *found = NULL;
+
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		struct mb_oom_kill *k = &o->kills[i];
+
+		for (uint32_t v = 0; k->used && v < k->n_victims; v++) {
+			if (k->victims[v].tgid != tgid || (found && found->last_ns > k->last_ns))
+				continue;
+			found = k;
+			*victim = &k->victims[v];
+		}
+	}
+	return found;
+}
+
+/* A free place, or that of the oldest report that has been shown. */
+static struct mb_oom_kill *kill_new(struct mb_oom *o)
+{
+	struct mb_oom_kill *oldest = NULL;
+
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		struct mb_oom_kill *k = &o->kills[i];
+
+		if (!k->used)
+			return k;
+		if (k->shown && !k->changed && (!oldest || k->last_ns < oldest->last_ns))
+			oldest = k;
+	}
+	return oldest;
+}
+
+static void add_victim(struct mb_oom_kill *k, const struct mb_oom_event *e)
+{
+	struct mb_oom_victim *v = &k->victims[k->n_victims];
+
+	k->last_ns = e->h.t_ns;
+	k->changed = k->shown;
+	if (k->n_victims == MB_OOM_VICTIMS) {
+		k->victims_left_out++;
+		return;
+	}
+	k->n_victims++;
+	memset(v, 0, sizeof(*v));
+	v->t_ns = e->h.t_ns;
+	v->tgid = e->victim_tgid;
+	v->known = e->victim_start_ns != 0;
+	v->start_ns = e->victim_start_ns;
+	v->total_vm_pages = e->total_vm_pages;
+	memcpy(v->rss_pages, e->rss_pages, sizeof(v->rss_pages));
+	v->pgtables_bytes = e->pgtables_bytes;
+	v->cgroup = e->victim_cgroup;
+	v->inner_tgid = e->victim_inner_tgid;
+	v->uid = e->victim_uid;
+	v->oom_score_adj = e->oom_score_adj;
+	memcpy(v->comm, e->victim_comm, sizeof(v->comm));
+	v->comm[MB_COMM_LEN - 1] = '\0';
+}
+
+/* The kill that this one is part of: of one cgroup that dies together; NULL: it is one of its own. */
+static struct mb_oom_kill *kill_with(struct mb_oom *o, const struct mb_oom_event *e)
+{
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		struct mb_oom_kill *k = &o->kills[i];
+
+		if (!k->used || k->first.h.type != e->h.type || k->first.h.tid != e->h.tid)
+			continue;
+		if (mb_oom_is_by_process(k) ? e->h.t_ns - k->last_ns < TOGETHER_NS && !k->shown :
+					      e->chosen_tgid && e->chosen_tgid != e->victim_tgid &&
+						      e->chosen_tgid == k->first.victim_tgid)
+			return k;
+	}
+	return NULL;
+}
+
+static void take_kill(struct mb_oom *o, const struct mb_oom_event *e)
+{
+	struct mb_oom_kill *k = kill_with(o, e);
+
+	if (!k) {
+		k = kill_new(o);
+		if (!k) {
+			o->kills_left_out++;
+			return;
+		}
+		if (o->logged == k)
+			o->logged = NULL;
+		memset(k, 0, sizeof(*k));
+		k->used = true;
+		k->first = *e;
+		k->first.victim_comm[MB_COMM_LEN - 1] = k->first.trigger_comm[MB_COMM_LEN - 1] = '\0';
+		k->first_task = o->n_tasks;
+	}
+	add_victim(k, e);
+}
+
+/* ---- a kill by a process ---- */
+
+static bool part_at_most(uint64_t part, uint64_t whole, uint64_t permille)
+{
+	return part != MB_UNKNOWN && whole != MB_UNKNOWN && whole && part <= whole / 1000 * permille;
+}
+
+/* Was memory short, for the machine or for the victim's cgroup? Otherwise a SIGKILL is nobody's concern here. */
+static bool memory_is_short(const struct mb_model *m, const struct mb_oom_event *e)
+{
+	const uint64_t *now = m->system.now.values;
+	uint64_t pressure = m->system.known ? now[MB_SYS_psi_memory_some_avg10_bp] : MB_UNKNOWN;
+
+	if (e->memcg && e->memcg_usage_pages >= e->memcg_limit_pages / 1000 * (1000 - SHORT_PERMILLE))
+		return true;
+	if (pressure != MB_UNKNOWN && pressure >= PRESSURE_BP)
+		return true;
+	return m->system.known && part_at_most(now[MB_SYS_memory_available_bytes],
+					       now[MB_SYS_memory_total_bytes], SHORT_PERMILLE);
+}
+
+/* ---- events ---- */
+
+static void take_task(struct mb_model *m, const struct mb_oom_task_event *e)
+{
+	struct mb_oom *o = m->oom;
+	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+	uint64_t rss_pages[4];
+	struct mb_process *p;
+
+	if (!k)
+		return;
+	if (!k->n_tasks)
+		k->first_task = o->n_tasks;
+	o->tasks[o->n_tasks % MB_OOM_TASKS] = *e;
+	o->tasks[o->n_tasks++ % MB_OOM_TASKS].comm[MB_COMM_LEN - 1] = '\0';
+	k->n_tasks++;
+	/* what it has at this moment is more than the last tick knew */
+	p = m->history ? mb_model_find_exactly(m, e->tgid, e->start_ns) : NULL;
+	memcpy(rss_pages, e->rss_pages, sizeof(rss_pages));
+	if (p)
+		mb_history_note(m, p, e->h.t_ns, rss_pages);
+}
+
+static void take_zone(struct mb_oom *o, const struct mb_oom_zone_event *e)
+{
+	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+
+	if (!k || k->n_zones == MB_OOM_ZONES)
+		return;
+	k->zones[k->n_zones] = *e;
+	k->zones[k->n_zones++].name[MB_OOM_ZONE_NAME_LEN - 1] = '\0';
+}
+
+static void take_told(struct mb_oom *o, const struct mb_oom_told_event *e)
+{
+	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+
+	if (!k)
+		return;
+	k->told = true;
+	k->tasks_left_out = e->tasks_left_out;
+}
+
+static void take_stack(struct mb_oom *o, const struct mb_oom_stack_event *e)
+{
+	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+
+	if (!k || k->stack_told || e->h.tgid != k->first.victim_tgid)
+		return;
+	k->stack_told = true;
+	memcpy(k->victim_stack, e->user_stack, sizeof(k->victim_stack));
+	k->looked_up = false;
+	k->changed = k->shown;
+}
+
+static void take_reaper(struct mb_oom *o, uint32_t tid, uint32_t outcome)
+{
+	struct mb_oom_victim *v;
+	struct mb_oom_kill *k = kill_of(o, tid, &v);
+
+	/* the last word counts: it may be reaped after it was skipped, of a group with one memory */
+	if (!k || v->reaper == outcome)
+		return;
+	v->reaper = outcome;
+	k->changed = k->shown;
+}
+
+void mb_oom_event(struct mb_model *m, const struct mb_event *e)
+{
+	switch (e->type) {
+	case MB_OOM_EVENT_KILL:
+		take_kill(m->oom, (const struct mb_oom_event *)e);
+		break;
+	case MB_OOM_EVENT_SIGKILL:
+		if (memory_is_short(m, (const struct mb_oom_event *)e))
+			take_kill(m->oom, (const struct mb_oom_event *)e);
+		break;
+	case MB_OOM_EVENT_TASK:
+		take_task(m, (const struct mb_oom_task_event *)e);
+		break;
+	case MB_OOM_EVENT_ZONE:
+		take_zone(m->oom, (const struct mb_oom_zone_event *)e);
+		break;
+	case MB_OOM_EVENT_TOLD:
+		take_told(m->oom, (const struct mb_oom_told_event *)e);
+		break;
+	case MB_OOM_EVENT_STACK:
+		take_stack(m->oom, (const struct mb_oom_stack_event *)e);
+		break;
+	case MB_OOM_EVENT_REAPER:
+		take_reaper(m->oom, ((const struct mb_oom_reaper_event *)e)->victim_tid,
+			    ((const struct mb_oom_reaper_event *)e)->outcome);
+		break;
+	}
+}
+
+/* ---- the kernel's log ---- */
+
+static void add_line(char *log, uint32_t *len, uint32_t *left_out, const char *text, size_t n)
+{
+	if (*len + n + 1 > MB_OOM_LOG_BYTES) {
+		++*left_out;
+		return;
+	}
+	memcpy(log + *len, text, n);
+	*len += (uint32_t)n;
+	log[(*len)++] = '\n';
+}
+
+static void line_of_kill(struct mb_oom_kill *k, const char *text, size_t n)
+{
+	add_line(k->log, &k->log_len, &k->log_lines_left_out, text, n);
+	k->changed = k->shown;
+}
+
+static bool says(const char *text, size_t len, const char *what)
+{
+	return memmem(text, len, what, strlen(what)) != NULL;
+}
+
+/* The number behind those words; 0: they are not there. */
+static uint32_t number_after(const char *text, size_t len, const char *words)
+{
+	const char *at = memmem(text, len, words, strlen(words));
+	uint32_t n = 0;
+
+	if (!at)
+		return 0;
+	for (at += strlen(words); at < text + len && *at >= '0' && *at <= '9'; at++)
+		n = n * 10 + (uint32_t)(*at - '0');
+	return n;
+}
+
+/* What the kernel said before it named the victim belongs to the victim's kill. */
+static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
+{
+	uint32_t room = MB_OOM_LOG_BYTES - k->log_len;
+
+	k->log_lines_left_out += o->dump_lines_left_out + (o->dump_len > room);
+	if (o->dump_len <= room) {
+		memcpy(k->log + k->log_len, o->dump, o->dump_len);
+		k->log_len += o->dump_len;
+	}
+	o->dump_len = o->dump_lines_left_out = 0;
+	o->in_dump = false;
+}
+
+static bool take_killed(struct mb_oom *o, const char *text, size_t len)
+{
+	uint32_t tgid = number_after(text, len, "Killed process ");
+	struct mb_oom_victim *v;
+	struct mb_oom_kill *k = tgid ? kill_of(o, tgid, &v) : NULL;
+
+	if (!k || v->logged)
+		return false;
+	claim_dump(o, k);
+	v->logged = 1;
+	o->logged = k;
+	line_of_kill(k, text, len);
+	return true;
+}
+
+static bool take_reaped(struct mb_oom *o, const char *text, size_t len)
+{
+	uint32_t tgid = number_after(text, len, "oom_reaper: reaped process ");
+	struct mb_oom_victim *v;
+	struct mb_oom_kill *k = tgid ? kill_of(o, tgid, &v) : NULL;
+
+	if (!k)
+		return false;
+	line_of_kill(k, text, len);
+	return true;
+}
+
+/*
+ * The kernel writes a kill's lines under one lock, so those of two kills do not mix; others' lines may come
+ * between, which are told by who wrote them where the log has that (CONFIG_PRINTK_CALLER).
+ */
+static void take_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
+{
+	if (says(text, len, " invoked oom-killer: ")) {
+		o->dump_len = o->dump_lines_left_out = 0;
+		o->in_dump = true;
+		o->dump_caller = caller;
+	}
+	if (take_killed(o, text, len) || take_reaped(o, text, len))
+		return;
+	if (o->logged && says(text, len, " are going to be killed due to memory.oom.group set"))
+		line_of_kill(o->logged, text, len);
+	else if (o->in_dump && caller == o->dump_caller)
+		add_line(o->dump, &o->dump_len, &o->dump_lines_left_out, text, len);
+}
+
+void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
+{
+	o->has_log = true;
+	/* one record may have several lines, whose ends are written so (Documentation/ABI/testing/dev-kmsg) */
+	for (const char *end = text + len; text <= end;) {
+		const char *next = memmem(text, (size_t)(end - text), "\\x0a", 4);
+		size_t n = (size_t)((next ? next : end) - text);
+
+		if (n)
+			take_line(o, caller, text, n);
+		if (!next)
+			break;
+		text = next + 4;
+	}
+}
+
+/* ---- names ---- */
+
+void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of, uint32_t frame,
+		   const char *name)
+{
+	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+
+	if (k && of < MB_OOM_STACKS && frame < MB_OOM_STACK)
+		snprintf(k->symbols[of][frame], MB_OOM_SYMBOL_LEN, "%s", name);
+}
+
+void mb_oom_path(struct mb_oom *o, uint64_t kill_t_ns, uint64_t cgroup, const char *path)
+{
+	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+
+	for (uint32_t i = 0; k && i < MB_OOM_PATHS; i++) {
+		if (k->paths[i].cgroup && k->paths[i].cgroup != cgroup)
+			continue;
+		k->paths[i].cgroup = cgroup;
+		snprintf(k->paths[i].path, sizeof(k->paths[i].path), "%s", path);
+		return;
+	}
+}
+
+void mb_oom_stat(struct mb_oom *o, uint64_t kill_t_ns, const char *text, size_t len)
+{
+	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+
+	if (!k)
+		return;
+	len = len < sizeof(k->stat) - 1 ? len : sizeof(k->stat) - 1;
+	memcpy(k->stat, text, len);
+	k->stat[len] = '\0';
+}
+
+const char *mb_oom_cgroup_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup)
+{
+	if (!cgroup)
+		return NULL;
+	for (uint32_t i = 0; i < MB_OOM_PATHS; i++) {
+		if (k->paths[i].cgroup == cgroup)
+			return k->paths[i].path[0] ? k->paths[i].path : NULL;
+	}
+	for (const struct mb_process *p = m->all; p; p = p->next) {
+		if (p->cgroup == cgroup && p->cgroup_path)
+			return p->cgroup_path;
+	}
+	return NULL;
+}
+
+/* ---- when ---- */
+
+struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o)
+{
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		if (o->kills[i].used && !o->kills[i].looked_up)
+			return &o->kills[i];
+	}
+	return NULL;
+}
+
+static bool all_have_ended(struct mb_model *m, const struct mb_oom_kill *k)
+{
+	for (uint32_t i = 0; i < k->n_victims; i++) {
+		const struct mb_oom_victim *v = &k->victims[i];
+		const struct mb_process *p = v->known ? mb_model_find_exactly(m, v->tgid, v->start_ns) :
+							 mb_model_find(m, v->tgid);
+
+		if (!p || !p->exited)
+			return false;
+	}
+	return true;
+}
+
+static bool all_are_logged(const struct mb_oom_kill *k)
+{
+	for (uint32_t i = 0; i < k->n_victims; i++) {
+		if (!k->victims[i].logged)
+			return false;
+	}
+	return true;
+}
+
+static bool is_complete(struct mb_model *m, const struct mb_oom_kill *k)
+{
+	bool by_process = mb_oom_is_by_process(k);
+
+	return (k->told || !k->first.total_pages || by_process) && all_have_ended(m, k) &&
+	       (!m->oom->has_log || by_process || all_are_logged(k)) &&
+	       (k->stack_told || by_process);
+}
+
+struct mb_oom_kill *mb_oom_ready(struct mb_model *m, uint64_t now_ns)
+{
+	struct mb_oom_kill *best = NULL;
+
+	for (uint32_t i = 0; m->oom && i < MB_OOM_KILLS; i++) {
+		struct mb_oom_kill *k = &m->oom->kills[i];
+		uint64_t quiet = mb_oom_is_by_process(k) ? TOGETHER_NS : QUIET_NS;
+		uint64_t passed = k->used && now_ns > k->last_ns ? now_ns - k->last_ns : 0;
+
+		if (!k->used || (k->shown && !k->changed))
+			continue;
+		/* what came later is written once, when nothing more will */
+		if (k->shown ? passed < MB_OOM_SETTLE_NS :
+			       passed < MB_OOM_WAIT_NS && (passed < quiet || !is_complete(m, k)))
+			continue;
+		if (!best || k->first.h.t_ns < best->first.h.t_ns)
+			best = k;
+	}
+	return best;
+}
+
+uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns)
+{
+	uint64_t next = 0;
+
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		const struct mb_oom_kill *k = &o->kills[i];
+		uint64_t at = k->last_ns + (k->shown ? MB_OOM_SETTLE_NS : QUIET_NS);
+
+		if (!k->used || (k->shown && !k->changed))
+			continue;
+		if (at <= now_ns) /* it is waiting for something that may come any time */
+			at = now_ns + QUIET_NS / 4;
+		if (!next || at < next)
+			next = at;
+	}
+	return next;
+}
+
+/* ---- what they mean ---- */
+
+bool mb_oom_was_ending(const struct mb_oom *o, const struct mb_oom_kill *k)
+{
+	return o->has_log && !mb_oom_is_by_process(k) && !k->victims[0].logged;
+}
+
+const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i)
+{
+	uint64_t at = k->first_task + i;
+
+	if (i >= k->n_tasks || at + MB_OOM_TASKS < o->n_tasks)
+		return NULL;
+	return &o->tasks[at % MB_OOM_TASKS];
+}
+
+bool mb_oom_badness(const struct mb_oom_task_event *t, uint64_t total_pages, int64_t *badness)
+{
+	int64_t points = (int64_t)(t->rss_pages[0] + t->rss_pages[1] + t->rss_pages[2] + t->rss_pages[3] +
+				   t->pgtables_bytes / MB_PAGE_SIZE);
+
+	*badness = points + t->oom_score_adj * ((int64_t)total_pages / 1000);
+	return t->oom_score_adj != -1000; /* OOM_SCORE_ADJ_MIN */
+}
+
+uint64_t mb_oom_score(const struct mb_oom_task_event *t, uint64_t machine_pages)
+{
+	int64_t badness;
+
+	if (!mb_oom_badness(t, machine_pages, &badness) || !machine_pages)
+		return 0;
+	badness = (1000 + badness * 1000 / (int64_t)machine_pages) * 2 / 3;
+	return badness > 0 ? (uint64_t)badness : 0;
+}
+
+/* Is the task of index a behind that of index b? Those that may not be killed are last. */
+static bool comes_after(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t a, uint32_t b)
+{
+	const struct mb_oom_task_event *x = mb_oom_task(o, k, a), *y = mb_oom_task(o, k, b);
+	int64_t of_x = 0, of_y = 0;
+	bool x_may = x && mb_oom_badness(x, k->first.total_pages, &of_x);
+	bool y_may = y && mb_oom_badness(y, k->first.total_pages, &of_y);
+
+	return x_may != y_may ? y_may : of_x < of_y;
+}
+
+/* Heap sort: qsort() takes memory for long lists. The last in order is on top of the heap. */
+static void sift_down(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t from, uint32_t n)
+{
+	uint32_t *list = o->order;
+
+	for (;;) {
+		uint32_t child = 2 * from + 1, moved = list[from];
+
+		if (child >= n)
+			return;
+		if (child + 1 < n && comes_after(o, k, list[child + 1], list[child]))
+			child++;
+		if (!comes_after(o, k, list[child], moved))
+			return;
+		list[from] = list[child];
+		list[child] = moved;
+		from = child;
+	}
+}
+
+uint32_t mb_oom_sort(struct mb_oom *o, const struct mb_oom_kill *k)
+{
+	uint32_t n = k->n_tasks < MB_OOM_TASKS ? k->n_tasks : MB_OOM_TASKS;
+
+	for (uint32_t i = 0; i < n; i++)
+		o->order[i] = i;
+	for (uint32_t i = n / 2; i-- > 0;)
+		sift_down(o, k, i, n);
+	for (uint32_t end = n; end > 1;) {
+		uint32_t last = o->order[0];
+
+		o->order[0] = o->order[--end];
+		o->order[end] = last;
+		sift_down(o, k, 0, end);
+	}
+	return n;
+}
+
+const char *mb_oom_constraint_name(const struct mb_oom_kill *k)
+{
+	static const char *const names[] = { "global", "cpuset", "mempolicy", "memcg" };
+
+	return k->first.total_pages && k->first.constraint < MB_OOM_CONSTRAINTS ?
+		       names[k->first.constraint] :
+		       NULL;
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Whose growth used up the memory. Victim and culprit often differ: the kernel chooses by size and
+ * oom_score_adj. The rule, with its limits, is in docs/families/oom.md: the shortest window of the history
+ * in which what grew makes up half of what all have now; in it, who grew most.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/model.h"
+#include "model/oom.h"
+
+/* A culprit is clear when its growth is this part of all growth... */
+#define CLEAR_PERMILLE 500
+/* ...and this part of the memory there was; less would have been found somewhere else. */
+#define LEAST_PERMILLE 100
+/* Processes must hold this part of the memory, or it is not theirs that fills it. */
+#define HELD_PERMILLE 500
+
+#define NAMES 128 /* processes of one name count together; more names than this share the last */
+
+static const uint64_t windows_ns[] = { 5 * MB_NS_PER_S,	  15 * MB_NS_PER_S,   60 * MB_NS_PER_S,
+				       300 * MB_NS_PER_S, 1800 * MB_NS_PER_S, UINT64_MAX };
+
+static uint64_t pages_of(const struct mb_oom_task_event *t)
+{
+	return t->rss_pages[0] + t->rss_pages[1] + t->rss_pages[2] + t->rss_pages[3];
+}
+
+static const struct mb_series *series_of(const struct mb_model *m, const struct mb_oom_task_event *t)
+{
+	const struct mb_process *p = mb_model_find_exactly((struct mb_model *)m, t->tgid, t->start_ns);
+
+	return p ? p->series : NULL;
+}
+
+/*
+ * What a task had at the start of the window. Born in it: nothing. There before its history begins: the
+ * first that is known; *from_ns is set to that time.
+ */
+static uint64_t pages_at(const struct mb_series *s, const struct mb_oom_task_event *t, uint64_t *from_ns)
+{
+	const struct mb_point *p = mb_series_at(s, *from_ns);
+
+	if (p)
+		return mb_point_pages(p);
+	if (t->start_ns >= *from_ns) {
+		*from_ns = t->start_ns;
+		return 0;
+	}
+	if (!mb_series_points(s))
+		return pages_of(t);
+	p = mb_series_point(s, 0);
+	*from_ns = p->t_ns;
+	/* tracing was on when it was born, so that its first point is all growth */
+	return mb_point_pages(p);
+}
+
+static int64_t growth_of(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns,
+			 const struct mb_oom_task_event *t, struct mb_oom_grower *out)
+{
+	uint64_t now = k->first.h.t_ns, from = window_ns < now ? now - window_ns : 0;
+
+	out->task = t;
+	out->series = series_of(m, t);
+	out->growth_pages = (int64_t)pages_of(t) - (int64_t)pages_at(out->series, t, &from);
+	out->from_ns = from;
+	out->slope_bytes_per_s = now > from ? (double)out->growth_pages * MB_PAGE_SIZE * 1e9 /
+						      (double)(now - from) :
+					      0;
+	return out->growth_pages;
+}
+
+/* Put it where it belongs among those that grew most. */
+static void rank(struct mb_oom_culprit *c, const struct mb_oom_grower *g)
+{
+	uint32_t i = c->n_growers < MB_OOM_GROWERS ? c->n_growers++ : MB_OOM_GROWERS - 1;
+
+	if (i == MB_OOM_GROWERS - 1 && c->growers[i].task && c->growers[i].growth_pages >= g->growth_pages)
+		return;
+	for (; i > 0 && c->growers[i - 1].growth_pages < g->growth_pages; i--)
+		c->growers[i] = c->growers[i - 1];
+	c->growers[i] = *g;
+}
+
+struct name {
+	const struct mb_oom_task_event *largest;
+	int64_t growth, of_largest;
+	uint64_t from_ns; /* of the one that began first */
+	uint32_t processes;
+};
+
+static void add_to_name(struct name *names, uint32_t *n, const struct mb_oom_grower *g)
+{
+	struct name *name = NULL;
+
+	for (uint32_t i = 0; i < *n && !name; i++) {
+		if (!strcmp(names[i].largest->comm, g->task->comm))
+			name = &names[i];
+	}
+	if (!name && *n == NAMES)
+		return; /* with so many names, none of them stands out */
+	if (!name) {
+		name = &names[(*n)++];
+		memset(name, 0, sizeof(*name));
+	}
+	if (!name->largest || g->from_ns < name->from_ns)
+		name->from_ns = g->from_ns;
+	name->growth += g->growth_pages;
+	name->processes++;
+	if (!name->largest || g->growth_pages > name->of_largest) {
+		name->largest = g->task;
+		name->of_largest = g->growth_pages;
+	}
+}
+
+static void measure(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns,
+		    struct mb_oom_culprit *c)
+{
+	struct name names[NAMES], *most = NULL;
+	struct mb_oom_grower g;
+	uint32_t n = 0;
+
+	memset(c, 0, sizeof(*c));
+	c->window_ns = window_ns;
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_task(m->oom, k, i);
+
+		if (!t)
+			continue;
+		c->used_pages += pages_of(t);
+		if (growth_of(m, k, window_ns, t, &g) <= 0)
+			continue;
+		c->all_growth_pages += g.growth_pages;
+		rank(c, &g);
+		add_to_name(names, &n, &g);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (!most || names[i].growth > most->growth)
+			most = &names[i];
+	}
+	if (!most)
+		return;
+	c->task = most->largest;
+	c->processes = most->processes;
+	c->growth_pages = most->growth;
+	c->growth_ns = k->first.h.t_ns - most->from_ns;
+}
+
+/* How far the history of this kill reaches back. */
+static uint64_t longest_window(const struct mb_model *m, const struct mb_oom_kill *k)
+{
+	const struct mb_series *s = m->history ? mb_history_cgroup(m->history, "") : NULL;
+	uint64_t first = mb_series_points(s) ? mb_series_point(s, 0)->t_ns : k->first.h.t_ns;
+
+	return k->first.h.t_ns > first ? k->first.h.t_ns - first : 0;
+}
+
+void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
+{
+	uint64_t longest = longest_window(m, k), all = k->first.total_pages;
+
+	memset(c, 0, sizeof(*c));
+	c->verdict = MB_OOM_CULPRIT_NOT_KNOWN;
+	if (!k->n_tasks || !m->history)
+		return;
+	for (size_t i = 0; i < MB_ARRAY_SIZE(windows_ns); i++) {
+		bool last = windows_ns[i] >= longest;
+
+		measure(m, k, last ? longest : windows_ns[i], c);
+		if (last || (uint64_t)c->all_growth_pages * 2 >= c->used_pages)
+			break;
+	}
+	if (c->used_pages * 1000 < all * HELD_PERMILLE && (uint64_t)c->growth_pages * 1000 < all * LEAST_PERMILLE)
+		c->verdict = MB_OOM_CULPRIT_NOT_PROCESSES;
+	else if ((uint64_t)c->growth_pages * 1000 < all * LEAST_PERMILLE)
+		c->verdict = MB_OOM_CULPRIT_NO_GROWTH;
+	else if ((uint64_t)c->growth_pages * 1000 < (uint64_t)c->all_growth_pages * CLEAR_PERMILLE)
+		c->verdict = MB_OOM_CULPRIT_SEVERAL;
+	else
+		c->verdict = MB_OOM_CULPRIT_CLEAR;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What the sinks' reports of OOM kills have in common. */
+#ifndef MB_SINKS_OOM_H
+#define MB_SINKS_OOM_H
+
+#include "memblame/sink.h"
+
+#define MB_OOM_SENTENCE_LEN 768
+
+/* When it was, RFC 3339; "": not known. buf of 32. */
+const char *mb_oom_time(const struct mb_snapshot *s, const struct mb_oom_kill *k, char *buf);
+
+/* "reaped", "skipped"; NULL: the reaper has said nothing. */
+const char *mb_oom_reaper_name(const struct mb_oom_victim *v);
+
+/* The first frame of a stack that is not memblame's own. */
+uint32_t mb_oom_first_frame(const struct mb_oom_kill *k, enum mb_oom_stack_of of);
+
+/* "clear" and so on. */
+const char *mb_oom_verdict_name(enum mb_oom_verdict v);
+
+/* Memory and swap of the machine; 0: not known. */
+uint64_t mb_oom_machine_pages(const struct mb_model *m);
+
+/* Free pages of all zones at the kill. */
+uint64_t mb_oom_free_pages(const struct mb_oom_kill *k);
+
+/* What of a memory cgroup's memory is in swap: v1 counts it with memory. */
+uint64_t mb_oom_memcg_swap_pages(const struct mb_oom_event *e);
+
+/* The history of all processes that share the memory: of the cgroup at its limit, or of the machine; NULL. */
+const struct mb_series *mb_oom_scope(const struct mb_model *m, const struct mb_oom_kill *k);
+
+/* The points of a series to show: first <= i < end, each step; at most 120, the last minute at least. */
+struct mb_oom_points {
+	uint32_t first, end, step;
+};
+
+struct mb_oom_points mb_oom_points(const struct mb_oom_kill *k, const struct mb_oom_culprit *c,
+				   const struct mb_series *s);
+
+#endif
