@@ -329,7 +329,7 @@ MB_INLINE struct mb_oom_event *begin_event(__u16 type, struct task_struct *trigg
 
 MB_INLINE bool is_traced(struct task_struct *trigger, struct task_struct *victim)
 {
-	return ledger_of(trigger) || !victim || ledger_of(victim);
+	return ledger_of(trigger) || (victim && ledger_of(victim));
 }
 
 /*

@@ -142,7 +142,7 @@ static int claim(struct mb_oom_store *s, const char *temporary, uint32_t *number
 	char name[32];
 
 	for (;;) {
-		name_of(name, sizeof(name), ++s->last, ".json");
+		name_of(name, sizeof(name), ++s->last, ".txt");
 		if (!renameat2(s->dir, temporary, s->dir, name, RENAME_NOREPLACE))
 			break;
 		if (errno != EEXIST)
@@ -150,6 +150,14 @@ static int claim(struct mb_oom_store *s, const char *temporary, uint32_t *number
 	}
 	*number = s->last;
 	return 0;
+}
+
+static int rename_to(struct mb_oom_store *s, const char *temporary, uint32_t number, const char *ending)
+{
+	char name[32];
+
+	name_of(name, sizeof(name), number, ending);
+	return renameat(s->dir, temporary, s->dir, name) ? -errno : 0;
 }
 
 static void remove_oldest(struct mb_oom_store *s)
@@ -167,7 +175,7 @@ static void remove_oldest(struct mb_oom_store *s)
 int mb_oom_store_put(struct mb_oom_store *s, uint32_t *number, const struct mb_snapshot *snap,
 		     const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {
-	char json[32], text[32], name[32];
+	char json[32], text[32];
 	int err;
 
 	snprintf(json, sizeof(json), ".new-%d.json", (int)getpid());
@@ -175,16 +183,11 @@ int mb_oom_store_put(struct mb_oom_store *s, uint32_t *number, const struct mb_s
 	err = write_one(s, text, &mb_sink_text, snap, k, c);
 	if (!err)
 		err = write_one(s, json, &mb_sink_json, snap, k, c);
-	if (!err && !*number) {
-		err = claim(s, json, number);
-	} else if (!err) {
-		name_of(name, sizeof(name), *number, ".json");
-		err = renameat(s->dir, json, s->dir, name) ? -errno : 0;
-	}
-	if (!err) {
-		name_of(name, sizeof(name), *number, ".txt");
-		err = renameat(s->dir, text, s->dir, name) ? -errno : 0;
-	}
+	/* the document comes last: where it is, all is */
+	if (!err)
+		err = *number ? rename_to(s, text, *number, ".txt") : claim(s, text, number);
+	if (!err)
+		err = rename_to(s, json, *number, ".json");
 	/* the names, too */
 	if (!err && fsync(s->dir))
 		err = -errno;
@@ -275,8 +278,8 @@ int mb_oom_store_list(struct mb_oom_store *s, bool json, struct mb_out *o, struc
 	for (int i = 0; i < n; i++) {
 		if (!json)
 			mb_out_printf(o, "%6u  ", numbers[i]);
-		if (copy_file(s, numbers[i], json ? ".json" : ".txt", !json, o) && !json)
-			mb_out_printf(o, "(only its JSON is there)\n");
+		/* one that has just been removed is no error */
+		copy_file(s, numbers[i], json ? ".json" : ".txt", !json, o);
 	}
 	free(numbers);
 	return 0;

@@ -222,6 +222,20 @@ static int report_kills(struct mb_session *s, bool last, struct mb_err *e)
 	return err;
 }
 
+/* All that is left, and whether any was lost. */
+static int end_reports(struct mb_session *s, struct mb_err *e)
+{
+	const struct mb_oom *o = s->model.oom;
+	int err = report_kills(s, true, e);
+
+	if (!err && (o->not_kept || o->kills_left_out))
+		err = mb_err_set(e, MB_EXIT_FAILED, 0,
+				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
+				 (unsigned long long)o->not_kept, s->cfg.state_dir,
+				 (unsigned long long)o->kills_left_out);
+	return err;
+}
+
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
 	int err = collect(s, e);
@@ -388,7 +402,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (err)
 		return err;
 	if (s->cfg.oom)
-		return report_kills(s, true, e);
+		return end_reports(s, e);
 	mb_procfs_memory(&s->feed, false);
 	summary_of(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));

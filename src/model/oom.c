@@ -83,6 +83,13 @@ static struct mb_oom_kill *kill_new(struct mb_oom *o)
 	return oldest;
 }
 
+/* Names come from the wire: they must have an end. */
+static void take_first(struct mb_oom_kill *k, const struct mb_oom_event *e)
+{
+	k->first = *e;
+	k->first.victim_comm[MB_COMM_LEN - 1] = k->first.trigger_comm[MB_COMM_LEN - 1] = '\0';
+}
+
 static void add_victim(struct mb_oom_kill *k, const struct mb_oom_event *e)
 {
 	struct mb_oom_victim *v = &k->victims[k->n_victims];
@@ -126,10 +133,35 @@ static struct mb_oom_kill *kill_with(struct mb_oom *o, const struct mb_oom_event
 	return NULL;
 }
 
+/*
+ * A thread of a victim that runs out of memory too gets the reserves, and its process is marked again, before
+ * or after the kill: that is told in one report, by the event that knows why.
+ */
+static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
+{
+	struct mb_oom_victim *v = NULL;
+	struct mb_oom_kill *k = kill_of(o, e->victim_tgid, &v);
+
+	if (!k || mb_oom_is_by_process(k) || v->start_ns != e->victim_start_ns ||
+	    e->h.t_ns - v->t_ns > MB_OOM_SETTLE_NS)
+		return false;
+	if (k->first.total_pages || !e->total_pages || k->n_victims > 1)
+		return true;
+	take_first(k, e);
+	memset(k->paths, 0, sizeof(k->paths));
+	v->t_ns = e->h.t_ns;
+	k->first_task = o->n_tasks;
+	k->looked_up = false;
+	k->changed = k->shown;
+	return true;
+}
+
 static void take_kill(struct mb_oom *o, const struct mb_oom_event *e)
 {
 	struct mb_oom_kill *k = kill_with(o, e);
 
+	if (!k && e->h.type == MB_OOM_EVENT_KILL && is_marked_again(o, e))
+		return;
 	if (!k) {
 		k = kill_new(o);
 		if (!k) {
@@ -140,8 +172,7 @@ static void take_kill(struct mb_oom *o, const struct mb_oom_event *e)
 			o->logged = NULL;
 		memset(k, 0, sizeof(*k));
 		k->used = true;
-		k->first = *e;
-		k->first.victim_comm[MB_COMM_LEN - 1] = k->first.trigger_comm[MB_COMM_LEN - 1] = '\0';
+		take_first(k, e);
 		k->first_task = o->n_tasks;
 	}
 	add_victim(k, e);
