@@ -66,15 +66,53 @@ MB_INLINE struct oom_room *room(void)
 
 /* ---- why: the kernel's struct oom_control ---- */
 
-/* Could this be one, with that process chosen? No other value in a stack passes for all of it. */
+/* Is the task in this memory cgroup or below it? */
+MB_INLINE bool is_in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
+{
+	struct cgroup_subsys_state *css = compat_task_memcg(task);
+	struct cgroup_subsys_state *of = (void *)memcg + bpf_core_field_offset(struct mem_cgroup, css);
+
+	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
+		if (css == of)
+			return true;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return false;
+}
+
+/* Names of zones begin so: DMA, DMA32, Normal, HighMem, Movable, Device (mm/page_alloc.c, zone_names). */
+MB_INLINE bool is_zonelist(struct zonelist *list)
+{
+	struct zone *zone = NULL;
+	const char *name;
+	char first = 0;
+
+	bpf_probe_read_kernel(&zone, sizeof(zone),
+			      (void *)list + bpf_core_field_offset(struct zonelist, _zonerefs) +
+				      bpf_core_field_offset(struct zoneref, zone));
+	if (!zone)
+		return false;
+	name = BPF_CORE_READ(zone, name);
+	bpf_probe_read_kernel(&first, sizeof(first), name);
+	return first == 'D' || first == 'N' || first == 'H' || first == 'M';
+}
+
+/*
+ * Could this be one, with that process chosen? A stack holds the pointer more than once; but nothing else has
+ * a memory cgroup beside it that the victim is in, or a list of zones.
+ */
 MB_INLINE bool is_control(struct oom_control *oc)
 {
 	__u32 constraint = BPF_CORE_READ(oc, constraint);
+	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
 	int order = BPF_CORE_READ(oc, order);
 
-	return constraint < MB_OOM_CONSTRAINTS && order >= -1 && order <= 32 &&
-	       BPF_CORE_READ(oc, totalpages) && BPF_CORE_READ(oc, gfp_mask) &&
-	       !BPF_CORE_READ(oc, memcg) == (constraint != MB_OOM_MEMCG);
+	if (constraint >= MB_OOM_CONSTRAINTS || order < -1 || order > 32 || !BPF_CORE_READ(oc, totalpages) ||
+	    !BPF_CORE_READ(oc, gfp_mask))
+		return false;
+	if (constraint == MB_OOM_MEMCG)
+		return memcg && is_in_memcg(BPF_CORE_READ(oc, chosen), memcg);
+	return !memcg && is_zonelist(BPF_CORE_READ(oc, zonelist));
 }
 
 /* Look for a pointer to the victim, or to its leader, in a part of the trigger's stack. */
@@ -162,20 +200,6 @@ MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
 		mm = BPF_CORE_READ(t, mm);
 	}
 	return mm;
-}
-
-/* Is the task in this memory cgroup or below it? */
-MB_INLINE bool is_in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
-{
-	struct cgroup_subsys_state *css = compat_task_memcg(task);
-	struct cgroup_subsys_state *of = (void *)memcg + bpf_core_field_offset(struct mem_cgroup, css);
-
-	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
-		if (css == of)
-			return true;
-		css = BPF_CORE_READ(css, parent);
-	}
-	return false;
 }
 
 MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm_struct *mm, __u64 kill_t_ns)

@@ -52,6 +52,7 @@ static int teardown(void **state)
 	cg.dir[0] = fs.dir[0] = '\0';
 	free(state_dir);
 	state_dir = NULL;
+	tables_slack = 0;
 	return 0;
 }
 
@@ -111,8 +112,8 @@ static int run_hog(const char *mib, const char *mode, pid_t *pid)
 	return status;
 }
 
-/* Wait for so many reports, and stop memblame. */
-static json_t *reports(struct live_bg *oom, size_t n)
+/* Wait for so many reports at least, and stop memblame. */
+static json_t *some_reports(struct live_bg *oom, size_t n)
 {
 	json_t *all = json_array(), *doc;
 	struct live_stream *stream;
@@ -138,9 +139,21 @@ static json_t *reports(struct live_bg *oom, size_t n)
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 0);
 	live_result_free(r);
+	if (json_array_size(all) < n)
+		live_fail("%zu reports, want %zu", json_array_size(all), n);
+	return all;
+}
+
+static json_t *reports(struct live_bg *oom, size_t n)
+{
+	json_t *all = some_reports(oom, n);
+
 	live_equal("reports", (long long)json_array_size(all), (long long)n);
 	return all;
 }
+
+/* Page tables that other threads of a victim may have made between the event and the kernel's line. */
+static long long tables_slack;
 
 /* A report that its own log is about: the right figures, each beside the kernel's. */
 static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
@@ -160,7 +173,7 @@ static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
 	live_near("victim.anon_rss_bytes", live_int(doc, "victim.anon_rss_bytes"), k->anon, kmsg_slack());
 	live_near("victim.file_rss_bytes", live_int(doc, "victim.file_rss_bytes"), k->file, kmsg_slack());
 	live_near("victim.shmem_rss_bytes", live_int(doc, "victim.shmem_rss_bytes"), k->shmem, kmsg_slack());
-	live_equal("victim.pgtables_bytes", live_int(doc, "victim.pgtables_bytes"), k->pgtables);
+	live_near("victim.pgtables_bytes", live_int(doc, "victim.pgtables_bytes"), k->pgtables, tables_slack);
 	if (!k->whole)
 		return;
 	assert_string_equal(live_str(doc, "constraint"), k->constraint);
@@ -176,7 +189,7 @@ static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
 		live_equal("uid", live_int(task, "uid"), t->uid);
 		live_equal("total_vm_bytes", live_int(task, "total_vm_bytes"), t->total_vm * page);
 		live_near("rss_bytes", live_int(task, "rss_bytes"), t->rss * page, 3 * kmsg_slack());
-		live_equal("pgtables_bytes", live_int(task, "pgtables_bytes"), t->pgtables);
+		live_near("pgtables_bytes", live_int(task, "pgtables_bytes"), t->pgtables, tables_slack);
 		live_equal("swap_bytes", live_int(task, "swap_bytes"), t->swap * page);
 		live_equal("oom_score_adj", live_int(task, "oom_score_adj"), t->adj);
 	}
@@ -348,7 +361,8 @@ static void test_many_small(void **state)
 		}
 		n++;
 	}
-	all = reports(oom, 1);
+	/* what one had is soon taken by the others: it may not be the only one */
+	all = some_reports(oom, 1);
 	doc = json_array_get(all, 0);
 	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
 	assert_string_equal(live_str(doc, "culprit.comm"), "memhog");
@@ -408,6 +422,7 @@ static void test_threads(void **state)
 	k = kmsg_kill(log_fd, pid);
 	all = reports(oom, 1);
 	doc = json_array_get(all, 0);
+	tables_slack = 16 * 2 * sysconf(_SC_PAGESIZE);
 	assert_as_logged(doc, &k);
 	live_equal("victim", live_int(doc, "victim.pid"), pid);
 	live_equal("trigger", live_int(doc, "trigger.pid"), pid);
@@ -440,6 +455,18 @@ static void test_pid_namespace(void **state)
 	json_decref(all);
 }
 
+/* Is the machine itself short of memory? Then every SIGKILL counts (docs/families/oom.md). */
+static bool machine_is_short(void)
+{
+	char *text = access("/proc/pressure/memory", R_OK) ? strdup("some avg10=0.00") :
+							      live_slurp("/proc/pressure/memory", NULL);
+	double avg10 = 100;
+
+	sscanf(text, "some avg10=%lf", &avg10);
+	free(text);
+	return avg10 > 5;
+}
+
 /* A process kills another while its cgroup is full; and one for which there is plenty. */
 static void test_killed_by_a_process(void **state)
 {
@@ -452,6 +479,8 @@ static void test_killed_by_a_process(void **state)
 	(void)state;
 	open_sandbox();
 	holder = start_holder("60", "0");
+	for (int i = 0; i < 60 && machine_is_short(); i++) /* the tests before this one have made it so */
+		sleep(1);
 	oom = start_oom();
 	r = live_exec(LIVE_ARGV("sh", "-c", "sleep 60 & kill -9 $!; wait"), NULL);
 	live_result_free(r);
@@ -610,9 +639,12 @@ static void test_disk_full(void **state)
 	assert_true(live_wait_text(oom->out_path, "\"oom\""));
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 1);
+	assert_non_null(strstr(r->err, "could not be kept"));
+	/* the report, and the error */
+	assert_non_null(strstr(r->out, "\n{\"schema\":1,\"kind\":\"error\""));
+	*strchr(r->out, '\n') = '\0';
 	doc = live_json(r->out);
 	live_equal("victim", live_int(doc, "victim.pid"), pid);
-	assert_non_null(strstr(r->err, "could not be kept"));
 	json_decref(doc);
 	live_result_free(r);
 	free(fill);
