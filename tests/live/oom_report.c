@@ -24,6 +24,22 @@ static struct sandbox_fs fs;
 static char *state_dir;
 static int log_fd = -1;
 
+/*
+ * Other threads of a victim go on between the event and the kernel's line. Each may make page tables, and
+ * before Linux 6.2 put the 64 changes that it keeps to itself where all see them.
+ */
+static long long threads;
+
+static long long tables_slack(void)
+{
+	return threads * 2 * sysconf(_SC_PAGESIZE);
+}
+
+static long long rss_slack(void)
+{
+	return kmsg_slack() + threads * 64 * sysconf(_SC_PAGESIZE);
+}
+
 static void open_sandbox(void)
 {
 	const char *reason = sandbox_cgroup_open(&cg, LIMIT);
@@ -52,7 +68,7 @@ static int teardown(void **state)
 	cg.dir[0] = fs.dir[0] = '\0';
 	free(state_dir);
 	state_dir = NULL;
-	tables_slack = 0;
+	threads = 0;
 	return 0;
 }
 
@@ -152,9 +168,6 @@ static json_t *reports(struct live_bg *oom, size_t n)
 	return all;
 }
 
-/* Page tables that other threads of a victim may have made between the event and the kernel's line. */
-static long long tables_slack;
-
 /* A report that its own log is about: the right figures, each beside the kernel's. */
 static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
 {
@@ -170,10 +183,10 @@ static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
 	live_equal("victim.uid", live_int(doc, "victim.uid"), k->uid);
 	live_equal("victim.oom_score_adj", live_int(doc, "victim.oom_score_adj"), k->adj);
 	live_equal("victim.total_vm_bytes", live_int(doc, "victim.total_vm_bytes"), k->total_vm);
-	live_near("victim.anon_rss_bytes", live_int(doc, "victim.anon_rss_bytes"), k->anon, kmsg_slack());
-	live_near("victim.file_rss_bytes", live_int(doc, "victim.file_rss_bytes"), k->file, kmsg_slack());
-	live_near("victim.shmem_rss_bytes", live_int(doc, "victim.shmem_rss_bytes"), k->shmem, kmsg_slack());
-	live_near("victim.pgtables_bytes", live_int(doc, "victim.pgtables_bytes"), k->pgtables, tables_slack);
+	live_near("victim.anon_rss_bytes", live_int(doc, "victim.anon_rss_bytes"), k->anon, rss_slack());
+	live_near("victim.file_rss_bytes", live_int(doc, "victim.file_rss_bytes"), k->file, rss_slack());
+	live_near("victim.shmem_rss_bytes", live_int(doc, "victim.shmem_rss_bytes"), k->shmem, rss_slack());
+	live_near("victim.pgtables_bytes", live_int(doc, "victim.pgtables_bytes"), k->pgtables, tables_slack());
 	if (!k->whole)
 		return;
 	assert_string_equal(live_str(doc, "constraint"), k->constraint);
@@ -188,14 +201,14 @@ static void assert_as_logged(json_t *doc, const struct kmsg_kill *k)
 		assert_string_equal(live_str(task, "comm"), t->comm);
 		live_equal("uid", live_int(task, "uid"), t->uid);
 		live_equal("total_vm_bytes", live_int(task, "total_vm_bytes"), t->total_vm * page);
-		live_near("rss_bytes", live_int(task, "rss_bytes"), t->rss * page, 3 * kmsg_slack());
-		live_near("pgtables_bytes", live_int(task, "pgtables_bytes"), t->pgtables, tables_slack);
+		live_near("rss_bytes", live_int(task, "rss_bytes"), t->rss * page, 3 * rss_slack());
+		live_near("pgtables_bytes", live_int(task, "pgtables_bytes"), t->pgtables, tables_slack());
 		live_equal("swap_bytes", live_int(task, "swap_bytes"), t->swap * page);
 		live_equal("oom_score_adj", live_int(task, "oom_score_adj"), t->adj);
 	}
 	/* what the kernel chose by is what the first one of them has */
 	live_near("badness", live_int(json_array_get(live_get(doc, "tasks"), 0), "badness_pages"),
-		  live_int(doc, "chosen_badness_pages"), 3 * kmsg_slack() / page);
+		  live_int(doc, "chosen_badness_pages"), (3 * rss_slack() + tables_slack()) / page);
 }
 
 static void assert_memcg(json_t *doc, const struct kmsg_kill *k)
@@ -267,7 +280,8 @@ static void test_own_growth(void **state)
 	assert_false(live_bool(doc, "was_ending"));
 	assert_string_equal(live_str(doc, "victim.exe"), live_workload("memhog"));
 	assert_true(has_frame(live_get(doc, "trigger.kernel_stack"), "out_of_memory+"));
-	assert_true(has_frame(live_get(doc, "trigger.user_stack"), "memhog+"));
+	if (!has_frame(live_get(doc, "trigger.user_stack"), "memhog+"))
+		live_fail("trigger's code is at %s", json_dumps(live_get(doc, "trigger.user_stack"), JSON_ENCODE_ANY));
 	/* its own growth, nobody else was there */
 	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
 	live_equal("culprit", live_int(doc, "culprit.pid"), pid);
@@ -422,7 +436,7 @@ static void test_threads(void **state)
 	k = kmsg_kill(log_fd, pid);
 	all = reports(oom, 1);
 	doc = json_array_get(all, 0);
-	tables_slack = 16 * 2 * sysconf(_SC_PAGESIZE);
+	threads = 17;
 	assert_as_logged(doc, &k);
 	live_equal("victim", live_int(doc, "victim.pid"), pid);
 	live_equal("trigger", live_int(doc, "trigger.pid"), pid);
