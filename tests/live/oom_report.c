@@ -280,7 +280,9 @@ static void test_own_growth(void **state)
 	assert_false(live_bool(doc, "was_ending"));
 	assert_string_equal(live_str(doc, "victim.exe"), live_workload("memhog"));
 	assert_true(has_frame(live_get(doc, "trigger.kernel_stack"), "out_of_memory+"));
-	if (!has_frame(live_get(doc, "trigger.user_stack"), "memhog+"))
+	/* where an emulator is slow, the victim may be gone before its map is read: then it is an address */
+	if (!has_frame(live_get(doc, "trigger.user_stack"), "memhog+") &&
+	    !(live_emulated() && has_frame(live_get(doc, "trigger.user_stack"), "0x")))
 		live_fail("trigger's code is at %s", json_dumps(live_get(doc, "trigger.user_stack"), JSON_ENCODE_ANY));
 	/* its own growth, nobody else was there */
 	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
