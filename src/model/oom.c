@@ -143,7 +143,7 @@ static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
 	struct mb_oom_kill *k = kill_of(o, e->victim_tgid, &v);
 
 	if (!k || mb_oom_is_by_process(k) || v->start_ns != e->victim_start_ns ||
-	    e->h.t_ns - v->t_ns > MB_OOM_SETTLE_NS)
+	    e->h.t_ns > v->t_ns + MB_OOM_SETTLE_NS)
 		return false;
 	if (k->first.total_pages || !e->total_pages || k->n_victims > 1)
 		return true;

@@ -94,7 +94,7 @@ enum mb_oom_verdict {
 struct mb_oom_culprit {
 	enum mb_oom_verdict verdict;
 	const struct mb_oom_task_event *task; /* the largest grower; NULL: none */
-	uint32_t processes; /* of its name, that grew; growth is theirs together */
+	uint32_t processes; /* of its name, that grew by no less than a 64th of that; growth is of all of them */
 	int64_t growth_pages;
 	int64_t all_growth_pages; /* of all that grew */
 	uint64_t used_pages; /* by all processes */

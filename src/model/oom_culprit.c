@@ -87,7 +87,6 @@ struct name {
 	const struct mb_oom_task_event *largest;
 	int64_t growth, of_largest;
 	uint64_t from_ns; /* of the one that began first */
-	uint32_t processes;
 };
 
 static void add_to_name(struct name *names, uint32_t *n, const struct mb_oom_grower *g)
@@ -107,11 +106,26 @@ static void add_to_name(struct name *names, uint32_t *n, const struct mb_oom_gro
 	if (!name->largest || g->from_ns < name->from_ns)
 		name->from_ns = g->from_ns;
 	name->growth += g->growth_pages;
-	name->processes++;
 	if (!name->largest || g->growth_pages > name->of_largest) {
 		name->largest = g->task;
 		name->of_largest = g->growth_pages;
 	}
+}
+
+/* How many of a name have a part in its growth that is worth the name: a 64th of the largest one's at least. */
+static uint32_t count_name(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns,
+			   const struct name *name)
+{
+	struct mb_oom_grower g;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_task(m->oom, k, i);
+
+		n += t && !strcmp(t->comm, name->largest->comm) &&
+		     growth_of(m, k, window_ns, t, &g) * 64 >= name->of_largest;
+	}
+	return n;
 }
 
 static void measure(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns,
@@ -142,7 +156,7 @@ static void measure(const struct mb_model *m, const struct mb_oom_kill *k, uint6
 	if (!most)
 		return;
 	c->task = most->largest;
-	c->processes = most->processes;
+	c->processes = count_name(m, k, window_ns, most);
 	c->growth_pages = most->growth;
 	c->growth_ns = k->first.h.t_ns - most->from_ns;
 }

@@ -318,7 +318,8 @@ static void test_victim_is_not_culprit(void **state)
 	grower = live_spawn(LIVE_ARGV("sh", "-c", script));
 	input = open(fifo, O_WRONLY | O_CLOEXEC);
 	k = kmsg_kill(log_fd, holder.pid);
-	all = reports(oom, 1);
+	/* where the kernel is slow to free what the first one had, it kills the second one too */
+	all = some_reports(oom, 1);
 	doc = json_array_get(all, 0);
 	assert_as_logged(doc, &k);
 	assert_memcg(doc, &k);
@@ -337,9 +338,10 @@ static void test_victim_is_not_culprit(void **state)
 	assert_true(json_array_size(live_get(doc, "history.faults_per_s")) >= 1);
 	json_decref(all);
 	end_holder(&holder, KILLED);
+	usleep(200000);
 	close(input);
 	r = live_wait(grower);
-	live_equal("status of the grower", r->status, 0);
+	live_equal("status of the grower", r->status, sandbox_cgroup_oom_kills(&cg) == 1 ? 0 : KILLED);
 	live_result_free(r);
 	unlink(fifo);
 	free(script);
@@ -386,7 +388,7 @@ static void test_many_small(void **state)
 	/* the last one may not have got anything yet */
 	live_near("processes", live_int(doc, "culprit.processes"), n, 1);
 	assert_sentence(doc, "processes named memhog (together +");
-	live_equal("tasks", (long long)json_array_size(live_get(doc, "tasks")), n);
+	live_near("tasks", (long long)json_array_size(live_get(doc, "tasks")), n, 1);
 	json_decref(all);
 	for (int i = 0; i < n; i++) {
 		close(small[i].input);
