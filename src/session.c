@@ -27,9 +27,6 @@
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
 
-/* Of many kills in a row, not each gets a tick of its own. */
-#define KILL_TICK_NS (200 * 1000 * 1000ull)
-
 static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
@@ -153,43 +150,50 @@ static int flush(struct mb_session *s, struct mb_err *e)
 
 /* ---- OOM kills ---- */
 
+static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struct mb_snapshot *snap,
+			const struct mb_oom_culprit *culprit)
+{
+	int err = mb_oom_store_put(s->oom_store, &k->number, snap, k, culprit);
+
+	if (!err)
+		return;
+	s->model.oom->not_kept++;
+	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s", k->first.victim_tgid,
+		s->cfg.state_dir, strerror(-err));
+}
+
 /* One report: shown the first time, kept each time. */
 static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
 {
+	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
+	bool first = !k->shown;
 	struct mb_oom_culprit culprit;
 	struct mb_snapshot snap;
 	struct mb_summary sum;
-	int err = 0, kept;
 
-	if (!k->shown)
+	if (first)
 		read_system(s);
 	summary_of(s, &sum);
-	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
-	mb_oom_find_culprit(&s->model, k, &culprit);
-	kept = mb_oom_store_put(s->oom_store, &k->number, &snap, k, &culprit);
-	if (kept) {
-		s->model.oom->not_kept++;
-		mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s",
-			k->first.victim_tgid, s->cfg.state_dir, strerror(-kept));
-	}
-	if (!k->shown) {
-		snap.color = wants_color(s);
-		s->sink->oom(&s->out, &snap, k, &culprit);
-		err = flush(s, e);
-	}
+	report.at = sum.at;
+	if (first)
+		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
 	k->shown = true;
 	k->changed = false;
-	return err;
+	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
+	mb_oom_find_culprit(&s->model, k, &culprit);
+	if (s->oom_store)
+		keep_report(s, k, &snap, &culprit);
+	if (!first || !s->cfg.oom)
+		return 0;
+	snap.color = wants_color(s);
+	s->sink->oom(&s->out, &snap, k, &culprit);
+	return flush(s, e);
 }
 
 /* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
 static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
 {
-	if (k->first.constraint == MB_OOM_GLOBAL ||
-	    mb_now_ns() - s->model.history->last_ns < KILL_TICK_NS)
-		return 0;
-	s->model.history->last_ns = 0;
-	return collect(s, e);
+	return k->first.constraint == MB_OOM_GLOBAL || s->model.history->last_ns ? 0 : collect(s, e);
 }
 
 /* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
@@ -228,7 +232,7 @@ static int end_reports(struct mb_session *s, struct mb_err *e)
 	const struct mb_oom *o = s->model.oom;
 	int err = report_kills(s, true, e);
 
-	if (!err && (o->not_kept || o->kills_left_out))
+	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
 		err = mb_err_set(e, MB_EXIT_FAILED, 0,
 				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
 				 (unsigned long long)o->not_kept, s->cfg.state_dir,
@@ -242,7 +246,7 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 
 	if (err)
 		return err;
-	if (s->cfg.oom)
+	if (s->cfg.reports)
 		err = report_kills(s, false, e);
 	if (err)
 		return err;
@@ -293,7 +297,7 @@ static int start_timer(struct mb_session *s)
 /* Until there is something to do though nothing comes; -1: never. */
 static int milliseconds_left(const struct mb_session *s)
 {
-	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.oom ? mb_oom_next_ns(s->model.oom, now) : 0;
+	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(s->model.oom, now) : 0;
 
 	if (s->cfg.duration_ns)
 		next = s->start_ns + s->cfg.duration_ns;
@@ -336,7 +340,7 @@ static int turn(struct mb_session *s, struct mb_err *e)
 				err = flush(s, e);
 		}
 	}
-	if (!err && s->cfg.oom)
+	if (!err && s->cfg.reports)
 		err = report_kills(s, false, e);
 	return err ? err : time_over(s);
 }
@@ -401,8 +405,9 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = end_tick(s, false, e);
 	if (err)
 		return err;
-	if (s->cfg.oom)
-		return end_reports(s, e);
+	err = s->cfg.reports ? end_reports(s, e) : 0;
+	if (err || s->cfg.oom)
+		return err;
 	mb_procfs_memory(&s->feed, false);
 	summary_of(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
@@ -577,7 +582,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = mb_kern_check(e);
 	if (!err)
 		err = mb_out_open(&s->out, cfg->out_path, e);
-	if (!err && cfg->oom)
+	if (!err && cfg->state_dir)
 		err = mb_oom_store_open(&s->oom_store, cfg->state_dir, e);
 	if (!err)
 		err = mb_kern_open(&s->kern, &cfg->kern, e);
@@ -586,11 +591,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->cgroups = mb_cgroups_open();
 	s->systemfs = mb_systemfs_open();
 	s->names = mb_names_open();
-	if (cfg->oom) {
+	if (cfg->reports) {
 		s->oom_watch = mb_oom_watch_open();
 		s->model.oom = mb_oom_new();
 	}
-	if (!s->names || (cfg->oom && (!s->oom_watch || !s->model.oom)))
+	if (!s->names || (cfg->reports && (!s->oom_watch || !s->model.oom)))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	err = open_loop(s);
 	if (err)

@@ -29,8 +29,9 @@ struct mb_session_config {
 	bool json;
 	bool events; /* show single events (trace) */
 	bool pss; /* read each process's shares of memory, too */
-	bool oom; /* show reports of OOM kills, not accounts, and keep them in state_dir */
-	const char *state_dir;
+	bool oom; /* show OOM kills, not accounts */
+	bool reports; /* make reports of them, for that or for a recording; they need history */
+	const char *state_dir; /* where reports are kept; NULL: nowhere */
 	const struct mb_history_config *history; /* keep the flight history; NULL: none */
 	bool blame; /* show who is to blame, not accounts */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */

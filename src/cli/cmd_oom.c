@@ -56,7 +56,7 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 		return MB_EXIT_USAGE;
 	}
 	cfg.history = &o->history;
-	cfg.oom = true;
+	cfg.oom = cfg.reports = true;
 	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
 	if (!o->json)
 		mb_warn("waiting for OOM kills; reports are kept in %s/oom", cfg.state_dir);

@@ -19,10 +19,12 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e) || mb_kern_check(e))
 		return (int)e->exit;
-	cfg.history = &o->history;
 	cfg.out_path = NULL; /* the summary goes to standard output */
-	if (o->raw)
+	if (o->raw) {
 		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
+		cfg.reports = cfg.kern.families & (1u << MB_FAM_oom);
+		cfg.history = &o->history;
+	}
 	status = mb_recorder_open(&r, o->out_path, o->raw, e) ? (int)e->exit : MB_EXIT_OK;
 	if (!status) {
 		cfg.recorder = r;

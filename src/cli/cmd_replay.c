@@ -18,6 +18,7 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 		.families = view->families ? view->families : ~0u,
 		.events = trace,
 		.blame = blame,
+		.oom = !strcmp(view->command, "oom"),
 		.own_pace = view->pace,
 	};
 	struct mb_reader *r = NULL;
@@ -41,7 +42,8 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 
 	if (!o->argv[0] || !o->argv[1]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0,
-			   "replay needs a recording and a view: memblame replay FILE run | top | trace | blame");
+			   "replay needs a recording and a view: memblame replay FILE run | top | trace | blame "
+			   "| oom");
 		return MB_EXIT_USAGE;
 	}
 	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
@@ -50,9 +52,9 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", view.argv[0]);
 		return MB_EXIT_USAGE;
 	}
-	if (strcmp(view.command, "run") && strcmp(view.command, "top") &&
-	    strcmp(view.command, "trace") && strcmp(view.command, "blame")) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top, trace or blame",
+	if (strcmp(view.command, "run") && strcmp(view.command, "top") && strcmp(view.command, "trace") &&
+	    strcmp(view.command, "blame") && strcmp(view.command, "oom")) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top, trace, blame or oom",
 			   view.command);
 		return MB_EXIT_USAGE;
 	}

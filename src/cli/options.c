@@ -22,7 +22,7 @@ static const struct mb_command commands[] = {
 	{ "oom", "wait for OOM kills, report each in full", true, mb_cmd_oom },
 	{ "record", "keep a trace in a file", true, mb_cmd_record },
 	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
-	{ "replay", "play a recording again through run, top, trace or blame", true, mb_cmd_replay },
+	{ "replay", "play a recording again through run, top, trace, blame or oom", true, mb_cmd_replay },
 	{ "doctor", "what this kernel lets memblame see, question by question", false,
 	  mb_cmd_doctor },
 };
@@ -65,7 +65,7 @@ static const struct argp_option options[] = {
 	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
 	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
 	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
-	  "top, oom, record: remember so many minutes by the second and hours by the minute, in at most so "
+	  "top, oom: remember so many minutes by the second and hours by the minute, in at most so "
 	  "many MiB (default 3,3,64)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
@@ -87,7 +87,7 @@ static const char doc[] =
 	"  oom      wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported\n"
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
 	"  report   what a recording says, for any time in it; of two, what has changed\n"
-	"  replay   play a recording again: memblame replay FILE run | top | trace | blame\n"
+	"  replay   play a recording again: memblame replay FILE run | top | trace | blame | oom\n"
 	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
 	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"

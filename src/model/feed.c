@@ -153,6 +153,8 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
 	case MB_FRAME_SYSTEM:
 		return apply_system(&m->system, data, len);
+	case MB_FRAME_OOM_REPORT:
+		return len == sizeof(struct mb_oom_report) ? 0 : -EINVAL;
 	case MB_FRAME_LOG:
 	case MB_FRAME_SYMBOL:
 	case MB_FRAME_OOM_PATH:

@@ -23,6 +23,7 @@ enum mb_frame_type {
 	MB_FRAME_SYMBOL = 11, /* struct mb_oom_name: of an address in a stack of an OOM kill */
 	MB_FRAME_OOM_PATH = 12, /* struct mb_oom_name: of a cgroup in an OOM kill */
 	MB_FRAME_OOM_STAT = 13, /* struct mb_oom_name, then memory.stat of the cgroup at its limit */
+	MB_FRAME_OOM_REPORT = 14, /* struct mb_oom_report: a kill is reported now */
 };
 
 /* /proc/sys/vm/dirty_*; MB_UNKNOWN where there is none. */
@@ -109,6 +110,11 @@ struct mb_summary {
 	int32_t command_status;
 	uint32_t has_command;
 	char command[200];
+};
+
+struct mb_oom_report {
+	uint64_t kill_t_ns;
+	struct mb_moment at;
 };
 
 struct mb_feed {

@@ -14,6 +14,10 @@
 /* After the last victim has come, another of its group may. */
 #define QUIET_NS (10 * 1000 * 1000ull)
 
+#define MOST_PAGES (1ull << 34) /* 64 TiB */
+
+#define EARLY_TICK_NS (200 * 1000 * 1000ull)
+
 /* Memory is short when less than this is left of it, in thousandths (earlyoom's own default is 100)... */
 #define SHORT_PERMILLE 100
 /* ...or when processes wait for memory for this part of the time: PSI's avg10 in basis points. */
@@ -36,7 +40,7 @@ bool mb_oom_is_by_process(const struct mb_oom_kill *k)
 
 /* ---- kills under way ---- */
 
-static struct mb_oom_kill *kill_find(struct mb_oom *o, uint64_t t_ns)
+struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns)
 {
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		struct mb_oom_kill *k = &o->kills[i];
@@ -88,6 +92,7 @@ static void take_first(struct mb_oom_kill *k, const struct mb_oom_event *e)
 {
 	k->first = *e;
 	k->first.victim_comm[MB_COMM_LEN - 1] = k->first.trigger_comm[MB_COMM_LEN - 1] = '\0';
+	k->first.total_pages = k->first.total_pages < MOST_PAGES ? k->first.total_pages : MOST_PAGES;
 }
 
 static void add_victim(struct mb_oom_kill *k, const struct mb_oom_event *e)
@@ -156,6 +161,13 @@ static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
 	return true;
 }
 
+/* The history takes its next point at the next tick, however soon; of many kills in a row, not for each. */
+static void wake_history(struct mb_history *h, uint64_t t_ns)
+{
+	if (h && t_ns > h->last_ns + EARLY_TICK_NS)
+		h->last_ns = 0;
+}
+
 static void take_kill(struct mb_oom *o, const struct mb_oom_event *e)
 {
 	struct mb_oom_kill *k = kill_with(o, e);
@@ -201,10 +213,26 @@ static bool memory_is_short(const struct mb_model *m, const struct mb_oom_event 
 
 /* ---- events ---- */
 
+static uint64_t at_most(uint64_t v, uint64_t most)
+{
+	return v < most ? v : most;
+}
+
+/* A recording may be anybody's: with numbers that no machine has, sums would overflow. */
+static void take_numbers(struct mb_oom_task_event *to, const struct mb_oom_task_event *e)
+{
+	*to = *e;
+	to->comm[MB_COMM_LEN - 1] = '\0';
+	for (int i = 0; i < 4; i++)
+		to->rss_pages[i] = at_most(e->rss_pages[i], MOST_PAGES);
+	to->pgtables_bytes = at_most(e->pgtables_bytes, MOST_PAGES);
+	to->oom_score_adj = e->oom_score_adj < -1000 ? -1000 : e->oom_score_adj > 1000 ? 1000 : e->oom_score_adj;
+}
+
 static void take_task(struct mb_model *m, const struct mb_oom_task_event *e)
 {
 	struct mb_oom *o = m->oom;
-	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 	uint64_t rss_pages[4];
 	struct mb_process *p;
 
@@ -212,19 +240,18 @@ static void take_task(struct mb_model *m, const struct mb_oom_task_event *e)
 		return;
 	if (!k->n_tasks)
 		k->first_task = o->n_tasks;
-	o->tasks[o->n_tasks % MB_OOM_TASKS] = *e;
-	o->tasks[o->n_tasks++ % MB_OOM_TASKS].comm[MB_COMM_LEN - 1] = '\0';
+	take_numbers(&o->tasks[o->n_tasks++ % MB_OOM_TASKS], e);
 	k->n_tasks++;
 	/* what it has at this moment is more than the last tick knew */
 	p = m->history ? mb_model_find_exactly(m, e->tgid, e->start_ns) : NULL;
-	memcpy(rss_pages, e->rss_pages, sizeof(rss_pages));
+	memcpy(rss_pages, o->tasks[(o->n_tasks - 1) % MB_OOM_TASKS].rss_pages, sizeof(rss_pages));
 	if (p)
 		mb_history_note(m, p, e->h.t_ns, rss_pages);
 }
 
 static void take_zone(struct mb_oom *o, const struct mb_oom_zone_event *e)
 {
-	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
 	if (!k || k->n_zones == MB_OOM_ZONES)
 		return;
@@ -234,7 +261,7 @@ static void take_zone(struct mb_oom *o, const struct mb_oom_zone_event *e)
 
 static void take_told(struct mb_oom *o, const struct mb_oom_told_event *e)
 {
-	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
 	if (!k)
 		return;
@@ -244,7 +271,7 @@ static void take_told(struct mb_oom *o, const struct mb_oom_told_event *e)
 
 static void take_stack(struct mb_oom *o, const struct mb_oom_stack_event *e)
 {
-	struct mb_oom_kill *k = kill_find(o, e->kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
 	if (!k || k->stack_told || e->h.tgid != k->first.victim_tgid)
 		return;
@@ -270,6 +297,7 @@ void mb_oom_event(struct mb_model *m, const struct mb_event *e)
 {
 	switch (e->type) {
 	case MB_OOM_EVENT_KILL:
+		wake_history(m->history, e->t_ns);
 		take_kill(m->oom, (const struct mb_oom_event *)e);
 		break;
 	case MB_OOM_EVENT_SIGKILL:
@@ -413,7 +441,7 @@ void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t
 void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of, uint32_t frame,
 		   const char *name)
 {
-	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, kill_t_ns);
 
 	if (k && of < MB_OOM_STACKS && frame < MB_OOM_STACK)
 		snprintf(k->symbols[of][frame], MB_OOM_SYMBOL_LEN, "%s", name);
@@ -421,7 +449,7 @@ void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of
 
 void mb_oom_path(struct mb_oom *o, uint64_t kill_t_ns, uint64_t cgroup, const char *path)
 {
-	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, kill_t_ns);
 
 	for (uint32_t i = 0; k && i < MB_OOM_PATHS; i++) {
 		if (k->paths[i].cgroup && k->paths[i].cgroup != cgroup)
@@ -434,7 +462,7 @@ void mb_oom_path(struct mb_oom *o, uint64_t kill_t_ns, uint64_t cgroup, const ch
 
 void mb_oom_stat(struct mb_oom *o, uint64_t kill_t_ns, const char *text, size_t len)
 {
-	struct mb_oom_kill *k = kill_find(o, kill_t_ns);
+	struct mb_oom_kill *k = mb_oom_find(o, kill_t_ns);
 
 	if (!k)
 		return;

@@ -135,6 +135,9 @@ void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of
 void mb_oom_path(struct mb_oom *o, uint64_t kill_t_ns, uint64_t cgroup, const char *path);
 void mb_oom_stat(struct mb_oom *o, uint64_t kill_t_ns, const char *text, size_t len);
 
+/* The kill with a victim of that time; NULL: there is none (any more). */
+struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns);
+
 /* A kill whose names nobody has told yet; NULL: none. The caller sets looked_up. */
 struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o);
 

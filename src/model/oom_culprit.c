@@ -17,6 +17,8 @@
 /* Processes must hold this part of the memory, or it is not theirs that fills it. */
 #define HELD_PERMILLE 500
 
+#define MOST_PER_S 1e18
+
 #define NAMES 128 /* processes of one name count together; more names than this share the last */
 
 static const uint64_t windows_ns[] = { 5 * MB_NS_PER_S,	  15 * MB_NS_PER_S,   60 * MB_NS_PER_S,
@@ -68,6 +70,9 @@ static int64_t growth_of(const struct mb_model *m, const struct mb_oom_kill *k, 
 	out->slope_bytes_per_s = now > from ? (double)out->growth_pages * MB_PAGE_SIZE * 1e9 /
 						      (double)(now - from) :
 					      0;
+	/* of a recording that is not true to life it need not fit */
+	if (out->slope_bytes_per_s > MOST_PER_S || out->slope_bytes_per_s < -MOST_PER_S)
+		out->slope_bytes_per_s = 0;
 	return out->growth_pages;
 }
 

@@ -70,6 +70,22 @@ static void on_tick(struct replay *p, const struct mb_tick *tick)
 	p->last_tick_ns = now;
 }
 
+static void show_kill(struct replay *p, const struct mb_oom_report *report)
+{
+	struct mb_oom_kill *k = mb_oom_find(p->model.oom, report->kill_t_ns);
+	struct mb_summary sum = { .at = report->at };
+	struct mb_oom_culprit culprit;
+	struct mb_snapshot snap;
+
+	if (!k || k->shown)
+		return;
+	k->shown = true;
+	sum.at.time[sizeof(sum.at.time) - 1] = '\0';
+	mb_snapshot_total(&snap, &p->model, &p->setup, &sum);
+	mb_oom_find_culprit(&p->model, k, &culprit);
+	p->cfg->sink->oom(p->out, &snap, k, &culprit);
+}
+
 static int take(void *arg, enum mb_frame_type type, const void *data, size_t len)
 {
 	struct replay *p = arg;
@@ -90,6 +106,8 @@ static int take(void *arg, enum mb_frame_type type, const void *data, size_t len
 		return err;
 	if (type == MB_FRAME_TICK)
 		on_tick(p, data);
+	if (type == MB_FRAME_OOM_REPORT && p->model.oom)
+		show_kill(p, data);
 	if (type == MB_FRAME_SUMMARY) {
 		memcpy(&p->summary, data, len);
 		p->summary.command[sizeof(p->summary.command) - 1] = '\0';
@@ -99,18 +117,35 @@ static int take(void *arg, enum mb_frame_type type, const void *data, size_t len
 	return p->out->error ? -p->out->error : 0;
 }
 
-static void begin(struct replay *p)
+static int begin(struct replay *p)
 {
 	mb_model_init(&p->model);
 	p->model.on_event = p->cfg->events ? show_event : NULL;
 	p->model.on_event_arg = p;
 	p->model.blames = p->cfg->blame || p->cfg->events;
+	if (!p->cfg->oom)
+		return 0;
+	p->model.history = mb_history_new(&mb_history_default);
+	p->model.oom = mb_oom_new();
+	return p->model.history && p->model.oom ? 0 : -ENOMEM;
+}
+
+static void end(struct replay *p)
+{
+	struct mb_history *history = p->model.history;
+	struct mb_oom *oom = p->model.oom;
+
+	mb_model_free(&p->model);
+	mb_oom_free(oom);
+	mb_history_free(history);
 }
 
 static void show_end(struct replay *p)
 {
 	struct mb_snapshot snap;
 
+	if (p->cfg->oom)
+		return;
 	mb_snapshot_total(&snap, &p->model, &p->setup, &p->summary);
 	if (p->cfg->events)
 		p->cfg->sink->stream_end(p->out, &snap);
@@ -124,10 +159,11 @@ int mb_replay_chunk(const void *data, size_t size, const struct mb_replay_config
 	struct replay p = { .cfg = cfg, .out = out };
 	int err;
 
-	begin(&p);
-	err = mb_reader_chunk(data, size, take, &p);
+	err = begin(&p);
+	if (!err)
+		err = mb_reader_chunk(data, size, take, &p);
 	show_end(&p);
-	mb_model_free(&p.model);
+	end(&p);
 	return err;
 }
 
@@ -137,8 +173,9 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 	struct replay p = { .cfg = cfg, .out = out };
 	int err;
 
-	begin(&p);
-	err = mb_reader_frames(r, take, &p, e);
+	err = begin(&p);
+	if (!err)
+		err = mb_reader_frames(r, take, &p, e);
 	if (!err) {
 		long long missing = mb_reader_missing(r);
 
@@ -153,6 +190,6 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 	} else if (!e->text[0] && !out->error) {
 		mb_err_set(e, MB_EXIT_FAILED, -err, "the recording is damaged");
 	}
-	mb_model_free(&p.model);
+	end(&p);
 	return err;
 }

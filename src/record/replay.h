@@ -12,6 +12,7 @@ struct mb_replay_config {
 	uint32_t families; /* trace: bit per family whose events are shown */
 	bool events; /* trace */
 	bool blame; /* show who is to blame, not accounts */
+	bool oom; /* show OOM kills, not accounts */
 	bool own_pace; /* wait between two ticks for as long as the session did; else never */
 };
 

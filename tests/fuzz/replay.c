@@ -56,6 +56,11 @@ static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t 
 		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
 		[MB_FRAME_SYSTEM] = sizeof(struct mb_system),
 		[MB_FRAME_MOUNT] = sizeof(struct mb_mount),
+		[MB_FRAME_LOG] = sizeof(struct mb_log_line) + 64,
+		[MB_FRAME_SYMBOL] = sizeof(struct mb_oom_name),
+		[MB_FRAME_OOM_PATH] = sizeof(struct mb_oom_name),
+		[MB_FRAME_OOM_STAT] = sizeof(struct mb_oom_name) + 64,
+		[MB_FRAME_OOM_REPORT] = sizeof(struct mb_oom_report),
 	};
 	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
 
@@ -74,11 +79,12 @@ static void play(const void *data, size_t size)
 	struct mb_err e = { 0 };
 	struct mb_out out;
 
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < 6; i++) {
 		struct mb_replay_config cfg = { .sink = sinks[i & 1],
 						.interval_ns = i & 2 ? 0 : 1,
 						.families = ~0u,
-						.events = i & 2 };
+						.events = i & 2,
+						.oom = i & 4 };
 
 		if (mb_out_open(&out, "/dev/null", &e))
 			abort();
@@ -98,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = 0;
 	put_frame(MB_FRAME_SETUP, &setup, sizeof(setup));
 	while (size > 2) {
-		unsigned int type = data[0] % 9;
+		unsigned int type = data[0] % (MB_FRAME_OOM_REPORT + 1);
 		size_t used = shape(frame, type, data + 1, size - 1);
 
 		put_frame(type, frame, used);

@@ -22,16 +22,18 @@ static const struct view {
 	const char *name;
 	const struct mb_sink *sink;
 	uint64_t interval_ns;
-	bool events, blame;
+	bool events, blame, oom;
 } views[] = {
-	{ "run", &mb_sink_text, 0, false, false },
-	{ "run --json", &mb_sink_json, 0, false, false },
-	{ "top -i 0.1", &mb_sink_text, 100000000, false, false },
-	{ "top -i 0.1 --json", &mb_sink_json, 100000000, false, false },
-	{ "trace", &mb_sink_text, 0, true, false },
-	{ "trace --json", &mb_sink_json, 0, true, false },
-	{ "blame -i 0.1", &mb_sink_text, 100000000, false, true },
-	{ "blame -i 0.1 --json", &mb_sink_json, 100000000, false, true },
+	{ "run", &mb_sink_text, 0, false, false, false },
+	{ "run --json", &mb_sink_json, 0, false, false, false },
+	{ "top -i 0.1", &mb_sink_text, 100000000, false, false, false },
+	{ "top -i 0.1 --json", &mb_sink_json, 100000000, false, false, false },
+	{ "trace", &mb_sink_text, 0, true, false, false },
+	{ "trace --json", &mb_sink_json, 0, true, false, false },
+	{ "blame -i 0.1", &mb_sink_text, 100000000, false, true, false },
+	{ "blame -i 0.1 --json", &mb_sink_json, 100000000, false, true, false },
+	{ "oom", &mb_sink_text, 0, false, false, true },
+	{ "oom --json", &mb_sink_json, 0, false, false, true },
 };
 
 static void must(int err, const struct mb_err *e, const char *what)
@@ -46,7 +48,8 @@ static void play(const char *path, const struct view *v, struct mb_out *out)
 					.interval_ns = v->interval_ns,
 					.families = ~0u,
 					.events = v->events,
-					.blame = v->blame };
+					.blame = v->blame,
+					.oom = v->oom };
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	int status;
