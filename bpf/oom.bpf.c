@@ -101,36 +101,33 @@ MB_INLINE bool is_zonelist(struct zonelist *list)
  * Could this be one, with that process chosen? A stack holds the pointer more than once; but nothing else has
  * a memory cgroup beside it that the victim is in, or a list of zones.
  */
-MB_INLINE bool is_control(struct oom_control *oc)
+__noinline int oom_is_control(__u64 address)
 {
+	struct oom_control *oc = (void *)address;
 	__u32 constraint = BPF_CORE_READ(oc, constraint);
 	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
 	int order = BPF_CORE_READ(oc, order);
 
 	if (constraint >= MB_OOM_CONSTRAINTS || order < -1 || order > 32 || !BPF_CORE_READ(oc, totalpages) ||
 	    !BPF_CORE_READ(oc, gfp_mask))
-		return false;
+		return 0;
 	if (constraint == MB_OOM_MEMCG)
 		return memcg && is_in_memcg(BPF_CORE_READ(oc, chosen), memcg);
 	return !memcg && is_zonelist(BPF_CORE_READ(oc, zonelist));
 }
 
 /* Look for a pointer to the victim, or to its leader, in a part of the trigger's stack. */
-__u64 oom_control_at(__u64 address, __u64 victim, __u64 leader)
+__noinline __u64 oom_control_at(__u64 address, __u64 victim, __u64 leader)
 {
 	struct oom_room *r = room();
 
 	if (!r || bpf_probe_read_kernel(r->words, sizeof(r->words), (void *)address))
 		return 0;
 	for (__u32 i = 0; i < STACK_WORDS; i++) {
-		struct oom_control *oc;
+		__u64 oc = address + i * sizeof(__u64) - bpf_core_field_offset(struct oom_control, chosen);
 
-		if (r->words[i] != victim && r->words[i] != leader)
-			continue;
-		oc = (void *)address + i * sizeof(__u64) -
-		     bpf_core_field_offset(struct oom_control, chosen);
-		if (is_control(oc))
-			return (__u64)oc;
+		if ((r->words[i] == victim || r->words[i] == leader) && oom_is_control(oc))
+			return oc;
 	}
 	return 0;
 }
@@ -229,30 +226,32 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm
 	r->told++;
 }
 
-/* Tell of some processes, from this one's leader on. Returns the next one, 0 when all have been told. */
-__u64 oom_tell_tasks(__u64 from, __u64 until, __u64 memcg, __u64 kill_t_ns)
+/* Tell of a process by its leader, if it could have been chosen. Returns the next one's. */
+__noinline __u64 oom_tell_process(__u64 address, __u64 memcg, __u64 kill_t_ns)
 {
-	struct task_struct *task = (void *)from;
+	struct task_struct *task = (void *)address;
+	struct mm_struct *mm = memory_of(task);
 	struct oom_room *r = room();
 
-	if (!r)
-		return 0;
-	for (int i = 0; i < TASKS_AT_ONCE; i++) {
-		struct mm_struct *mm = memory_of(task);
-
-		/* whom oom_unkillable_task() of the kernel spares: init and kernel threads */
-		if (mm && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
-		    (!memcg || is_in_memcg(task, (void *)memcg)))
-			tell_task(r, task, mm, kill_t_ns);
-		task = (void *)BPF_CORE_READ(task, tasks.next) -
-		       bpf_core_field_offset(struct task_struct, tasks);
-		if ((__u64)task == until)
-			return 0;
-	}
-	return (__u64)task;
+	/* whom oom_unkillable_task() of the kernel spares: init and kernel threads */
+	if (r && mm && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
+	    (!memcg || is_in_memcg(task, (void *)memcg)))
+		tell_task(r, task, mm, kill_t_ns);
+	return (__u64)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(struct task_struct, tasks);
 }
 
-__u64 oom_tell_zone(__u64 address, __u64 kill_t_ns)
+/* Tell of some processes, from this one on. Returns the next one, 0 when all have been told. */
+__noinline __u64 oom_tell_tasks(__u64 task, __u64 until, __u64 memcg, __u64 kill_t_ns)
+{
+	for (int i = 0; i < TASKS_AT_ONCE; i++) {
+		task = oom_tell_process(task, memcg, kill_t_ns);
+		if (task == until)
+			return 0;
+	}
+	return task;
+}
+
+__noinline __u64 oom_tell_zone(__u64 address, __u64 kill_t_ns)
 {
 	struct zone *zone = (void *)address;
 	struct mb_oom_zone_event *e;
@@ -408,7 +407,7 @@ MB_INLINE struct oom_control *control_of_group(void)
 	struct oom_kill *k = bpf_map_lookup_elem(&oom_kills, &id);
 	struct oom_control *oc = k ? (void *)k->control : NULL;
 
-	if (!oc || !is_control(oc) || (__u32)BPF_CORE_READ(oc, chosen, tgid) != k->chosen_tgid)
+	if (!oc || !oom_is_control((__u64)oc) || (__u32)BPF_CORE_READ(oc, chosen, tgid) != k->chosen_tgid)
 		return NULL;
 	return oc;
 }
