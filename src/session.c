@@ -605,13 +605,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		describe(s);
 	if (cfg->oom)
 		mb_oom_watch_harden();
-	if (cfg->history) {
-		s->model.history = mb_history_new(cfg->history);
-		if (!s->model.history)
-			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
-		if (cfg->oom)
-			mb_history_lock(s->model.history);
-	}
+	s->model.history = mb_history_new(cfg->history);
+	if (!s->model.history)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
+	if (cfg->oom)
+		mb_history_lock(s->model.history);
 	err = mb_kern_drop_privileges(e);
 	if (err)
 		return err;

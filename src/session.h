@@ -30,9 +30,9 @@ struct mb_session_config {
 	bool events; /* show single events (trace) */
 	bool pss; /* read each process's shares of memory, too */
 	bool oom; /* show OOM kills, not accounts */
-	bool reports; /* make reports of them, for that or for a recording; they need history */
+	bool reports; /* make reports of them, for that or for a recording */
 	const char *state_dir; /* where reports are kept; NULL: nowhere */
-	const struct mb_history_config *history; /* keep the flight history; NULL: none */
+	const struct mb_history_config *history; /* the flight history */
 	bool blame; /* show who is to blame, not accounts */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;

@@ -55,7 +55,6 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "oom needs the family oom: leave -f away, or name it too");
 		return MB_EXIT_USAGE;
 	}
-	cfg.history = &o->history;
 	cfg.oom = cfg.reports = true;
 	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
 	if (!o->json)

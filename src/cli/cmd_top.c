@@ -8,7 +8,6 @@ int mb_cmd_top(const struct mb_options *o, struct mb_err *e)
 
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	cfg.history = &o->history;
 	cfg.interval_ns = cfg.tick_ns;
 	return mb_traced(o, &cfg, e);
 }

@@ -65,7 +65,7 @@ static const struct argp_option options[] = {
 	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
 	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
 	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
-	  "top, oom: remember so many minutes by the second and hours by the minute, in at most so "
+	  "remember so many minutes by the second and hours by the minute, in at most so "
 	  "many MiB (default 3,3,64)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
@@ -383,6 +383,7 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	cfg->json = o->json;
 	cfg->out_path = o->out_path;
 	cfg->pss = o->pss;
+	cfg->history = &o->history;
 	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
 	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);
 	cfg->kern.force_hooks = getenv("MEMBLAME_HOOKS");

@@ -15,6 +15,8 @@
 
 #define S MB_NS_PER_S
 
+#define GROWTH_NS (60 * S)
+
 /* Their number is bounded by that of the series, but their paths are not in one. */
 #define CGROUPS 4096u
 
@@ -258,6 +260,33 @@ const struct mb_point *mb_series_at(const struct mb_series *s, uint64_t t_ns)
 uint64_t mb_point_pages(const struct mb_point *p)
 {
 	return (uint64_t)p->rss_pages[0] + p->rss_pages[1] + p->rss_pages[2] + p->rss_pages[3];
+}
+
+uint64_t mb_series_pages_at(const struct mb_series *s, uint64_t start_ns, uint64_t now_pages, uint64_t *from_ns)
+{
+	const struct mb_point *p = s ? mb_series_at(s, *from_ns) : NULL;
+
+	if (p)
+		return mb_point_pages(p);
+	if (start_ns >= *from_ns) {
+		*from_ns = start_ns;
+		return 0;
+	}
+	if (!mb_series_points(s))
+		return now_pages;
+	p = mb_series_point(s, 0);
+	*from_ns = p->t_ns;
+	return mb_point_pages(p);
+}
+
+int64_t mb_history_growth(const struct mb_process *p, uint64_t now_ns, uint64_t *ns)
+{
+	uint64_t pages = p->rss_pages[0] + p->rss_pages[1] + p->rss_pages[2] + p->rss_pages[3];
+	uint64_t from = now_ns > GROWTH_NS ? now_ns - GROWTH_NS : 0;
+	uint64_t before = mb_series_pages_at(p->series, p->start_ns, pages, &from);
+
+	*ns = now_ns > from ? now_ns - from : 0;
+	return (int64_t)(pages - before);
 }
 
 /* ---- processes ---- */

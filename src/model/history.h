@@ -90,6 +90,15 @@ const struct mb_point *mb_series_point(const struct mb_series *s, uint32_t i);
 /* The point that held at t_ns; NULL: the series begins later. */
 const struct mb_point *mb_series_at(const struct mb_series *s, uint64_t t_ns);
 
+/*
+ * All pages that a process had at *from_ns. Born later: none, and *from_ns becomes its birth. Known only from
+ * later on: the first that is known, and *from_ns becomes that time; not known at all: now_pages.
+ */
+uint64_t mb_series_pages_at(const struct mb_series *s, uint64_t start_ns, uint64_t now_pages, uint64_t *from_ns);
+
+/* What a process has grown by in the last minute, or since its birth or what is known, *ns ago. */
+int64_t mb_history_growth(const struct mb_process *p, uint64_t now_ns, uint64_t *ns);
+
 /* All pages of a point, those in swap included. */
 uint64_t mb_point_pages(const struct mb_point *p);
 

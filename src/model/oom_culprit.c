@@ -36,28 +36,6 @@ static const struct mb_series *series_of(const struct mb_model *m, const struct 
 	return p ? p->series : NULL;
 }
 
-/*
- * What a task had at the start of the window. Born in it: nothing. There before its history begins: the
- * first that is known; *from_ns is set to that time.
- */
-static uint64_t pages_at(const struct mb_series *s, const struct mb_oom_task_event *t, uint64_t *from_ns)
-{
-	const struct mb_point *p = mb_series_at(s, *from_ns);
-
-	if (p)
-		return mb_point_pages(p);
-	if (t->start_ns >= *from_ns) {
-		*from_ns = t->start_ns;
-		return 0;
-	}
-	if (!mb_series_points(s))
-		return pages_of(t);
-	p = mb_series_point(s, 0);
-	*from_ns = p->t_ns;
-	/* tracing was on when it was born, so that its first point is all growth */
-	return mb_point_pages(p);
-}
-
 static int64_t growth_of(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns,
 			 const struct mb_oom_task_event *t, struct mb_oom_grower *out)
 {
@@ -65,7 +43,7 @@ static int64_t growth_of(const struct mb_model *m, const struct mb_oom_kill *k, 
 
 	out->task = t;
 	out->series = series_of(m, t);
-	out->growth_pages = (int64_t)pages_of(t) - (int64_t)pages_at(out->series, t, &from);
+	out->growth_pages = (int64_t)(pages_of(t) - mb_series_pages_at(out->series, t->start_ns, pages_of(t), &from));
 	out->from_ns = from;
 	out->slope_bytes_per_s = now > from ? (double)out->growth_pages * MB_PAGE_SIZE * 1e9 /
 						      (double)(now - from) :

@@ -123,11 +123,9 @@ static int begin(struct replay *p)
 	p->model.on_event = p->cfg->events ? show_event : NULL;
 	p->model.on_event_arg = p;
 	p->model.blames = p->cfg->blame || p->cfg->events;
-	if (!p->cfg->oom)
-		return 0;
 	p->model.history = mb_history_new(&mb_history_default);
-	p->model.oom = mb_oom_new();
-	return p->model.history && p->model.oom ? 0 : -ENOMEM;
+	p->model.oom = p->cfg->oom ? mb_oom_new() : NULL;
+	return p->model.history && (p->model.oom || !p->cfg->oom) ? 0 : -ENOMEM;
 }
 
 static void end(struct replay *p)

@@ -162,7 +162,21 @@ static void put_share(struct mb_out *o, const char *name, const struct mb_proces
 		mb_json_u64(o, name, bytes);
 }
 
-static void put_memory(struct mb_out *o, const struct mb_process *p)
+/* In the last minute, or for as long as it is known. */
+static void put_growth(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	bool known = s->model->history && p->has_memory && !p->exited;
+	uint64_t ns = 0;
+	int64_t pages = known ? mb_history_growth(p, s->t_ns, &ns) : 0;
+
+	if (known)
+		mb_json_s64(o, "growth_bytes", pages * (int64_t)MB_PAGE_SIZE);
+	else
+		mb_json_null(o, "growth_bytes");
+	mb_json_u64_if(o, "growth_ns", known, ns);
+}
+
+static void put_memory(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
 	const uint64_t *rss = p->rss_pages;
 	bool known = p->has_memory;
@@ -177,6 +191,7 @@ static void put_memory(struct mb_out *o, const struct mb_process *p)
 	put_pages(o, "vm_bytes", known, p->total_vm_pages);
 	put_share(o, "pss_bytes", p, p->pss_bytes);
 	put_share(o, "uss_bytes", p, p->uss_bytes);
+	put_growth(o, s, p);
 	mb_json_object_end(o);
 }
 
@@ -201,7 +216,7 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 		mb_json_null(o, "exit_code");
 	mb_json_u64(o, "threads", p->threads);
 	put_groups(o, s, p);
-	put_memory(o, p);
+	put_memory(o, s, p);
 	mb_json_object_end(o);
 }
 

@@ -131,6 +131,18 @@ static void put_share(struct mb_out *o, const struct mb_process *p, uint64_t byt
 					 mb_format(buf, MB_UNIT_BYTES, bytes));
 }
 
+/* In the last minute, or for as long as it is known. */
+static void put_growth(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	char bytes[MB_UNITS_LEN], text[MB_UNITS_LEN + 1];
+	uint64_t ns;
+	int64_t pages = mb_history_growth(p, s->t_ns, &ns);
+
+	mb_format(bytes, MB_UNIT_BYTES, (uint64_t)(pages < 0 ? -pages : pages) * MB_PAGE_SIZE);
+	snprintf(text, sizeof(text), "%c%s", pages < 0 ? '-' : '+', bytes);
+	mb_out_printf(o, " %10s", p->has_memory && !p->exited && pages ? text : "-");
+}
+
 static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct ranked *r)
 {
 	const struct mb_process *p = r->p;
@@ -146,6 +158,8 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
 		      p->peak_pages ? mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) :
 				      "-");
+	if (s->model->history)
+		put_growth(o, s, p);
 	if (s->model->pss) {
 		put_share(o, p, p->pss_bytes);
 		put_share(o, p, p->uss_bytes);
@@ -162,6 +176,8 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		mb_out_printf(o, " %*s", columns[i].width, columns[i].title);
 	mb_out_printf(o, " %9s %9s %9s", "STALLED", "RSS", "PEAK");
+	if (s->model->history)
+		mb_out_printf(o, " %10s", "GROWTH");
 	if (s->model->pss)
 		mb_out_printf(o, " %9s %9s", "PSS", "USS");
 	mb_out_printf(o, "%s\n", s->color ? "\033[0m" : "");

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The flight history as top shows it: growth of the last minute, against /proc; and what it costs. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live.h"
+
+#define KIB 1024ll
+#define MIB (1ll << 20)
+
+struct holder {
+	struct live_bg *bg;
+	char fifo[256];
+	int input;
+};
+
+/* A process that takes memory and keeps it until its input ends. */
+static struct holder start_holder(const char *mib)
+{
+	static int n;
+	struct holder h;
+	char *script;
+
+	snprintf(h.fifo, sizeof(h.fifo), "%s/holder%d", live_tmp(), n++);
+	assert_int_equal(mkfifo(h.fifo, 0600), 0);
+	assert_true(asprintf(&script, "exec %s %s hold <%s", live_workload("memhog"), mib, h.fifo) > 0);
+	h.bg = live_spawn(LIVE_ARGV("sh", "-c", script));
+	h.input = open(h.fifo, O_WRONLY | O_CLOEXEC);
+	free(script);
+	assert_true(live_wait_text(h.bg->err_path, "ready"));
+	return h;
+}
+
+static void end_holder(struct holder *h)
+{
+	close(h->input);
+	live_result_free(live_wait(h->bg));
+	unlink(h->fifo);
+}
+
+/* Of one that is older than a minute nothing is known from before top. */
+static void assert_old_ones(const json_t *doc)
+{
+	struct timespec now;
+	json_t *p;
+	size_t i;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	json_array_foreach(live_get(doc, "processes"), i, p) {
+		if (live_bool(p, "exited") || live_null(p, "memory.growth_ns") ||
+		    live_int(p, "start_t_ns") > (now.tv_sec - 70) * 1000000000ll)
+			continue;
+		assert_in_range(live_int(p, "memory.growth_ns"), 0, live_int(doc, "duration_ns"));
+		assert_true(live_int(p, "memory.growth_bytes") <= live_int(p, "memory.rss_bytes"));
+	}
+}
+
+/* Who is younger than a minute has grown by all that it has, whether top has seen that or not. */
+static void test_growth(void **state)
+{
+	struct holder before = start_holder("48"), after;
+	char path[256];
+	struct live_bg *top;
+	struct live_result *r;
+	json_t *doc, *p;
+	long long rss;
+
+	(void)state;
+	top = live_start(LIVE_ARGV("top", "--json", "-i", "1", "-o", live_path("growth")));
+	snprintf(path, sizeof(path), "%s", live_path("growth"));
+	usleep(1200000);
+	after = start_holder("32");
+	usleep(1500000);
+	rss = live_proc_status(after.bg->pid, "VmRSS") * KIB;
+	r = live_stop(top);
+	live_equal("status of top", r->status, 0);
+	live_result_free(r);
+	doc = live_last_summary(path);
+	p = live_process(doc, before.bg->pid);
+	assert_true(live_int(p, "memory.rss_bytes") > 48 * MIB);
+	live_near("growth of the first", live_int(p, "memory.growth_bytes"), live_int(p, "memory.rss_bytes"), MIB);
+	assert_in_range(live_int(p, "memory.growth_ns"), live_int(doc, "duration_ns"), 60000000000);
+	p = live_process(doc, after.bg->pid);
+	live_near("growth of the second", live_int(p, "memory.growth_bytes"), rss, MIB);
+	/* since its birth, and no longer than top has been there */
+	assert_in_range(live_int(p, "memory.growth_ns"), 1000000000, live_int(doc, "duration_ns"));
+	assert_old_ones(doc);
+	json_decref(doc);
+	end_holder(&before);
+	end_holder(&after);
+}
+
+/* With room for few, the others do without, and nothing breaks. */
+static void test_small(void **state)
+{
+	struct live_result *r = live_memblame(LIVE_ARGV("top", "--json", "-d", "1", "--history", "60,48,1", "-o",
+							live_path("small")));
+
+	(void)state;
+	live_equal("status", r->status, 0);
+	live_result_free(r);
+	json_decref(live_last_summary(live_path("small")));
+	r = live_memblame(LIVE_ARGV("top", "--history", "1,2"));
+	live_equal("status", r->status, 2);
+	assert_non_null(strstr(live_one_line(r), "--history needs MINUTES,HOURS,MIB"));
+	live_result_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_small),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
