@@ -552,11 +552,16 @@ int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_stru
 	if (sig != SIGKILL || result || (unsigned long)info == 1 || !MB_TASK(sender, mm) ||
 	    MB_TASK(sender, tgid) == BPF_CORE_READ(victim, tgid) || !is_traced(sender, victim))
 		return 0;
+	/* whoever sends thousands of them must not take the room for kills and exits */
+	if (bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA) >= TASKS_UNTIL_BYTES) {
+		count_drop(MB_FAM_oom, MB_DROP_RING_FULL);
+		return 0;
+	}
 	e = begin_event(MB_OOM_EVENT_SIGKILL, sender);
 	if (!e)
 		return 0;
 	fill_victim(e, victim);
 	fill_fullest(e, victim);
-	emit_submit_now(e);
+	bpf_ringbuf_submit(e, 0); /* wakes a consumer that waits, not one that is behind */
 	return 0;
 }

@@ -72,7 +72,7 @@ static int find_numbers(struct mb_oom_store *s)
 	return 0;
 }
 
-int mb_oom_store_open(struct mb_oom_store **out, const char *dir, struct mb_err *e)
+int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e)
 {
 	struct mb_oom_store *s = calloc(1, sizeof(*s));
 	int err;
@@ -85,7 +85,7 @@ int mb_oom_store_open(struct mb_oom_store **out, const char *dir, struct mb_err 
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "the state folder needs a path of at most %zu characters",
 				  sizeof(s->path) - sizeof("/oom"));
 	snprintf(s->path, sizeof(s->path), "%s/oom", dir);
-	err = make_folders(s->path);
+	err = make ? make_folders(s->path) : 0;
 	if (!err)
 		s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!err && s->dir < 0)
@@ -94,6 +94,8 @@ int mb_oom_store_open(struct mb_oom_store **out, const char *dir, struct mb_err 
 		err = find_numbers(s);
 	if (!err)
 		err = mb_out_to(&s->out, -1, s->path);
+	if (err == -ENOENT)
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "no reports: there is no folder '%s'", s->path);
 	return err ? mb_err_set(e, MB_EXIT_FAILED, -err, "cannot use the state folder '%s'", s->path) : 0;
 }
 

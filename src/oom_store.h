@@ -18,8 +18,8 @@
 
 struct mb_oom_store;
 
-/* Open or make the folder (mode 0700). *out: mb_oom_store_close(). Returns 0 or -errno with *e set. */
-int mb_oom_store_open(struct mb_oom_store **out, const char *dir, struct mb_err *e);
+/* Open the folder, and make it where asked to (mode 0700). *out: mb_oom_store_close(). 0, or -errno with *e set. */
+int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e);
 void mb_oom_store_close(struct mb_oom_store *s);
 
 /*

@@ -583,7 +583,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (!err)
 		err = mb_out_open(&s->out, cfg->out_path, e);
 	if (!err && cfg->state_dir)
-		err = mb_oom_store_open(&s->oom_store, cfg->state_dir, e);
+		err = mb_oom_store_open(&s->oom_store, cfg->state_dir, true, e);
 	if (!err)
 		err = mb_kern_open(&s->kern, &cfg->kern, e);
 	if (err)

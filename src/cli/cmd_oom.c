@@ -11,7 +11,7 @@ static int show_kept(const struct mb_options *o, const char *dir, uint32_t numbe
 {
 	struct mb_oom_store *s = NULL;
 	struct mb_out out;
-	int err = mb_oom_store_open(&s, dir, e);
+	int err = mb_oom_store_open(&s, dir, false, e);
 
 	if (!err)
 		err = mb_out_open(&out, o->out_path, e);

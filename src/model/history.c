@@ -463,6 +463,8 @@ void mb_history_tick(struct mb_model *m, uint64_t t_ns)
 	if (t_ns - h->last_ns < h->config.fine_step_ns - h->config.fine_step_ns / 8)
 		return;
 	h->last_ns = t_ns;
+	if (!h->first_ns)
+		h->first_ns = t_ns;
 	DL_FOREACH(m->all, p)
 	{
 		struct mb_point point;

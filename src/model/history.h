@@ -62,6 +62,7 @@ struct mb_history {
 	struct mb_cgroup_history *cgroups;
 	unsigned int *stall_slots; /* of the stalls' ns, in mb_process.values */
 	unsigned int n_stall_slots;
+	uint64_t first_ns; /* the first step: what was before is not known */
 	uint64_t last_ns; /* the last step */
 	uint64_t evicted; /* series of ended processes given to others */
 	uint64_t left_out; /* times that a process had to do without one */

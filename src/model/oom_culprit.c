@@ -147,20 +147,20 @@ static void measure(const struct mb_model *m, const struct mb_oom_kill *k, uint6
 /* How far the history of this kill reaches back. */
 static uint64_t longest_window(const struct mb_model *m, const struct mb_oom_kill *k)
 {
-	const struct mb_series *s = m->history ? mb_history_cgroup(m->history, "") : NULL;
-	uint64_t first = mb_series_points(s) ? mb_series_point(s, 0)->t_ns : k->first.h.t_ns;
+	uint64_t first = m->history->first_ns;
 
-	return k->first.h.t_ns > first ? k->first.h.t_ns - first : 0;
+	return first && k->first.h.t_ns > first ? k->first.h.t_ns - first : 0;
 }
 
 void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
-	uint64_t longest = longest_window(m, k), all = k->first.total_pages;
+	uint64_t longest, all = k->first.total_pages;
 
 	memset(c, 0, sizeof(*c));
 	c->verdict = MB_OOM_CULPRIT_NOT_KNOWN;
 	if (!k->n_tasks || !m->history)
 		return;
+	longest = longest_window(m, k);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(windows_ns); i++) {
 		bool last = windows_ns[i] >= longest;
 

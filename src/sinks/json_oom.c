@@ -241,27 +241,41 @@ static void put_memcg(struct mb_out *o, const struct report *r)
 	mb_json_object_end(o);
 }
 
-static void put_zones(struct mb_out *o, const struct mb_oom_kill *k)
+static void put_zone(struct mb_out *o, uint32_t node, const char *name, const uint64_t pages[5])
 {
-	if (!k->n_zones) {
-		mb_json_null(o, "zones");
-		return;
-	}
+	static const char *const names[] = { "free_bytes", "min_bytes", "low_bytes", "high_bytes", "managed_bytes" };
+
+	mb_json_object(o, NULL);
+	mb_json_u64(o, "node", node);
+	mb_json_str(o, "zone", name);
+	for (int i = 0; i < 5; i++)
+		put_pages_if(o, names[i], pages[i] != MB_UNKNOWN, pages[i]);
+	mb_json_object_end(o);
+}
+
+/* Those that the allocation could have come from, at the kill; else all, when the report was made. */
+static void put_zones(struct mb_out *o, const struct report *r)
+{
+	const struct mb_oom_kill *k = r->k;
+	const struct mb_system *now = &r->m->system.now;
+
 	mb_json_array(o, "zones");
 	for (uint32_t i = 0; i < k->n_zones; i++) {
 		const struct mb_oom_zone_event *z = &k->zones[i];
 
-		mb_json_object(o, NULL);
-		mb_json_u64(o, "node", z->node);
-		mb_json_str(o, "zone", z->name);
-		mb_json_u64(o, "free_bytes", z->free_pages * MB_PAGE_SIZE);
-		mb_json_u64(o, "min_bytes", z->min_pages * MB_PAGE_SIZE);
-		mb_json_u64(o, "low_bytes", z->low_pages * MB_PAGE_SIZE);
-		mb_json_u64(o, "high_bytes", z->high_pages * MB_PAGE_SIZE);
-		mb_json_u64(o, "managed_bytes", z->managed_pages * MB_PAGE_SIZE);
-		mb_json_object_end(o);
+		put_zone(o, z->node, z->name, (uint64_t[]){ z->free_pages, z->min_pages, z->low_pages, z->high_pages,
+							    z->managed_pages });
+	}
+	for (uint32_t i = 0; !k->n_zones && r->m->system.known && i < now->n_zones; i++) {
+		const struct mb_system_zone *z = &now->zones[i];
+		char name[sizeof(z->name) + 1];
+
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(z->name), z->name);
+		put_zone(o, z->node, name, (uint64_t[]){ z->free_pages, z->min_pages, z->low_pages, z->high_pages,
+							 z->managed_pages });
 	}
 	mb_json_array_end(o);
+	mb_json_str(o, "zones_from", k->n_zones ? "kill" : "report");
 }
 
 static void put_number(struct mb_out *o, const struct report *r, const char *name, enum mb_system_number n)
@@ -288,7 +302,7 @@ static void put_memory(struct mb_out *o, const struct report *r)
 	put_number(o, r, "page_tables_bytes", MB_SYS_memory_page_tables_bytes);
 	put_number(o, r, "swap_total_bytes", MB_SYS_swap_total_bytes);
 	put_number(o, r, "swap_free_bytes", MB_SYS_swap_free_bytes);
-	put_zones(o, r->k);
+	put_zones(o, r);
 	mb_json_object_end(o);
 }
 
@@ -404,8 +418,7 @@ static void put_history(struct mb_out *o, const struct report *r)
 	}
 	mb_json_object(o, "history");
 	mb_json_u64(o, "interval_ns", r->m->history->config.fine_step_ns);
-	mb_json_u64_if(o, "from_t_ns", mb_series_points(scope),
-		       mb_series_points(scope) ? mb_series_point(scope, 0)->t_ns : 0);
+	mb_json_u64_if(o, "from_t_ns", r->m->history->first_ns, r->m->history->first_ns);
 	mb_json_array(o, "growers");
 	for (uint32_t i = 0; i < r->c->n_growers; i++)
 		put_grower(o, r, &r->c->growers[i]);

@@ -128,30 +128,42 @@ static int run_hog(const char *mib, const char *mode, pid_t *pid)
 	return status;
 }
 
-/* Wait for so many reports at least, and stop memblame. */
+/* The reports so far of kills in this test's cgroup: there may be others on the machine. */
+static json_t *own_reports(const char *path)
+{
+	struct live_stream *stream = live_stream_open(path);
+	json_t *all = json_array(), *doc;
+
+	while ((doc = live_stream_next(stream))) {
+		const json_t *cgroup = live_get(doc, "victim.cgroup");
+
+		if (json_is_string(cgroup) && !strcmp(json_string_value(cgroup), cg.path))
+			json_array_append(all, doc);
+		json_decref(doc);
+	}
+	live_stream_close(stream);
+	return all;
+}
+
+/* Wait for so many of them at least, and stop memblame. */
 static json_t *some_reports(struct live_bg *oom, size_t n)
 {
-	json_t *all = json_array(), *doc;
-	struct live_stream *stream;
 	struct live_result *r;
+	json_t *all = NULL;
 	char path[256];
-	size_t lines = 0;
 
 	snprintf(path, sizeof(path), "%s", oom->out_path);
-	for (int tries = 0; tries < 1000 && lines < n; tries++) {
-		char *text = live_slurp(path, NULL);
-
-		lines = 0;
-		for (const char *at = text; (at = strchr(at, '\n')); at++)
-			lines++;
-		free(text);
+	for (int tries = 0; tries < 1000; tries++) {
+		json_decref(all);
+		all = own_reports(path);
+		if (json_array_size(all) >= n)
+			break;
 		usleep(10000);
 	}
+	usleep(50000); /* for one too many */
+	json_decref(all);
 	/* its output goes when it is waited for */
-	stream = live_stream_open(path);
-	while ((doc = live_stream_next(stream)))
-		json_array_append_new(all, doc);
-	live_stream_close(stream);
+	all = own_reports(path);
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 0);
 	live_result_free(r);

@@ -174,7 +174,6 @@ static void many_of_one_name_are_one(void **state)
 	char comm[16];
 
 	(void)state;
-	process(1, "first", 1);
 	tick(9 * S);
 	take(&e);
 	for (uint32_t i = 0; i < 20; i++)
