@@ -128,20 +128,27 @@ static int run_hog(const char *mib, const char *mode, pid_t *pid)
 	return status;
 }
 
-/* The reports so far of kills in this test's cgroup: there may be others on the machine. */
+/*
+ * The reports so far of kills in this test's cgroup: there may be others on the machine. The last line may be
+ * half written.
+ */
 static json_t *own_reports(const char *path)
 {
-	struct live_stream *stream = live_stream_open(path);
-	json_t *all = json_array(), *doc;
+	json_t *all = json_array();
+	char *text = live_slurp(path, NULL), *line = text, *end;
 
-	while ((doc = live_stream_next(stream))) {
-		const json_t *cgroup = live_get(doc, "victim.cgroup");
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		const json_t *cgroup;
+		json_t *doc;
 
+		*end = '\0';
+		doc = live_json(line);
+		cgroup = live_get(doc, "victim.cgroup");
 		if (json_is_string(cgroup) && !strcmp(json_string_value(cgroup), cg.path))
 			json_array_append(all, doc);
 		json_decref(doc);
 	}
-	live_stream_close(stream);
+	free(text);
 	return all;
 }
 

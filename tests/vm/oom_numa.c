@@ -22,7 +22,7 @@ static void test_cpuset(void **state)
 
 	(void)state;
 	if (access("/sys/devices/system/node/node1", F_OK))
-		live_skip("this kernel makes no two nodes of one (numa=fake=2)");
+		live_skip("this kernel knows one NUMA node only");
 	if (reason)
 		live_fail("%s", reason);
 	guest_write("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
