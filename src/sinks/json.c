@@ -387,6 +387,21 @@ static bool shown(const struct mb_snapshot *s, const struct mb_process *p)
 	return memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 }
 
+/* The flight history's footprint, and whom it had no room for. */
+static void put_history(struct mb_out *o, const struct mb_history *h)
+{
+	if (!h) {
+		mb_json_null(o, "history");
+		return;
+	}
+	mb_json_object(o, "history");
+	mb_json_u64(o, "bytes", (uint64_t)h->n_touched * h->series_size);
+	mb_json_u64(o, "most_bytes", h->config.bytes);
+	mb_json_u64(o, "evicted", h->evicted);
+	mb_json_u64(o, "left_out", h->left_out);
+	mb_json_object_end(o);
+}
+
 static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_process *p;
@@ -397,6 +412,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_lost(o, &s->model->lost);
 	mb_json_put_overhead(o, s);
 	mb_system_json(o, s);
+	put_history(o, s->model->history);
 	mb_json_array(o, "processes");
 	DL_FOREACH(s->model->all, p)
 	{

@@ -100,11 +100,17 @@ static void test_small(void **state)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("top", "--json", "-d", "1", "--history", "60,48,1", "-o",
 							live_path("small")));
+	json_t *doc;
 
 	(void)state;
 	live_equal("status", r->status, 0);
 	live_result_free(r);
-	json_decref(live_last_summary(live_path("small")));
+	doc = live_last_summary(live_path("small"));
+	/* 6,480 points of 40 bytes each: 4 of them in 1 MiB, for tens of processes */
+	live_equal("most_bytes", live_int(doc, "history.most_bytes"), MIB);
+	assert_in_range(live_int(doc, "history.bytes"), 3 * 6480 * 40, MIB);
+	assert_true(live_int(doc, "history.left_out") > 0);
+	json_decref(doc);
 	r = live_memblame(LIVE_ARGV("top", "--history", "1,2"));
 	live_equal("status", r->status, 2);
 	assert_non_null(strstr(live_one_line(r), "--history needs MINUTES,HOURS,MIB"));
