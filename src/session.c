@@ -120,6 +120,7 @@ static void summary_of(struct mb_session *s, struct mb_summary *sum)
 static void show(struct mb_session *s, struct mb_snapshot *snap)
 {
 	snap->victims = &s->cfg.victims;
+	snap->history = !s->cfg.recorder;
 	if (s->cfg.blame)
 		s->sink->blame(&s->out, snap);
 	else

@@ -27,6 +27,7 @@ struct mb_snapshot {
 	const struct mb_victims *victims; /* blame: whom to show; NULL: all */
 	const char *command; /* run: as given; NULL. The summary's. */
 	int command_status; /* run: exit status, 128 + signal */
+	bool history; /* show what the flight history says; recordings have no such view */
 	bool color; /* the output is a terminal that wants it */
 };
 

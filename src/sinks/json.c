@@ -165,7 +165,7 @@ static void put_share(struct mb_out *o, const char *name, const struct mb_proces
 /* In the last minute, or for as long as it is known. */
 static void put_growth(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
-	bool known = s->model->history && p->has_memory && !p->exited;
+	bool known = s->history && p->has_memory && !p->exited;
 	uint64_t ns = 0;
 	int64_t pages = known ? mb_history_growth(p, s->t_ns, &ns) : 0;
 
@@ -412,7 +412,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_lost(o, &s->model->lost);
 	mb_json_put_overhead(o, s);
 	mb_system_json(o, s);
-	put_history(o, s->model->history);
+	put_history(o, s->history ? s->model->history : NULL);
 	mb_json_array(o, "processes");
 	DL_FOREACH(s->model->all, p)
 	{

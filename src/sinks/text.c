@@ -158,7 +158,7 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
 		      p->peak_pages ? mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) :
 				      "-");
-	if (s->model->history)
+	if (s->history)
 		put_growth(o, s, p);
 	if (s->model->pss) {
 		put_share(o, p, p->pss_bytes);
@@ -176,7 +176,7 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		mb_out_printf(o, " %*s", columns[i].width, columns[i].title);
 	mb_out_printf(o, " %9s %9s %9s", "STALLED", "RSS", "PEAK");
-	if (s->model->history)
+	if (s->history)
 		mb_out_printf(o, " %10s", "GROWTH");
 	if (s->model->pss)
 		mb_out_printf(o, " %9s %9s", "PSS", "USS");
