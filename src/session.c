@@ -18,10 +18,10 @@
 #include "cgroups.h"
 #include "child.h"
 #include "names.h"
-#include "oom_store.h"
 #include "oom_watch.h"
 #include "procfs.h"
 #include "record/recorder.h"
+#include "reports.h"
 #include "systemfs.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
@@ -60,7 +60,7 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 	at->self_rss_bytes = (uint64_t)r.ru_maxrss * 1024;
 }
 
-static void read_system(struct mb_session *s)
+void mb_session_read_system(struct mb_session *s)
 {
 	struct mb_system system;
 
@@ -77,7 +77,7 @@ static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 	mb_kern_drops(s->kern, drops);
 	mb_feed_drops(&s->feed, drops);
 	mb_procfs_identify(&s->feed, s->cgroups);
-	read_system(s);
+	mb_session_read_system(s);
 	mb_names_feed(s->names, &s->feed);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
@@ -87,7 +87,14 @@ static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 	return mb_recorder_tick(s->cfg.recorder, &s->model, &tick.at, e);
 }
 
-static int collect(struct mb_session *s, struct mb_err *e)
+int mb_session_drain(struct mb_session *s, struct mb_err *e)
+{
+	int n = mb_kern_drain(s->kern, take, s);
+
+	return n < 0 ? mb_err_set(e, MB_EXIT_FAILED, -n, "reading a ring failed") : 0;
+}
+
+int mb_session_collect(struct mb_session *s, struct mb_err *e)
 {
 	int n = mb_kern_drain(s->kern, take, s);
 
@@ -102,12 +109,12 @@ static int collect(struct mb_session *s, struct mb_err *e)
 	return end_tick(s, true, e);
 }
 
-static bool wants_color(const struct mb_session *s)
+bool mb_session_wants_color(const struct mb_session *s)
 {
 	return !s->out.is_file && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 }
 
-static void summary_of(struct mb_session *s, struct mb_summary *sum)
+void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
 {
 	memset(sum, 0, sizeof(*sum));
 	moment(s, &sum->at);
@@ -136,126 +143,34 @@ static void show_interval(struct mb_session *s)
 	moment(s, &at);
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
 			     at.t_ns - s->interval_start_ns);
-	snap.color = wants_color(s);
+	snap.color = mb_session_wants_color(s);
 	show(s, &snap);
 	mb_model_interval(&s->model);
 	s->interval_start_ns = mb_now_ns();
 }
 
-static int flush(struct mb_session *s, struct mb_err *e)
+int mb_session_flush(struct mb_session *s, struct mb_err *e)
 {
 	int err = mb_out_flush(&s->out);
 
 	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "writing to '%s' failed", s->out.path) : 0;
 }
 
-/* ---- OOM kills ---- */
-
-static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struct mb_snapshot *snap,
-			const struct mb_oom_culprit *culprit)
-{
-	int err = mb_oom_store_put(s->oom_store, &k->number, snap, k, culprit);
-
-	if (!err)
-		return;
-	s->model.oom->not_kept++;
-	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s", k->first.victim_tgid,
-		s->cfg.state_dir, strerror(-err));
-}
-
-/* One report: shown the first time, kept each time. */
-static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
-{
-	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
-	bool first = !k->shown;
-	struct mb_oom_culprit culprit;
-	struct mb_snapshot snap;
-	struct mb_summary sum;
-
-	if (first)
-		read_system(s);
-	summary_of(s, &sum);
-	report.at = sum.at;
-	if (first)
-		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
-	k->shown = true;
-	k->changed = false;
-	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
-	mb_oom_find_culprit(&s->model, k, &culprit);
-	if (s->oom_store)
-		keep_report(s, k, &snap, &culprit);
-	if (!first || !s->cfg.oom)
-		return 0;
-	snap.color = wants_color(s);
-	s->sink->oom(&s->out, &snap, k, &culprit);
-	return flush(s, e);
-}
-
-/* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
-static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
-{
-	return k->first.constraint == MB_OOM_GLOBAL || s->model.history->last_ns ? 0 : collect(s, e);
-}
-
-/* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
-static int report_kills(struct mb_session *s, bool last, struct mb_err *e)
-{
-	struct mb_oom_kill *k, *fresh;
-	int err = 0;
-
-	do {
-		bool more = mb_oom_watch_read(s->oom_watch);
-
-		while (err >= 0 && (err = mb_kern_drain(s->kern, take, s)) > 0 && more)
-			;
-		if (err < 0)
-			return mb_err_set(e, MB_EXIT_FAILED, -err, "reading a ring failed");
-		mb_oom_watch_feed(s->oom_watch, &s->feed);
-		fresh = mb_oom_unknown(s->model.oom);
-		if (fresh) {
-			/* stacks first: the victim is dying */
-			mb_oom_watch_stacks(s->oom_watch, &s->feed);
-			mb_procfs_identify(&s->feed, s->cgroups);
-			mb_oom_watch_cgroups(&s->feed, s->cgroups);
-			err = tick_for_kill(s, fresh, e);
-		}
-		if (err < 0)
-			return err;
-		k = mb_oom_ready(&s->model, last ? UINT64_MAX : mb_now_ns());
-		err = k ? report_kill(s, k, e) : 0;
-	} while (k && !err);
-	return err;
-}
-
-/* All that is left, and whether any was lost. */
-static int end_reports(struct mb_session *s, struct mb_err *e)
-{
-	const struct mb_oom *o = s->model.oom;
-	int err = report_kills(s, true, e);
-
-	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
-		err = mb_err_set(e, MB_EXIT_FAILED, 0,
-				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
-				 (unsigned long long)o->not_kept, s->cfg.state_dir,
-				 (unsigned long long)o->kills_left_out);
-	return err;
-}
-
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
-	int err = collect(s, e);
+	int err = mb_session_collect(s, e);
 
 	if (err)
 		return err;
 	if (s->cfg.reports)
-		err = report_kills(s, false, e);
+		err = mb_reports_make(s, false, e);
 	if (err)
 		return err;
 	if (s->cfg.interval_ns &&
 	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
 		show_interval(s);
 	}
-	return flush(s, e);
+	return mb_session_flush(s, e);
 }
 
 /* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
@@ -329,20 +244,19 @@ static int turn(struct mb_session *s, struct mb_err *e)
 		} else if (fd == s->timer_fd) {
 			if (read(fd, &ticks, sizeof(ticks)) == sizeof(ticks))
 				err = on_tick(s, e);
-		} else if (fd >= 0 && fd == mb_oom_watch_fd(s->oom_watch)) {
+		} else if (fd >= 0 && fd == mb_reports_fd(s)) {
 			continue; /* read below */
 		} else if (s->child && fd == mb_child_fd(s->child)) {
 			if (mb_child_ended(s->child, &s->command_status))
 				return 1;
 		} else {
-			if (mb_kern_drain(s->kern, take, s) < 0)
-				err = mb_err_set(e, MB_EXIT_FAILED, EIO, "reading a ring failed");
+			err = mb_session_drain(s, e);
 			if (!err && s->cfg.events)
-				err = flush(s, e);
+				err = mb_session_flush(s, e);
 		}
 	}
 	if (!err && s->cfg.reports)
-		err = report_kills(s, false, e);
+		err = mb_reports_make(s, false, e);
 	return err ? err : time_over(s);
 }
 
@@ -387,7 +301,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	/* on a busy machine some thread always is ending; what counts is the command's own */
 	while (s->child && mb_kern_unheard(s->kern) > 0 && mb_now_ns() < give_up)
 		usleep(2000);
-	err = collect(s, e);
+	err = mb_session_collect(s, e);
 	if (err)
 		return err;
 	/*
@@ -406,11 +320,11 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = end_tick(s, false, e);
 	if (err)
 		return err;
-	err = s->cfg.reports ? end_reports(s, e) : 0;
+	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
 	if (err || s->cfg.oom)
 		return err;
 	mb_procfs_memory(&s->feed, false);
-	summary_of(s, &sum);
+	mb_session_summary(s, &sum);
 	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
 	if (s->cfg.recorder) {
 		record_end(s, &sum);
@@ -418,12 +332,12 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 			return -EIO;
 	}
 	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
-	snap.color = wants_color(s);
+	snap.color = mb_session_wants_color(s);
 	if (s->cfg.events)
 		s->sink->stream_end(&s->out, &snap);
 	else
 		show(s, &snap);
-	return flush(s, e);
+	return mb_session_flush(s, e);
 }
 
 /* ---- set-up ---- */
@@ -460,8 +374,8 @@ static int open_loop(struct mb_session *s)
 		err = watch(s, mb_kern_epoll_fd(s->kern));
 	if (!err && s->child)
 		err = watch(s, mb_child_fd(s->child));
-	if (!err && mb_oom_watch_fd(s->oom_watch) >= 0)
-		err = watch(s, mb_oom_watch_fd(s->oom_watch));
+	if (!err && mb_reports_fd(s) >= 0)
+		err = watch(s, mb_reports_fd(s));
 	return err;
 }
 
@@ -583,8 +497,6 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = mb_kern_check(e);
 	if (!err)
 		err = mb_out_open(&s->out, cfg->out_path, e);
-	if (!err && cfg->state_dir)
-		err = mb_oom_store_open(&s->oom_store, cfg->state_dir, true, e);
 	if (!err)
 		err = mb_kern_open(&s->kern, &cfg->kern, e);
 	if (err)
@@ -592,12 +504,13 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->cgroups = mb_cgroups_open();
 	s->systemfs = mb_systemfs_open();
 	s->names = mb_names_open();
-	if (cfg->reports) {
-		s->oom_watch = mb_oom_watch_open();
-		s->model.oom = mb_oom_new();
-	}
-	if (!s->names || (cfg->reports && (!s->oom_watch || !s->model.oom)))
+	if (!s->names)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	if (cfg->reports) {
+		err = mb_reports_open(s, e);
+		if (err)
+			return err;
+	}
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
@@ -615,9 +528,9 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (err)
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();
-	err = collect(s, e);
+	err = mb_session_collect(s, e);
 	if (!err)
-		err = collect(s, e);
+		err = mb_session_collect(s, e);
 	mb_model_interval(&s->model);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
@@ -636,8 +549,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
 	mb_names_close(s->names);
-	mb_oom_watch_close(s->oom_watch);
-	mb_oom_store_close(s->oom_store);
+	mb_reports_close(s);
 	mb_model_free(&s->model);
 	mb_oom_free(oom);
 	mb_history_free(history);

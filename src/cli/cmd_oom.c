@@ -49,7 +49,7 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 
 	if (o->argv[0])
 		return read_back(o, e);
-	if (mb_options_session(o, &cfg, e))
+	if (mb_options_session(o, &cfg, e) || mb_kern_check(e))
 		return (int)e->exit;
 	if (!(cfg.kern.families & (1u << MB_FAM_oom))) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "oom needs the family oom: leave -f away, or name it too");

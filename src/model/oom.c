@@ -53,8 +53,7 @@ struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns)
 	return NULL;
 }
 
-/* The latest kill of that process. */
-static struct mb_oom_kill *kill_of(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim)
+struct mb_oom_kill *mb_oom_find_victim(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim)
 {
 	struct mb_oom_kill *found = NULL;
 
@@ -145,7 +144,7 @@ static struct mb_oom_kill *kill_with(struct mb_oom *o, const struct mb_oom_event
 static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
 {
 	struct mb_oom_victim *v = NULL;
-	struct mb_oom_kill *k = kill_of(o, e->victim_tgid, &v);
+	struct mb_oom_kill *k = mb_oom_find_victim(o, e->victim_tgid, &v);
 
 	if (!k || mb_oom_is_by_process(k) || v->start_ns != e->victim_start_ns ||
 	    e->h.t_ns > v->t_ns + MB_OOM_SETTLE_NS)
@@ -284,7 +283,7 @@ static void take_stack(struct mb_oom *o, const struct mb_oom_stack_event *e)
 static void take_reaper(struct mb_oom *o, uint32_t tid, uint32_t outcome)
 {
 	struct mb_oom_victim *v;
-	struct mb_oom_kill *k = kill_of(o, tid, &v);
+	struct mb_oom_kill *k = mb_oom_find_victim(o, tid, &v);
 
 	/* the last word counts: it may be reaped after it was skipped, of a group with one memory */
 	if (!k || v->reaper == outcome)
@@ -320,119 +319,6 @@ void mb_oom_event(struct mb_model *m, const struct mb_event *e)
 		take_reaper(m->oom, ((const struct mb_oom_reaper_event *)e)->victim_tid,
 			    ((const struct mb_oom_reaper_event *)e)->outcome);
 		break;
-	}
-}
-
-/* ---- the kernel's log ---- */
-
-static void add_line(char *log, uint32_t *len, uint32_t *left_out, const char *text, size_t n)
-{
-	if (*len + n + 1 > MB_OOM_LOG_BYTES) {
-		++*left_out;
-		return;
-	}
-	memcpy(log + *len, text, n);
-	*len += (uint32_t)n;
-	log[(*len)++] = '\n';
-}
-
-static void line_of_kill(struct mb_oom_kill *k, const char *text, size_t n)
-{
-	add_line(k->log, &k->log_len, &k->log_lines_left_out, text, n);
-	k->changed = k->shown;
-}
-
-static bool says(const char *text, size_t len, const char *what)
-{
-	return memmem(text, len, what, strlen(what)) != NULL;
-}
-
-/* The number behind those words; 0: they are not there. */
-static uint32_t number_after(const char *text, size_t len, const char *words)
-{
-	const char *at = memmem(text, len, words, strlen(words));
-	uint32_t n = 0;
-
-	if (!at)
-		return 0;
-	for (at += strlen(words); at < text + len && *at >= '0' && *at <= '9'; at++)
-		n = n * 10 + (uint32_t)(*at - '0');
-	return n;
-}
-
-/* What the kernel said before it named the victim belongs to the victim's kill. */
-static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
-{
-	uint32_t room = MB_OOM_LOG_BYTES - k->log_len;
-
-	k->log_lines_left_out += o->dump_lines_left_out + (o->dump_len > room);
-	if (o->dump_len <= room) {
-		memcpy(k->log + k->log_len, o->dump, o->dump_len);
-		k->log_len += o->dump_len;
-	}
-	o->dump_len = o->dump_lines_left_out = 0;
-	o->in_dump = false;
-}
-
-static bool take_killed(struct mb_oom *o, const char *text, size_t len)
-{
-	uint32_t tgid = number_after(text, len, "Killed process ");
-	struct mb_oom_victim *v;
-	struct mb_oom_kill *k = tgid ? kill_of(o, tgid, &v) : NULL;
-
-	if (!k || v->logged)
-		return false;
-	claim_dump(o, k);
-	v->logged = 1;
-	o->logged = k;
-	line_of_kill(k, text, len);
-	return true;
-}
-
-static bool take_reaped(struct mb_oom *o, const char *text, size_t len)
-{
-	uint32_t tgid = number_after(text, len, "oom_reaper: reaped process ");
-	struct mb_oom_victim *v;
-	struct mb_oom_kill *k = tgid ? kill_of(o, tgid, &v) : NULL;
-
-	if (!k)
-		return false;
-	line_of_kill(k, text, len);
-	return true;
-}
-
-/*
- * The kernel writes a kill's lines under one lock, so those of two kills do not mix; others' lines may come
- * between, which are told by who wrote them where the log has that (CONFIG_PRINTK_CALLER).
- */
-static void take_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
-{
-	if (says(text, len, " invoked oom-killer: ")) {
-		o->dump_len = o->dump_lines_left_out = 0;
-		o->in_dump = true;
-		o->dump_caller = caller;
-	}
-	if (take_killed(o, text, len) || take_reaped(o, text, len))
-		return;
-	if (o->logged && says(text, len, " are going to be killed due to memory.oom.group set"))
-		line_of_kill(o->logged, text, len);
-	else if (o->in_dump && caller == o->dump_caller)
-		add_line(o->dump, &o->dump_len, &o->dump_lines_left_out, text, len);
-}
-
-void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
-{
-	o->has_log = true;
-	/* one record may have several lines, whose ends are written so (Documentation/ABI/testing/dev-kmsg) */
-	for (const char *end = text + len; text <= end;) {
-		const char *next = memmem(text, (size_t)(end - text), "\\x0a", 4);
-		size_t n = (size_t)((next ? next : end) - text);
-
-		if (n)
-			take_line(o, caller, text, n);
-		if (!next)
-			break;
-		text = next + 4;
 	}
 }
 
@@ -565,97 +451,4 @@ uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns)
 			next = at;
 	}
 	return next;
-}
-
-/* ---- what they mean ---- */
-
-bool mb_oom_was_ending(const struct mb_oom *o, const struct mb_oom_kill *k)
-{
-	return o->has_log && !mb_oom_is_by_process(k) && !k->victims[0].logged;
-}
-
-const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i)
-{
-	uint64_t at = k->first_task + i;
-
-	if (i >= k->n_tasks || at + MB_OOM_TASKS < o->n_tasks)
-		return NULL;
-	return &o->tasks[at % MB_OOM_TASKS];
-}
-
-bool mb_oom_badness(const struct mb_oom_task_event *t, uint64_t total_pages, int64_t *badness)
-{
-	int64_t points = (int64_t)(t->rss_pages[0] + t->rss_pages[1] + t->rss_pages[2] + t->rss_pages[3] +
-				   t->pgtables_bytes / MB_PAGE_SIZE);
-
-	*badness = points + t->oom_score_adj * ((int64_t)total_pages / 1000);
-	return t->oom_score_adj != -1000; /* OOM_SCORE_ADJ_MIN */
-}
-
-uint64_t mb_oom_score(const struct mb_oom_task_event *t, uint64_t machine_pages)
-{
-	int64_t badness;
-
-	if (!mb_oom_badness(t, machine_pages, &badness) || !machine_pages)
-		return 0;
-	badness = (1000 + badness * 1000 / (int64_t)machine_pages) * 2 / 3;
-	return badness > 0 ? (uint64_t)badness : 0;
-}
-
-/* Is the task of index a behind that of index b? Those that may not be killed are last. */
-static bool comes_after(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t a, uint32_t b)
-{
-	const struct mb_oom_task_event *x = mb_oom_task(o, k, a), *y = mb_oom_task(o, k, b);
-	int64_t of_x = 0, of_y = 0;
-	bool x_may = x && mb_oom_badness(x, k->first.total_pages, &of_x);
-	bool y_may = y && mb_oom_badness(y, k->first.total_pages, &of_y);
-
-	return x_may != y_may ? y_may : of_x < of_y;
-}
-
-/* Heap sort: qsort() takes memory for long lists. The last in order is on top of the heap. */
-static void sift_down(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t from, uint32_t n)
-{
-	uint32_t *list = o->order;
-
-	for (;;) {
-		uint32_t child = 2 * from + 1, moved = list[from];
-
-		if (child >= n)
-			return;
-		if (child + 1 < n && comes_after(o, k, list[child + 1], list[child]))
-			child++;
-		if (!comes_after(o, k, list[child], moved))
-			return;
-		list[from] = list[child];
-		list[child] = moved;
-		from = child;
-	}
-}
-
-uint32_t mb_oom_sort(struct mb_oom *o, const struct mb_oom_kill *k)
-{
-	uint32_t n = k->n_tasks < MB_OOM_TASKS ? k->n_tasks : MB_OOM_TASKS;
-
-	for (uint32_t i = 0; i < n; i++)
-		o->order[i] = i;
-	for (uint32_t i = n / 2; i-- > 0;)
-		sift_down(o, k, i, n);
-	for (uint32_t end = n; end > 1;) {
-		uint32_t last = o->order[0];
-
-		o->order[0] = o->order[--end];
-		o->order[end] = last;
-		sift_down(o, k, 0, end);
-	}
-	return n;
-}
-
-const char *mb_oom_constraint_name(const struct mb_oom_kill *k)
-{
-	static const char *const names[] = { "global", "cpuset", "mempolicy", "memcg" };
-
-	return k->first.total_pages && k->first.constraint < MB_OOM_CONSTRAINTS ?
-		       names[k->first.constraint] :
-		       NULL;
 }

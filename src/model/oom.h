@@ -126,7 +126,7 @@ void mb_oom_free(struct mb_oom *o);
 /* An event of the oom family. m: to tell whether memory is short, which a SIGKILL counts in only. */
 void mb_oom_event(struct mb_model *m, const struct mb_event *e);
 
-/* One line of the kernel's log, without its prefix; caller: who wrote it, 0 where that is not known. */
+/* oom_log.c: one line of the kernel's log, without its prefix; caller: who wrote it, 0 where that is not known. */
 void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len);
 
 /* What an address of a kill's stack is called; the path of a cgroup; text of memory.stat. */
@@ -137,6 +137,9 @@ void mb_oom_stat(struct mb_oom *o, uint64_t kill_t_ns, const char *text, size_t 
 
 /* The kill with a victim of that time; NULL: there is none (any more). */
 struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns);
+
+/* The latest kill of that process, and the process in it; NULL: there is none. */
+struct mb_oom_kill *mb_oom_find_victim(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim);
 
 /* A kill whose names nobody has told yet; NULL: none. The caller sets looked_up. */
 struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o);
@@ -160,7 +163,7 @@ bool mb_oom_was_ending(const struct mb_oom *o, const struct mb_oom_kill *k);
 /* A task of a kill; NULL: its place has been taken by a later kill's. */
 const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i);
 
-/* What the kernel compares (oom_badness() of mm/oom_kill.c), in pages; false: it may not be killed. */
+/* oom_score.c: what the kernel compares (oom_badness() of mm/oom_kill.c), in pages; false: it may not be killed. */
 bool mb_oom_badness(const struct mb_oom_task_event *t, uint64_t total_pages, int64_t *badness);
 
 /*

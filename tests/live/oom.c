@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kmsg.h"
 #include "live.h"
 #include "sandbox.h"
 
@@ -76,17 +77,6 @@ static struct truth read_truth(void)
 	return t;
 }
 
-/*
- * The kernel sums a process's page counters over all CPUs; a BPF program reads only the common
- * part, which lags behind by less than a batch, max(32, 2 * CPUs) pages, for each CPU.
- */
-static long long counter_slack(void)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-
-	return (cpus > 16 ? 2 * cpus : 32) * cpus * sysconf(_SC_PAGESIZE);
-}
-
 /* Of the hook that is forced here, which knows no more of the victim than its id. */
 static bool only_ids(void)
 {
@@ -126,11 +116,11 @@ static void assert_kill(json_t *e, const struct truth *t, pid_t trigger, const c
 	live_equal("victim.total_vm_bytes", live_int(e, "victim.total_vm_bytes"), t->total_vm);
 	live_equal("victim.pgtables_bytes", live_int(e, "victim.pgtables_bytes"), t->pgtables);
 	live_near("victim.anon_rss_bytes", live_int(e, "victim.anon_rss_bytes"), t->anon,
-		  counter_slack());
+		  kmsg_slack());
 	live_near("victim.file_rss_bytes", live_int(e, "victim.file_rss_bytes"), t->file,
-		  counter_slack());
+		  kmsg_slack());
 	live_near("victim.shmem_rss_bytes", live_int(e, "victim.shmem_rss_bytes"), t->shmem,
-		  counter_slack());
+		  kmsg_slack());
 }
 
 /* Kills among the kept events, whatever else there is. */

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Lines of the kernel's log that belong to a kill, found and put with it. */
+#include <string.h>
+
+#include "model/model.h"
+#include "model/oom.h"
+
+static void add_line(char *log, uint32_t *len, uint32_t *left_out, const char *text, size_t n)
+{
+	if (*len + n + 1 > MB_OOM_LOG_BYTES) {
+		++*left_out;
+		return;
+	}
+	memcpy(log + *len, text, n);
+	*len += (uint32_t)n;
+	log[(*len)++] = '\n';
+}
+
+static void line_of_kill(struct mb_oom_kill *k, const char *text, size_t n)
+{
+	add_line(k->log, &k->log_len, &k->log_lines_left_out, text, n);
+	k->changed = k->shown;
+}
+
+static bool says(const char *text, size_t len, const char *what)
+{
+	return memmem(text, len, what, strlen(what)) != NULL;
+}
+
+/* The number behind those words; 0: they are not there. */
+static uint32_t number_after(const char *text, size_t len, const char *words)
+{
+	const char *at = memmem(text, len, words, strlen(words));
+	uint32_t n = 0;
+
+	if (!at)
+		return 0;
+	for (at += strlen(words); at < text + len && *at >= '0' && *at <= '9'; at++)
+		n = n * 10 + (uint32_t)(*at - '0');
+	return n;
+}
+
+/* What the kernel said before it named the victim belongs to the victim's kill. */
+static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
+{
+	uint32_t room = MB_OOM_LOG_BYTES - k->log_len;
+
+	k->log_lines_left_out += o->dump_lines_left_out + (o->dump_len > room);
+	if (o->dump_len <= room) {
+		memcpy(k->log + k->log_len, o->dump, o->dump_len);
+		k->log_len += o->dump_len;
+	}
+	o->dump_len = o->dump_lines_left_out = 0;
+	o->in_dump = false;
+}
+
+static bool take_killed(struct mb_oom *o, const char *text, size_t len)
+{
+	uint32_t tgid = number_after(text, len, "Killed process ");
+	struct mb_oom_victim *v;
+	struct mb_oom_kill *k = tgid ? mb_oom_find_victim(o, tgid, &v) : NULL;
+
+	if (!k || v->logged)
+		return false;
+	claim_dump(o, k);
+	v->logged = 1;
+	o->logged = k;
+	line_of_kill(k, text, len);
+	return true;
+}
+
+static bool take_reaped(struct mb_oom *o, const char *text, size_t len)
+{
+	uint32_t tgid = number_after(text, len, "oom_reaper: reaped process ");
+	struct mb_oom_victim *v;
+	struct mb_oom_kill *k = tgid ? mb_oom_find_victim(o, tgid, &v) : NULL;
+
+	if (!k)
+		return false;
+	line_of_kill(k, text, len);
+	return true;
+}
+
+/*
+ * The kernel writes a kill's lines under one lock, so those of two kills do not mix; others' lines may come
+ * between, which are told by who wrote them where the log has that (CONFIG_PRINTK_CALLER).
+ */
+static void take_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
+{
+	if (says(text, len, " invoked oom-killer: ")) {
+		o->dump_len = o->dump_lines_left_out = 0;
+		o->in_dump = true;
+		o->dump_caller = caller;
+	}
+	if (take_killed(o, text, len) || take_reaped(o, text, len))
+		return;
+	if (o->logged && says(text, len, " are going to be killed due to memory.oom.group set"))
+		line_of_kill(o->logged, text, len);
+	else if (o->in_dump && caller == o->dump_caller)
+		add_line(o->dump, &o->dump_len, &o->dump_lines_left_out, text, len);
+}
+
+void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
+{
+	o->has_log = true;
+	/* one record may have several lines, whose ends are written so (Documentation/ABI/testing/dev-kmsg) */
+	for (const char *end = text + len; text <= end;) {
+		const char *next = memmem(text, (size_t)(end - text), "\\x0a", 4);
+		size_t n = (size_t)((next ? next : end) - text);
+
+		if (n)
+			take_line(o, caller, text, n);
+		if (!next)
+			break;
+		text = next + 4;
+	}
+}

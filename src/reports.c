@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Reports of OOM kills within a session. */
+#include "reports.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "names.h"
+#include "oom_store.h"
+#include "oom_watch.h"
+#include "procfs.h"
+
+int mb_reports_open(struct mb_session *s, struct mb_err *e)
+{
+	s->oom_watch = mb_oom_watch_open();
+	s->model.oom = mb_oom_new();
+	if (!s->oom_watch || !s->model.oom)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for reports");
+	return s->cfg.state_dir ? mb_oom_store_open(&s->oom_store, s->cfg.state_dir, true, e) : 0;
+}
+
+void mb_reports_close(struct mb_session *s)
+{
+	mb_oom_watch_close(s->oom_watch);
+	mb_oom_store_close(s->oom_store);
+}
+
+int mb_reports_fd(const struct mb_session *s)
+{
+	return mb_oom_watch_fd(s->oom_watch);
+}
+
+static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struct mb_snapshot *snap,
+			const struct mb_oom_culprit *culprit)
+{
+	int err = mb_oom_store_put(s->oom_store, &k->number, snap, k, culprit);
+
+	if (!err)
+		return;
+	s->model.oom->not_kept++;
+	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s", k->first.victim_tgid,
+		s->cfg.state_dir, strerror(-err));
+}
+
+/* One report: shown the first time, kept each time. */
+static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
+{
+	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
+	bool first = !k->shown;
+	struct mb_oom_culprit culprit;
+	struct mb_snapshot snap;
+	struct mb_summary sum;
+
+	if (first)
+		mb_session_read_system(s);
+	mb_session_summary(s, &sum);
+	report.at = sum.at;
+	if (first)
+		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
+	k->shown = true;
+	k->changed = false;
+	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
+	mb_oom_find_culprit(&s->model, k, &culprit);
+	if (s->oom_store)
+		keep_report(s, k, &snap, &culprit);
+	if (!first || !s->cfg.oom)
+		return 0;
+	snap.color = mb_session_wants_color(s);
+	s->sink->oom(&s->out, &snap, k, &culprit);
+	return mb_session_flush(s, e);
+}
+
+/* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
+static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
+{
+	return k->first.constraint == MB_OOM_GLOBAL || s->model.history->last_ns ? 0 : mb_session_collect(s, e);
+}
+
+/* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
+int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e)
+{
+	static const struct mb_log_line nothing;
+	struct mb_oom_kill *k, *fresh;
+	int err = 0;
+
+	/* an empty line: reports may wait for the log */
+	if (!s->model.oom->has_log && mb_oom_watch_fd(s->oom_watch) >= 0)
+		mb_feed(&s->feed, MB_FRAME_LOG, &nothing, sizeof(nothing));
+	do {
+		/* all that the log speaks of is in the urgent ring, which is drained whole each time */
+		mb_oom_watch_read(s->oom_watch);
+		err = mb_session_drain(s, e);
+		if (err)
+			return err;
+		mb_oom_watch_feed(s->oom_watch, &s->feed);
+		fresh = mb_oom_unknown(s->model.oom);
+		if (fresh) {
+			/* stacks first: the victim is dying */
+			mb_oom_watch_stacks(s->oom_watch, &s->feed);
+			mb_procfs_identify(&s->feed, s->cgroups);
+			mb_oom_watch_cgroups(&s->feed, s->cgroups);
+			err = tick_for_kill(s, fresh, e);
+		}
+		if (err)
+			return err;
+		k = mb_oom_ready(&s->model, last ? UINT64_MAX : mb_now_ns());
+		err = k ? report_kill(s, k, e) : 0;
+	} while (k && !err);
+	return err;
+}
+
+/* All that is left, and whether any was lost. */
+int mb_reports_end(struct mb_session *s, struct mb_err *e)
+{
+	const struct mb_oom *o = s->model.oom;
+	int err = mb_reports_make(s, true, e);
+
+	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
+		err = mb_err_set(e, MB_EXIT_FAILED, 0,
+				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
+				 (unsigned long long)o->not_kept, s->cfg.state_dir,
+				 (unsigned long long)o->kills_left_out);
+	return err;
+}

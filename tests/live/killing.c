@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What the tests of reports of OOM kills share. */
+#include "killing.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sandbox_cgroup killing_cgroup;
+struct sandbox_fs killing_fs;
+char *killing_state_dir;
+int killing_log = -1;
+
+long long killing_threads;
+
+static long long tables_slack(void)
+{
+	return killing_threads * 2 * sysconf(_SC_PAGESIZE);
+}
+
+static long long rss_slack(void)
+{
+	return kmsg_slack() + killing_threads * 64 * sysconf(_SC_PAGESIZE);
+}
+
+void killing_open(void)
+{
+	const char *reason = sandbox_cgroup_open(&killing_cgroup, KILLING_LIMIT);
+	static int n;
+
+	if (reason)
+		live_skip("%s", reason);
+	killing_log = sandbox_kmsg_open();
+	if (killing_log < 0)
+		live_skip("/dev/kmsg cannot be read");
+	setenv("WORKLOAD_CGROUP", killing_cgroup.dir, 1);
+	assert_true(asprintf(&killing_state_dir, "%s/state%d", live_tmp(), n++) > 0);
+}
+
+int killing_close(void **state)
+{
+	(void)state;
+	unsetenv("WORKLOAD_CGROUP");
+	if (killing_log >= 0)
+		close(killing_log);
+	killing_log = -1;
+	if (killing_cgroup.dir[0])
+		sandbox_cgroup_close(&killing_cgroup);
+	if (killing_fs.dir[0])
+		sandbox_fs_close(&killing_fs);
+	killing_cgroup.dir[0] = killing_fs.dir[0] = '\0';
+	free(killing_state_dir);
+	killing_state_dir = NULL;
+	killing_threads = 0;
+	return 0;
+}
+
+struct live_bg *killing_start(void)
+{
+	return live_start(LIVE_ARGV("oom", "--json", "--state-dir", killing_state_dir));
+}
+
+
+struct killing_holder killing_hold(const char *mib, const char *adj)
+{
+	static int n;
+	struct killing_holder h;
+	char *script;
+
+	snprintf(h.fifo, sizeof(h.fifo), "%s/holder%d", live_tmp(), n++);
+	assert_int_equal(mkfifo(h.fifo, 0600), 0);
+	assert_true(asprintf(&script, "echo %s >/proc/self/oom_score_adj; exec %s %s hold <%s", adj,
+			     live_workload("memhog"), mib, h.fifo) > 0);
+	h.bg = live_spawn(LIVE_ARGV("sh", "-c", script));
+	h.input = open(h.fifo, O_WRONLY | O_CLOEXEC);
+	h.pid = h.bg->pid;
+	free(script);
+	if (!live_wait_text(h.bg->err_path, "ready"))
+		live_fail("the holder is not ready");
+	return h;
+}
+
+void killing_end_holder(struct killing_holder *h, int status)
+{
+	struct live_result *r;
+
+	close(h->input);
+	r = live_wait(h->bg);
+	live_equal("status of the holder", r->status, status);
+	live_result_free(r);
+	unlink(h->fifo);
+}
+
+int killing_hog(const char *mib, const char *mode, pid_t *pid)
+{
+	struct live_bg *bg = live_spawn(LIVE_ARGV(live_workload("memhog"), mib, mode));
+	struct live_result *r;
+	int status;
+
+	*pid = bg->pid;
+	r = live_wait(bg);
+	status = r->status;
+	live_result_free(r);
+	return status;
+}
+
+/*
+ * The reports so far of kills in this test's cgroup: there may be others on the machine. The last line may be
+ * half written.
+ */
+static json_t *own_reports(const char *path)
+{
+	json_t *all = json_array();
+	char *text = live_slurp(path, NULL), *line = text, *end;
+
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		const json_t *cgroup;
+		json_t *doc;
+
+		*end = '\0';
+		doc = live_json(line);
+		cgroup = live_get(doc, "victim.cgroup");
+		if (json_is_string(cgroup) && !strcmp(json_string_value(cgroup), killing_cgroup.path))
+			json_array_append(all, doc);
+		json_decref(doc);
+	}
+	free(text);
+	return all;
+}
+
+/* Wait for so many of them at least, and stop memblame. */
+json_t *killing_some_reports(struct live_bg *oom, size_t n)
+{
+	struct live_result *r;
+	json_t *all = NULL;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s", oom->out_path);
+	for (int tries = 0; tries < 1000; tries++) {
+		json_decref(all);
+		all = own_reports(path);
+		if (json_array_size(all) >= n)
+			break;
+		usleep(10000);
+	}
+	usleep(50000); /* for one too many */
+	json_decref(all);
+	/* its output goes when it is waited for */
+	all = own_reports(path);
+	r = live_stop(oom);
+	live_equal("status of oom", r->status, 0);
+	live_result_free(r);
+	if (json_array_size(all) < n)
+		live_fail("%zu reports, want %zu", json_array_size(all), n);
+	return all;
+}
+
+json_t *killing_reports(struct live_bg *oom, size_t n)
+{
+	json_t *all = killing_some_reports(oom, n);
+
+	live_equal("reports", (long long)json_array_size(all), (long long)n);
+	return all;
+}
+
+/* A report that its own log is about: the right figures, each beside the kernel's. */
+void killing_assert_logged(json_t *doc, const struct kmsg_kill *k)
+{
+	const long long page = sysconf(_SC_PAGESIZE);
+	json_t *task;
+	size_t i;
+
+	assert_string_equal(live_str(doc, "kind"), "oom");
+	assert_string_equal(live_str(doc, "origin"), "kernel");
+	assert_string_equal(live_str(doc, "constraint"), "memcg");
+	live_equal("victim.pid", live_int(doc, "victim.pid"), k->pid);
+	assert_string_equal(live_str(doc, "victim.comm"), k->comm);
+	live_equal("victim.uid", live_int(doc, "victim.uid"), k->uid);
+	live_equal("victim.oom_score_adj", live_int(doc, "victim.oom_score_adj"), k->adj);
+	live_equal("victim.total_vm_bytes", live_int(doc, "victim.total_vm_bytes"), k->total_vm);
+	live_near("victim.anon_rss_bytes", live_int(doc, "victim.anon_rss_bytes"), k->anon, rss_slack());
+	live_near("victim.file_rss_bytes", live_int(doc, "victim.file_rss_bytes"), k->file, rss_slack());
+	live_near("victim.shmem_rss_bytes", live_int(doc, "victim.shmem_rss_bytes"), k->shmem, rss_slack());
+	live_near("victim.pgtables_bytes", live_int(doc, "victim.pgtables_bytes"), k->pgtables, tables_slack());
+	if (!k->whole)
+		return;
+	assert_string_equal(live_str(doc, "constraint"), k->constraint);
+	assert_string_equal(live_str(doc, "trigger.comm"), k->trigger_comm);
+	live_equal("gfp_mask", live_int(doc, "trigger.gfp_mask"), k->gfp_mask);
+	kmsg_assert_same_flags(live_str(doc, "trigger.gfp"), k->gfp);
+	live_equal("order", live_int(doc, "trigger.order"), k->order);
+	live_equal("tasks", (long long)json_array_size(live_get(doc, "tasks")), (long long)k->n_tasks);
+	json_array_foreach(live_get(doc, "tasks"), i, task) {
+		const struct kmsg_task *t = kmsg_task(k, live_int(task, "pid"));
+
+		assert_string_equal(live_str(task, "comm"), t->comm);
+		live_equal("uid", live_int(task, "uid"), t->uid);
+		live_equal("total_vm_bytes", live_int(task, "total_vm_bytes"), t->total_vm * page);
+		live_near("rss_bytes", live_int(task, "rss_bytes"), t->rss * page, 3 * rss_slack());
+		live_near("pgtables_bytes", live_int(task, "pgtables_bytes"), t->pgtables, tables_slack());
+		live_equal("swap_bytes", live_int(task, "swap_bytes"), t->swap * page);
+		live_equal("oom_score_adj", live_int(task, "oom_score_adj"), t->adj);
+	}
+	/* what the kernel chose by is what the first one of them has */
+	live_near("badness", live_int(json_array_get(live_get(doc, "tasks"), 0), "badness_pages"),
+		  live_int(doc, "chosen_badness_pages"), (3 * rss_slack() + tables_slack()) / page);
+}
+
+void killing_assert_lines(json_t *doc, const struct kmsg_kill *k)
+{
+	json_t *line;
+	size_t i, n = 0;
+
+	json_array_foreach(live_get(doc, "kernel_log"), i, line)
+		n += kmsg_has_line(k, json_string_value(line));
+	/* all that are there are the kernel's, of this kill; the victim's line is one of them */
+	live_equal("lines", (long long)n, (long long)json_array_size(live_get(doc, "kernel_log")));
+	assert_true(n >= 1);
+}
