@@ -1,47 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* The flight history as top shows it: growth of the last minute, against /proc; and what it costs. */
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "live.h"
+#include "killing.h"
 
 #define KIB 1024ll
-#define MIB (1ll << 20)
-
-struct holder {
-	struct live_bg *bg;
-	char fifo[256];
-	int input;
-};
-
-/* A process that takes memory and keeps it until its input ends. */
-static struct holder start_holder(const char *mib)
-{
-	static int n;
-	struct holder h;
-	char *script;
-
-	snprintf(h.fifo, sizeof(h.fifo), "%s/holder%d", live_tmp(), n++);
-	assert_int_equal(mkfifo(h.fifo, 0600), 0);
-	assert_true(asprintf(&script, "exec %s %s hold <%s", live_workload("memhog"), mib, h.fifo) > 0);
-	h.bg = live_spawn(LIVE_ARGV("sh", "-c", script));
-	h.input = open(h.fifo, O_WRONLY | O_CLOEXEC);
-	free(script);
-	assert_true(live_wait_text(h.bg->err_path, "ready"));
-	return h;
-}
-
-static void end_holder(struct holder *h)
-{
-	close(h->input);
-	live_result_free(live_wait(h->bg));
-	unlink(h->fifo);
-}
 
 /* Of one that is older than a minute nothing is known from before top. */
 static void assert_old_ones(const json_t *doc)
@@ -63,7 +28,7 @@ static void assert_old_ones(const json_t *doc)
 /* Who is younger than a minute has grown by all that it has, whether top has seen that or not. */
 static void test_growth(void **state)
 {
-	struct holder before = start_holder("48"), after;
+	struct killing_holder before = killing_hold("48", "0"), after;
 	char path[256];
 	struct live_bg *top;
 	struct live_result *r;
@@ -74,7 +39,7 @@ static void test_growth(void **state)
 	top = live_start(LIVE_ARGV("top", "--json", "-i", "1", "-o", live_path("growth")));
 	snprintf(path, sizeof(path), "%s", live_path("growth"));
 	usleep(1200000);
-	after = start_holder("32");
+	after = killing_hold("32", "0");
 	usleep(1500000);
 	rss = live_proc_status(after.bg->pid, "VmRSS") * KIB;
 	r = live_stop(top);
@@ -91,8 +56,8 @@ static void test_growth(void **state)
 	assert_in_range(live_int(p, "memory.growth_ns"), 1000000000, live_int(doc, "duration_ns"));
 	assert_old_ones(doc);
 	json_decref(doc);
-	end_holder(&before);
-	end_holder(&after);
+	killing_end_holder(&before, 0);
+	killing_end_holder(&after, 0);
 }
 
 /* With room for few, the others do without, and nothing breaks. */
