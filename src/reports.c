@@ -60,7 +60,8 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	if (first)
 		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
 	k->shown = true;
-	k->changed = false;
+	/* what became of it may still be said */
+	k->changed = first && mb_oom_fate(s->model.oom, k) == MB_OOM_FATE_NOT_KNOWN;
 	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
 	mb_oom_find_culprit(&s->model, k, &culprit);
 	if (s->oom_store)

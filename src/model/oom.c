@@ -405,13 +405,24 @@ static bool all_are_logged(const struct mb_oom_kill *k)
 	return true;
 }
 
+static bool has_lines(const struct mb_oom *o, const struct mb_oom_kill *k)
+{
+	return !o->has_log || mb_oom_fate(o, k) == MB_OOM_WAS_ENDING || all_are_logged(k);
+}
+
 static bool is_complete(struct mb_model *m, const struct mb_oom_kill *k)
 {
-	bool by_process = mb_oom_is_by_process(k);
+	return (k->told || !k->first.total_pages) && all_have_ended(m, k) && has_lines(m->oom, k) && k->stack_told;
+}
 
-	return (k->told || !k->first.total_pages || by_process) && all_have_ended(m, k) &&
-	       (!m->oom->has_log || by_process || all_are_logged(k)) &&
-	       (k->stack_told || by_process);
+/* Is it time to show it? passed: since its last victim. */
+static bool is_due(struct mb_model *m, const struct mb_oom_kill *k, uint64_t passed)
+{
+	if (mb_oom_is_by_process(k))
+		return passed >= TOGETHER_NS;
+	if (passed >= MB_OOM_WAIT_NS)
+		return has_lines(m->oom, k) || passed >= MB_OOM_LOG_WAIT_NS;
+	return passed >= QUIET_NS && is_complete(m, k);
 }
 
 struct mb_oom_kill *mb_oom_ready(struct mb_model *m, uint64_t now_ns)
@@ -420,14 +431,13 @@ struct mb_oom_kill *mb_oom_ready(struct mb_model *m, uint64_t now_ns)
 
 	for (uint32_t i = 0; m->oom && i < MB_OOM_KILLS; i++) {
 		struct mb_oom_kill *k = &m->oom->kills[i];
-		uint64_t quiet = mb_oom_is_by_process(k) ? TOGETHER_NS : QUIET_NS;
 		uint64_t passed = k->used && now_ns > k->last_ns ? now_ns - k->last_ns : 0;
 
 		if (!k->used || (k->shown && !k->changed))
 			continue;
 		/* what came later is written once, when nothing more will */
-		if (k->shown ? passed < MB_OOM_SETTLE_NS :
-			       passed < MB_OOM_WAIT_NS && (passed < quiet || !is_complete(m, k)))
+		k->settled = passed >= MB_OOM_SETTLE_NS;
+		if (k->shown ? !k->settled : !is_due(m, k, passed))
 			continue;
 		if (!best || k->first.h.t_ns < best->first.h.t_ns)
 			best = k;
@@ -451,4 +461,26 @@ uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns)
 			next = at;
 	}
 	return next;
+}
+
+/* Is there a function of that name in the trigger's kernel stack? Of no name at all: is it known? */
+static bool in_kernel_stack(const struct mb_oom_kill *k, const char *name)
+{
+	for (uint32_t i = 0; i < MB_OOM_STACK; i++) {
+		const char *symbol = k->symbols[MB_OOM_OF_TRIGGER_KERNEL][i];
+
+		if (symbol[0] && !strncmp(symbol, name, strlen(name)))
+			return true;
+	}
+	return false;
+}
+
+enum mb_oom_fate mb_oom_fate(const struct mb_oom *o, const struct mb_oom_kill *k)
+{
+	if (mb_oom_is_by_process(k) || k->victims[0].logged || in_kernel_stack(k, "__oom_kill_process"))
+		return MB_OOM_KILLED;
+	/* out_of_memory() marks a thread that asks while it is ending by itself */
+	if (in_kernel_stack(k, "out_of_memory") && !in_kernel_stack(k, "oom_kill_process"))
+		return MB_OOM_WAS_ENDING;
+	return o->has_log && k->settled ? MB_OOM_WAS_ENDING : MB_OOM_FATE_NOT_KNOWN;
 }

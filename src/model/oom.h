@@ -25,8 +25,12 @@ struct mb_model;
 #define MB_OOM_STAT_BYTES 6144u
 #define MB_OOM_GROWERS 10u
 
-/* How long a report waits for what belongs to it, and how long what comes later is added. */
+/*
+ * How long a report waits for what belongs to it, for the kernel's line on a busy machine, and how long
+ * what comes later is added.
+ */
 #define MB_OOM_WAIT_NS (60 * 1000 * 1000ull)
+#define MB_OOM_LOG_WAIT_NS (200 * 1000 * 1000ull)
 #define MB_OOM_SETTLE_NS (5 * 1000 * 1000 * 1000ull)
 
 enum mb_oom_stack_of { MB_OOM_OF_TRIGGER_KERNEL, MB_OOM_OF_TRIGGER, MB_OOM_OF_VICTIM, MB_OOM_STACKS };
@@ -60,6 +64,7 @@ struct mb_oom_kill {
 	bool changed; /* since it was shown */
 	bool told; /* all tasks and zones have come */
 	bool stack_told;
+	bool settled; /* nothing more will come */
 	uint32_t number; /* under which it is kept; 0: it is not */
 	uint64_t last_ns; /* when the last victim came */
 	uint64_t first_task; /* counted from the first of all */
@@ -157,8 +162,13 @@ uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns);
 /* Is it a kill by a process, not by the kernel? */
 bool mb_oom_is_by_process(const struct mb_oom_kill *k);
 
-/* Was it killed, as far as the log knows? False: it was ending already, and got the reserves only. */
-bool mb_oom_was_ending(const struct mb_oom *o, const struct mb_oom_kill *k);
+/*
+ * Was it killed? Or was it ending already, so that the kernel marked it to get the reserves only? The log has a
+ * line for each that is killed, and so has the trigger's stack the function that does it.
+ */
+enum mb_oom_fate { MB_OOM_KILLED, MB_OOM_WAS_ENDING, MB_OOM_FATE_NOT_KNOWN };
+
+enum mb_oom_fate mb_oom_fate(const struct mb_oom *o, const struct mb_oom_kill *k);
 
 /* A task of a kill; NULL: its place has been taken by a later kill's. */
 const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i);

@@ -3,11 +3,6 @@
 #include "model/model.h"
 #include "model/oom.h"
 
-bool mb_oom_was_ending(const struct mb_oom *o, const struct mb_oom_kill *k)
-{
-	return o->has_log && !mb_oom_is_by_process(k) && !k->victims[0].logged;
-}
-
 const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i)
 {
 	uint64_t at = k->first_task + i;

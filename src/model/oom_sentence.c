@@ -171,7 +171,7 @@ void mb_oom_sentence(const struct mb_model *m, const struct mb_oom_kill *k, cons
 	say_victim(&t, m, k);
 	if (mb_oom_is_by_process(k)) {
 		say_by_process(&t, m, k);
-	} else if (mb_oom_was_ending(m->oom, k)) {
+	} else if (mb_oom_fate(m->oom, k) == MB_OOM_WAS_ENDING) {
 		say(&t, " ending already when memory ran out; the kernel gave it the reserves and killed "
 			"nothing");
 	} else {

@@ -121,16 +121,18 @@ static void put_victim(struct mb_out *o, const char *name, const struct report *
 
 static void put_victims(struct mb_out *o, const struct report *r)
 {
+	enum mb_oom_fate fate = mb_oom_fate(r->m->oom, r->k);
+
 	put_victim(o, "victim", r, &r->k->victims[0]);
 	mb_json_array(o, "victims");
 	for (uint32_t i = 0; i < r->k->n_victims; i++)
 		put_victim(o, NULL, r, &r->k->victims[i]);
 	mb_json_array_end(o);
 	mb_json_u64(o, "victims_left_out", r->k->victims_left_out);
-	if (!r->m->oom->has_log || mb_oom_is_by_process(r->k))
+	if (fate == MB_OOM_FATE_NOT_KNOWN)
 		mb_json_null(o, "was_ending");
 	else
-		mb_json_bool(o, "was_ending", mb_oom_was_ending(r->m->oom, r->k));
+		mb_json_bool(o, "was_ending", fate == MB_OOM_WAS_ENDING);
 }
 
 static void put_culprit(struct mb_out *o, const struct report *r)
@@ -285,9 +287,28 @@ static void put_number(struct mb_out *o, const struct report *r, const char *nam
 	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
 }
 
-/* As it was when the report was made, but for what the event has: free memory of a kill for the machine. */
+/* "Free swap  = 12kB" of a kill for the machine; false: the log has no such line. */
+static bool logged_kib(const struct mb_oom_kill *k, const char *key, uint64_t *kib)
+{
+	const char *at = memmem(k->log, k->log_len, key, strlen(key));
+
+	if (!at)
+		return false;
+	*kib = 0;
+	/* a line has an end */
+	for (at += strlen(key); *at >= '0' && *at <= '9'; at++)
+		*kib = *kib * 10 + (uint64_t)(*at - '0');
+	return true;
+}
+
+/*
+ * As it was when the report was made, but for what is known from the kill itself: of one for the machine free
+ * memory, and free swap, which the victim gives back.
+ */
 static void put_memory(struct mb_out *o, const struct report *r)
 {
+	uint64_t kib;
+
 	mb_json_object(o, "memory");
 	put_number(o, r, "total_bytes", MB_SYS_memory_total_bytes);
 	if (r->k->n_zones)
@@ -301,7 +322,10 @@ static void put_memory(struct mb_out *o, const struct report *r)
 	put_number(o, r, "slab_bytes", MB_SYS_memory_slab_bytes);
 	put_number(o, r, "page_tables_bytes", MB_SYS_memory_page_tables_bytes);
 	put_number(o, r, "swap_total_bytes", MB_SYS_swap_total_bytes);
-	put_number(o, r, "swap_free_bytes", MB_SYS_swap_free_bytes);
+	if (logged_kib(r->k, "Free swap  = ", &kib))
+		mb_json_u64(o, "swap_free_bytes", kib * 1024);
+	else
+		put_number(o, r, "swap_free_bytes", MB_SYS_swap_free_bytes);
 	put_zones(o, r);
 	mb_json_object_end(o);
 }

@@ -65,7 +65,9 @@ static void test_small(void **state)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("top", "--json", "-d", "1", "--history", "60,48,1", "-o",
 							live_path("small")));
-	json_t *doc;
+	json_t *doc, *p;
+	int resident = 0;
+	size_t i;
 
 	(void)state;
 	live_equal("status", r->status, 0);
@@ -74,7 +76,12 @@ static void test_small(void **state)
 	/* 6,480 points of 40 bytes each: 4 of them in 1 MiB, for tens of processes */
 	live_equal("most_bytes", live_int(doc, "history.most_bytes"), MIB);
 	assert_in_range(live_int(doc, "history.bytes"), 3 * 6480 * 40, MIB);
-	assert_true(live_int(doc, "history.left_out") > 0);
+	json_array_foreach(live_get(doc, "processes"), i, p) {
+		resident += !live_null(p, "memory.rss_bytes") && !live_bool(p, "exited");
+	}
+	/* one is the machine's, and cgroups have some */
+	if (resident > 3)
+		assert_true(live_int(doc, "history.left_out") > 0);
 	json_decref(doc);
 	r = live_memblame(LIVE_ARGV("top", "--history", "1,2"));
 	live_equal("status", r->status, 2);

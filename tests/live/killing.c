@@ -59,7 +59,16 @@ int killing_close(void **state)
 
 struct live_bg *killing_start(void)
 {
-	return live_start(LIVE_ARGV("oom", "--json", "--state-dir", killing_state_dir));
+	return killing_start_in(killing_state_dir);
+}
+
+struct live_bg *killing_start_in(const char *state_dir)
+{
+	const char *families = getenv("LIVE_FAMILIES");
+
+	if (families && *families)
+		return live_start(LIVE_ARGV("oom", "--json", "--state-dir", state_dir, "-f", families));
+	return live_start(LIVE_ARGV("oom", "--json", "--state-dir", state_dir));
 }
 
 

@@ -31,8 +31,9 @@ int killing_close(void **state);
 
 #define KILLING_TEST(name) cmocka_unit_test_teardown(name, killing_close)
 
-/* memblame oom --json. */
+/* memblame oom --json, with the families of LIVE_FAMILIES only, where that is set. */
 struct live_bg *killing_start(void);
+struct live_bg *killing_start_in(const char *state_dir);
 
 /* A process that has taken memory in the cgroup, and offers itself by adj; its input keeps it there. */
 struct killing_holder {

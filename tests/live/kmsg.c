@@ -72,6 +72,12 @@ static void parse_line(struct kmsg_kill *k, const char *line, bool *in_tasks, bo
 	} else if (!strncmp(line, "memory: usage ", 14)) {
 		k->usage = number_after(line, "usage ") << 10;
 		k->limit = number_after(line, "limit ") << 10;
+	} else if (!strncmp(line, "swap: usage ", 12) || !strncmp(line, "memory+swap: usage ", 19)) {
+		k->swap = number_after(line, "usage ") << 10;
+	} else if (!strncmp(line, "Free swap ", 10)) {
+		k->free_swap = number_after(line, "= ") << 10;
+	} else if (!strncmp(line, "Total swap = ", 13)) {
+		k->total_swap = number_after(line, "= ") << 10;
 	} else if (strstr(line, "total_vm") && strstr(line, "oom_score_adj name")) {
 		*in_tasks = true;
 		*parts = strstr(line, "rss_anon");
@@ -121,7 +127,8 @@ static bool next_line(int fd, char *record, size_t size, char **rest, char **lin
 
 struct kmsg_kill kmsg_kill(int fd, pid_t pid)
 {
-	struct kmsg_kill k = { 0 };
+	static const struct kmsg_kill nothing = { .swap = -1, .free_swap = -1, .total_swap = -1 };
+	struct kmsg_kill k = nothing;
 	bool in_tasks = false, parts = false;
 	char record[8192], *rest = NULL, *line;
 	size_t len = 0;
@@ -137,7 +144,7 @@ struct kmsg_kill kmsg_kill(int fd, pid_t pid)
 		if (k.pid != pid) {
 			char *text = k.text;
 
-			memset(&k, 0, sizeof(k));
+			k = nothing;
 			k.text = text;
 			continue;
 		}

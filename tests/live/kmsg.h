@@ -18,6 +18,8 @@ struct kmsg_kill {
 	char comm[32], trigger_comm[32], gfp[256], constraint[32], memcg[128];
 	long long total_vm, anon, file, shmem, pgtables, uid, adj; /* bytes */
 	long long gfp_mask, order, usage, limit;
+	long long swap; /* of the cgroup: usage; v1: with memory. -1: not told */
+	long long free_swap, total_swap; /* of the machine; -1: not told */
 	bool whole; /* the log has more than the victim's line: the kernel limits how often it says all */
 	struct kmsg_task tasks[256];
 	size_t n_tasks;

@@ -5,9 +5,8 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "kmsg.h"
+#include "killing.h"
 
-#define KILLED 137 /* 128 + SIGKILL */
 
 static void test_cpuset(void **state)
 {
@@ -28,7 +27,7 @@ static void test_cpuset(void **state)
 	guest_write("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
 	snprintf(path, sizeof(path), "%s/cpuset.mems", guest_cgroup.dir);
 	guest_write(path, "1");
-	oom = live_start(LIVE_ARGV("oom", "--json", "--state-dir", live_path("cpuset")));
+	oom = killing_start_in(live_path("cpuset"));
 	setenv("WORKLOAD_CGROUP", guest_cgroup.dir, 1);
 	hog = live_spawn(LIVE_ARGV(live_workload("memhog"), "2048", "anon"));
 	unsetenv("WORKLOAD_CGROUP");
