@@ -80,17 +80,16 @@ MB_SHARED struct {
 	__type(value, struct mb_drops);
 } drops SEC(".maps");
 
-/* What the reclaimer on this CPU took last: see core/taken.bpf.h. */
+/* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/taken.bpf.h. */
 struct last_taken {
-	__u64 task; /* the reclaimer, to tell it from one that was here before */
 	__u32 owner;
 	__u32 events; /* changes of its counter; with those that came at once, pages */
 };
 
 MB_SHARED struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
 	__type(value, struct last_taken);
 } taken SEC(".maps");
 

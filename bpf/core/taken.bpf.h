@@ -30,6 +30,19 @@ static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 ki
 		__sync_fetch_and_add(entry, pages);
 }
 
+/* One more change of this owner's counter by this task. */
+MB_INLINE void note_last(__u64 by, __u32 owner)
+{
+	struct last_taken *last = bpf_map_lookup_elem(&taken, &by), first = { owner, 1 };
+
+	if (!last) {
+		bpf_map_update_elem(&taken, &by, &first, BPF_ANY);
+		return;
+	}
+	last->events = last->owner == owner ? last->events + 1 : 1;
+	last->owner = owner;
+}
+
 /*
  * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm: if that is
  * not its own, a page was taken from mm's owner. (Or several: taken_batch_begin. A page that goes to
@@ -42,26 +55,19 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 {
 	struct task_struct *owner = mm->owner;
 	__u64 by = (__u64)task;
-	struct last_taken *last;
 	struct unmapping *u;
 	struct mb_ledger *l;
-	__u32 key = 0, tgid;
+	__u32 tgid;
 
 	if (MB_TASK(task, mm) == mm || member == MM_SWAPENTS || !owner)
 		return;
 	l = ledger_of(owner);
-	last = bpf_map_lookup_elem(&taken, &key);
-	if (!l || !last)
+	if (!l)
 		return;
 	tgid = BPF_CORE_READ(owner, tgid);
 	__sync_fetch_and_add(&l->reclaim.pages_taken, 1);
 	note_eviction(l, tgid, member & 3, 1);
-	if (last->task != (__u64)task || last->owner != tgid) {
-		last->task = (__u64)task;
-		last->owner = tgid;
-		last->events = 0;
-	}
-	last->events++;
+	note_last(by, tgid);
 	u = bpf_map_lookup_elem(&unmappings, &by);
 	if (u && u->mm == (__u64)mm) {
 		u->seen++;
@@ -90,7 +96,6 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 	struct last_taken *last;
 	struct unmapping *u;
 	struct mb_ledger *l;
-	__u32 key = 0;
 	__s32 more;
 	__u32 kind;
 
@@ -104,8 +109,8 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 	bpf_map_delete_elem(&unmappings, &by);
 	if (more <= 0)
 		return;
-	last = bpf_map_lookup_elem(&taken, &key);
-	if (last && last->task == by)
+	last = bpf_map_lookup_elem(&taken, &by);
+	if (last)
 		last->events += more;
 	owner = mm->owner;
 	l = owner ? ledger_of(owner) : NULL;
@@ -121,18 +126,16 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
  */
 MB_INLINE __u32 taken_at_once(struct task_struct *task, struct folio *folio, __u32 *owner)
 {
-	struct last_taken *last;
-	__u32 key = 0, pages;
+	__u64 by = (__u64)task;
+	struct last_taken *last = bpf_map_lookup_elem(&taken, &by);
+	__u32 events;
 
-	last = bpf_map_lookup_elem(&taken, &key);
-	if (!last || last->task != (__u64)task)
+	if (!last || !last->owner)
 		return 0;
-	last->task = 0;
-	if (last->events != 1)
-		return 0;
-	pages = compat_folio_pages(folio);
 	*owner = last->owner;
-	return pages >= HUGE_PAGES ? HUGE_PAGES - 1 : 0;
+	events = last->events;
+	last->owner = 0; /* it is over for this folio */
+	return events == 1 && compat_folio_pages(folio) >= HUGE_PAGES ? HUGE_PAGES - 1 : 0;
 }
 
 #endif
