@@ -77,6 +77,20 @@ static void assert_direct_reclaim(json_t *p, pid_t hog)
 	pairs_check(p, "direct_reclaim", &truth);
 }
 
+/*
+ * Not counting programs that the kernel did not run: from 7.0 on it leaves one out where another thread lost the CPU
+ * within it, which is told as lost, and more often the busier the machine is.
+ */
+static void assert_nothing_lost(const json_t *summary)
+{
+	json_t *by;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "lost.by"), i, by)
+		if (strcmp(live_str(by, "reason"), "program not run") && strcmp(live_str(by, "reason"), "wait not timed"))
+			live_fail("lost: %s", json_dumps(by, 0));
+}
+
 static void test_shortage(void **state)
 {
 	long long stolen = guest_vmstat("pgsteal_kswapd"), kills = guest_vmstat("oom_kill");
@@ -113,7 +127,7 @@ static void test_shortage(void **state)
 	/* the kernel's count has also what kswapd did before and after memblame watched */
 	assert_true(k.pages > 0);
 	assert_true(k.pages <= guest_vmstat("pgsteal_kswapd") - stolen);
-	live_equal("lost", live_lost(run->summary), 0);
+	assert_nothing_lost(run->summary);
 	live_run_free(run);
 }
 
