@@ -276,6 +276,10 @@ static void test_memcg_reclaim_dirty(void **state)
 	for (int tries = 0; tries < 3; tries++) {
 		if (run)
 			live_run_free(run);
+		if (tries) { /* once read, a trace is over */
+			sandbox_trace_close(&trace);
+			need(sandbox_trace_open(&trace, memcg_events));
+		}
 		run = run_writer(&truth);
 		if (run && llabs(with_nested(writer_of(run)) - truth.ns) <= truth.ns / 20)
 			break;
