@@ -191,10 +191,18 @@ static void test_memcg_reclaim(void **state)
 	(void)state;
 	open_sandbox();
 	make_file(file("big"), 64);
-	run = run_traced(LIVE_ARGV(live_workload("memhog"), "64", "file", file("big")));
-	pid = (pid_t)live_int(run->workload, "pid");
-	p = live_process(run->summary, pid);
-	truth = ftrace_reclaim(&trace, "memcg", pid);
+	/* as in test_memcg_reclaim_dirty */
+	for (int tries = 0;; tries++) {
+		run = run_traced(LIVE_ARGV(live_workload("memhog"), "64", "file", file("big")));
+		pid = (pid_t)live_int(run->workload, "pid");
+		p = live_process(run->summary, pid);
+		truth = ftrace_reclaim(&trace, "memcg", pid);
+		if (tries == 2 || llabs(live_int(p, "stalls.memcg_reclaim.ns") - truth.ns) <= truth.ns / 20)
+			break;
+		live_run_free(run);
+		sandbox_trace_close(&trace);
+		need(sandbox_trace_open(&trace, memcg_events));
+	}
 	assert_true(truth.count > 0);
 	assert_true(sandbox_cgroup_limit_hits(&cg) > 0);
 	live_equal("memcg_reclaim.count", live_int(p, "stalls.memcg_reclaim.count"), truth.count);
@@ -353,43 +361,62 @@ static void test_own_pages_are_not_taken(void **state)
 	live_run_free(run);
 }
 
-/* The stream has each reclaim once, and adds up to the same. */
-static void test_stream(void **state)
+/* What a stream of reclaim events adds up to, and what the trace says of the same process. */
+struct streamed {
+	struct ftrace_reclaim truth;
+	long long count, ns, pages, lost;
+};
+
+static struct streamed stream_reclaim(void)
 {
 	const char *path = live_path("stream");
-	long long count = 0, ns = 0, pages = 0, lost = -1;
+	struct streamed sum = { .lost = -1 };
 	struct live_stream *stream;
 	struct live_result *r;
-	struct ftrace_reclaim truth;
 	json_t *e;
 	pid_t pid;
 
-	(void)state;
-	open_sandbox();
-	make_file(file("big"), 64);
 	r = live_memblame(LIVE_ARGV("trace", "--json", "-f", "reclaim", "-o", path, "--",
 				    live_workload("memhog"), "64", "file", file("big")));
 	if (r->status)
 		live_fail("status %d: %s", r->status, r->err);
 	pid = (pid_t)live_int(live_json(r->out), "pid");
-	truth = ftrace_reclaim(&trace, "memcg", pid);
+	sum.truth = ftrace_reclaim(&trace, "memcg", pid);
 	stream = live_stream_open(path);
 	for (; (e = live_stream_next(stream)); json_decref(e)) {
 		if (!strcmp(live_str(e, "kind"), "end")) {
-			lost = live_lost(e);
+			sum.lost = live_lost(e);
 		} else if (!strcmp(live_str(e, "event"), "memcg_reclaim") &&
 			   live_int(e, "pid") == pid) {
-			count++;
-			ns += live_int(e, "total_ns");
-			pages += live_int(e, "reclaimed_pages");
+			sum.count++;
+			sum.ns += live_int(e, "total_ns");
+			sum.pages += live_int(e, "reclaimed_pages");
 		}
 	}
 	live_stream_close(stream);
-	live_equal("lost", lost, 0);
-	live_equal("memcg_reclaim events", count, truth.count);
-	live_equal("reclaimed_pages", pages, truth.pages);
-	live_near("total_ns", ns, truth.ns, truth.ns / 20);
 	live_result_free(r);
+	return sum;
+}
+
+/* The stream has each reclaim once, and adds up to the same. */
+static void test_stream(void **state)
+{
+	struct streamed sum;
+
+	(void)state;
+	open_sandbox();
+	make_file(file("big"), 64);
+	sum = stream_reclaim();
+	/* as in test_memcg_reclaim_dirty */
+	for (int tries = 1; tries < 3 && llabs(sum.ns - sum.truth.ns) > sum.truth.ns / 20; tries++) {
+		sandbox_trace_close(&trace);
+		need(sandbox_trace_open(&trace, memcg_events));
+		sum = stream_reclaim();
+	}
+	live_equal("lost", sum.lost, 0);
+	live_equal("memcg_reclaim events", sum.count, sum.truth.count);
+	live_equal("reclaimed_pages", sum.pages, sum.truth.pages);
+	live_near("total_ns", sum.ns, sum.truth.ns, sum.truth.ns / 20);
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
