@@ -4,7 +4,6 @@
  * have been chosen instead, which memory was short, where trigger and victim were. When a victim is marked,
  * the current thread is the one whose allocation failed: the trigger, not the victim.
  */
-#include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
 
@@ -80,16 +79,25 @@ MB_INLINE bool is_in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
 	return false;
 }
 
-/* Names of zones begin so: DMA, DMA32, Normal, HighMem, Movable, Device (mm/page_alloc.c, zone_names). */
-MB_INLINE bool is_zonelist(struct zonelist *list)
+/* The i-th zone of a list; NULL: it has fewer. */
+MB_INLINE struct zone *zone_of(struct zonelist *list, int i)
 {
 	struct zone *zone = NULL;
-	const char *name;
-	char first = 0;
 
 	bpf_probe_read_kernel(&zone, sizeof(zone),
 			      (void *)list + bpf_core_field_offset(struct zonelist, _zonerefs) +
+				      i * bpf_core_type_size(struct zoneref) +
 				      bpf_core_field_offset(struct zoneref, zone));
+	return zone;
+}
+
+/* Names of zones begin so: DMA, DMA32, Normal, HighMem, Movable, Device (mm/page_alloc.c, zone_names). */
+MB_INLINE bool is_zonelist(struct zonelist *list)
+{
+	struct zone *zone = zone_of(list, 0);
+	const char *name;
+	char first = 0;
+
 	if (!zone)
 		return false;
 	name = BPF_CORE_READ(zone, name);
@@ -279,12 +287,8 @@ __noinline __u64 oom_tell_zone(__u64 address, __u64 kill_t_ns)
 MB_INLINE void tell_zones(struct zonelist *list, __u64 kill_t_ns)
 {
 	for (int i = 0; i < ZONES; i++) {
-		struct zone *zone = NULL;
+		struct zone *zone = zone_of(list, i);
 
-		bpf_probe_read_kernel(&zone, sizeof(zone),
-				      (void *)list + bpf_core_field_offset(struct zonelist, _zonerefs) +
-					      i * bpf_core_type_size(struct zoneref) +
-					      bpf_core_field_offset(struct zoneref, zone));
 		if (!zone || !oom_tell_zone((__u64)zone, kill_t_ns))
 			break;
 	}

@@ -49,27 +49,55 @@ static uint32_t number_of(const char *name)
 	return sscanf(name, "%u.json%c", &n, &end) == 1 && strstr(name, ".json") ? n : 0;
 }
 
-static int find_numbers(struct mb_oom_store *s)
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The numbers there are, sorted; freed by the caller. Returns how many, or -errno. */
+static int all_numbers(struct mb_oom_store *s, uint32_t **out)
 {
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	uint32_t *list = NULL;
 	struct dirent *e;
+	int n = 0;
 
+	*out = NULL;
 	if (!d)
 		return -errno;
-	s->first = UINT32_MAX;
 	while ((e = readdir(d))) {
-		uint32_t n = number_of(e->d_name);
+		uint32_t number = number_of(e->d_name), *more;
 
-		if (n > s->last)
-			s->last = n;
-		if (n && n < s->first)
-			s->first = n;
+		if (!number)
+			continue;
+		more = realloc(list, (size_t)(n + 1) * sizeof(*list));
+		if (!more) {
+			free(list);
+			closedir(d);
+			return -ENOMEM;
+		}
+		list = more;
+		list[n++] = number;
 	}
 	closedir(d);
-	if (!s->last)
-		s->first = 1;
-	return 0;
+	if (n)
+		qsort(list, (size_t)n, sizeof(*list), by_number);
+	*out = list;
+	return n;
+}
+
+static int find_numbers(struct mb_oom_store *s)
+{
+	uint32_t *list;
+	int n = all_numbers(s, &list);
+
+	s->first = n > 0 ? list[0] : 1;
+	s->last = n > 0 ? list[n - 1] : 0;
+	free(list);
+	return n < 0 ? n : 0;
 }
 
 int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e)
@@ -226,46 +254,6 @@ static int copy_file(struct mb_oom_store *s, uint32_t number, const char *ending
 	n = n < 0 ? -errno : 0;
 	close(fd);
 	return (int)n;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-/* The numbers there are, sorted; freed by the caller. Returns how many, or -errno. */
-static int all_numbers(struct mb_oom_store *s, uint32_t **out)
-{
-	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	uint32_t *list = NULL;
-	struct dirent *e;
-	int n = 0;
-
-	*out = NULL;
-	if (!d)
-		return -errno;
-	while ((e = readdir(d))) {
-		uint32_t number = number_of(e->d_name), *more;
-
-		if (!number)
-			continue;
-		more = realloc(list, (size_t)(n + 1) * sizeof(*list));
-		if (!more) {
-			free(list);
-			closedir(d);
-			return -ENOMEM;
-		}
-		list = more;
-		list[n++] = number;
-	}
-	closedir(d);
-	if (n)
-		qsort(list, (size_t)n, sizeof(*list), by_number);
-	*out = list;
-	return n;
 }
 
 int mb_oom_store_list(struct mb_oom_store *s, bool json, struct mb_out *o, struct mb_err *e)

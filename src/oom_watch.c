@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ int mb_oom_watch_fd(const struct mb_oom_watch *w)
 
 /* ---- the log ---- */
 
-bool mb_oom_watch_read(struct mb_oom_watch *w)
+void mb_oom_watch_read(struct mb_oom_watch *w)
 {
 	w->log_len = 0;
 	while (w->kmsg >= 0 && w->log_len < KMSG_BYTES) {
@@ -91,7 +92,6 @@ bool mb_oom_watch_read(struct mb_oom_watch *w)
 		w->log_len += (size_t)n;
 		w->log[w->log_len++] = '\0';
 	}
-	return w->log_len > 0;
 }
 
 /* "priority,sequence,microseconds,flags[,caller=T123];text\n KEY=value\n" (ABI/testing/dev-kmsg) */

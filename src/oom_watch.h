@@ -7,8 +7,6 @@
 #ifndef MB_OOM_WATCH_H
 #define MB_OOM_WATCH_H
 
-#include <stdbool.h>
-
 #include "cgroups.h"
 #include "model/feed.h"
 
@@ -23,9 +21,9 @@ int mb_oom_watch_fd(const struct mb_oom_watch *w);
 
 /*
  * Take what the kernel has logged. A kill's event is in its ring before its lines are in the log: drain the
- * rings between read and feed. False: there is nothing (any more).
+ * rings between read and feed.
  */
-bool mb_oom_watch_read(struct mb_oom_watch *w);
+void mb_oom_watch_read(struct mb_oom_watch *w);
 void mb_oom_watch_feed(struct mb_oom_watch *w, struct mb_feed *feed);
 
 /* Tell the model what the addresses in the stacks of new kills are called. */

@@ -62,6 +62,8 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	k->shown = true;
 	/* what became of it may still be said */
 	k->changed = first && mb_oom_fate(s->model.oom, k) == MB_OOM_FATE_NOT_KNOWN;
+	if (!s->oom_store && !s->cfg.oom) /* a recording has what replay makes it of */
+		return 0;
 	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
 	mb_oom_find_culprit(&s->model, k, &culprit);
 	if (s->oom_store)

@@ -86,12 +86,17 @@ static struct mb_oom_kill *kill_new(struct mb_oom *o)
 	return oldest;
 }
 
+static uint64_t at_most(uint64_t v, uint64_t most)
+{
+	return v < most ? v : most;
+}
+
 /* Names come from the wire: they must have an end. */
 static void take_first(struct mb_oom_kill *k, const struct mb_oom_event *e)
 {
 	k->first = *e;
 	k->first.victim_comm[MB_COMM_LEN - 1] = k->first.trigger_comm[MB_COMM_LEN - 1] = '\0';
-	k->first.total_pages = k->first.total_pages < MOST_PAGES ? k->first.total_pages : MOST_PAGES;
+	k->first.total_pages = at_most(k->first.total_pages, MOST_PAGES);
 }
 
 static void add_victim(struct mb_oom_kill *k, const struct mb_oom_event *e)
@@ -211,11 +216,6 @@ static bool memory_is_short(const struct mb_model *m, const struct mb_oom_event 
 }
 
 /* ---- events ---- */
-
-static uint64_t at_most(uint64_t v, uint64_t most)
-{
-	return v < most ? v : most;
-}
 
 /* A recording may be anybody's: with numbers that no machine has, sums would overflow. */
 static void take_numbers(struct mb_oom_task_event *to, const struct mb_oom_task_event *e)
@@ -372,6 +372,25 @@ const char *mb_oom_cgroup_path(const struct mb_model *m, const struct mb_oom_kil
 	return NULL;
 }
 
+const char *mb_oom_task_path(const struct mb_model *m, const struct mb_oom_kill *k,
+			     const struct mb_oom_task_event *t)
+{
+	const struct mb_process *p = mb_model_find_exactly((struct mb_model *)m, t->tgid, t->start_ns);
+
+	if (p && p->cgroup == t->cgroup && t->cgroup && p->cgroup_path)
+		return p->cgroup_path;
+	return mb_oom_cgroup_path(m, k, t->cgroup);
+}
+
+uint64_t mb_oom_free_pages(const struct mb_oom_kill *k)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < k->n_zones; i++)
+		sum += k->zones[i].free_pages;
+	return sum;
+}
+
 /* ---- when ---- */
 
 struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o)
@@ -463,7 +482,7 @@ uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns)
 	return next;
 }
 
-/* Is there a function of that name in the trigger's kernel stack? Of no name at all: is it known? */
+/* Is there a function whose name begins so in the trigger's kernel stack? */
 static bool in_kernel_stack(const struct mb_oom_kill *k, const char *name)
 {
 	for (uint32_t i = 0; i < MB_OOM_STACK; i++) {

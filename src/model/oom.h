@@ -134,6 +134,9 @@ void mb_oom_event(struct mb_model *m, const struct mb_event *e);
 /* oom_log.c: one line of the kernel's log, without its prefix; caller: who wrote it, 0 where that is not known. */
 void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len);
 
+/* The number behind those words in a text; false: they are not there. */
+bool mb_oom_number_after(const char *text, size_t len, const char *words, uint64_t *n);
+
 /* What an address of a kill's stack is called; the path of a cgroup; text of memory.stat. */
 void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of, uint32_t frame,
 		   const char *name);
@@ -187,6 +190,13 @@ uint64_t mb_oom_score(const struct mb_oom_task_event *t, uint64_t machine_pages)
 
 /* The path of a cgroup, as far as the report or the model knows; NULL. */
 const char *mb_oom_cgroup_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup);
+
+/* The same for a task: by its own process first, as looking through all of them for each takes long. */
+const char *mb_oom_task_path(const struct mb_model *m, const struct mb_oom_kill *k,
+			     const struct mb_oom_task_event *t);
+
+/* Free pages of all zones at the kill. */
+uint64_t mb_oom_free_pages(const struct mb_oom_kill *k);
 
 /* oom_culprit.c: whose growth used up the memory. */
 void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c);

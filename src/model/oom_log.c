@@ -27,17 +27,27 @@ static bool says(const char *text, size_t len, const char *what)
 	return memmem(text, len, what, strlen(what)) != NULL;
 }
 
-/* The number behind those words; 0: they are not there. */
-static uint32_t number_after(const char *text, size_t len, const char *words)
+bool mb_oom_number_after(const char *text, size_t len, const char *words, uint64_t *n)
 {
 	const char *at = memmem(text, len, words, strlen(words));
-	uint32_t n = 0;
 
 	if (!at)
-		return 0;
+		return false;
+	*n = 0;
 	for (at += strlen(words); at < text + len && *at >= '0' && *at <= '9'; at++)
-		n = n * 10 + (uint32_t)(*at - '0');
-	return n;
+		*n = *n * 10 + (uint64_t)(*at - '0');
+	return true;
+}
+
+/* The kill of the process whose id is behind those words, and it in there; NULL: there is none. */
+static struct mb_oom_kill *kill_named(struct mb_oom *o, const char *text, size_t len, const char *words,
+				      struct mb_oom_victim **v)
+{
+	uint64_t tgid;
+
+	if (!mb_oom_number_after(text, len, words, &tgid) || !tgid)
+		return NULL;
+	return mb_oom_find_victim(o, (uint32_t)tgid, v);
 }
 
 /* What the kernel said before it named the victim belongs to the victim's kill. */
@@ -56,9 +66,8 @@ static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
 
 static bool take_killed(struct mb_oom *o, const char *text, size_t len)
 {
-	uint32_t tgid = number_after(text, len, "Killed process ");
 	struct mb_oom_victim *v;
-	struct mb_oom_kill *k = tgid ? mb_oom_find_victim(o, tgid, &v) : NULL;
+	struct mb_oom_kill *k = kill_named(o, text, len, "Killed process ", &v);
 
 	if (!k || v->logged)
 		return false;
@@ -71,9 +80,8 @@ static bool take_killed(struct mb_oom *o, const char *text, size_t len)
 
 static bool take_reaped(struct mb_oom *o, const char *text, size_t len)
 {
-	uint32_t tgid = number_after(text, len, "oom_reaper: reaped process ");
 	struct mb_oom_victim *v;
-	struct mb_oom_kill *k = tgid ? mb_oom_find_victim(o, tgid, &v) : NULL;
+	struct mb_oom_kill *k = kill_named(o, text, len, "oom_reaper: reaped process ", &v);
 
 	if (!k)
 		return false;

@@ -60,15 +60,11 @@ static void say_memcg(struct text *t, const struct mb_model *m, const struct mb_
 
 static void say_machine(struct text *t, const struct mb_oom_kill *k)
 {
-	uint64_t free_pages = 0;
-
-	for (uint32_t i = 0; i < k->n_zones; i++)
-		free_pages += k->zones[i].free_pages;
 	say(t, "the machine ran out of memory");
 	if (!k->n_zones)
 		return;
 	say(t, " (");
-	say_bytes(t, free_pages);
+	say_bytes(t, mb_oom_free_pages(k));
 	say(t, " free)");
 }
 

@@ -147,7 +147,7 @@ static void put_culprit(struct mb_out *o, const struct report *r)
 	mb_json_str(o, "verdict", mb_oom_verdict_name(c->verdict));
 	mb_json_u64_if(o, "pid", c->task && c->processes == 1, c->task ? c->task->tgid : 0);
 	mb_json_str(o, "comm", c->task ? c->task->comm : NULL);
-	mb_json_str(o, "cgroup", c->task ? mb_oom_cgroup_path(r->m, r->k, c->task->cgroup) : NULL);
+	mb_json_str(o, "cgroup", c->task ? mb_oom_task_path(r->m, r->k, c->task) : NULL);
 	mb_json_u64(o, "processes", c->processes);
 	mb_json_s64(o, "growth_bytes", c->growth_pages * (int64_t)MB_PAGE_SIZE);
 	mb_json_u64(o, "growth_ns", c->growth_ns);
@@ -287,20 +287,6 @@ static void put_number(struct mb_out *o, const struct report *r, const char *nam
 	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
 }
 
-/* "Free swap  = 12kB" of a kill for the machine; false: the log has no such line. */
-static bool logged_kib(const struct mb_oom_kill *k, const char *key, uint64_t *kib)
-{
-	const char *at = memmem(k->log, k->log_len, key, strlen(key));
-
-	if (!at)
-		return false;
-	*kib = 0;
-	/* a line has an end */
-	for (at += strlen(key); *at >= '0' && *at <= '9'; at++)
-		*kib = *kib * 10 + (uint64_t)(*at - '0');
-	return true;
-}
-
 /*
  * As it was when the report was made, but for what is known from the kill itself: of one for the machine free
  * memory, and free swap, which the victim gives back.
@@ -322,7 +308,8 @@ static void put_memory(struct mb_out *o, const struct report *r)
 	put_number(o, r, "slab_bytes", MB_SYS_memory_slab_bytes);
 	put_number(o, r, "page_tables_bytes", MB_SYS_memory_page_tables_bytes);
 	put_number(o, r, "swap_total_bytes", MB_SYS_swap_total_bytes);
-	if (logged_kib(r->k, "Free swap  = ", &kib))
+	/* "Free swap  = 12kB" */
+	if (mb_oom_number_after(r->k->log, r->k->log_len, "Free swap  = ", &kib))
 		mb_json_u64(o, "swap_free_bytes", kib * 1024);
 	else
 		put_number(o, r, "swap_free_bytes", MB_SYS_swap_free_bytes);
@@ -342,7 +329,7 @@ static void put_task(struct mb_out *o, const struct report *r, const struct mb_o
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "pid", t->tgid);
 	mb_json_str(o, "comm", t->comm);
-	mb_json_str(o, "cgroup", mb_oom_cgroup_path(r->m, r->k, t->cgroup));
+	mb_json_str(o, "cgroup", mb_oom_task_path(r->m, r->k, t));
 	mb_json_u64(o, "uid", t->uid);
 	mb_json_u64(o, "total_vm_bytes", t->total_vm_pages * MB_PAGE_SIZE);
 	mb_json_u64(o, "rss_bytes", resident * MB_PAGE_SIZE);
@@ -403,7 +390,7 @@ static void put_grower(struct mb_out *o, const struct report *r, const struct mb
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "pid", g->task->tgid);
 	mb_json_str(o, "comm", g->task->comm);
-	mb_json_str(o, "cgroup", mb_oom_cgroup_path(r->m, r->k, g->task->cgroup));
+	mb_json_str(o, "cgroup", mb_oom_task_path(r->m, r->k, g->task));
 	mb_json_s64(o, "growth_bytes", g->growth_pages * (int64_t)MB_PAGE_SIZE);
 	mb_json_s64(o, "slope_bytes_per_s", (int64_t)g->slope_bytes_per_s);
 	put_points(o, r, g->series);
@@ -456,7 +443,7 @@ static void put_history(struct mb_out *o, const struct report *r)
 
 static void put_log(struct mb_out *o, const struct report *r)
 {
-	const char *line = r->k->log, *end = line + r->k->log_len;
+	char text[MB_OOM_LINE_LEN];
 
 	if (!r->m->oom->has_log && !r->k->log_len) {
 		mb_json_null(o, "kernel_log");
@@ -464,14 +451,8 @@ static void put_log(struct mb_out *o, const struct report *r)
 		return;
 	}
 	mb_json_array(o, "kernel_log");
-	while (line < end) {
-		char text[1024];
-		size_t len = (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - line);
-
-		snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), line);
+	for (uint32_t at = 0; mb_oom_log_next(r->k, &at, text);)
 		mb_json_str(o, NULL, text);
-		line += len + 1;
-	}
 	mb_json_array_end(o);
 	mb_json_u64(o, "kernel_log_left_out", r->k->log_lines_left_out);
 }

@@ -38,6 +38,19 @@ uint32_t mb_oom_first_frame(const struct mb_oom_kill *k, enum mb_oom_stack_of of
 	return i;
 }
 
+bool mb_oom_log_next(const struct mb_oom_kill *k, uint32_t *at, char *buf)
+{
+	const char *line = k->log + *at, *end = memchr(line, '\n', k->log_len - *at);
+	size_t len = end ? (size_t)(end - line) : 0, shown = len < MB_OOM_LINE_LEN ? len : MB_OOM_LINE_LEN - 1;
+
+	if (!end)
+		return false;
+	memcpy(buf, line, shown);
+	buf[shown] = '\0';
+	*at += (uint32_t)len + 1;
+	return true;
+}
+
 const char *mb_oom_verdict_name(enum mb_oom_verdict v)
 {
 	static const char *const names[] = {
@@ -59,15 +72,6 @@ uint64_t mb_oom_machine_pages(const struct mb_model *m)
 	    now[MB_SYS_swap_total_bytes] == MB_UNKNOWN)
 		return 0;
 	return (now[MB_SYS_memory_total_bytes] + now[MB_SYS_swap_total_bytes]) / MB_PAGE_SIZE;
-}
-
-uint64_t mb_oom_free_pages(const struct mb_oom_kill *k)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < k->n_zones; i++)
-		sum += k->zones[i].free_pages;
-	return sum;
 }
 
 uint64_t mb_oom_memcg_swap_pages(const struct mb_oom_event *e)

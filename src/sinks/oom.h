@@ -16,14 +16,18 @@ const char *mb_oom_reaper_name(const struct mb_oom_victim *v);
 /* The first frame of a stack that is not memblame's own. */
 uint32_t mb_oom_first_frame(const struct mb_oom_kill *k, enum mb_oom_stack_of of);
 
+/*
+ * The line of a kill's log that begins at *at (0 at first), in buf of MB_OOM_LINE_LEN, cut where it is longer; *at
+ * becomes the next one's. False: there is none.
+ */
+#define MB_OOM_LINE_LEN 1024
+bool mb_oom_log_next(const struct mb_oom_kill *k, uint32_t *at, char *buf);
+
 /* "clear" and so on. */
 const char *mb_oom_verdict_name(enum mb_oom_verdict v);
 
 /* Memory and swap of the machine; 0: not known. */
 uint64_t mb_oom_machine_pages(const struct mb_model *m);
-
-/* Free pages of all zones at the kill. */
-uint64_t mb_oom_free_pages(const struct mb_oom_kill *k);
 
 /* What of a memory cgroup's memory is in swap: v1 counts it with memory. */
 uint64_t mb_oom_memcg_swap_pages(const struct mb_oom_event *e);

@@ -99,6 +99,11 @@ void mb_text_name(struct mb_out *o, const char *name, int width)
 	mb_out_printf(o, "%-*s", width, clean);
 }
 
+void mb_text_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
+{
+	mb_out_printf(o, "%s%s%s\n", s->color ? "\033[1m" : "", title, s->color ? "\033[0m" : "");
+}
+
 static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
 		     const struct column *c)
 {

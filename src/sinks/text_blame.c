@@ -38,11 +38,6 @@ static void put_culprit(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_out_printf(o, "%s\n", c->n_files > FILES ? ", ..." : "");
 }
 
-static void put_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
-{
-	mb_out_printf(o, "%s%s%s\n", s->color ? "\033[1m" : "", title, s->color ? "\033[0m" : "");
-}
-
 static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
 	const char *device = mb_blame_device_name(&s->model->blame, v->key.bdi), *sep = "";
@@ -87,7 +82,7 @@ static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, c
 		if ((v->key.what != 0) != reclaim || !mb_snapshot_shows(s, &v->who))
 			continue;
 		if (!n)
-			put_title(o, s, title);
+			mb_text_title(o, s, title);
 		if (n++ < ROWS)
 			put_victim(o, s, v);
 	}
@@ -128,7 +123,7 @@ static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const s
 		if (!mb_snapshot_shows(s, &p->owner))
 			continue;
 		if (!n)
-			put_title(o, s, "Mapped pages taken away");
+			mb_text_title(o, s, "Mapped pages taken away");
 		if (n++ >= ROWS)
 			continue;
 		mb_out_printf(o, "%8u ", p->owner.tgid);

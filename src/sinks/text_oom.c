@@ -17,7 +17,8 @@
 
 static void put_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
 {
-	mb_out_printf(o, "\n%s%s%s\n", s->color ? "\033[1m" : "", title, s->color ? "\033[0m" : "");
+	mb_out_printf(o, "\n");
+	mb_text_title(o, s, title);
 }
 
 /* Bytes, right-aligned in a column. */
@@ -227,20 +228,15 @@ static void put_tasks(struct mb_out *o, const struct mb_snapshot *s, const struc
 
 static void put_log(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k)
 {
-	const char *line = k->log, *end = line + k->log_len;
+	char text[MB_OOM_LINE_LEN];
 
-	if (line == end)
+	if (!k->log_len)
 		return;
 	put_title(o, s, "The kernel's log");
-	while (line < end) {
-		char text[1024];
-		size_t len = (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - line);
-
-		snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), line);
+	for (uint32_t at = 0; mb_oom_log_next(k, &at, text);) {
 		mb_out_printf(o, "  ");
 		mb_text_name(o, text, 0);
 		mb_out_printf(o, "\n");
-		line += len + 1;
 	}
 	if (k->log_lines_left_out)
 		mb_out_printf(o, "  and %u more lines\n", k->log_lines_left_out);
