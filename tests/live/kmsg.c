@@ -141,7 +141,7 @@ struct kmsg_kill kmsg_kill(int fd, pid_t pid)
 		if (!strstr(line, "Killed process "))
 			continue;
 		parse_victim(&k, line);
-		if (k.pid != pid) {
+		if (pid && k.pid != pid) {
 			char *text = k.text;
 
 			k = nothing;

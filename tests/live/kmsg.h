@@ -26,7 +26,7 @@ struct kmsg_kill {
 	char *text; /* all lines up to the victim's */
 };
 
-/* Reads on until the kernel tells of the kill of that process; fails the test when it does not. */
+/* Reads on until the kernel tells of the kill of that process (0: of any); fails the test when it does not. */
 struct kmsg_kill kmsg_kill(int fd, pid_t pid);
 void kmsg_free(struct kmsg_kill *k);
 

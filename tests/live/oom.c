@@ -6,75 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kmsg.h"
-#include "live.h"
-#include "sandbox.h"
+#include "killing.h"
 
-#define LIMIT (64ll << 20)
-#define KILLED 137 /* 128 + SIGKILL */
-
-static struct sandbox_cgroup cg;
-static int kmsg = -1;
-
-static void open_sandbox(void)
+/* The kernel's own line for the next kill. */
+static struct kmsg_kill read_truth(void)
 {
-	const char *reason = sandbox_cgroup_open(&cg, LIMIT);
-
-	if (reason)
-		live_skip("%s", reason);
-	kmsg = sandbox_kmsg_open();
-	if (kmsg < 0)
-		live_skip("/dev/kmsg cannot be read");
-	setenv("WORKLOAD_CGROUP", cg.dir, 1);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unsetenv("WORKLOAD_CGROUP");
-	if (kmsg >= 0)
-		close(kmsg);
-	kmsg = -1;
-	if (cg.dir[0])
-		sandbox_cgroup_close(&cg);
-	cg.dir[0] = '\0';
-	return 0;
-}
-
-/* The kernel's own line for a kill. */
-struct truth {
-	pid_t pid;
-	char comm[32];
-	long long total_vm, anon, file, shmem, pgtables, uid, adj;
-};
-
-static long long number_after(const char *line, const char *key)
-{
-	const char *at = strstr(line, key);
-
-	if (!at)
-		live_fail("no %s in %s", key, line);
-	return atoll(at + strlen(key));
-}
-
-static struct truth read_truth(void)
-{
-	struct truth t = { 0 };
-	char line[1024];
-	const char *at;
-
-	if (!sandbox_kmsg_find(kmsg, "Killed process ", line, sizeof(line)))
-		live_fail("the kernel's log does not tell of a kill");
-	at = strstr(line, "Killed process ");
-	assert_int_equal(sscanf(at, "Killed process %d (%31[^)])", &t.pid, t.comm), 2);
-	t.total_vm = number_after(at, "total-vm:") << 10;
-	t.anon = number_after(at, "anon-rss:") << 10;
-	t.file = number_after(at, "file-rss:") << 10;
-	t.shmem = number_after(at, "shmem-rss:") << 10;
-	t.uid = number_after(at, "UID:");
-	t.pgtables = number_after(at, "pgtables:") << 10;
-	t.adj = number_after(at, "oom_score_adj:");
-	return t;
+	return kmsg_kill(killing_log, 0);
 }
 
 /* Of the hook that is forced here, which knows no more of the victim than its id. */
@@ -95,7 +32,7 @@ static void assert_victim_unknown(json_t *e)
 			live_fail("victim.%s is not null", key);
 }
 
-static void assert_kill(json_t *e, const struct truth *t, pid_t trigger, const char *trigger_comm)
+static void assert_kill(json_t *e, const struct kmsg_kill *t, pid_t trigger, const char *trigger_comm)
 {
 	assert_string_equal(live_str(e, "kind"), "event");
 	assert_string_equal(live_str(e, "family"), "oom");
@@ -150,14 +87,14 @@ static json_t *the_kill(const json_t *summary)
 static void test_hog_is_killed(void **state)
 {
 	struct live_run *run;
-	struct truth t;
+	struct kmsg_kill t;
 	json_t *p;
 
 	(void)state;
-	open_sandbox();
+	killing_open();
 	run = live_run(NULL, LIVE_ARGV(live_workload("memhog"), "128", "anon"));
 	live_equal("status of memblame", run->result->status, KILLED);
-	live_equal("the kernel's own count", sandbox_cgroup_oom_kills(&cg), 1);
+	live_equal("the kernel's own count", sandbox_cgroup_oom_kills(&killing_cgroup), 1);
 	t = read_truth();
 	assert_string_equal(t.comm, "memhog");
 	assert_kill(the_kill(run->summary), &t, t.pid, "memhog");
@@ -167,7 +104,7 @@ static void test_hog_is_killed(void **state)
 	live_equal("kills_triggered", live_int(p, "oom.kills_triggered"), 1);
 	live_equal("lost", live_lost(run->summary), 0);
 	/* all the limit allows it; what the kernel itself uses of it is small */
-	assert_true(t.anon > LIMIT / 2);
+	assert_true(t.anon > KILLING_LIMIT / 2);
 	live_run_free(run);
 }
 
@@ -181,12 +118,12 @@ static void test_trigger_is_not_victim(void **state)
 	const char *ready = live_path("ready");
 	json_t *kill, *victim, *trigger;
 	struct live_run *run;
-	struct truth t;
+	struct kmsg_kill t;
 	char *script;
 	pid_t hog;
 
 	(void)state;
-	open_sandbox();
+	killing_open();
 	unlink(ready);
 	assert_true(asprintf(&script,
 			     "mkfifo %s.in; (echo 1000 >/proc/self/oom_score_adj; "
@@ -209,9 +146,9 @@ static void test_trigger_is_not_victim(void **state)
 	live_equal("victim's exit_code", live_int(victim, "exit_code"), KILLED);
 	live_equal("victim's kills_triggered", live_int(victim, "oom.kills_triggered"), 0);
 	live_equal("trigger's kills_triggered", live_int(trigger, "oom.kills_triggered"),
-		   sandbox_cgroup_oom_kills(&cg));
+		   sandbox_cgroup_oom_kills(&killing_cgroup));
 	live_equal("trigger's exit_code", live_int(trigger, "exit_code"),
-		   sandbox_cgroup_oom_kills(&cg) == 1 ? 0 : KILLED);
+		   sandbox_cgroup_oom_kills(&killing_cgroup) == 1 ? 0 : KILLED);
 	unlink(ready);
 	free(script);
 	live_run_free(run);
@@ -221,15 +158,15 @@ static void test_trigger_is_not_victim(void **state)
 static void test_uid(void **state)
 {
 	struct live_run *run;
-	struct truth t;
+	struct kmsg_kill t;
 	char *script;
 
 	(void)state;
-	open_sandbox();
+	killing_open();
 	/* the hog, run by someone else, cannot join by itself */
 	unsetenv("WORKLOAD_CGROUP");
 	assert_true(asprintf(&script, "echo $$ >%s/cgroup.procs; exec setpriv --reuid=12345 --regid=12345 "
-			     "--clear-groups %s 128 anon", cg.dir, live_workload("memhog")) > 0);
+			     "--clear-groups %s 128 anon", killing_cgroup.dir, live_workload("memhog")) > 0);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	live_equal("status of memblame", run->result->status, KILLED);
 	t = read_truth();
@@ -262,7 +199,7 @@ static void touch(const char *path)
 }
 
 /* The stream so far has exactly this kill. */
-static void assert_streamed(const char *path, const struct truth *t)
+static void assert_streamed(const char *path, const struct kmsg_kill *t)
 {
 	struct live_stream *stream;
 	json_t *e;
@@ -282,11 +219,11 @@ static void test_trace_prints_at_once(void **state)
 {
 	struct live_result *r;
 	struct live_bg *bg;
-	struct truth t;
+	struct kmsg_kill t;
 	char path[256];
 
 	(void)state;
-	open_sandbox();
+	killing_open();
 	bg = live_start(LIVE_ARGV("trace", "--json", "-f", "oom"));
 	snprintf(path, sizeof(path), "%s", bg->out_path);
 	r = live_exec(LIVE_ARGV(live_workload("memhog"), "128", "anon"), NULL);
@@ -306,16 +243,16 @@ static void test_cgroup_selection(void **state)
 	const char *go = live_path("go"), *go_other = live_path("go_other");
 	struct live_bg *bg, *hog, *other_hog;
 	struct sandbox_cgroup other;
-	struct truth t, t_other;
+	struct kmsg_kill t, t_other;
 	struct live_result *r;
 	json_t *doc;
 
 	(void)state;
-	open_sandbox();
-	assert_null(sandbox_cgroup_open(&other, LIMIT / 4));
-	hog = start_waiting_hog(cg.dir, go);
+	killing_open();
+	assert_null(sandbox_cgroup_open(&other, KILLING_LIMIT / 4));
+	hog = start_waiting_hog(killing_cgroup.dir, go);
 	other_hog = start_waiting_hog(other.dir, go_other);
-	bg = live_start(LIVE_ARGV("top", "--json", "-c", cg.path, "-i", "60"));
+	bg = live_start(LIVE_ARGV("top", "--json", "-c", killing_cgroup.path, "-i", "60"));
 	touch(go_other);
 	live_result_free(live_wait(other_hog));
 	t_other = read_truth();
@@ -337,12 +274,12 @@ static void test_cgroup_selection(void **state)
 static void test_cgroup_joined_later(void **state)
 {
 	struct live_bg *bg;
-	struct truth t;
+	struct kmsg_kill t;
 	char path[256];
 
 	(void)state;
-	open_sandbox();
-	bg = live_start(LIVE_ARGV("trace", "--json", "-f", "oom", "-c", cg.dir));
+	killing_open();
+	bg = live_start(LIVE_ARGV("trace", "--json", "-f", "oom", "-c", killing_cgroup.dir));
 	snprintf(path, sizeof(path), "%s", bg->out_path);
 	live_result_free(live_exec(LIVE_ARGV(live_workload("memhog"), "128", "anon"), NULL));
 	t = read_truth();
@@ -350,17 +287,15 @@ static void test_cgroup_joined_later(void **state)
 	live_result_free(live_stop(bg));
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_hog_is_killed),
-		TEST(test_trigger_is_not_victim),
-		TEST(test_uid),
-		TEST(test_trace_prints_at_once),
-		TEST(test_cgroup_selection),
-		TEST(test_cgroup_joined_later),
+		KILLING_TEST(test_hog_is_killed),
+		KILLING_TEST(test_trigger_is_not_victim),
+		KILLING_TEST(test_uid),
+		KILLING_TEST(test_trace_prints_at_once),
+		KILLING_TEST(test_cgroup_selection),
+		KILLING_TEST(test_cgroup_joined_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

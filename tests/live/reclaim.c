@@ -52,6 +52,19 @@ static void open_trace(void)
 	setenv("WORKLOAD_CGROUP", cg.dir, 1);
 }
 
+/* Once read, a trace is over. */
+static void trace_again(void)
+{
+	sandbox_trace_close(&trace);
+	need(sandbox_trace_open(&trace, memcg_events));
+}
+
+/* Do memblame and the trace tell the same time, within 5 %? */
+static bool agrees(long long ns, const struct ftrace_reclaim *truth)
+{
+	return llabs(ns - truth->ns) <= truth->ns / 20;
+}
+
 static void open_sandbox(void)
 {
 	need(sandbox_fs_open(&fs, 256, 0));
@@ -197,11 +210,10 @@ static void test_memcg_reclaim(void **state)
 		pid = (pid_t)live_int(run->workload, "pid");
 		p = live_process(run->summary, pid);
 		truth = ftrace_reclaim(&trace, "memcg", pid);
-		if (tries == 2 || llabs(live_int(p, "stalls.memcg_reclaim.ns") - truth.ns) <= truth.ns / 20)
+		if (tries == 2 || agrees(live_int(p, "stalls.memcg_reclaim.ns"), &truth))
 			break;
 		live_run_free(run);
-		sandbox_trace_close(&trace);
-		need(sandbox_trace_open(&trace, memcg_events));
+		trace_again();
 	}
 	assert_true(truth.count > 0);
 	assert_true(sandbox_cgroup_limit_hits(&cg) > 0);
@@ -284,12 +296,10 @@ static void test_memcg_reclaim_dirty(void **state)
 	for (int tries = 0; tries < 3; tries++) {
 		if (run)
 			live_run_free(run);
-		if (tries) { /* once read, a trace is over */
-			sandbox_trace_close(&trace);
-			need(sandbox_trace_open(&trace, memcg_events));
-		}
+		if (tries)
+			trace_again();
 		run = run_writer(&truth);
-		if (run && llabs(with_nested(writer_of(run)) - truth.ns) <= truth.ns / 20)
+		if (run && agrees(with_nested(writer_of(run)), &truth))
 			break;
 	}
 	assert_non_null(run);
@@ -408,9 +418,8 @@ static void test_stream(void **state)
 	make_file(file("big"), 64);
 	sum = stream_reclaim();
 	/* as in test_memcg_reclaim_dirty */
-	for (int tries = 1; tries < 3 && llabs(sum.ns - sum.truth.ns) > sum.truth.ns / 20; tries++) {
-		sandbox_trace_close(&trace);
-		need(sandbox_trace_open(&trace, memcg_events));
+	for (int tries = 1; tries < 3 && !agrees(sum.ns, &sum.truth); tries++) {
+		trace_again();
 		sum = stream_reclaim();
 	}
 	live_equal("lost", sum.lost, 0);

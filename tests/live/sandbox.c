@@ -31,7 +31,6 @@
 #define TRACEFS "/sys/kernel/tracing"
 #define MAX_OPEN 8
 #define END_MS 5000
-#define KMSG_MS 5000
 
 /* What is open, by what it takes to undo it. */
 static struct sandbox_fs *open_fs[MAX_OPEN];
@@ -573,23 +572,4 @@ int sandbox_kmsg_open(void)
 	if (fd >= 0)
 		lseek(fd, 0, SEEK_END);
 	return fd;
-}
-
-bool sandbox_kmsg_find(int fd, const char *needle, char *line, unsigned int size)
-{
-	for (int waited = 0; waited < KMSG_MS;) {
-		ssize_t n = read(fd, line, size - 1);
-
-		if (n < 0 && errno == EPIPE) /* records were overwritten: go on with the next */
-			continue;
-		if (n < 0) {
-			usleep(5000);
-			waited += 5;
-			continue;
-		}
-		line[n] = '\0';
-		if (strstr(line, needle))
-			return true;
-	}
-	return false;
 }

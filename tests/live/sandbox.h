@@ -55,7 +55,5 @@ void sandbox_trace_close(struct sandbox_trace *t);
 
 /* Records of the kernel's log from now on. */
 int sandbox_kmsg_open(void);
-/* The next record with `needle` in it, within a few seconds; false: none came. */
-bool sandbox_kmsg_find(int fd, const char *needle, char *line, unsigned int size);
 
 #endif
