@@ -125,6 +125,37 @@ struct mb_event {
 	__u32 size; /* bytes of the whole event, this header included */
 };
 
+/*
+ * The user side of the thread that an event is about, behind the event's own fields: the registers that
+ * unwinding begins with, then len bytes: return addresses (u64, innermost first; regs.ip is not among
+ * them), or a copy of the stack from regs.sp on.
+ */
+enum mb_stack_kind {
+	MB_STACK_NONE = 0, /* not asked for, or the thread has no user side */
+	MB_STACK_FP = 1, /* return addresses, found by frame pointers */
+	MB_STACK_COPY = 2, /* a copy of the stack, to be unwound by user space */
+};
+
+#define MB_STACK_BYTES 16384 /* most that is copied; whole chunks, see bpf/core/stack.bpf.h */
+#define MB_STACK_IPS 64 /* most return addresses */
+
+struct mb_user_regs {
+	__u64 ip;
+	__u64 sp;
+	__u64 bp;
+	__u64 bx;
+	__u64 r12;
+	__u64 r13;
+	__u64 r14;
+	__u64 r15;
+};
+
+struct mb_user_stack {
+	struct mb_user_regs regs;
+	__u32 kind; /* enum mb_stack_kind */
+	__u32 len;
+};
+
 #pragma GCC diagnostic pop
 
 #include "families_abi.h" /* generated: abi/<family>.h of every family */

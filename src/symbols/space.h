@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A process's address space as far as code is concerned: which file is mapped where, how to unwind a stack
+ * through it, and what an address is called. Files are shared by all processes that have them mapped
+ * (struct mb_modules), and stay open: a process that has ended can still be resolved.
+ *
+ * Unwinding is cheap (a few microseconds for a known chain of functions): call-frame information of a file
+ * is looked up once for each address. Resolving is not: names, files and lines are looked for when
+ * something is shown, never when an event comes in.
+ */
+#ifndef MB_SYMBOLS_SPACE_H
+#define MB_SYMBOLS_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memblame/abi.h"
+
+/* All files with code that have been seen; bounded, the one unused longest goes first. */
+struct mb_modules;
+
+struct mb_modules *mb_modules_new(void); /* NULL: no memory */
+void mb_modules_free(struct mb_modules *m); /* after all spaces; NULL is fine */
+
+struct mb_space;
+
+/*
+ * Read which files a process has mapped (/proc/PID/maps, files by /proc/PID/root or map_files, so that other
+ * mount namespaces and deleted files do). NULL: there is no such process, or no memory.
+ */
+struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid);
+void mb_space_free(struct mb_space *s); /* NULL is fine */
+
+/*
+ * Read the maps again: after an exec, or when an address is in no file known. At most once in 100 ms; what
+ * comes earlier is answered false, as is a process that is gone (what was known stays).
+ */
+bool mb_space_refresh(struct mb_space *s);
+
+/*
+ * The chain of calls of a stack copy, innermost first: ips[0] is regs->ip, those after it are return addresses.
+ * bytes: len bytes of the stack from regs->sp on. By the call-frame information of each function, by frame
+ * pointers where a file has none (code made at run time). Returns the number of ips (at least 1 where max
+ * is), *whole tells whether the outermost frame of the thread was reached.
+ */
+unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs, const void *bytes,
+			     size_t len, uint64_t *ips, unsigned int max, bool *whole);
+
+/* One function at an address; several where functions are inlined into each other. */
+struct mb_place {
+	uint64_t ip;
+	const char *symbol; /* demangled; NULL: not known */
+	const char *module; /* path of the file as the process sees it, "[jit]"; NULL: not in any */
+	const char *file; /* of the source; NULL: not known */
+	unsigned int line; /* 0: not known */
+	bool inlined; /* into the next place of the list */
+	uint64_t module_offset; /* of ip in the file, as objdump shows it */
+};
+
+/*
+ * What is at an address, innermost function first. is_return: ip is where a call returns to; the call itself is
+ * looked up. Returns the number of places (at least 1 where max is; one without names where nothing is
+ * known). Strings belong to the space and its modules and live as long as both.
+ */
+unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
+			      unsigned int max);
+
+#endif
