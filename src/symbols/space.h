@@ -17,7 +17,10 @@
 
 #include "memblame/abi.h"
 
-/* All files with code that have been seen; bounded, the one unused longest goes first. */
+/*
+ * All files with code that have been seen, each kept open; bounded by half of RLIMIT_NOFILE as well, the one
+ * unused longest goes first. For one thread at a time, as are the spaces of it.
+ */
 struct mb_modules;
 
 struct mb_modules *mb_modules_new(void); /* NULL: no memory */
@@ -33,15 +36,17 @@ struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid);
 void mb_space_free(struct mb_space *s); /* NULL is fine */
 
 /*
- * Read the maps again: after an exec, or when an address is in no file known. At most once in 100 ms; what
- * comes earlier is answered false, as is a process that is gone (what was known stays).
+ * Read the maps again: after an exec. At most once in 100 ms, mb_space_new included; what comes earlier is
+ * answered false and made up for by the next unwinding or resolving. False as well for a process that is gone
+ * (what was known stays). Unwinding and resolving do it by themselves when an address is in no file known.
+ * Code that is mapped no more is known as long as nothing else takes its place.
  */
 bool mb_space_refresh(struct mb_space *s);
 
 /*
  * The chain of calls of a stack copy, innermost first: ips[0] is regs->ip, those after it are return addresses.
  * bytes: len bytes of the stack from regs->sp on. By the call-frame information of each function, by frame
- * pointers where a file has none (code made at run time). Returns the number of ips (at least 1 where max
+ * pointers where there is none (code made at run time). Returns the number of ips (at least 1 where max
  * is), *whole tells whether the outermost frame of the thread was reached.
  */
 unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs, const void *bytes,
@@ -51,17 +56,17 @@ unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs
 struct mb_place {
 	uint64_t ip;
 	const char *symbol; /* demangled; NULL: not known */
-	const char *module; /* path of the file as the process sees it, "[jit]"; NULL: not in any */
+	const char *module; /* path of the file as the process sees it, "[jit]", "[vdso]"; NULL: not in any */
 	const char *file; /* of the source; NULL: not known */
 	unsigned int line; /* 0: not known */
 	bool inlined; /* into the next place of the list */
-	uint64_t module_offset; /* of ip in the file, as objdump shows it */
+	uint64_t module_offset; /* of ip in the file, as objdump shows it; 0: not in any */
 };
 
 /*
  * What is at an address, innermost function first. is_return: ip is where a call returns to; the call itself is
  * looked up. Returns the number of places (at least 1 where max is; one without names where nothing is
- * known). Strings belong to the space and its modules and live as long as both.
+ * known). Strings belong to the modules and live as long as they.
  */
 unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
 			      unsigned int max);

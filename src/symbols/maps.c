@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Where code is mapped in one process. */
+#include "symbols/maps.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "symbols/open.h"
+
+#define MAX_MAPPINGS (64u << 10)
+#define MAX_PAST 256
+
+/* Whether an open file is the one mapped. Some file systems give it another device than maps does. */
+static int checked(int fd, const struct stat *st, const struct mb_mapping *m)
+{
+	if (fd >= 0 && st->st_ino != m->ino) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* By the path as the process sees it, else as seen from here: maps tells that one of a process in a chroot. */
+static int open_path(uint32_t pid, const struct mb_mapping *m, struct stat *st)
+{
+	int fd = -1, root = mb_open_root(pid);
+
+	if (root >= 0) {
+		fd = checked(mb_open_in(root, m->path, true, st), st, m);
+		close(root);
+	}
+	if (fd < 0 && (root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0) {
+		fd = checked(mb_open_in(root, m->path, true, st), st, m);
+		close(root);
+	}
+	return fd;
+}
+
+/* The links of map_files lead to the very file, even when it is deleted, but want a capability. */
+static int open_mapped(uint32_t pid, const struct mb_mapping *m, struct stat *st)
+{
+	char link[96];
+	int fd;
+
+	snprintf(link, sizeof(link), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+	fd = mb_open_link(link, st);
+	if (fd < 0)
+		fd = open_path(pid, m, st);
+	if (fd < 0) {
+		snprintf(link, sizeof(link), "/proc/%u/exe", pid);
+		fd = checked(mb_open_link(link, st), st, m);
+	}
+	return fd;
+}
+
+static struct mb_mapping *add(struct mb_maps *maps, size_t limit)
+{
+	if (maps->n == maps->room) {
+		size_t room = maps->room ? maps->room * 2 : 32;
+		struct mb_mapping *bigger = NULL;
+
+		if (maps->n < limit)
+			bigger = realloc(maps->list, room * sizeof(*bigger));
+		if (!bigger)
+			return NULL;
+		maps->list = bigger;
+		maps->room = room;
+	}
+	maps->list[maps->n] = (struct mb_mapping){ 0 };
+	return &maps->list[maps->n++];
+}
+
+static void strip_deleted(char *path)
+{
+	static const char mark[] = " (deleted)";
+	size_t len = strlen(path);
+
+	if (len > sizeof(mark) - 1 && !strcmp(path + len - (sizeof(mark) - 1), mark))
+		path[len - (sizeof(mark) - 1)] = '\0';
+}
+
+/* One line of maps; false: it is not code, or nonsense. */
+static bool parse(char *line, struct mb_mapping *m, char **path)
+{
+	unsigned int major, minor;
+	char perms[5];
+	int at = 0;
+
+	*m = (struct mb_mapping){ 0 };
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &m->start, &m->end,
+		   perms, &m->offset, &major, &minor, &m->ino, &at) < 7 ||
+	    !at || strlen(perms) != 4 || perms[2] != 'x' || m->end <= m->start)
+		return false;
+	if (m->start >> 63) /* [vsyscall] */
+		return false;
+	m->dev = makedev(major, minor);
+	*path = line + at;
+	(*path)[strcspn(*path, "\n")] = '\0';
+	strip_deleted(*path);
+	return true;
+}
+
+/* The file of a mapping: that of before, if it is the same. */
+static void attach(struct mb_mapping *m, const struct mb_maps *old, struct mb_modules *all, uint32_t pid)
+{
+	const struct mb_mapping *was = mb_maps_find(old, m->start);
+	struct stat st;
+	int fd;
+
+	if (was && was->module && was->start == m->start && was->ino == m->ino && was->dev == m->dev &&
+	    was->path == m->path) {
+		m->module = mb_module_share(was->module);
+		return;
+	}
+	fd = open_mapped(pid, m, &st);
+	if (fd >= 0)
+		m->module = mb_module_get(all, fd, &st, m->path);
+}
+
+static bool read_new(struct mb_maps *maps, const struct mb_maps *old, struct mb_modules *m, uint32_t pid)
+{
+	char name[64], *line = NULL;
+	size_t room = 0;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%u/maps", pid);
+	f = fopen(name, "re");
+	if (!f)
+		return false;
+	while (getline(&line, &room, f) > 0) {
+		struct mb_mapping one, *to;
+		char *path;
+
+		if (!parse(line, &one, &path))
+			continue;
+		/* in order, as the kernel has them, or else it is of two moments */
+		if (maps->n && one.start < maps->list[maps->n - 1].end)
+			continue;
+		to = add(maps, MAX_MAPPINGS);
+		if (!to)
+			break;
+		one.path = *path ? mb_strings_keep(mb_modules_strings(m), path) : NULL;
+		if (one.path && *path == '/' && one.ino)
+			attach(&one, old, m, pid);
+		if (!one.module)
+			maps->anonymous = true;
+		*to = one;
+	}
+	free(line);
+	fclose(f);
+	return true;
+}
+
+static bool overlaps(const struct mb_maps *maps, size_t n, const struct mb_mapping *m)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) { /* the first that ends behind its start */
+		size_t mid = low + (high - low) / 2;
+
+		if (maps->list[mid].end <= m->start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && maps->list[low].start < m->end;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct mb_mapping *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Those of before that nothing has taken the place of. */
+static void keep_past(struct mb_maps *maps, const struct mb_maps *old)
+{
+	size_t n = maps->n, past = 0;
+
+	for (size_t i = 0; i < old->n && past < MAX_PAST; i++) {
+		const struct mb_mapping *m = &old->list[i];
+		struct mb_mapping *to;
+
+		if (!m->module || overlaps(maps, n, m) || !(to = add(maps, MAX_MAPPINGS + MAX_PAST)))
+			continue;
+		*to = *m;
+		to->past = true;
+		mb_module_share(to->module);
+		past++;
+	}
+	if (past)
+		qsort(maps->list, maps->n, sizeof(*maps->list), by_start);
+}
+
+bool mb_maps_read(struct mb_maps *maps, struct mb_modules *m, uint32_t pid)
+{
+	struct mb_maps fresh = { 0 };
+
+	if (!read_new(&fresh, maps, m, pid))
+		return false;
+	if (!fresh.n && maps->n) { /* it has ended, only its parent has not asked yet */
+		mb_maps_free(&fresh);
+		return false;
+	}
+	keep_past(&fresh, maps);
+	mb_maps_free(maps);
+	*maps = fresh;
+	return true;
+}
+
+void mb_maps_free(struct mb_maps *maps)
+{
+	for (size_t i = 0; i < maps->n; i++)
+		mb_module_put(maps->list[i].module);
+	free(maps->list);
+	*maps = (struct mb_maps){ 0 };
+}
+
+const struct mb_mapping *mb_maps_find(const struct mb_maps *maps, uint64_t address)
+{
+	size_t low = 0, high = maps->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (maps->list[mid].end <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < maps->n && maps->list[low].start <= address ? &maps->list[low] : NULL;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* A process's address space: unwinding stacks through it, and what addresses in it are called. */
+#include "symbols/space.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "symbols/expr.h"
+#include "symbols/frame.h"
+#include "symbols/jit.h"
+#include "symbols/maps.h"
+#include "symbols/open.h"
+
+#define REFRESH_NS 100000000ull
+
+struct mb_space {
+	struct mb_modules *modules;
+	uint32_t pid;
+	uint64_t started; /* tells the process from a later one of the same number */
+	uint64_t read_ns;
+	bool wanted; /* a refresh came too early */
+	bool gone;
+	struct mb_maps maps;
+	struct mb_jit jit;
+};
+
+struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid)
+{
+	struct mb_space *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->modules = m;
+	s->pid = pid;
+	s->started = mb_start_time(pid);
+	s->read_ns = mb_now_ns();
+	mb_jit_init(&s->jit);
+	if (!s->started || !mb_maps_read(&s->maps, m, pid)) {
+		mb_space_free(s);
+		return NULL;
+	}
+	if (s->maps.anonymous)
+		mb_jit_open(&s->jit, pid);
+	return s;
+}
+
+void mb_space_free(struct mb_space *s)
+{
+	if (!s)
+		return;
+	mb_maps_free(&s->maps);
+	mb_jit_free(&s->jit);
+	free(s);
+}
+
+bool mb_space_refresh(struct mb_space *s)
+{
+	uint64_t now = mb_now_ns();
+
+	if (s->gone)
+		return false;
+	if (now - s->read_ns < REFRESH_NS) {
+		s->wanted = true;
+		return false;
+	}
+	s->read_ns = now;
+	s->wanted = false;
+	if (mb_start_time(s->pid) != s->started) {
+		s->gone = true;
+		return false;
+	}
+	if (!mb_maps_read(&s->maps, s->modules, s->pid))
+		return false;
+	if (s->maps.anonymous)
+		mb_jit_open(&s->jit, s->pid);
+	return true;
+}
+
+/* The mapping of an address. *asked: whether one more look at the maps was taken during this call. */
+static const struct mb_mapping *find(struct mb_space *s, uint64_t address, bool *asked)
+{
+	const struct mb_mapping *m = mb_maps_find(&s->maps, address);
+
+	if (m || *asked)
+		return m;
+	*asked = true;
+	return mb_space_refresh(s) ? mb_maps_find(&s->maps, address) : NULL;
+}
+
+/* ---- unwinding ---- */
+
+static const struct mb_cfi_row *row_of(const struct mb_mapping *m, uint64_t pc)
+{
+	const struct mb_cfi_row *row;
+	uint64_t address;
+
+	if (!m || !m->module || !mb_module_address(m->module, pc - m->start + m->offset, &address))
+		return NULL;
+	row = mb_module_row(m->module, address);
+	return row->known ? row : NULL;
+}
+
+/* By frame pointer, where that leads to code. */
+static enum mb_step step_by_pointer(struct mb_space *s, struct mb_frame *f, const struct mb_stack *stack,
+				    bool *asked)
+{
+	struct mb_frame caller = *f;
+	enum mb_step step = mb_frame_by_pointer(&caller, stack);
+
+	if (step != MB_STEP_DONE)
+		return step;
+	if (!find(s, caller.v[MB_CFI_RA] - 1, asked))
+		return MB_STEP_LOST;
+	*f = caller;
+	return MB_STEP_DONE;
+}
+
+/*
+ * Out of a file without call-frame information (musl of Debian, stripped code), whose functions keep no frame
+ * pointers either: the first word of the stack that a call in another file has left. A word that an earlier call
+ * has left behind can be mistaken for it; without, the chain would end here.
+ */
+static enum mb_step step_by_search(struct mb_space *s, const struct mb_mapping *here, struct mb_frame *f,
+				   const struct mb_stack *stack)
+{
+	uint64_t at = f->v[MB_CFI_SP], word;
+
+	if (!here || !here->module)
+		return MB_STEP_LOST;
+	for (; mb_stack_read(stack, at, 8, &word); at += 8) {
+		const struct mb_mapping *m = mb_maps_find(&s->maps, word - 1);
+
+		if (!m || m->module == here->module || !row_of(m, word - 1) ||
+		    !mb_module_calls_before(m->module, word - m->start + m->offset))
+			continue;
+		f->v[MB_CFI_SP] = at + 8;
+		f->v[MB_CFI_RA] = word;
+		return MB_STEP_DONE;
+	}
+	return MB_STEP_LOST;
+}
+
+unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs, const void *bytes,
+			     size_t len, uint64_t *ips, unsigned int max, bool *whole)
+{
+	struct mb_stack stack = { bytes, len, regs->sp };
+	struct mb_frame f = {
+		.v = { [MB_CFI_BX] = regs->bx, [MB_CFI_BP] = regs->bp, [MB_CFI_SP] = regs->sp,
+		       [MB_CFI_R12] = regs->r12, [MB_CFI_R13] = regs->r13, [MB_CFI_R14] = regs->r14,
+		       [MB_CFI_R15] = regs->r15, [MB_CFI_RA] = regs->ip },
+		.valid = (1u << MB_CFI_REGS) - 1,
+	};
+	bool asked = false, exact = true;
+	unsigned int n = 0;
+
+	*whole = false;
+	if (s->wanted)
+		mb_space_refresh(s);
+	while (n < max) {
+		uint64_t pc = f.v[MB_CFI_RA] - !exact;
+		const struct mb_mapping *here = find(s, pc, &asked);
+		const struct mb_cfi_row *row = row_of(here, pc);
+		enum mb_step step;
+
+		ips[n++] = f.v[MB_CFI_RA];
+		step = row ? mb_frame_by_cfi(&f, &stack, row) : step_by_pointer(s, &f, &stack, &asked);
+		if (!row && step == MB_STEP_LOST)
+			step = step_by_search(s, here, &f, &stack);
+		if (step != MB_STEP_DONE) {
+			*whole = step == MB_STEP_OUTERMOST;
+			break;
+		}
+		exact = row && row->signal;
+	}
+	return n;
+}
+
+/* ---- names ---- */
+
+/* Code that a process wrote for itself, whatever the memory is called. */
+static bool is_made(const struct mb_mapping *m)
+{
+	return !m->path || !strncmp(m->path, "[anon", 5) || !strcmp(m->path, "[heap]") ||
+	       !strncmp(m->path, "[stack", 6) || !strncmp(m->path, "/memfd:", 7) ||
+	       !strncmp(m->path, "//anon", 6) || !strncmp(m->path, "/dev/zero", 9);
+}
+
+static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_place *p)
+{
+	const char *name;
+
+	mb_jit_open(&s->jit, s->pid);
+	name = mb_jit_find(&s->jit, pc);
+	p->symbol = mb_strings_keep(mb_modules_strings(s->modules), name);
+	p->module = name || is_made(m) ? "[jit]" : m->path;
+}
+
+static unsigned int resolve_file(struct mb_space *s, const struct mb_mapping *m, uint64_t address,
+				 bool is_return, struct mb_place *places, unsigned int max)
+{
+	const struct mb_answer *a;
+	unsigned int n;
+	int root = mb_open_root(s->pid);
+
+	a = mb_module_answer(m->module, address, root);
+	if (root >= 0)
+		close(root);
+	n = a && a->n ? a->n : 1;
+	for (unsigned int i = 0; i < n && i < max; i++) {
+		places[i] = (struct mb_place){ .ip = places[0].ip, .module = m->path, .inlined = i + 1 < n };
+		places[i].module_offset = address + is_return;
+		if (!a || !a->n)
+			break;
+		places[i].symbol = a->sources[i].function;
+		places[i].file = a->sources[i].file;
+		places[i].line = a->sources[i].line;
+	}
+	return n < max ? n : max;
+}
+
+unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
+			      unsigned int max)
+{
+	uint64_t pc = ip - is_return, address;
+	const struct mb_mapping *m;
+	bool asked = false;
+
+	if (!max)
+		return 0;
+	if (s->wanted)
+		mb_space_refresh(s);
+	places[0] = (struct mb_place){ .ip = ip };
+	m = find(s, pc, &asked);
+	if (!m)
+		return 1;
+	if (m->module && mb_module_address(m->module, pc - m->start + m->offset, &address))
+		return resolve_file(s, m, address, is_return, places, max);
+	resolve_made(s, m, pc, &places[0]);
+	if (m->path && !is_made(m))
+		places[0].module_offset = ip - m->start + m->offset;
+	return 1;
+}
