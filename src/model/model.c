@@ -303,6 +303,7 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	if (!i->has_mm)
 		return;
 	p->has_memory = true;
+	p->mm = i->mm;
 	p->total_vm_pages = i->total_vm_pages;
 	memcpy(p->rss_pages, i->rss_pages, sizeof(p->rss_pages));
 }

@@ -60,6 +60,7 @@ struct mb_process {
 	uint64_t seen_tick;
 
 	bool has_memory;
+	uint64_t mm; /* its address space, as the kernel side names it; 0: not known */
 	uint64_t total_vm_pages;
 	uint64_t peak_pages;
 	uint64_t rss_pages[4]; /* file, anon, swap entries, shmem */

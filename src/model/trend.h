@@ -34,17 +34,24 @@ enum mb_verdict {
 };
 
 struct mb_trend {
-	int64_t slope_bytes_per_s; /* of the floor */
-	double confidence; /* 0 .. 1: that it grows */
+	int64_t slope_bytes_per_s; /* of the floor, where it grows; 0 while it is stable; never negative */
+	double confidence; /* 0 .. 1: that it grows; at least 0.8 growing, 0.95 a leak; at most 0.5 stable */
 	enum mb_verdict verdict;
 };
 
-/* Add a value. least: the least since the value before. */
+/*
+ * Add a value. least: the least since the value before, at most last. A series that is all zero is empty;
+ * time does not go back (an earlier t_ns counts as the one before).
+ */
 void mb_trend_add(struct mb_trend_series *s, uint64_t t_ns, uint64_t least, uint64_t last);
 
+/* Another series of the same ticks is added, value by value; either may begin later, or have longer steps. */
+void mb_trend_merge(struct mb_trend_series *into, const struct mb_trend_series *more);
+
 /*
- * What a series says. error_bytes: standard error of each value where it is scaled up from a sample (0: exact);
- * a change smaller than twice that is none.
+ * What a series says; takes some microseconds. error_bytes: standard error of each value where it is scaled
+ * up from a sample (0: exact). A change smaller than twice that is none; one that is small beside the value is
+ * no leak below six times.
  */
 void mb_trend_of(const struct mb_trend_series *s, uint64_t error_bytes, struct mb_trend *out);
 

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What each call that changes an address space has done to it. */
+#include "model/regions.h"
+
+#define PAGE ((uint64_t)MB_PAGE_SIZE)
+#define HUGE (2ull << 20) /* x86-64 */
+#define NO_PLACE UINT64_MAX
+
+/* include/uapi/asm-generic/mman-common.h, linux/mman.h; from there and not from libc: they are on the wire */
+#define FLAG_SHARED 0x01u
+#define FLAG_FIXED 0x10u
+#define FLAG_ANONYMOUS 0x20u
+#define FLAG_GROWSDOWN 0x0100u
+#define FLAG_HUGETLB 0x40000u
+#define FLAG_FIXED_NOREPLACE 0x100000u
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+#define CALL_SHMAT 30u
+#define CALL_SHMDT 67u
+#define REMAP_FIXED 2u
+#define REMAP_DONTUNMAP 4u
+
+static uint64_t page_up(uint64_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+static bool is_error(uint64_t result)
+{
+	return result >= (uint64_t)-4095;
+}
+
+/*
+ * Where a mapping of len bytes went that could go anywhere. Either the address asked for was free, and the
+ * kernel did not look for room, or it took the room it found last. For huge pages it looks for more than it needs,
+ * and takes the part of it that is aligned as the file is (mm/huge_memory.c, __thp_get_unmapped_area; mm/shmem.c,
+ * shmem_get_unmapped_area).
+ */
+static uint64_t found_place(const struct mb_region_event *e, uint64_t len, uint64_t hint, uint64_t offset)
+{
+	uint64_t room = e->area_addr, off;
+
+	if (!room || is_error(room))
+		return hint ? hint & ~(PAGE - 1) : NO_PLACE;
+	if (e->area_len == len)
+		return room;
+	if (e->area_len == len + HUGE) {
+		off = (offset - room) & (HUGE - 1);
+		return off ? room + off : room + HUGE;
+	}
+	if (e->area_len == len + HUGE - PAGE) {
+		off = offset & (HUGE - 1);
+		return room + off - (room & (HUGE - 1)) + ((room & (HUGE - 1)) > off ? HUGE : 0);
+	}
+	return NO_PLACE;
+}
+
+static uint32_t kind_of(uint64_t flags)
+{
+	if (flags & FLAG_GROWSDOWN)
+		return MB_REGION_STACK;
+	if (!(flags & FLAG_ANONYMOUS))
+		return MB_REGION_FILE;
+	return (flags & 3) == 2 ? MB_REGION_ANON : MB_REGION_SHARED;
+}
+
+static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t flags = e->args[3], len = page_up(e->args[1]), place;
+	bool fixed = flags & (FLAG_FIXED | FLAG_FIXED_NOREPLACE);
+
+	/*
+	 * Nothing is replaced where the kernel chooses: the address space grows by all of it (huge pages: by more). Where
+	 * a result is known, not the lock but the call was seen, and another thread can have had a part in the growth.
+	 */
+	if (!fixed && e->delta_bytes > 0 && (e->result == MB_RESULT_UNKNOWN || (flags & FLAG_HUGETLB)))
+		len = (uint64_t)e->delta_bytes;
+	place = e->result != MB_RESULT_UNKNOWN ? e->result :
+		fixed			       ? e->args[0] :
+						 found_place(e, len, e->args[0], flags & FLAG_ANONYMOUS ? 0 : e->args[5]);
+	if (is_error(e->result) || (fixed && !e->delta_bytes && mb_regions_covered(r, place, place + len) != len))
+		return; /* it failed */
+	if (place == NO_PLACE)
+		r->unsure = true;
+	else
+		mb_regions_map(r, place, place + len, stack, kind_of(flags));
+}
+
+/* Pieces keep their origin; those behind what fits go. */
+static void move_pieces(struct mb_regions *r, uint64_t from, uint64_t len, uint64_t to)
+{
+	uint64_t at = from;
+
+	while (at < from + len) {
+		const struct mb_region *p = mb_regions_at(r, at);
+		struct mb_region piece;
+
+		if (!p) {
+			at += PAGE;
+			continue;
+		}
+		piece = *p;
+		if (piece.end > from + len)
+			piece.end = from + len;
+		mb_regions_map(r, to + (at - from), to + (piece.end - from), piece.stack, piece.kind);
+		if (r->unsure)
+			return;
+		at = piece.end;
+	}
+}
+
+static void apply_move(struct mb_regions *r, const struct mb_region_event *e, uint64_t to, uint32_t stack)
+{
+	uint64_t from = e->args[0], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
+	uint64_t moved = old_len < new_len ? old_len : new_len;
+	const struct mb_region *first = mb_regions_at(r, from);
+	uint32_t kind = first ? first->kind : MB_REGION_ANON;
+
+	mb_regions_unmap(r, to, to + new_len);
+	move_pieces(r, from, moved, to);
+	mb_regions_map(r, to + moved, to + new_len, stack, kind);
+	if (!(e->args[3] & REMAP_DONTUNMAP))
+		mb_regions_unmap(r, from, from + old_len);
+}
+
+/* Was it done? The size of the address space tells, unless it would be the same in either case. */
+static void apply_fixed_move(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t to = e->args[4], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
+	uint64_t from = e->args[0], source = mb_regions_covered(r, from, from + old_len);
+	bool kept = e->args[3] & REMAP_DONTUNMAP, holes = old_len && source < old_len;
+	uint64_t comes = holes && old_len == new_len ? source : new_len; /* several mappings can be moved since 6.17 */
+	int64_t expected = (int64_t)(comes - (kept ? 0 : source) - mb_regions_covered(r, to, to + new_len));
+
+	if (!expected || (holes && !kept) || (e->delta_bytes && e->delta_bytes != expected))
+		r->unsure = true;
+	else if (e->delta_bytes)
+		apply_move(r, e, to, stack);
+}
+
+static void apply_mremap(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t from = e->args[0], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
+	uint64_t flags = e->args[3], to;
+	bool looked = e->area_addr && !is_error(e->area_addr);
+	const struct mb_region *p = mb_regions_at(r, from);
+
+	if (e->result != MB_RESULT_UNKNOWN) {
+		if (is_error(e->result))
+			r->unsure = true; /* it may have done half of its work */
+		else if (e->result != from)
+			apply_move(r, e, e->result, stack);
+	} else if (flags & REMAP_FIXED) {
+		apply_fixed_move(r, e, stack);
+		return;
+	} else if (!e->delta_bytes && (flags & REMAP_DONTUNMAP)) {
+		return; /* it failed: it would have come to more */
+	} else if (looked || (flags & REMAP_DONTUNMAP)) {
+		to = looked ? found_place(e, new_len, 0, 0) : NO_PLACE;
+		if (to == NO_PLACE || (p && p->kind == MB_REGION_FILE && e->area_len != new_len))
+			r->unsure = true;
+		else if (e->delta_bytes)
+			apply_move(r, e, to, stack);
+		return;
+	}
+	if ((e->result != MB_RESULT_UNKNOWN && e->result != from) || !e->delta_bytes)
+		return;
+	if (new_len > old_len)
+		mb_regions_map(r, from + old_len, from + new_len, stack, p ? p->kind : MB_REGION_ANON);
+	else
+		mb_regions_unmap(r, from + new_len, from + old_len);
+}
+
+static void apply_brk(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t end = page_up(e->brk);
+
+	if (e->delta_bytes > 0)
+		mb_regions_map(r, end - (uint64_t)e->delta_bytes, end, stack, MB_REGION_HEAP);
+	else
+		mb_regions_unmap(r, end, end - (uint64_t)e->delta_bytes);
+}
+
+/* The main thread's: nothing else grows down today. */
+static void grow_stack(struct mb_regions *r, uint64_t bytes)
+{
+	for (size_t i = r->n; i-- > 0;) {
+		struct mb_region p = r->list[i];
+
+		if (p.kind != MB_REGION_STACK)
+			continue;
+		/* the lowest piece of it */
+		while (i > 0 && r->list[i - 1].kind == MB_REGION_STACK && r->list[i - 1].end == p.start)
+			p = r->list[--i];
+		mb_regions_map(r, p.start - bytes, p.start, p.stack, MB_REGION_STACK);
+		return;
+	}
+	r->unsure = true;
+}
+
+/* System V shared memory comes whole, and goes whole where nothing else has cut it. */
+static void apply_shm(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t bytes = (uint64_t)(e->delta_bytes > 0 ? e->delta_bytes : -e->delta_bytes), at;
+
+	if (e->call == CALL_SHMDT) {
+		at = e->args[0];
+		if (mb_regions_covered(r, at, at + bytes) == bytes)
+			mb_regions_unmap(r, at, at + bytes);
+		return;
+	}
+	at = e->area_addr && e->area_len == bytes ? e->area_addr : e->args[1] & ~(PAGE - 1);
+	if (!at || mb_regions_covered(r, at, at + bytes)) /* over another one: how large it is, is not told */
+		r->unsure = true;
+	else
+		mb_regions_map(r, at, at + bytes, stack, MB_REGION_SHARED);
+}
+
+static void apply_other(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t grown = (uint64_t)e->delta_bytes;
+
+	if ((e->call == CALL_SHMAT && e->delta_bytes > 0) || (e->call == CALL_SHMDT && e->delta_bytes < 0)) {
+		apply_shm(r, e, stack);
+		return;
+	}
+
+	if (e->delta_bytes > 0 && e->stack_delta_bytes == e->delta_bytes)
+		grow_stack(r, grown);
+	else if (e->delta_bytes > 0 && e->area_addr && e->area_len == grown) /* io_setup and the like */
+		mb_regions_map(r, e->area_addr, e->area_addr + grown, stack, MB_REGION_SHARED);
+	else
+		r->unsure = true;
+}
+
+void mb_regions_apply(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	bool known = e->h.t_ns < r->synced_ns; /* the list has it: only its origin is news */
+	bool unsure = r->unsure;
+
+	if (known && (e->delta_bytes <= 0 || (e->op != MB_VMA_MMAP && e->op != MB_VMA_BRK)))
+		return;
+	r->label = known;
+	switch (e->op) {
+	case MB_VMA_MMAP:
+		apply_mmap(r, e, stack);
+		break;
+	case MB_VMA_MUNMAP:
+		mb_regions_unmap(r, e->args[0], e->args[0] + page_up(e->args[1]));
+		break;
+	case MB_VMA_MREMAP:
+		apply_mremap(r, e, stack);
+		break;
+	case MB_VMA_BRK:
+		apply_brk(r, e, stack);
+		break;
+	default:
+		apply_other(r, e, stack);
+	}
+	r->label = false;
+	if (known)
+		r->unsure = unsure;
+	else if (e->h.t_ns >= r->unsure_ns && r->bytes != e->total_vm_bytes)
+		r->unsure = true;
+	if (r->unsure && !unsure)
+		r->not_understood = *e;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Groups of outstanding memory, their stacks, and sampled pages. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/leaks.h"
+#include "model/pages.h"
+
+static struct mb_leak_group *group_of(struct mb_leaks *l, uint32_t tgid, uint32_t stack)
+{
+	for (struct mb_leak_group *g = l->groups; g; g = g->hh.next) {
+		if (g->key.tgid == tgid && g->key.stack == stack)
+			return g;
+	}
+	return NULL;
+}
+
+static void add(struct mb_leaks *l, uint32_t tgid, uint32_t stack, int64_t bytes)
+{
+	struct mb_leak_key key = { .tgid = tgid, .stack = stack, .start_ns = 7 };
+
+	mb_leaks_add(l, &key, "test", 1, bytes, bytes < 0 ? -1 : 1, (double)bytes);
+}
+
+static void test_sums(void **state)
+{
+	struct mb_leaks *l = mb_leaks_new();
+	struct mb_leak_group *g;
+
+	(void)state;
+	add(l, 1, 2, 100);
+	add(l, 1, 2, 50);
+	add(l, 1, 2, -120);
+	add(l, 1, 2, 10);
+	add(l, 2, 2, 1000);
+	g = group_of(l, 1, 2);
+	assert_int_equal(g->bytes, 40);
+	assert_int_equal(g->count, 2);
+	assert_int_equal(g->total_bytes, 160);
+	assert_int_equal(g->least, 0);
+	assert_int_equal(mb_leaks_error(g), 6); /* of variance 40 */
+	mb_leaks_tick(l, 1000);
+	assert_int_equal(g->series.points[0].last, 40);
+	assert_int_equal(g->least, 40);
+	mb_leaks_mark(l, false);
+	add(l, 1, 2, 5);
+	assert_int_equal(g->first_bytes, 40);
+	mb_leaks_forget(l, 1, 7);
+	assert_null(group_of(l, 1, 2));
+	assert_int_equal(group_of(l, 2, 2)->bytes, 1000);
+	mb_leaks_free(l);
+}
+
+/* The group that has been empty longest gives its place; without one that is empty, what comes is counted. */
+static void test_bounds(void **state)
+{
+	struct mb_leaks *l = mb_leaks_new();
+
+	(void)state;
+	for (uint32_t i = 0; i < MB_LEAK_GROUPS; i++)
+		add(l, i + 1, 1, 10);
+	add(l, 100000, 1, 10);
+	assert_int_equal(l->groups_left_out, 1);
+	add(l, 5, 1, -10);
+	mb_leaks_tick(l, 1);
+	add(l, 4, 1, -10);
+	mb_leaks_tick(l, 2);
+	add(l, 100000, 1, 10);
+	assert_int_equal(l->groups_left_out, 1);
+	assert_null(group_of(l, 5, 1));
+	assert_non_null(group_of(l, 4, 1));
+	assert_int_equal(group_of(l, 100000, 1)->bytes, 10);
+	mb_leaks_free(l);
+}
+
+static bool is_even(void *arg, uint64_t space)
+{
+	(void)arg;
+	return space % 2 == 0;
+}
+
+static void test_stacks(void **state)
+{
+	struct mb_leaks *l = mb_leaks_new();
+	uint64_t ips[] = { 10, 20, 30 };
+	uint32_t a = mb_leaks_stack(l, 2, ips, 3, true), b = mb_leaks_stack(l, 3, ips, 3, true);
+
+	(void)state;
+	assert_true(a && b && a != b);
+	assert_int_equal(mb_leaks_stack(l, 2, ips, 3, true), a);
+	assert_int_not_equal(mb_leaks_stack(l, 2, ips, 2, true), a);
+	assert_int_equal(mb_leaks_stack_of(l, a)->n, 3);
+	assert_int_equal(mb_leaks_stack_of(l, a)->key[3], 30);
+	assert_null(mb_leaks_stack_of(l, 0));
+	assert_null(mb_leaks_stack_of(l, 1000));
+	mb_leaks_drop_stacks(l, is_even, NULL);
+	assert_null(mb_leaks_stack_of(l, b));
+	assert_non_null(mb_leaks_stack_of(l, a));
+	ips[0] = 11;
+	assert_int_equal(mb_leaks_stack(l, 4, ips, 3, true), b); /* its id is used again */
+	for (uint64_t i = 0; i < MB_LEAK_STACKS; i++)
+		mb_leaks_stack(l, 1000 + i, ips, 3, true);
+	assert_true(mb_leaks_stacks_crowded(l));
+	assert_true(l->stacks_left_out > 0);
+	assert_int_equal(mb_leaks_stack(l, 1, ips, 3, true), 0);
+	mb_leaks_free(l);
+}
+
+/* ---- pages ---- */
+
+static int64_t resident[8];
+
+static void changed(void *arg, uint32_t stack, int sign)
+{
+	(void)arg;
+	resident[stack] += sign;
+}
+
+static void answer_all(struct mb_pages *p, bool there)
+{
+	mb_pages_sort(p);
+	for (size_t i = 0; i < p->n; i++)
+		mb_pages_answer(p, i, there);
+	mb_pages_sweep(p);
+}
+
+static void test_pages(void **state)
+{
+	struct mb_pages p = { .changed = changed };
+
+	(void)state;
+	memset(resident, 0, sizeof(resident));
+	mb_pages_touch(&p, 0x5000, 1, false, true);
+	mb_pages_touch(&p, 0x3000, 2, false, true);
+	mb_pages_touch(&p, 0x200000, 3, true, true); /* a marker counts nothing */
+	assert_int_equal(resident[1], 0); /* nobody has said yet that it is there */
+	answer_all(&p, true);
+	assert_int_equal(resident[1], 1);
+	assert_int_equal(resident[2], 1);
+	assert_int_equal(resident[3], 0);
+	/* what came with the first page of a huge one is its toucher's, else who mapped it */
+	mb_pages_found(&p, 0x205000, 4);
+	mb_pages_found(&p, 0x405000, 4);
+	mb_pages_sort(&p);
+	assert_int_equal(resident[3], 1);
+	assert_int_equal(resident[4], 1);
+	/* a write to a page that was read-only changes nothing; one that came anew is its new toucher's */
+	mb_pages_touch(&p, 0x5000, 6, false, false);
+	assert_int_equal(resident[1], 1);
+	mb_pages_touch(&p, 0x5000, 5, false, true);
+	assert_int_equal(resident[1], 0);
+	assert_int_equal(resident[5], 1);
+	answer_all(&p, false);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(resident[i], 0);
+	assert_int_equal(p.n, 0);
+	mb_pages_touch(&p, 0x5000, 1, false, true);
+	answer_all(&p, true);
+	mb_pages_free(&p);
+	assert_int_equal(resident[1], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
