@@ -39,12 +39,16 @@ struct mb_victims {
 	char cgroups[MB_MAX_CGROUPS][MB_PATH_LEN]; /* paths; those below count, too */
 };
 
+struct mb_leaks_view; /* sinks/leaks.h */
+
 struct mb_sink {
 	const char *name;
 	/* A summary or an interval. */
 	void (*snapshot)(struct mb_out *o, const struct mb_snapshot *s);
 	/* Who is to blame, in an interval or since the start. */
 	void (*blame)(struct mb_out *o, const struct mb_snapshot *s);
+	/* What grows. */
+	void (*leaks)(struct mb_out *o, const struct mb_snapshot *s, const struct mb_leaks_view *v);
 	/* One event. m: to say who pid is; NULL where nothing is known. */
 	void (*event)(struct mb_out *o, struct mb_model *m, const struct mb_event *e);
 	/* A kill by the OOM killer, and whose fault it was. */

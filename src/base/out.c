@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
 {
 	memset(o, 0, sizeof(*o));
@@ -226,26 +228,6 @@ void mb_json_hex(struct mb_out *o, const char *key, uint64_t v)
 	mb_out_text(o, text + i, sizeof(text) - i);
 }
 
-/* Bytes of the valid UTF-8 sequence that starts at s (RFC 3629), or 0. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 :
-		   s[0] < 0xc2 ? 0 :
-		   s[0] < 0xe0 ? 2 :
-		   s[0] < 0xf0 ? 3 :
-		   s[0] < 0xf5 ? 4 :
-				 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 void mb_json_str(struct mb_out *o, const char *key, const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
@@ -257,7 +239,7 @@ void mb_json_str(struct mb_out *o, const char *key, const char *s)
 	json_key(o, key);
 	put(o, '"');
 	while (*p) {
-		size_t n = utf8_len(p);
+		size_t n = mb_utf8_len((const char *)p);
 
 		if (n == 0) {
 			mb_out_text(o, "\xef\xbf\xbd", 3);

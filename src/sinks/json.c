@@ -6,6 +6,7 @@
 
 #include "memblame/sink.h"
 #include "sinks/json.h"
+#include "sinks/leaks.h"
 #include "sinks/system.h"
 
 void mb_json_put_kind(struct mb_out *o, const char *kind)
@@ -435,6 +436,7 @@ const struct mb_sink mb_sink_json = {
 	.name = "json",
 	.snapshot = json_snapshot,
 	.blame = mb_json_blame,
+	.leaks = mb_json_leaks,
 	.oom = mb_json_oom,
 	.event = json_event,
 	.stream_end = json_stream_end,

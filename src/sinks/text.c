@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "memblame/sink.h"
 #include "sinks/system.h"
+#include "sinks/leaks.h"
 #include "sinks/text.h"
 
 #define ROWS_INTERVAL 20
@@ -358,6 +359,7 @@ const struct mb_sink mb_sink_text = {
 	.name = "text",
 	.snapshot = text_snapshot,
 	.blame = mb_text_blame,
+	.leaks = mb_text_leaks,
 	.oom = mb_text_oom,
 	.event = text_event,
 	.stream_end = text_stream_end,
