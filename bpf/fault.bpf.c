@@ -7,6 +7,7 @@
  */
 #include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
+#include "core/stack.bpf.h"
 #include "core/stall.bpf.h"
 #include "core/taken.bpf.h"
 
@@ -107,15 +108,44 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 		stream(&l->fault, class, major, ns);
 }
 
-MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
+/* Faults of fault_begin_kernel's own reads of a stack: the kernel counts them as missed, as they nest. */
+__u64 own_traps;
+
+/* A page of the sample, or the first of a huge one, which brings some: who touches it? */
+MB_INLINE void emit_page(void *ctx, struct task_struct *task, struct mb_ledger *l, unsigned long addr, __u64 regs,
+			 __u32 error)
+{
+	struct mb_page_event e = {};
+	struct stack_source stack;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	stack_source(task, l, regs, &stack);
+	e.h.t_ns = bpf_ktime_get_boot_ns();
+	e.mm = (__u64)BPF_CORE_READ(task, mm);
+	e.addr = addr;
+	e.error = error;
+	stack_emit(ctx, ring, MB_FAM_fault, MB_FAULT_EVENT_PAGE, &e, &stack);
+	if (!regs && stack.traps)
+		__sync_fetch_and_add(&own_traps, stack.traps);
+}
+
+MB_INLINE bool wants_page(unsigned long addr)
+{
+	return knobs.page_mask && (mb_page_sampled(addr, knobs.page_mask) || mb_page_first_of_huge(addr));
+}
+
+/* Returns the thread's ledger; NULL: it is not traced, or this is no fault of its own. */
+MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 {
 	struct task_struct *task = compat_current();
 	struct mb_ledger *l = ledger_of(task);
 	struct mb_fault_pending *p;
 	__u64 maj, flt;
 
-	if (!l)
-		return 0;
+	if (!l || (knobs.stacks && l->task.reads_stack))
+		return NULL;
 	if (l->task.depth) /* a sign of life */
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 	p = &l->fault.pending;
@@ -142,21 +172,30 @@ MB_INLINE int fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 	p->version++;
 	if (streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & knobs.sample_mask))
 		p->start_ns = bpf_ktime_get_boot_ns();
-	return 0;
+	return l;
 }
 
 SEC("?tp_btf/page_fault_user")
 int BPF_PROG(fault_begin_user, unsigned long addr, struct pt_regs *regs, unsigned long error)
 {
-	return fault_begin(addr, regs, error | MB_PF_USER);
+	struct mb_ledger *l = fault_begin(addr, regs, error | MB_PF_USER);
+
+	if (l && wants_page(addr))
+		emit_page(ctx, compat_current(), l, addr, (__u64)regs, error);
+	return 0;
 }
 
 SEC("?tp_btf/page_fault_kernel")
 int BPF_PROG(fault_begin_kernel, unsigned long addr, struct pt_regs *regs, unsigned long error)
 {
+	struct mb_ledger *l;
+
 	if ((__s64)addr < 0) /* the kernel's own half: no fault of a process */
 		return 0;
-	return fault_begin(addr, regs, error & ~MB_PF_USER);
+	l = fault_begin(addr, regs, error & ~MB_PF_USER);
+	if (l && wants_page(addr))
+		emit_page(ctx, compat_current(), l, addr, 0, error);
+	return 0;
 }
 
 /* Whose page counter moved: this thread's, in a fault; or another's, whose page is reclaimed. */

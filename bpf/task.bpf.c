@@ -49,6 +49,7 @@ MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 	r->has_mm = mm != NULL;
 	if (!mm)
 		return;
+	r->mm = (__u64)mm;
 	r->total_vm_pages = BPF_CORE_READ(mm, total_vm);
 	for (int i = 0; i < NR_MM_COUNTERS; i++) {
 		r->rss_pages[i] = compat_mm_counter(mm, i);

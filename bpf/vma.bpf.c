@@ -4,13 +4,18 @@
  * on the address space: between lock and unlock nobody else changes total_vm, so its change is
  * this call's doing, and calls that never get so far are not calls that changed anything. A hook
  * on the system calls themselves would slow every system call of the machine.
+ *
+ * On request (knobs.regions) each such change is sent, too, with its stack: where the mapping is now is not told
+ * at the lock, but what was asked and where the kernel found room is, and from that user space knows.
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
+#include "core/stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PAGE_MASK (~((1ull << PAGE_SHIFT) - 1))
+#define PROT_EXEC 4
 
 MB_INLINE void emit_call(struct compat_vma_call *c, __s64 delta_bytes, bool failed)
 {
@@ -78,8 +83,52 @@ MB_INLINE bool has_failed(struct mm_struct *mm, struct compat_vma_call *c, __s64
 	return false;
 }
 
-SEC("?tp_btf/mmap_lock_acquire_returned")
-int BPF_PROG(vma_lock, struct mm_struct *mm)
+/* The call is about to end, or has ended with result: send what it was and did. */
+MB_INLINE void emit_region(void *ctx, struct task_struct *task, struct mb_ledger *l, __u32 op, __s64 delta,
+			   __u64 result)
+{
+	struct mb_vma_ledger *v = &l->vma;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mb_region_event e = {};
+	struct stack_source stack;
+	void *ring = cpu_ring();
+
+	if (!ring)
+		return;
+	stack_source(task, l, 0, &stack);
+	e.h.t_ns = bpf_ktime_get_boot_ns();
+	e.mm = (__u64)mm;
+	e.args[0] = stack.regs.di;
+	e.args[1] = stack.regs.si;
+	e.args[2] = stack.regs.dx;
+	e.args[3] = stack.regs.r10;
+	e.args[4] = stack.regs.r8;
+	e.args[5] = stack.regs.r9;
+	e.result = result;
+	e.area_addr = v->area_addr;
+	e.area_len = v->area_len;
+	e.brk = BPF_CORE_READ(mm, brk);
+	e.delta_bytes = delta;
+	e.stack_delta_bytes = (__s64)(BPF_CORE_READ(mm, stack_vm) - v->before_stack_pages) << PAGE_SHIFT;
+	e.total_vm_bytes = (__u64)BPF_CORE_READ(mm, total_vm) << PAGE_SHIFT;
+	e.op = op;
+	e.call = stack.regs.orig_ax;
+	if (delta <= 0 && op != MB_VMA_MMAP && op != MB_VMA_MREMAP) { /* nobody asks who gave memory back */
+		stack.kind = MB_STACK_NONE;
+		stack.depth = 0;
+	}
+	/* code: it may be an allocator, which is to be probed before it is used much */
+	stack.now = knobs.heap_mean && op == MB_VMA_MMAP && (e.args[2] & PROT_EXEC);
+	stack_emit(ctx, ring, MB_FAM_vma, MB_VMA_REGION, &e, &stack);
+}
+
+/* Can the call have changed what is mapped? */
+MB_INLINE bool changes_regions(__u32 op, __s64 delta, bool failed)
+{
+	return delta || (!failed && (op == MB_VMA_MMAP || op == MB_VMA_MREMAP));
+}
+
+MB_INLINE int locked(__u64 *ctx, struct mm_struct *mm)
 {
 	bool write = MB_ARG_OF(ctx, mmap_lock_acquire_returned, write);
 	bool success = MB_ARG_OF(ctx, mmap_lock_acquire_returned, success);
@@ -95,12 +144,93 @@ int BPF_PROG(vma_lock, struct mm_struct *mm)
 	compat_vma_call(task, &c);
 	l->vma.op = c.op;
 	l->vma.before_pages = mm->total_vm;
+	if (knobs.regions) {
+		if (!c.op)
+			l->vma.op = MB_VMA_OTHER;
+		l->vma.before_stack_pages = mm->stack_vm;
+		l->vma.area_addr = 0;
+	}
+	return 0;
+}
+
+SEC("?tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(vma_lock, struct mm_struct *mm)
+{
+	return locked(ctx, mm);
+}
+
+/*
+ * Where a thread that was preempted within a program keeps others from it (docs/architecture.md), a second one
+ * behind it does what was missed: a mapping of which nothing was seen is nobody's. What the first has done does
+ * no harm twice. For leaks only; counts of calls are told to be too small.
+ */
+SEC("?tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(vma_lock_again, struct mm_struct *mm)
+{
+	return locked(ctx, mm);
+}
+
+/* The kernel has found room for a mapping, or has not. The last time during a call counts. */
+MB_INLINE int found_area(unsigned long addr, struct vm_unmapped_area_info *info)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+
+	if (!knobs.regions || !l || !l->vma.op)
+		return 0;
+	l->vma.area_addr = addr;
+	l->vma.area_len = BPF_CORE_READ(info, length);
+	return 0;
+}
+
+SEC("?tp_btf/vm_unmapped_area")
+int BPF_PROG(vma_area, unsigned long addr, struct vm_unmapped_area_info *info)
+{
+	return found_area(addr, info);
+}
+
+SEC("?tp_btf/vm_unmapped_area")
+int BPF_PROG(vma_area_again, unsigned long addr, struct vm_unmapped_area_info *info)
+{
+	return found_area(addr, info);
+}
+
+SEC("?tp_btf/task_newtask")
+int BPF_PROG(vma_fork, struct task_struct *child, __u64 clone_flags)
+{
+	struct mb_region_fork_event *e;
+	void *ring = cpu_ring();
+
+	if (!knobs.regions || !ring || (clone_flags & CLONE_VM) || !ledger_of(child))
+		return 0;
+	e = emit_reserve_in(ring, MB_FAM_vma, MB_VMA_FORK, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->mm = (__u64)BPF_CORE_READ(compat_current(), mm);
+	e->child_mm = (__u64)BPF_CORE_READ(child, mm);
+	e->child_tgid = BPF_CORE_READ(child, tgid);
+	e->pad = 0;
+	emit_submit(ring, e);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(vma_exec, struct task_struct *task)
+{
+	struct mb_region_exec_event *e;
+	void *ring = cpu_ring();
+
+	if (!knobs.regions || !ring || !ledger_of(task))
+		return 0;
+	e = emit_reserve_in(ring, MB_FAM_vma, MB_VMA_EXEC, sizeof(*e), bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->mm = (__u64)BPF_CORE_READ(task, mm);
+	emit_submit(ring, e);
 	return 0;
 }
 
 /* Also after munmap's downgrade to a read lock, which is when total_vm has changed. */
-SEC("?tp_btf/mmap_lock_released")
-int BPF_PROG(vma_unlock, struct mm_struct *mm)
+MB_INLINE int released(void *ctx, struct mm_struct *mm)
 {
 	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
 	struct compat_vma_call c;
@@ -113,14 +243,34 @@ int BPF_PROG(vma_unlock, struct mm_struct *mm)
 	l = ledger_of(task);
 	if (!l || !l->vma.op)
 		return 0;
+	c.op = l->vma.op;
 	l->vma.op = MB_VMA_NONE;
-	compat_vma_call(task, &c);
 	delta = (__s64)(mm->total_vm - l->vma.before_pages) << PAGE_SHIFT;
+	if (c.op == MB_VMA_OTHER) {
+		if (delta)
+			emit_region(ctx, task, l, MB_VMA_OTHER, delta, MB_RESULT_UNKNOWN);
+		return 0;
+	}
+	compat_vma_call(task, &c);
 	failed = has_failed(mm, &c, delta);
+	if (knobs.regions && changes_regions(c.op, delta, failed))
+		emit_region(ctx, task, l, c.op, delta, MB_RESULT_UNKNOWN);
 	account(&l->vma, &c, delta, failed);
 	if (streaming(MB_FAM_vma))
 		emit_call(&c, delta, failed);
 	return 0;
+}
+
+SEC("?tp_btf/mmap_lock_released")
+int BPF_PROG(vma_unlock, struct mm_struct *mm)
+{
+	return released(ctx, mm);
+}
+
+SEC("?tp_btf/mmap_lock_released")
+int BPF_PROG(vma_unlock_again, struct mm_struct *mm)
+{
+	return released(ctx, mm);
 }
 
 /*
@@ -136,10 +286,12 @@ MB_INLINE int call_begin(enum mb_vma_op op)
 		return 0;
 	l->vma.op = op;
 	l->vma.before_pages = BPF_CORE_READ(task, mm, total_vm);
+	l->vma.before_stack_pages = BPF_CORE_READ(task, mm, stack_vm);
+	l->vma.area_addr = 0;
 	return 0;
 }
 
-MB_INLINE int call_end(long ret)
+MB_INLINE int call_end(void *ctx, long ret)
 {
 	struct task_struct *task = compat_current();
 	struct pt_regs *regs = compat_entry_regs(task);
@@ -157,6 +309,8 @@ MB_INLINE int call_end(long ret)
 	l->vma.op = MB_VMA_NONE;
 	delta = (__s64)(BPF_CORE_READ(task, mm, total_vm) - l->vma.before_pages) << PAGE_SHIFT;
 	failed = c.op != MB_VMA_BRK && ret < 0 && ret >= -4095;
+	if (knobs.regions && changes_regions(c.op, delta, failed))
+		emit_region(ctx, task, l, c.op, delta, ret);
 	account(&l->vma, &c, delta, failed);
 	if (streaming(MB_FAM_vma))
 		emit_call(&c, delta, failed);
@@ -172,7 +326,7 @@ MB_INLINE int call_end(long ret)
 	SEC("?fexit/__x64_sys_" #name)                                         \
 	int vma_exit_##name(__u64 *ctx)                                        \
 	{                                                                      \
-		return call_end(ctx[1]); /* after the one argument */          \
+		return call_end(ctx, ctx[1]); /* after the one argument */          \
 	}
 
 CALL(mmap, MB_VMA_MMAP)

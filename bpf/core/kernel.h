@@ -28,7 +28,9 @@ enum { false = 0, true = 1 };
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_STACK_TRACE = 7,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -64,8 +66,11 @@ struct thread_info {
 struct pt_regs {
 	unsigned long di;
 	unsigned long si;
+	unsigned long dx;
 	unsigned long cx;
 	unsigned long bx;
+	unsigned long r8;
+	unsigned long r9;
 	unsigned long r10;
 	unsigned long orig_ax;
 	unsigned long ip;
@@ -120,6 +125,9 @@ struct mm_struct {
 	unsigned long task_size;
 	unsigned long hiwater_rss;
 	unsigned long total_vm;
+	unsigned long stack_vm;
+	unsigned long brk;
+	unsigned long start_stack;
 	struct percpu_counter rss_stat[4];
 	struct task_struct *owner;
 };
@@ -154,8 +162,18 @@ struct task_io_accounting {
 	__u64 write_bytes;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
+struct vm_unmapped_area_info {
+	unsigned long length;
+};
+
 struct task_struct {
 	void *stack;
+	struct thread_struct thread;
+	unsigned in_execve : 1;
 	struct task_io_accounting ioac;
 	struct sched_entity se;
 	struct thread_info thread_info;
@@ -338,6 +356,11 @@ struct shrinker {
 	void *scan_objects;
 };
 
+struct kmem_cache {
+	unsigned int size;
+	const char *name;
+};
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
 };
@@ -354,6 +377,7 @@ struct bpf_iter__task {
 #define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: inside reclaim or compaction */
 #define PF_KSWAPD 0x00020000u /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
+#define CLONE_VM 0x00000100u /* include/uapi/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
 #define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
 #define VM_SHARED 0x00000008u /* include/linux/mm.h */

@@ -80,6 +80,14 @@ MB_SHARED struct {
 	__type(value, struct mb_drops);
 } drops SEC(".maps");
 
+/* Processes whose code keeps frame pointers, as user space has found out: by tgid. Those that ended go first. */
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} frame_pointers SEC(".maps");
+
 /* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/taken.bpf.h. */
 struct last_taken {
 	__u32 owner;

@@ -65,19 +65,24 @@ enum mb_arg {
 /* Set by user space before load (.rodata): the verifier removes what a knob switches off. */
 struct mb_knobs {
 	__u64 cgroup_ids[MB_MAX_CGROUPS];
+	__u64 heap_mean; /* bytes allocated from one block that is followed to the next, on average; 1: all; 0: none */
 	__u32 pids[MB_MAX_PIDS];
 	__u32 nr_pids;
 	__u32 nr_cgroups;
 	__u32 select; /* enum mb_select */
 	__u32 stream; /* bit per family id: emit its single events too */
 	__u32 wake_bytes; /* wake the consumer when this much waits in a ring */
-	__u32 pad;
+	__u32 stacks; /* enum mb_stack_kind of events that carry a stack */
 	__u32 sample_mask; /* a minor fault is timed when (sequence & mask) == 0 */
 	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
 	__u32 hash_ledgers; /* no task storage here: ledgers are in a hash by thread id */
 	__u32 has_swap;	       /* there is swap: a major fault in shared memory is a swap-in */
 	__u32 dirtied_by_task; /* the kernel's own count of pages dirtied is read, none is kept */
 	__u32 dirty_files; /* pages dirtied are counted by file, too */
+	__u32 regions; /* calls that change the address space are sent, with their stacks */
+	__u32 page_mask; /* a fault is sent when its page is of the sample (abi/fault.h); 0: none is */
+	__u32 kmem_mask; /* an object of the kernel is followed when it is of the sample (abi/kmem.h) */
+	__u32 kmem_read_ptr; /* pointers to const void must be read from the arguments by a call */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 
@@ -152,6 +157,9 @@ struct mb_user_regs {
 
 struct mb_user_stack {
 	struct mb_user_regs regs;
+	/* a return address that the kernel has replaced by its trampoline's, for a probe: where and which; 0: none */
+	__u64 hidden_at;
+	__u64 hidden;
 	__u32 kind; /* enum mb_stack_kind */
 	__u32 len;
 };

@@ -92,6 +92,7 @@ struct mb_hook {
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool task_io; /* needs the kernel's accounting of I/O by task, and uses it */
+	bool reads_pointers; /* with it, pointers to const void are read by a call, as older verifiers want it */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
 	const char *file; /* no program, but a file that must be readable; or NULL */
 	const char *lacks_type; /* a struct that the kernel must not have; or NULL */
@@ -126,6 +127,7 @@ struct mb_missed {
 	const char *program;
 	bool repaired; /* nothing: another program makes it good */
 	enum mb_drop_reason reason; /* otherwise: what it is counted as */
+	const char *with; /* repaired only where this one is loaded; NULL: always */
 };
 
 /* ---- the family ---- */

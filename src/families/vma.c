@@ -67,9 +67,38 @@ static const struct mb_hook calls_hooks[] = {
 		     "calls of 32-bit programs are not counted" },
 };
 
+static const struct mb_hook regions_hooks[] = {
+	{ .name = "tp_btf",
+	  .programs = { "vma_area", "vma_area_again", "vma_fork", "vma_exec", "vma_lock_again",
+			"vma_unlock_again" },
+	  .shares = "vma_lock",
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "whether a move to a fixed place was done is not always seen: mappings are then read again "
+		     "at the next tick, and what had moved is from nobody" },
+	{ .name = "fexit",
+	  .programs = { "vma_fork", "vma_exec" },
+	  .optional = { "vma_area" },
+	  .shares = "vma_enter_mmap",
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "shmat, stacks that grow, and some of what two threads of a process do at the same time: seen "
+		     "at the next tick, without the code that did it" },
+};
+
 static const struct mb_question questions[] = {
 	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 2,
 	  "mmap, munmap, mremap and brk are not counted" },
+	{ "regions", "what is mapped where, and which code mapped it?", regions_hooks, 2,
+	  "leaks shows no regions", .on_request = true },
+};
+
+/* Of a call during which both were missed, "corrections" tell. */
+static const struct mb_missed missed[] = {
+	{ "vma_lock", true, 0, "vma_lock_again" },
+	{ "vma_lock_again", true, 0, NULL },
+	{ "vma_unlock", true, 0, "vma_unlock_again" },
+	{ "vma_unlock_again", true, 0, NULL },
+	{ "vma_area", true, 0, "vma_area_again" },
+	{ "vma_area_again", true, 0, NULL },
 };
 
 const struct mb_family mb_family_vma = {
@@ -81,4 +110,6 @@ const struct mb_family mb_family_vma = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.missed = missed,
+	.n_missed = MB_ARRAY_SIZE(missed),
 };

@@ -29,6 +29,7 @@ enum mb_fault_event_type {
 	MB_FAULT_EVENT_FAULT = 0, /* one fault, as user space shows it */
 	MB_FAULT_EVENT_SAMPLE = 1, /* the latency of a major fault */
 	MB_FAULT_EVENT_BATCH = 2, /* faults of one thread (streamed) */
+	MB_FAULT_EVENT_PAGE = 3, /* struct mb_page_event, then struct mb_user_stack */
 };
 
 /*
@@ -104,7 +105,38 @@ struct mb_fault_event {
 	__u32 pad;
 };
 
+/*
+ * A fault on a page of the sample, with the stack of who touched it behind it: struct mb_user_stack. Whether the
+ * page came is not known yet; the page map says so later.
+ */
+struct mb_page_event {
+	struct mb_event h;
+	__u64 mm;
+	__u64 addr;
+	__u64 error; /* MB_PF_* */
+};
+
 #pragma GCC diagnostic pop
+
+/*
+ * The sample: a fixed choice of 1 in (mask + 1) pages by their number, so that whoever asks about a page
+ * agrees. It is Fibonacci hashing: mask is 2^n - 1.
+ */
+static inline __u64 mb_page_hash(__u64 addr)
+{
+	return (addr >> 12) * 0x9e3779b97f4a7c15ull >> 40;
+}
+
+static inline int mb_page_sampled(__u64 addr, __u32 mask)
+{
+	return !(mb_page_hash(addr) & mask);
+}
+
+/* The first page of a huge one: its fault brings all of the sample that is within. */
+static inline int mb_page_first_of_huge(__u64 addr)
+{
+	return !(addr >> 12 & 511);
+}
 
 /* Bits of mb_fault_pending.moved: 1 << enum mm_counter (include/linux/mm_types_task.h). */
 #define MB_FAULT_MOVED_FILE 1u

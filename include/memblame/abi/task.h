@@ -23,7 +23,8 @@ struct mb_task_ledger {
 	__u64 maj_base; /* threads born under trace */
 	__u32 born_tid;
 	__u32 born; /* 1: born under trace, so that counts are whole-life */
-	__u32 depth; /* open stalls */
+	__u16 depth; /* open stalls */
+	__u16 reads_stack; /* a program of ours reads its stack: faults meanwhile are not its own */
 	__u16 exited; /* the exit record is out; only late faults are still counted */
 	__u16 late; /* its exit was not seen; the exit record comes when the task is freed */
 	struct mb_stall_frame stack[MB_STALL_DEPTH];
@@ -77,6 +78,7 @@ struct mb_task_info {
 	__u64 cgroup; /* inode number of its memory cgroup's directory */
 	__u64 min_flt; /* the kernel's own counts for this thread, whole life */
 	__u64 maj_flt;
+	__u64 mm; /* its address space: address of the mm_struct; 0: none */
 	__u64 total_vm_pages;
 	__u64 peak_pages; /* most resident pages so far */
 	__u64 rss_pages[4]; /* file, anon, swap entries, shmem (enum mm_counter) */

@@ -9,6 +9,11 @@ enum mb_vma_op {
 	MB_VMA_MUNMAP = 2,
 	MB_VMA_MREMAP = 3,
 	MB_VMA_BRK = 4,
+	MB_VMA_OTHER = 5, /* the lock was taken by something else: a fault, another call */
+	/* events only */
+	MB_VMA_REGION = 16, /* struct mb_region_event, then struct mb_user_stack */
+	MB_VMA_FORK = 17, /* struct mb_region_fork_event */
+	MB_VMA_EXEC = 18, /* struct mb_region_exec_event */
 };
 
 #pragma GCC diagnostic push
@@ -25,6 +30,9 @@ struct mb_vma_ledger {
 	__u64 brk_bytes;
 	__s64 net_bytes; /* what these calls added to the address space, less what they took */
 	__u64 before_pages; /* total_vm when the lock was taken */
+	__u64 before_stack_pages; /* stack_vm then */
+	__u64 area_addr; /* where the kernel has found room since; 0: it did not look for any */
+	__u64 area_len; /* and room for how much */
 	__u32 op; /* enum mb_vma_op now in progress */
 	__u32 pad;
 };
@@ -36,6 +44,43 @@ struct mb_vma_event {
 	__s64 delta_bytes; /* change of the address space */
 	__u32 flags; /* MAP_* for mmap, MREMAP_* for mremap */
 	__u32 failed;
+};
+
+#define MB_VMA_ARGS 6
+#define MB_RESULT_UNKNOWN 1ull /* no result is: they are addresses of pages, or errors */
+
+/*
+ * A call that changed an address space, or may have: what was asked, and what became of it, as far as can be
+ * seen at the end of the call's lock. From it and what was there before follows what is there now (src/model/regions.c).
+ */
+struct mb_region_event {
+	struct mb_event h;
+	__u64 mm; /* the address space: address of its mm_struct */
+	__u64 args[MB_VMA_ARGS]; /* of the system call */
+	__u64 result; /* of the call, or MB_RESULT_UNKNOWN */
+	__u64 area_addr; /* where the kernel found room during the call; 0: it did not look for any */
+	__u64 area_len; /* and room for how much */
+	__u64 brk; /* end of the heap afterwards */
+	__s64 delta_bytes; /* change of the address space */
+	__s64 stack_delta_bytes; /* of that, in mappings that grow down */
+	__u64 total_vm_bytes; /* afterwards */
+	__u32 op; /* enum mb_vma_op */
+	__u32 call; /* number of the system call (64 bit), for MB_VMA_OTHER */
+};
+
+/* A child gets a copy of its parent's address space. */
+struct mb_region_fork_event {
+	struct mb_event h;
+	__u64 mm; /* the parent's */
+	__u64 child_mm;
+	__u32 child_tgid;
+	__u32 pad;
+};
+
+/* A process begins anew. */
+struct mb_region_exec_event {
+	struct mb_event h;
+	__u64 mm; /* the new one */
 };
 
 #pragma GCC diagnostic pop

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* heap: blocks of user-space allocators. Its events are for leaks (src/leak_heap.c); it has no numbers. */
+#include "memblame/family.h"
+
+static const struct mb_hook blocks_hooks[] = {
+	{ .name = "uprobe",
+	  .programs = { "heap_malloc", "heap_calloc", "heap_realloc", "heap_reallocarray", "heap_posix_memalign",
+			"heap_memalign", "heap_free", "heap_return" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = "allocators without symbols are not seen (linked statically and stripped), nor are pools that "
+		     "programs keep themselves; blocks from before the probes, or from before a fork, are not followed" },
+};
+
+static const struct mb_question questions[] = {
+	{ "blocks", "which blocks of the allocator are in use, and who allocated them?", blocks_hooks, 1,
+	  "blocks of allocators are not followed", .on_request = true },
+};
+
+/*
+ * A block whose allocation was missed is not followed, one whose end was missed is found out when its address is
+ * used again: a loss in both cases, counted as such.
+ */
+const struct mb_family mb_family_heap = {
+	.id = MB_FAM_heap,
+	.name = "heap",
+	.questions = questions,
+	.n_questions = MB_ARRAY_SIZE(questions),
+};
