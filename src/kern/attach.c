@@ -65,6 +65,8 @@ int mb_attach_program(struct mb_kern *k, struct bpf_program *p)
 	switch (bpf_program__type(p)) {
 	case BPF_PROG_TYPE_PERF_EVENT:
 		return attach_major_faults(k, p);
+	case BPF_PROG_TYPE_KPROBE: /* of processes that show up later: uprobes.c */
+		return 0;
 	case BPF_PROG_TYPE_TRACING:
 		if (bpf_program__expected_attach_type(p) == BPF_TRACE_ITER) {
 			k->iter = bpf_program__attach_iter(p, NULL);

@@ -12,6 +12,14 @@
 #define MB_MAX_ANSWERS 64
 #define MB_HASH_LEDGERS 16384 /* of 2 KiB: threads at once where all ledgers are in the hash */
 #define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
+#define MB_BLOCKS (2u << 20) /* of allocators, followed at once: 16 bytes each, and 100 more where there is one */
+#define MB_BLOCKS_PREALLOCATED (256u << 10) /* 80 bytes each */
+
+/* How far a ring has been filled and read, in bytes since it was made: pages that are shared with the kernel. */
+struct mb_ring_place {
+	const unsigned long *consumer, *producer;
+	unsigned long mark; /* the producer's at mb_kern_mark() */
+};
 
 struct mb_kern {
 	struct mb_kern_config cfg;
@@ -29,9 +37,11 @@ struct mb_kern {
 	size_t n_given_up;
 	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* the urgent ring's, then one per CPU */
+	struct mb_ring_place *places; /* of the same rings; NULL: not known */
 	int epoll_fd;
 	struct mb_drop missed[MB_FAM_MAX][MB_DROP_REASONS]; /* as count_missed last saw them */
 	struct mb_tables *tables; /* tables.c */
+	struct mb_uprobes *uprobes; /* uprobes.c; NULL: none yet */
 	size_t n_tables;
 	uint64_t readings; /* of all tables */
 	int budget; /* events left in this drain of one ring */
@@ -71,6 +81,16 @@ void mb_detach_from(struct mb_kern *k, size_t n);
 
 /* load.c: is every entry of "family.question=hook,..." one that there is? list: may be NULL. */
 int mb_load_check_forced(const char *list, struct mb_err *e);
+
+/* uprobes.c: are blocks of allocators followed? */
+bool mb_uprobes_on(const struct mb_kern *k);
+
+/* uprobes.c: before loading: programs are to be attached as this kernel does it best. */
+void mb_uprobes_prepare(struct mb_kern *k);
+
+/* uprobes.c: detach them; free what is known of them, too. */
+void mb_uprobes_detach(struct mb_kern *k);
+void mb_uprobes_close(struct mb_kern *k);
 
 /* tables.c */
 int mb_tables_open(struct mb_kern *k, struct mb_err *e);

@@ -83,6 +83,7 @@ cleanup:
 void mb_kern_detach(struct mb_kern *k)
 {
 	mb_detach_from(k, 0);
+	mb_uprobes_detach(k);
 }
 
 void mb_kern_close(struct mb_kern *k)
@@ -91,6 +92,7 @@ void mb_kern_close(struct mb_kern *k)
 		return;
 	mb_kern_detach(k);
 	bpf_link__destroy(k->iter);
+	mb_uprobes_close(k);
 	mb_tables_close(k);
 	mb_rings_close(k);
 	memblame_bpf__destroy(k->bpf);
@@ -171,39 +173,61 @@ static void each_program(const struct mb_kern *k,
 	}
 }
 
-/* arg: counts by family and reason. Kernels before 5.12 do not count this, and have no such rule. */
+static bool is_repaired(const struct mb_kern *k, const struct mb_missed *m)
+{
+	const struct bpf_program *with =
+		m->with ? bpf_object__find_program_by_name(k->bpf->obj, m->with) : NULL;
+
+	return m->repaired && (!m->with || (with && bpf_program__fd(with) >= 0));
+}
+
+struct counting {
+	const struct mb_kern *k;
+	uint64_t counts[MB_FAM_MAX][MB_DROP_REASONS];
+};
+
+/* arg: struct counting. Kernels before 5.12 do not count this, and have no such rule. */
 static void add_missed(void *arg, const struct mb_family *f, const struct bpf_prog_info *info)
 {
-	uint64_t(*counts)[MB_DROP_REASONS] = arg;
+	struct counting *c = arg;
 	enum mb_drop_reason reason = MB_DROP_MISSED;
 
 	for (size_t i = 0; i < f->n_missed; i++) {
 		/* the kernel keeps the first 15 characters of a program's name */
 		if (strncmp(f->missed[i].program, info->name, sizeof(info->name) - 1) != 0)
 			continue;
-		if (f->missed[i].repaired)
+		if (is_repaired(c->k, &f->missed[i]))
 			return;
 		reason = f->missed[i].reason;
 	}
-	counts[f->id][reason] += info->recursion_misses;
+	c->counts[f->id][reason] += info->recursion_misses;
+}
+
+/* Traps of a program's own are no events that were missed. */
+static void take_away_own_traps(const struct mb_kern *k, uint64_t *count)
+{
+	uint64_t own = *(volatile __u64 *)&k->bpf->bss->own_traps;
+
+	*count -= own < *count ? own : *count;
 }
 
 /* The kernel counts misses without their time: it is when we first and last see the count change. */
 static void count_missed(struct mb_kern *k)
 {
-	uint64_t counts[MB_FAM_MAX][MB_DROP_REASONS] = { 0 };
+	struct counting c = { .k = k };
 
-	each_program(k, add_missed, counts);
+	each_program(k, add_missed, &c);
+	take_away_own_traps(k, &c.counts[MB_FAM_fault][MB_DROP_MISSED]);
 	for (int f = 0; f < MB_FAM_MAX; f++) {
 		for (int r = 0; r < MB_DROP_REASONS; r++) {
 			struct mb_drop *d = &k->missed[f][r];
 
-			if (counts[f][r] == d->count)
+			if (c.counts[f][r] == d->count)
 				continue;
 			d->last_t_ns = mb_now_ns();
 			if (!d->count)
 				d->first_t_ns = d->last_t_ns;
-			d->count = counts[f][r];
+			d->count = c.counts[f][r];
 		}
 	}
 }
@@ -266,4 +290,41 @@ long long mb_kern_unheard(struct mb_kern *k)
 	int records = mb_kern_harvest(k, NULL, NULL);
 
 	return records < 0 ? -1 : (long long)*(volatile __u64 *)&k->bpf->bss->traced - records;
+}
+
+void mb_kern_trust_frame_pointers(struct mb_kern *k, uint32_t tgid, bool trust)
+{
+	int map = bpf_map__fd(k->bpf->maps.frame_pointers);
+	__u32 yes = 1;
+
+	if (trust)
+		bpf_map_update_elem(map, &tgid, &yes, BPF_ANY);
+	else
+		bpf_map_delete_elem(map, &tgid);
+}
+
+uint32_t mb_kern_kmem_sample_1_in(const struct mb_kern *k)
+{
+	return k->cfg.kmem_sample_1_in ? k->cfg.kmem_sample_1_in : MB_KMEM_SAMPLE_1_IN;
+}
+
+uint32_t mb_kern_kmem_stack(const struct mb_kern *k, uint32_t stack, uint64_t *ips)
+{
+	struct bpf_map *map = stack & MB_KMEM_IRQ ? k->bpf->maps.kmem_irq_stacks : k->bpf->maps.kmem_stacks;
+	__u32 id = (stack & ~MB_KMEM_IRQ) - 1, n = 0;
+
+	memset(ips, 0, MB_KMEM_FRAMES * sizeof(*ips));
+	if (!stack || bpf_map_lookup_elem(bpf_map__fd(map), &id, ips))
+		return 0;
+	while (n < MB_KMEM_FRAMES && ips[n])
+		n++;
+	return n;
+}
+
+bool mb_kern_kmem_cache(const struct mb_kern *k, uint64_t cache, char name[MB_KMEM_CACHE_NAME])
+{
+	if (bpf_map_lookup_elem(bpf_map__fd(k->bpf->maps.kmem_caches), &cache, name))
+		return false;
+	name[MB_KMEM_CACHE_NAME - 1] = '\0';
+	return true;
 }

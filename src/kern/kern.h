@@ -19,6 +19,11 @@ struct mb_kern_config {
 	uint32_t families; /* bit per family id to trace; task is always on */
 	uint32_t stream; /* bit per family id whose single events are wanted */
 	uint32_t requests; /* bit per family whose questions are asked that cost too much to be asked always */
+	bool leaks; /* send changes of address spaces, touched pages and allocations, with stacks */
+	enum mb_stack_kind stacks; /* of these events */
+	uint64_t heap_sample_bytes; /* blocks that are sent: one in so many bytes, on average; 1: every one */
+	uint32_t page_sample_1_in; /* pages of which faults are sent: 1 in this many, a power of two */
+	uint32_t kmem_sample_1_in; /* the same of objects of the kernel; 0: as usual (abi/kmem.h) */
 	enum mb_select select;
 	uint32_t pids[MB_MAX_PIDS];
 	uint32_t n_pids;
@@ -80,6 +85,13 @@ int mb_kern_epoll_fd(const struct mb_kern *k);
 int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg);
 
 /*
+ * Remember how far the rings are filled; has all of that been taken since? Not where there was more than a drain's
+ * budget, nor behind an event whose thread lost its CPU before the event was whole.
+ */
+void mb_kern_mark(struct mb_kern *k);
+bool mb_kern_is_taken(const struct mb_kern *k);
+
+/*
  * Run the iterator over all threads and hand over the record of each traced one. The first two
  * runs make the ledgers of threads that are there already (two, because a thread without one can
  * make another while the first run is on its way). Returns the number of records, or -errno.
@@ -110,7 +122,39 @@ bool mb_kern_has_swap(void);
 /* Minor faults timed: 1 in this many, by the hooks chosen. */
 uint32_t mb_kern_sample_1_in(const struct mb_kern *k);
 
+/* Objects of the kernel that are followed: 1 in this many. */
+uint32_t mb_kern_kmem_sample_1_in(const struct mb_kern *k);
+
+/*
+ * Return addresses of a kernel stack by its id (mb_kmem_key.stack), innermost first, the frames of tracing itself
+ * among them. ips: room for MB_KMEM_FRAMES. Returns their number; 0: there is no such stack.
+ */
+uint32_t mb_kern_kmem_stack(const struct mb_kern *k, uint32_t stack, uint64_t *ips);
+
+/* The name of a slab cache by its address (mb_kmem_key.cache). False: it is not known. */
+bool mb_kern_kmem_cache(const struct mb_kern *k, uint64_t cache, char name[MB_KMEM_CACHE_NAME]);
+
+/* Does the code of this process keep frame pointers? Stacks of its events are walked by them from now on, or copied. */
+void mb_kern_trust_frame_pointers(struct mb_kern *k, uint32_t tgid, bool trust);
+
+/*
+ * Put probes on the allocators that a process has mapped now, as far as they are not there yet: at the start,
+ * after an exec, and when it maps code. Where all or a cgroup is traced the probes are for all processes, else for
+ * this one only. Nothing to do where the heap is not traced. Returns the number of functions newly probed, or
+ * -errno with *e set.
+ */
+int mb_kern_attach_heap(struct mb_kern *k, uint32_t pid, struct mb_err *e);
+
+/* The process has ended: take its own probes away. */
+void mb_kern_detach_heap(struct mb_kern *k, uint32_t pid);
+
+/* These blocks (n of one address space) are not followed any more: their process has ended, or begun anew. */
+void mb_kern_forget_blocks(struct mb_kern *k, uint64_t mm, const uint64_t *addrs, size_t n);
+
+/* Is this block followed still? False also where the heap is not traced. */
+bool mb_kern_has_block(struct mb_kern *k, uint64_t mm, uint64_t addr);
+
 /* Give up every privilege that is not needed once all is attached. */
-int mb_kern_drop_privileges(struct mb_err *e);
+int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e);
 
 #endif

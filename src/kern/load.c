@@ -275,6 +275,13 @@ static bool list_has(const char *const *list, const char *program)
 	return false;
 }
 
+static uint64_t heap_mean(const struct mb_kern *k)
+{
+	uint64_t mean = k->cfg.heap_sample_bytes ? k->cfg.heap_sample_bytes : 1;
+
+	return mean < MB_HEAP_MEAN_MAX ? mean : MB_HEAP_MEAN_MAX;
+}
+
 static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 {
 	memcpy(knobs->pids, k->cfg.pids, sizeof(knobs->pids));
@@ -289,9 +296,17 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	/* only swap-ins need every fault's start */
 	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 	knobs->hash_ledgers = k->hash_ledgers;
-	for (size_t i = 0; i < k->n_answers; i++)
+	for (size_t i = 0; i < k->n_answers; i++) {
 		knobs->dirtied_by_task |= k->answers[i].hook && k->answers[i].hook->task_io;
+		knobs->kmem_read_ptr |= k->answers[i].hook && k->answers[i].hook->reads_pointers;
+	}
 	knobs->dirty_files = k->cfg.requests >> MB_FAM_writeback & 1;
+	knobs->stacks = k->cfg.stacks;
+	knobs->regions = k->cfg.leaks && (k->cfg.requests >> MB_FAM_vma & 1);
+	if (mb_uprobes_on(k))
+		knobs->heap_mean = heap_mean(k);
+	knobs->page_mask = k->cfg.leaks ? k->cfg.page_sample_1_in - 1 : 0;
+	knobs->kmem_mask = mb_kern_kmem_sample_1_in(k) - 1;
 	memcpy(knobs->args, k->args, sizeof(knobs->args));
 }
 
@@ -303,12 +318,54 @@ static __u32 hash_entries(const struct mb_kern *k)
 	return k->hash_ledgers ? MB_HASH_LEDGERS : MB_SPARE_LEDGERS;
 }
 
+/*
+ * Blocks that are followed. Before 6.1 (bpf_mem_alloc) programs on probes may not use a hash that is not
+ * preallocated, so it has to do with less.
+ */
+static int size_blocks(const struct mb_kern *k)
+{
+	struct bpf_map *map = k->bpf->maps.heap_blocks;
+	bool grows = mb_probe_field("bpf_htab", "ma");
+	int err;
+
+	if (!mb_uprobes_on(k)) {
+		err = bpf_map__set_autocreate(k->bpf->maps.heap_never_called, false);
+		return err ? err : bpf_map__set_autocreate(map, false);
+	}
+	err = bpf_map__set_max_entries(map, grows ? MB_BLOCKS : MB_BLOCKS_PREALLOCATED);
+	return err || grows ? err : bpf_map__set_map_flags(map, 0);
+}
+
+/* What the kmem family keeps; where it is not asked, nothing: preallocated, it is 40 MiB. */
+static int size_kmem_maps(const struct mb_kern *k)
+{
+	const struct {
+		struct bpf_map *map;
+		__u32 entries;
+	} maps[] = {
+		{ k->bpf->maps.kmem_objects, 262144 }, { k->bpf->maps.kmem_sites, 16384 },
+		{ k->bpf->maps.kmem_caches, 1024 },    { k->bpf->maps.kmem_stacks, 16384 },
+		{ k->bpf->maps.kmem_irq_stacks, 4096 },
+	};
+	int err = 0;
+
+	if (!(k->cfg.families & k->cfg.requests & (1u << MB_FAM_kmem)))
+		return 0;
+	for (size_t i = 0; i < MB_ARRAY_SIZE(maps) && !err; i++)
+		err = bpf_map__set_max_entries(maps[i].map, maps[i].entries);
+	return err;
+}
+
 static int size_maps(const struct mb_kern *k)
 {
 	int err = bpf_map__set_max_entries(k->bpf->maps.rings, (__u32)k->n_cpus);
 
 	if (!err)
+		err = size_blocks(k);
+	if (!err)
 		err = bpf_map__set_max_entries(k->bpf->maps.ledgers_by_tid, hash_entries(k));
+	if (!err)
+		err = size_kmem_maps(k);
 	if (!err && k->hash_ledgers)
 		err = bpf_map__set_autocreate(k->bpf->maps.ledgers, false);
 	return err;
@@ -334,6 +391,7 @@ static int try_load(struct mb_kern *k)
 		want_hook(k, o, k->answers[i].hook);
 	}
 	set_knobs(k, &k->bpf->rodata_knobs->knobs);
+	mb_uprobes_prepare(k);
 	err = size_maps(k);
 	return err ? err : memblame_bpf__load(k->bpf);
 }

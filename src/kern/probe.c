@@ -45,10 +45,11 @@ int mb_kern_check(struct mb_err *e)
 	return 0;
 }
 
-int mb_kern_drop_privileges(struct mb_err *e)
+int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 {
 	/* what remains: reading maps, /proc/PID/exe of others, and signals to the traced command */
-	static const int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
+	static const int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL,
+				    CAP_CHECKPOINT_RESTORE /* /proc/PID/map_files */ };
 	bool before_split = !has_capability(CAP_BPF);
 
 	if (before_split) /* CAP_SYS_ADMIN alone: it is all we have */
@@ -58,6 +59,9 @@ int mb_kern_drop_privileges(struct mb_err *e)
 
 		for (size_t i = 0; i < MB_ARRAY_SIZE(keep); i++)
 			kept |= keep[i] == cap;
+		/* probes on allocators of processes that show up later: singly they want more than as one link */
+		kept |= cap == CAP_PERFMON && mb_uprobes_on(k);
+		kept |= cap == CAP_SYS_ADMIN && mb_uprobes_on(k) && !mb_probe_struct("bpf_uprobe_multi_link");
 		if (!kept && has_capability((unsigned int)cap))
 			capng_update(CAPNG_DROP,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "kern/internal.h"
@@ -13,13 +14,32 @@
  */
 #define RING_BYTES (128u * 1024)
 #define RING_BYTES_STREAM (16u * 1024 * 1024)
+/*
+ * Stacks: a burst of 50,000 allocations of which each is sent takes some 30 MiB. Machines of many CPUs have that in all,
+ * not on each of them.
+ */
+#define RING_BYTES_STACKS (32u * 1024 * 1024)
+#define RING_BYTES_STACKS_ALL (64u * 1024 * 1024)
 
 /* Events taken from one ring before the next one's turn: a few ms of work. */
 #define DRAIN_BUDGET 16384
 
+static __u32 ring_bytes(const struct mb_kern *k)
+{
+	__u32 size = RING_BYTES_STACKS;
+
+	if (k->cfg.stream)
+		return RING_BYTES_STREAM;
+	if (!k->cfg.leaks)
+		return RING_BYTES;
+	while (size > RING_BYTES * 4 && size * (__u64)k->n_cpus > RING_BYTES_STACKS_ALL)
+		size /= 2;
+	return size;
+}
+
 int mb_rings_create(struct mb_kern *k, struct mb_err *e)
 {
-	__u32 size = k->cfg.stream ? RING_BYTES_STREAM : RING_BYTES;
+	__u32 size = ring_bytes(k);
 
 	k->ring_fds = calloc((size_t)k->n_cpus, sizeof(*k->ring_fds));
 	if (!k->ring_fds)
@@ -46,20 +66,44 @@ static int on_event(void *arg, void *data, size_t len)
 	return --k->budget > 0 ? 0 : -EAGAIN;
 }
 
+/* libbpf has these pages, but before 1.3 does not show them. */
+static bool map_place(struct mb_ring_place *place, int fd)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	void *consumer = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, 0);
+	void *producer = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, page);
+
+	place->consumer = consumer == MAP_FAILED ? NULL : consumer;
+	place->producer = producer == MAP_FAILED ? NULL : producer;
+	return place->consumer && place->producer;
+}
+
+static void unmap_place(struct mb_ring_place *place)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (place->consumer)
+		munmap((void *)(uintptr_t)place->consumer, page);
+	if (place->producer)
+		munmap((void *)(uintptr_t)place->producer, page);
+}
+
 int mb_rings_open(struct mb_kern *k, struct mb_err *e)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	k->readers = calloc((size_t)k->n_cpus + 1, sizeof(struct ring_buffer *));
-	if (k->epoll_fd < 0 || !k->readers)
+	k->places = calloc((size_t)k->n_cpus + 1, sizeof(*k->places));
+	if (k->epoll_fd < 0 || !k->readers || !k->places)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot watch the rings");
 	for (int i = 0; i <= k->n_cpus; i++) {
 		int fd = i ? k->ring_fds[i - 1] : bpf_map__fd(k->bpf->maps.urgent);
 
 		k->readers[i] = ring_buffer__new(fd, on_event, k, NULL);
 		if (!k->readers[i] || epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD,
-						ring_buffer__epoll_fd(k->readers[i]), &ev))
+						ring_buffer__epoll_fd(k->readers[i]), &ev) ||
+		    !map_place(&k->places[i], fd))
 			return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot map ring %d", i);
 	}
 	return 0;
@@ -71,6 +115,10 @@ void mb_rings_close(struct mb_kern *k)
 		ring_buffer__free(k->readers[i]);
 	free(k->readers);
 	k->readers = NULL;
+	for (int i = 0; k->places && i <= k->n_cpus; i++)
+		unmap_place(&k->places[i]);
+	free(k->places);
+	k->places = NULL;
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
 	k->epoll_fd = -1;
@@ -103,4 +151,19 @@ int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg)
 		events += DRAIN_BUDGET - k->budget;
 	}
 	return events;
+}
+
+void mb_kern_mark(struct mb_kern *k)
+{
+	for (int i = 0; i <= k->n_cpus; i++)
+		k->places[i].mark = __atomic_load_n(k->places[i].producer, __ATOMIC_ACQUIRE);
+}
+
+bool mb_kern_is_taken(const struct mb_kern *k)
+{
+	for (int i = 0; i <= k->n_cpus; i++) {
+		if ((long)(__atomic_load_n(k->places[i].consumer, __ATOMIC_ACQUIRE) - k->places[i].mark) < 0)
+			return false;
+	}
+	return true;
 }
