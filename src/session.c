@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "cgroups.h"
 #include "child.h"
+#include "leaks.h"
+#include "leaks_show.h"
 #include "names.h"
 #include "oom_watch.h"
 #include "procfs.h"
@@ -31,6 +33,8 @@ static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
 
+	if (s->leaks && mb_leaks_take(s->leaks, data, len))
+		return;
 	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
 }
 
@@ -68,8 +72,8 @@ void mb_session_read_system(struct mb_session *s)
 	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
 }
 
-/* The end of a tick: what was lost, who is who, how the machine is, and the tick itself. */
-static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
+/* The end of a tick, all events before taken_ns being there: what was lost, who is who, how the machine is, and the tick itself. */
+static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
 	struct mb_tick tick = { .complete = complete };
@@ -81,6 +85,8 @@ static int end_tick(struct mb_session *s, bool complete, struct mb_err *e)
 	mb_names_feed(s->names, &s->feed);
 	moment(s, &tick.at);
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
+	if (s->leaks)
+		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
 	if (!s->cfg.recorder)
 		return 0;
 	mb_procfs_memory(&s->feed, true);
@@ -96,8 +102,11 @@ int mb_session_drain(struct mb_session *s, struct mb_err *e)
 
 int mb_session_collect(struct mb_session *s, struct mb_err *e)
 {
-	int n = mb_kern_drain(s->kern, take, s);
+	uint64_t began_ns = mb_now_ns();
+	int n;
 
+	mb_kern_mark(s->kern);
+	n = mb_kern_drain(s->kern, take, s);
 	if (n >= 0)
 		n = mb_kern_harvest(s->kern, take, s);
 	if (n >= 0)
@@ -106,7 +115,10 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 		n = mb_kern_tables(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
-	return end_tick(s, true, e);
+	/* else what comes before it may still be in a ring */
+	if (mb_kern_is_taken(s->kern))
+		s->taken_ns = began_ns;
+	return end_tick(s, true, s->taken_ns, e);
 }
 
 bool mb_session_wants_color(const struct mb_session *s)
@@ -124,18 +136,37 @@ void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
 		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
 }
 
-static void show(struct mb_session *s, struct mb_snapshot *snap)
+static int show_leaks(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
+{
+	struct mb_leaks_view v;
+	int err = mb_leaks_view_make(s->leaks, mb_cgroups_root(s->cgroups), &v);
+
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "no memory to show leaks");
+	s->sink->leaks(&s->out, snap, &v);
+	if (!snap->interval)
+		err = mb_leaks_write_files(s->leaks, &v, e);
+	mb_leaks_view_free(&v);
+	return err;
+}
+
+static int show(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
 {
 	snap->victims = &s->cfg.victims;
 	snap->history = !s->cfg.recorder;
+	if (s->leaks)
+		return show_leaks(s, snap, e);
 	if (s->cfg.blame)
 		s->sink->blame(&s->out, snap);
 	else
 		s->sink->snapshot(&s->out, snap);
+	return 0;
 }
 
-static void show_interval(struct mb_session *s)
+static int show_interval(struct mb_session *s, struct mb_err *e)
 {
+	int err;
+
 	struct mb_snapshot snap;
 	struct mb_moment at;
 
@@ -144,9 +175,10 @@ static void show_interval(struct mb_session *s)
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
 			     at.t_ns - s->interval_start_ns);
 	snap.color = mb_session_wants_color(s);
-	show(s, &snap);
+	err = show(s, &snap, e);
 	mb_model_interval(&s->model);
 	s->interval_start_ns = mb_now_ns();
+	return err;
 }
 
 int mb_session_flush(struct mb_session *s, struct mb_err *e)
@@ -168,9 +200,9 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 		return err;
 	if (s->cfg.interval_ns &&
 	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
-		show_interval(s);
+		err = show_interval(s, e);
 	}
-	return mb_session_flush(s, e);
+	return err ? err : mb_session_flush(s, e);
 }
 
 /* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
@@ -317,7 +349,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 		err = mb_kern_tables(s->kern, take, s);
 	if (err < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
-	err = end_tick(s, false, e);
+	err = end_tick(s, false, UINT64_MAX, e);
 	if (err)
 		return err;
 	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
@@ -336,8 +368,8 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (s->cfg.events)
 		s->sink->stream_end(&s->out, &snap);
 	else
-		show(s, &snap);
-	return mb_session_flush(s, e);
+		err = show(s, &snap, e);
+	return err ? err : mb_session_flush(s, e);
 }
 
 /* ---- set-up ---- */
@@ -444,6 +476,20 @@ static void set_up(struct mb_session *s)
 	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
 }
 
+/* What was asked for and cannot be answered here. */
+static void warn_of_unanswered(const struct mb_session *s)
+{
+	const struct mb_answer *a;
+	size_t n;
+
+	a = mb_kern_answers(s->kern, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (!a[i].hook)
+			mb_warn("%s.%s is not known here (memblame doctor says why): %s", a[i].family->name,
+				a[i].question->name, a[i].question->without);
+	}
+}
+
 /* What is known once: the machine, and how each question was answered. */
 static void describe(struct mb_session *s)
 {
@@ -511,12 +557,19 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		if (err)
 			return err;
 	}
+	if (cfg->leaks) {
+		s->leaks = mb_leaks_open(cfg->leaks, s->kern, &s->model);
+		if (!s->leaks)
+			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
+	}
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
 	set_up(s);
 	if (cfg->recorder)
 		describe(s);
+	if (cfg->leaks)
+		warn_of_unanswered(s);
 	if (cfg->oom)
 		mb_oom_watch_harden();
 	s->model.history = mb_history_new(cfg->history);
@@ -524,13 +577,15 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
 	if (cfg->oom)
 		mb_history_lock(s->model.history);
-	err = mb_kern_drop_privileges(e);
+	err = mb_kern_drop_privileges(s->kern, e);
 	if (err)
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();
 	err = mb_session_collect(s, e);
 	if (!err)
 		err = mb_session_collect(s, e);
+	if (s->leaks)
+		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids);
 	mb_model_interval(&s->model);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
@@ -550,6 +605,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_systemfs_close(s->systemfs);
 	mb_names_close(s->names);
 	mb_reports_close(s);
+	mb_leaks_close(s->leaks);
 	mb_model_free(&s->model);
 	mb_oom_free(oom);
 	mb_history_free(history);

@@ -17,8 +17,21 @@ struct mb_names;
 struct mb_oom_store;
 struct mb_oom_watch;
 struct mb_child;
+struct mb_leaks_session;
 struct mb_recorder;
 struct mb_systemfs;
+
+/* leaks: what is looked for, and what is shown of it. */
+struct mb_leaks_config {
+	bool heap; /* blocks of allocators */
+	bool kernel; /* objects of the kernel */
+	bool judge_stacks; /* find out which processes keep frame pointers (--stacks=auto) */
+	bool maps; /* show what is mapped, too: for tests */
+	uint64_t page_sample_1_in; /* a power of two */
+	uint64_t heap_sample_bytes; /* one sample in so many bytes allocated, on average; 1: every block */
+	uint64_t diff_from_ns, diff_to_ns; /* the two moments that are compared, since the start; to 0: the end */
+	const char *folded_path, *svg_path; /* NULL: none */
+};
 
 struct mb_session_config {
 	struct mb_kern_config kern;
@@ -33,6 +46,7 @@ struct mb_session_config {
 	bool reports; /* make reports of them, for that or for a recording */
 	const char *state_dir; /* where reports are kept; NULL: nowhere */
 	const struct mb_history_config *history; /* the flight history */
+	const struct mb_leaks_config *leaks; /* show what grows, not accounts; NULL: do not */
 	bool blame; /* show who is to blame, not accounts */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;
@@ -44,6 +58,7 @@ struct mb_session {
 	struct mb_kern *kern;
 	struct mb_model model;
 	struct mb_feed feed; /* of the model; see feed.h */
+	uint64_t taken_ns; /* all events before that have been taken out of the rings */
 	struct mb_setup setup;
 	const struct mb_sink *sink;
 	struct mb_out out;
@@ -52,6 +67,7 @@ struct mb_session {
 	struct mb_names *names;
 	struct mb_oom_watch *oom_watch;
 	struct mb_oom_store *oom_store;
+	struct mb_leaks_session *leaks;
 	struct mb_child *child; /* run: the command; NULL */
 	const char *command;
 	int command_status;

@@ -27,6 +27,8 @@ struct mb_options {
 	bool timeline; /* report */
 	const char *state_dir; /* oom: where reports are kept; NULL: not given */
 	struct mb_history_config history;
+	struct mb_leaks_config leaks;
+	enum mb_stack_kind stacks; /* leaks: how stacks are taken */
 	bool json;
 	bool quiet;
 	bool verbose;
@@ -66,6 +68,7 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_report(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_replay(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_blame(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_oom(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 

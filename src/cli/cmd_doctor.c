@@ -106,6 +106,8 @@ int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
 	int err = mb_options_session(o, &cfg, e);
 
 	cfg.kern.requests = ~0u;
+	if (!o->families)
+		cfg.kern.families = ~0u;
 	if (!err)
 		err = mb_kern_check(e);
 	if (!err)

@@ -19,6 +19,7 @@ static const struct mb_command commands[] = {
 	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
 	{ "trace", "print single events as they happen", true, mb_cmd_trace },
 	{ "blame", "who held up whom, in reclaim and in writeback", false, mb_cmd_blame },
+	{ "leaks", "what grows, how fast, from which code", true, mb_cmd_leaks },
 	{ "oom", "wait for OOM kills, report each in full", true, mb_cmd_oom },
 	{ "record", "keep a trace in a file", true, mb_cmd_record },
 	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
@@ -41,6 +42,15 @@ enum {
 	OPT_TIMELINE,
 	OPT_STATE_DIR,
 	OPT_HISTORY,
+	OPT_HEAP,
+	OPT_KERNEL,
+	OPT_STACKS,
+	OPT_SAMPLE,
+	OPT_PAGES,
+	OPT_FOLDED,
+	OPT_SVG,
+	OPT_DIFF,
+	OPT_MAPS,
 	OPT_HELP = '?',
 };
 
@@ -51,7 +61,7 @@ static const struct argp_option options[] = {
 	{ "duration", 'd', "SECONDS", 0, "end after this time, with the full summary", 0 },
 	{ "interval", 'i', "SECONDS", 0, "time between two tables (default 1)", 0 },
 	{ "family", 'f', "FAMILY,...", 0,
-	  "only these: fault, vma, reclaim, writeback, oom; trace also: task", 0 },
+	  "only these: fault, vma, reclaim, writeback, oom; trace also: task; doctor also: heap, kmem", 0 },
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
@@ -67,6 +77,19 @@ static const struct argp_option options[] = {
 	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
 	  "remember so many minutes by the second and hours by the minute, in at most so "
 	  "many MiB (default 3,3,64)", 0 },
+	{ "heap", OPT_HEAP, NULL, 0, "leaks: blocks of allocators, too (probes on malloc and its kin)", 0 },
+	{ "kernel", OPT_KERNEL, NULL, 0, "leaks: objects of the kernel, too", 0 },
+	{ "stacks", OPT_STACKS, "HOW", 0,
+	  "leaks: unwind by frame pointers where they are kept (auto, the default), always (fp) or never (dwarf); or "
+	  "take no stacks (none)", 0 },
+	{ "sample", OPT_SAMPLE, "BYTES", 0,
+	  "leaks --heap: follow one block in so many bytes allocated (default 16384; 1: every block)", 0 },
+	{ "pages", OPT_PAGES, "N", 0, "leaks: follow one page in N, a power of two up to 65536 (default 64)", 0 },
+	{ "folded", OPT_FOLDED, "FILE", 0, "leaks: stacks and bytes to FILE, for flame graph tools", 0 },
+	{ "svg", OPT_SVG, "FILE", 0, "leaks: a flame graph to FILE", 0 },
+	{ "diff", OPT_DIFF, "FROM,TO", 0,
+	  "leaks: show growth, in graphs too, between these seconds after the start", 0 },
+	{ "maps", OPT_MAPS, NULL, 0, "leaks --json: list what is mapped, too", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -84,6 +107,7 @@ static const char doc[] =
 	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
 	"  trace    print single events as they happen\n"
 	"  blame    who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations\n"
+	"  leaks    what grows, how fast, from which code, and when it will reach a limit\n"
 	"  oom      wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported\n"
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
 	"  report   what a recording says, for any time in it; of two, what has changed\n"
@@ -98,6 +122,8 @@ static const char doc[] =
 	"  memblame top -d 10\n"
 	"  memblame trace -f oom,reclaim -d 5\n"
 	"  memblame blame -d 10\n"
+	"  memblame leaks -d 30\n"
+	"  memblame leaks --heap -p $$ -d 10 --svg /tmp/leaks.svg\n"
 	"  memblame oom -d 60\n"
 	"  memblame oom list\n"
 	"  memblame record -o /tmp/trace.db -d 60\n"
@@ -151,13 +177,61 @@ static int parse_families(struct mb_options *o, const char *text, struct mb_err 
 		if (!f)
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
 					  "no family '%s'; there are task, fault, vma, reclaim, "
-					  "writeback, oom",
+					  "writeback, oom, heap, kmem",
 					  name);
 		o->families |= 1u << f->id;
 		p += n + (p[n] == ',');
 	}
 	if (!o->families)
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "-f needs the name of a family");
+	return 0;
+}
+
+static bool parse_count(const char *text, uint64_t most, uint64_t *out)
+{
+	char *end;
+	unsigned long long v = strtoull(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || v < 1 || v > most)
+		return false;
+	*out = v;
+	return true;
+}
+
+static int parse_stacks(struct mb_options *o, const char *text, struct mb_err *e)
+{
+	static const struct {
+		const char *name;
+		enum mb_stack_kind kind;
+		bool judge;
+	} ways[] = {
+		{ "auto", MB_STACK_COPY, true },
+		{ "fp", MB_STACK_FP, false },
+		{ "dwarf", MB_STACK_COPY, false },
+		{ "none", MB_STACK_NONE, false },
+	};
+
+	for (size_t i = 0; i < MB_ARRAY_SIZE(ways); i++) {
+		if (strcmp(text, ways[i].name) != 0)
+			continue;
+		o->stacks = ways[i].kind;
+		o->leaks.judge_stacks = ways[i].judge;
+		return 0;
+	}
+	return mb_err_set(e, MB_EXIT_USAGE, 0, "--stacks is one of auto, fp, dwarf, none, not '%s'", text);
+}
+
+/* "5,25": two moments, in seconds after the start. */
+static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
+{
+	char *end;
+	double from = strtod(text, &end), to = *end == ',' ? strtod(end + 1, &end) : 0;
+
+	if (end == text || *end || !isfinite(from) || !isfinite(to) || from < 0 || to <= from || to > 1e8)
+		return mb_err_set(e, MB_EXIT_USAGE, 0,
+				  "--diff needs two moments in seconds after the start, as in 5,25, not '%s'", text);
+	o->leaks.diff_from_ns = (uint64_t)(from * (double)MB_NS_PER_S);
+	o->leaks.diff_to_ns = (uint64_t)(to * (double)MB_NS_PER_S);
 	return 0;
 }
 
@@ -217,6 +291,35 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
 					  "not '%s'", arg);
 		return 0;
+	case OPT_HEAP:
+		o->leaks.heap = true;
+		return 0;
+	case OPT_KERNEL:
+		o->leaks.kernel = true;
+		return 0;
+	case OPT_MAPS:
+		o->leaks.maps = true;
+		return 0;
+	case OPT_FOLDED:
+		o->leaks.folded_path = arg;
+		return 0;
+	case OPT_SVG:
+		o->leaks.svg_path = arg;
+		return 0;
+	case OPT_STACKS:
+		return parse_stacks(o, arg, e);
+	case OPT_SAMPLE:
+		if (!parse_count(arg, 1ull << 40, &o->leaks.heap_sample_bytes))
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "--sample needs a number of bytes, not '%s'", arg);
+		return 0;
+	case OPT_PAGES:
+		if (!parse_count(arg, 65536, &o->leaks.page_sample_1_in) ||
+		    (o->leaks.page_sample_1_in & (o->leaks.page_sample_1_in - 1)))
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "--pages needs a power of two from 1 to 65536, not '%s'", arg);
+		return 0;
+	case OPT_DIFF:
+		return parse_diff(o, arg, e);
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -287,6 +390,8 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	memset(o, 0, sizeof(*o));
 	o->argv = no_command;
 	o->history = mb_history_default;
+	o->leaks = (struct mb_leaks_config){ .judge_stacks = true, .page_sample_1_in = 64, .heap_sample_bytes = 16384 };
+	o->stacks = MB_STACK_COPY;
 	/* an error found early must still know how to speak */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		o->json |= strcmp(argv[i], "--json") == 0;

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* leaks: what grows, how fast, from which code. */
+#include "cli/traced.h"
+
+int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
+{
+	struct mb_session_config cfg;
+
+	if (mb_options_session(o, &cfg, e))
+		return (int)e->exit;
+	cfg.leaks = &o->leaks;
+	cfg.kern.leaks = true;
+	cfg.kern.stacks = o->stacks;
+	cfg.kern.page_sample_1_in = (uint32_t)o->leaks.page_sample_1_in;
+	cfg.kern.heap_sample_bytes = o->leaks.heap_sample_bytes;
+	if (!o->families)
+		cfg.kern.families = 1u << MB_FAM_vma | 1u << MB_FAM_fault;
+	if (o->leaks.heap)
+		cfg.kern.families |= 1u << MB_FAM_heap;
+	if (o->leaks.kernel)
+		cfg.kern.families |= 1u << MB_FAM_kmem;
+	cfg.kern.requests = cfg.kern.families;
+	/* with an end in sight and no interval the answer is one document */
+	cfg.interval_ns = o->interval_s || !(o->duration_s || o->argv[0]) ? cfg.tick_ns : 0;
+	return mb_traced(o, &cfg, e);
+}

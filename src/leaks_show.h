@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What is shown of leaks: groups put in order, stacks resolved, limits read. */
+#ifndef MB_LEAKS_SHOW_H
+#define MB_LEAKS_SHOW_H
+
+#include "leaks.h"
+#include "sinks/leaks.h"
+
+/*
+ * The view of this moment, for sinks. cgroup_root: where cgroups are mounted, or NULL. Free with
+ * mb_leaks_view_free; it borrows from l until then. Returns 0 or -ENOMEM.
+ */
+int mb_leaks_view_make(struct mb_leaks_session *l, const char *cgroup_root, struct mb_leaks_view *v);
+void mb_leaks_view_free(struct mb_leaks_view *v);
+
+/* Write the files asked for (--folded, --svg), readable by their owner only. Returns 0 or -errno with *e set. */
+int mb_leaks_write_files(const struct mb_leaks_session *l, const struct mb_leaks_view *v, struct mb_err *e);
+
+#endif
