@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Leaks as programs of Node.js do: an array of buffers that only grows.
+ *
+ * usage: node [--perf-basic-prof] leak.js RATE_BYTES_PER_S SECONDS. With --perf-basic-prof the names of
+ * compiled functions are in /tmp/perf-PID.map, which stays when the program has ended, as does a log in the
+ * working directory (none with --no-logfile-per-isolate --logfile=+). The environment, signals and the last
+ * line are those of the other leaking workloads.
+ */
+"use strict";
+const path = require("path");
+
+const BLOCK = 16384;
+const kept = [];
+const site = {};
+let go = !("WORKLOAD_WAIT" in process.env);
+let stop = false;
+let begin, last, due = 0;
+
+function leakSome() {
+	kept.push(Buffer.alloc(BLOCK, 1));
+}
+
+function leakDue() {
+	while ((kept.length + 1) * BLOCK <= due)
+		leakSome();
+}
+
+function end() {
+	const usage = process.resourceUsage();
+
+	console.log(JSON.stringify({
+		workload: "leak.js", mode: "buffers", pid: process.pid,
+		bytes: kept.length * BLOCK, count: kept.length,
+		function: "leakSome", file: path.basename(__filename), line: site.line,
+		minflt: usage.minorPageFault, majflt: usage.majorPageFault, maxrss_kb: usage.maxRSS,
+	}));
+	process.exit(0);
+}
+
+function tick() {
+	const rate = Number(process.argv[2]), seconds = Number(process.argv[3]);
+	const now = process.hrtime.bigint();
+
+	if (go && begin === undefined)
+		begin = last = now;
+	if (stop || (go && Number(now - begin) / 1e9 >= seconds))
+		end();
+	if (go) {
+		/* a signal is only seen after the timers: not much is due after a stop */
+		due += rate * Math.min(Number(now - last) / 1e9, 0.02);
+		last = now;
+		leakDue();
+	}
+	setTimeout(tick, 10);
+}
+
+/* where the call above is */
+const text = leakSome.toString().split("\n").findIndex((line) => line.includes("Buffer.alloc"));
+const all = require("fs").readFileSync(__filename, "utf8").split("\n");
+site.line = all.indexOf("function leakSome() {") + 1 + text;
+
+process.on("SIGTERM", () => { stop = true; });
+process.on("SIGUSR2", () => { go = true; });
+if (!go)
+	process.stderr.write("leak.js: ready\n");
+tick();
