@@ -75,6 +75,11 @@ static void test_usage(void **state)
 	check_error(LIVE_ARGV("top", "what"), 2, "what");
 	check_error(LIVE_ARGV("blame", "what"), 2, "what");
 	check_error(LIVE_ARGV("blame", "-d", "soon"), 2, "soon");
+	check_error(LIVE_ARGV("leaks", "--stacks=most"), 2, "most");
+	check_error(LIVE_ARGV("leaks", "--pages", "3"), 2, "power of two");
+	check_error(LIVE_ARGV("leaks", "--sample", "0"), 2, "--sample");
+	check_error(LIVE_ARGV("leaks", "--diff", "5"), 2, "5,25");
+	check_error(LIVE_ARGV("leaks", "--diff", "9,5"), 2, "9,5");
 	check_error(LIVE_ARGV("run"), 2, "run");
 	check_error(LIVE_ARGV("run", "-p", "1", "--", "true"), 2, "-p");
 	check_error(LIVE_ARGV("top", "-p", "1", "-c", "/"), 2, "-c");
@@ -98,6 +103,7 @@ static void test_not_there(void **state)
 	check_error(LIVE_ARGV("trace", "-d", "1", "-c", "nosuch"), 1, "nosuch");
 	check_error(LIVE_ARGV("blame", "-d", "1", "-p", text), 1, text);
 	check_error(LIVE_ARGV("blame", "-d", "1", "-c", "nosuch"), 1, "nosuch");
+	check_error(LIVE_ARGV("leaks", "-d", "1", "-p", text), 1, text);
 }
 
 static void test_cmd_cannot_run(void **state)
