@@ -366,3 +366,18 @@ int mb_leaks_write_files(const struct mb_leaks_session *l, const struct mb_leaks
 		err = write_file(l, v, l->cfg->svg_path, true, e);
 	return err;
 }
+
+int mb_leaks_show(struct mb_leaks_session *l, const struct mb_sink *sink, struct mb_out *out,
+		  const struct mb_snapshot *snap, const char *cgroup_root, struct mb_err *e)
+{
+	struct mb_leaks_view v;
+	int err = mb_leaks_view_make(l, cgroup_root, &v);
+
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "no memory to show leaks");
+	sink->leaks(out, snap, &v);
+	if (!snap->interval)
+		err = mb_leaks_write_files(l, &v, e);
+	mb_leaks_view_free(&v);
+	return err;
+}

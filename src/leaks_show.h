@@ -13,6 +13,10 @@
 int mb_leaks_view_make(struct mb_leaks_session *l, const char *cgroup_root, struct mb_leaks_view *v);
 void mb_leaks_view_free(struct mb_leaks_view *v);
 
+/* Show the view of this moment; at the end (snap is of all the time) the files asked for, too. Returns 0 or -errno, *e set. */
+int mb_leaks_show(struct mb_leaks_session *l, const struct mb_sink *sink, struct mb_out *out,
+		  const struct mb_snapshot *snap, const char *cgroup_root, struct mb_err *e);
+
 /* Write the files asked for (--folded, --svg), readable by their owner only. Returns 0 or -errno with *e set. */
 int mb_leaks_write_files(const struct mb_leaks_session *l, const struct mb_leaks_view *v, struct mb_err *e);
 

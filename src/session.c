@@ -72,7 +72,10 @@ void mb_session_read_system(struct mb_session *s)
 	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
 }
 
-/* The end of a tick, all events before taken_ns being there: what was lost, who is who, how the machine is, and the tick itself. */
+/*
+ * The end of a tick, all events before taken_ns being there: what was lost, who is who, how the machine is, and the tick
+ * itself.
+ */
 static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
@@ -136,26 +139,12 @@ void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
 		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
 }
 
-static int show_leaks(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
-{
-	struct mb_leaks_view v;
-	int err = mb_leaks_view_make(s->leaks, mb_cgroups_root(s->cgroups), &v);
-
-	if (err)
-		return mb_err_set(e, MB_EXIT_FAILED, err, "no memory to show leaks");
-	s->sink->leaks(&s->out, snap, &v);
-	if (!snap->interval)
-		err = mb_leaks_write_files(s->leaks, &v, e);
-	mb_leaks_view_free(&v);
-	return err;
-}
-
 static int show(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
 {
 	snap->victims = &s->cfg.victims;
 	snap->history = !s->cfg.recorder;
 	if (s->leaks)
-		return show_leaks(s, snap, e);
+		return mb_leaks_show(s->leaks, s->sink, &s->out, snap, mb_cgroups_root(s->cgroups), e);
 	if (s->cfg.blame)
 		s->sink->blame(&s->out, snap);
 	else

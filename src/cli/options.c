@@ -235,6 +235,43 @@ static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
 	return 0;
 }
 
+/* Options of leaks; the others are parse_option's. */
+static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
+{
+	switch (key) {
+	case OPT_HEAP:
+		o->leaks.heap = true;
+		return 0;
+	case OPT_KERNEL:
+		o->leaks.kernel = true;
+		return 0;
+	case OPT_MAPS:
+		o->leaks.maps = true;
+		return 0;
+	case OPT_FOLDED:
+		o->leaks.folded_path = arg;
+		return 0;
+	case OPT_SVG:
+		o->leaks.svg_path = arg;
+		return 0;
+	case OPT_STACKS:
+		return parse_stacks(o, arg, e);
+	case OPT_SAMPLE:
+		if (!parse_count(arg, 1ull << 40, &o->leaks.heap_sample_bytes))
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "--sample needs a number of bytes, not '%s'", arg);
+		return 0;
+	case OPT_PAGES:
+		if (!parse_count(arg, 65536, &o->leaks.page_sample_1_in) ||
+		    (o->leaks.page_sample_1_in & (o->leaks.page_sample_1_in - 1)))
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "--pages needs a power of two from 1 to 65536, not '%s'", arg);
+		return 0;
+	case OPT_DIFF:
+		return parse_diff(o, arg, e);
+	}
+	return 0;
+}
+
 static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
 	switch (key) {
@@ -291,35 +328,6 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
 					  "not '%s'", arg);
 		return 0;
-	case OPT_HEAP:
-		o->leaks.heap = true;
-		return 0;
-	case OPT_KERNEL:
-		o->leaks.kernel = true;
-		return 0;
-	case OPT_MAPS:
-		o->leaks.maps = true;
-		return 0;
-	case OPT_FOLDED:
-		o->leaks.folded_path = arg;
-		return 0;
-	case OPT_SVG:
-		o->leaks.svg_path = arg;
-		return 0;
-	case OPT_STACKS:
-		return parse_stacks(o, arg, e);
-	case OPT_SAMPLE:
-		if (!parse_count(arg, 1ull << 40, &o->leaks.heap_sample_bytes))
-			return mb_err_set(e, MB_EXIT_USAGE, 0, "--sample needs a number of bytes, not '%s'", arg);
-		return 0;
-	case OPT_PAGES:
-		if (!parse_count(arg, 65536, &o->leaks.page_sample_1_in) ||
-		    (o->leaks.page_sample_1_in & (o->leaks.page_sample_1_in - 1)))
-			return mb_err_set(e, MB_EXIT_USAGE, 0,
-					  "--pages needs a power of two from 1 to 65536, not '%s'", arg);
-		return 0;
-	case OPT_DIFF:
-		return parse_diff(o, arg, e);
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -327,7 +335,7 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 		o->verbose = true;
 		return 0;
 	}
-	return 0;
+	return parse_leaks_option(key, arg, o, e);
 }
 
 static error_t on_key(int key, char *arg, struct argp_state *state)

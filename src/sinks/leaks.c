@@ -53,15 +53,15 @@ bool mb_leak_is_allocator(const struct mb_place *p)
 	static const char *const kernel[] = { "__kmalloc",	"kmalloc",     "__kvmalloc", "kvmalloc",
 					      "kmem_cache_alloc", "__alloc_",  "alloc_",     "get_free_pages",
 					      "___kmalloc",	"__get_free_", "krealloc",   NULL };
-	/* of the C library: what it calls its allocator's parts, and what touches memory for its caller */
-	static const char *const functions[] = { "malloc",  "calloc",	"realloc",	"memalign", "valloc",
-						 "mmap",    "mremap",	"brk",		"sbrk",	    "memset",
-						 "memcpy",  "memmove",	"posix_memalign", "aligned_alloc",
-						 "_int_malloc", "_int_realloc", "_int_memalign", "_int_new_arena",
-						 "sysmalloc", "tcache_init", "arena_get2", "alloc_new_heap",
-						 "operator new", "__memset_", "__memmove_", "__memcpy_",
-						 "__libc_malloc", "__libc_calloc", "__GI_", "__mmap", "__brk",
-						 "__sbrk", "__default_morecore", NULL };
+	/* of the C library: its allocator's parts, and what touches memory for its caller */
+	static const char *const functions[] = {
+		"malloc",	"calloc",	"realloc",	 "memalign",	  "valloc",	     "mmap",
+		"mremap",	"brk",		"sbrk",		 "memset",	  "memcpy",	     "memmove",
+		"posix_memalign", "aligned_alloc", "_int_malloc", "_int_realloc", "_int_memalign",   "_int_new_arena",
+		"sysmalloc",	"tcache_init",	"arena_get2",	 "alloc_new_heap", "__memset_",	     "__memmove_",
+		"__memcpy_",	"__libc_malloc", "__libc_calloc", "__GI_",	  "__mmap",	     "__brk",
+		"__sbrk",	"__default_morecore", NULL,
+	};
 	const char *module = base_name(p->module);
 
 	if (module && !strcmp(module, "[kernel]"))
