@@ -126,6 +126,10 @@ void mb_regions_map(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t
 
 	if (start >= end)
 		return;
+	if (end > MB_REGIONS_END) { /* no such call can have been made */
+		r->unsure = true;
+		return;
+	}
 	if (r->label) {
 		label(r, start, end, stack);
 		return;
@@ -157,6 +161,13 @@ const struct mb_region *mb_regions_at(const struct mb_regions *r, uint64_t addr)
 	size_t i = first_behind(r, addr);
 
 	return i < r->n && r->list[i].start <= addr ? &r->list[i] : NULL;
+}
+
+const struct mb_region *mb_regions_next(const struct mb_regions *r, uint64_t addr)
+{
+	size_t i = first_behind(r, addr);
+
+	return i < r->n ? &r->list[i] : NULL;
 }
 
 /* What is not mapped now, between two mappings. */

@@ -17,6 +17,9 @@
 /* Pieces of one address space: more than its mappings can be (vm.max_map_count is 65,530 by default). */
 #define MB_REGIONS_MAX (256u * 1024)
 
+/* Above all addresses of user space (x86-64 with five levels of page tables). */
+#define MB_REGIONS_END (1ull << 56)
+
 enum mb_region_kind {
 	MB_REGION_ANON, /* private, of no file */
 	MB_REGION_FILE, /* private or shared, of a file */
@@ -62,6 +65,9 @@ uint64_t mb_regions_covered(const struct mb_regions *r, uint64_t start, uint64_t
 
 /* The piece that an address is in, or NULL. */
 const struct mb_region *mb_regions_at(const struct mb_regions *r, uint64_t addr);
+
+/* The first piece that ends behind an address, or NULL. */
+const struct mb_region *mb_regions_next(const struct mb_regions *r, uint64_t addr);
 
 /*
  * A call has ended. stack: who made it. Where it cannot be understood, or the sum is not what the kernel has,

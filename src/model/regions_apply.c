@@ -90,20 +90,18 @@ static void move_pieces(struct mb_regions *r, uint64_t from, uint64_t len, uint6
 {
 	uint64_t at = from;
 
-	while (at < from + len) {
-		const struct mb_region *p = mb_regions_at(r, at);
+	while (at < from + len && !r->unsure) {
+		const struct mb_region *p = mb_regions_next(r, at);
 		struct mb_region piece;
 
-		if (!p) {
-			at += PAGE;
-			continue;
-		}
+		if (!p || p->start >= from + len)
+			return;
 		piece = *p;
+		if (piece.start < at)
+			piece.start = at;
 		if (piece.end > from + len)
 			piece.end = from + len;
-		mb_regions_map(r, to + (at - from), to + (piece.end - from), piece.stack, piece.kind);
-		if (r->unsure)
-			return;
+		mb_regions_map(r, to + (piece.start - from), to + (piece.end - from), piece.stack, piece.kind);
 		at = piece.end;
 	}
 }
@@ -200,7 +198,7 @@ static void grow_stack(struct mb_regions *r, uint64_t bytes)
 /* System V shared memory comes whole, and goes whole where nothing else has cut it. */
 static void apply_shm(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
 {
-	uint64_t bytes = (uint64_t)(e->delta_bytes > 0 ? e->delta_bytes : -e->delta_bytes), at;
+	uint64_t bytes = e->delta_bytes > 0 ? (uint64_t)e->delta_bytes : -(uint64_t)e->delta_bytes, at;
 
 	if (e->call == CALL_SHMDT) {
 		at = e->args[0];
