@@ -191,6 +191,7 @@ static void judge_frame_pointers(struct mb_leak_space *sp, const struct mb_user_
 	if (++sp->whole_by_frame_pointers < FRAME_POINTERS_TRUSTED)
 		return;
 	sp->frame_pointers = true;
+	mb_verbose("process %u keeps frame pointers: the kernel follows them from now on", sp->tgid);
 	mb_kern_trust_frame_pointers(sp->session->kern, sp->tgid, true);
 }
 

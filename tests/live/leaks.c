@@ -187,6 +187,34 @@ static void test_graph(void **state)
 	free(text);
 }
 
+/* A program that keeps them: after a while stacks are no longer copied, and stay what they were. */
+static void test_frame_pointers(void **state)
+{
+	struct live_result *result = live_memblame(LIVE_ARGV("--verbose", "leaks", "--json", "--", live_workload("framed"),
+							     "3"));
+	char *line = strstr(result->out, "{\"schema\"");
+	json_t *document, *truth, *first;
+	struct leaking_sum sum;
+	struct leaking program = { "framed" };
+
+	(void)state;
+	live_equal("status", result->status, 0);
+	assert_non_null(strstr(result->err, "keeps frame pointers"));
+	assert_non_null(line);
+	document = live_json(line);
+	*line = '\0';
+	truth = live_json(strchr(result->out, '{'));
+	first = json_array_get(live_get(document, "processes"), 0);
+	program.pid = (pid_t)live_int(first, "pid");
+	sum = leaking_sum(document, &program, "region", "framed.c", live_int(truth, "line"));
+	live_equal("bytes", sum.bytes, live_int(truth, "bytes"));
+	live_equal("regions", sum.count, live_int(truth, "count"));
+	live_equal("stacks that are cut", live_int(document, "stacks.cut"), 0);
+	json_decref(truth);
+	json_decref(document);
+	live_result_free(result);
+}
+
 static void test_processes(void **state)
 {
 	const json_t *document = run_all(), *process;
@@ -229,6 +257,7 @@ int main(void)
 		ABOUT(test_no_leak, GC),
 		ABOUT(test_no_leak, CACHE),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_frame_pointers),
 		cmocka_unit_test(test_growth_between_moments),
 		cmocka_unit_test(test_folded),
 		cmocka_unit_test(test_graph),
