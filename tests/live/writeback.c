@@ -216,24 +216,29 @@ static void test_throttled_64k(void **state)
 	test_throttled("65536");
 }
 
-/* fsync's own time and the waits for pages within are exclusive of one another. */
+/*
+ * fsync's own time and the waits for pages within are exclusive of one another. The writer's clock is read outside of
+ * the call: where the emulator stood still in between, it is measured again.
+ */
 static void test_fsync(const char *mib, const char *mode, const char *block, long long fsyncs)
 {
-	struct live_run *run;
-	long long truth;
-	json_t *p;
+	bool near = false;
 
 	need_fs(0);
-	run = write_traced(mib, mode, block);
-	p = writer_of(run);
-	truth = live_int(run->workload, "fsync_ns");
-	live_equal("fsyncs made", live_int(run->workload, "fsyncs"), fsyncs);
-	live_equal("fsync.count", live_int(p, "stalls.fsync.count"), fsyncs);
-	live_near("fsync.ns + writeback_wait.ns",
-		  live_int(p, "stalls.fsync.ns") + live_int(p, "stalls.writeback_wait.ns"), truth,
-		  truth / 20 + 2000000);
-	live_equal("lost", live_lost(run->summary), 0);
-	live_run_free(run);
+	for (int tries = live_emulated() ? 3 : 1; tries && !near; tries--) {
+		struct live_run *run = write_traced(mib, mode, block);
+		json_t *p = writer_of(run);
+		long long truth = live_int(run->workload, "fsync_ns"), slack = truth / 20 + 2000000, ns;
+
+		ns = live_int(p, "stalls.fsync.ns") + live_int(p, "stalls.writeback_wait.ns");
+		near = llabs(ns - truth) <= slack;
+		live_equal("fsyncs made", live_int(run->workload, "fsyncs"), fsyncs);
+		live_equal("fsync.count", live_int(p, "stalls.fsync.count"), fsyncs);
+		live_equal("lost", live_lost(run->summary), 0);
+		if (tries == 1)
+			live_near("fsync.ns + writeback_wait.ns", ns, truth, slack);
+		live_run_free(run);
+	}
 }
 
 static void test_fsync_once(void **state)
