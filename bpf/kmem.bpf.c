@@ -269,20 +269,23 @@ int kmem_alloc_node(__u64 *ctx)
 			      MB_ARG_OF(ctx, kmem_cache_alloc_node, bytes_alloc));
 }
 
-SEC("?tp_btf/kfree")
-int kmem_kfree(__u64 *ctx)
+MB_INLINE int freed(const __u64 *ctx)
 {
 	__u64 object = object_of(ctx);
 
 	return sampled(object) ? ended(object) : 0;
 }
 
+SEC("?tp_btf/kfree")
+int kmem_kfree(__u64 *ctx)
+{
+	return freed(ctx);
+}
+
 SEC("?tp_btf/kmem_cache_free")
 int kmem_free(__u64 *ctx)
 {
-	__u64 object = object_of(ctx);
-
-	return sampled(object) ? ended(object) : 0;
+	return freed(ctx);
 }
 
 /*
@@ -293,9 +296,7 @@ int kmem_free(__u64 *ctx)
 SEC("?tp_btf/kmem_cache_free")
 int kmem_free_again(__u64 *ctx)
 {
-	__u64 object = object_of(ctx);
-
-	return sampled(object) ? ended(object) : 0;
+	return freed(ctx);
 }
 
 /* ---- pages ---- */
