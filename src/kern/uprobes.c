@@ -261,7 +261,7 @@ static void end_links(struct heap_link *links, size_t n)
 		pthread_join(threads[--started], NULL);
 }
 
-/* Take n targets off, all of them or one: their links end together. */
+/* Take one target off, or (NULL) all of them: their links end together. */
 static void targets_free(struct mb_uprobes *u, struct heap_target *only)
 {
 	struct heap_target *t, *tmp;
@@ -291,11 +291,6 @@ static void targets_free(struct mb_uprobes *u, struct heap_target *only)
 	free(all);
 }
 
-static void target_free(struct mb_uprobes *u, struct heap_target *t)
-{
-	targets_free(u, t);
-}
-
 static int attach_file(struct attaching *at, int fd, const struct heap_file *f)
 {
 	struct target_key key = { .file = f->key, .pid = at->pid };
@@ -314,7 +309,7 @@ static int attach_file(struct attaching *at, int fd, const struct heap_file *f)
 	HASH_ADD(hh, u->targets, key, sizeof(t->key), t);
 	err = t->links ? attach_calls(at, t, fd, f->allocator) : -ENOMEM;
 	if (err)
-		target_free(u, t);
+		targets_free(u, t);
 	else
 		at->functions += (int)f->allocator->n;
 	return err;
@@ -396,7 +391,7 @@ void mb_kern_detach_heap(struct mb_kern *k, uint32_t pid)
 	HASH_ITER(hh, k->uprobes->targets, t, tmp)
 	{
 		if (t->key.pid == pid)
-			target_free(k->uprobes, t);
+			targets_free(k->uprobes, t);
 	}
 }
 
