@@ -67,26 +67,18 @@ static void address_space_limit(const struct mb_process *p, uint64_t *bytes, con
 		fclose(f);
 }
 
-static void machine_limit(uint64_t *bytes, const char **which)
+/* As the last tick found it. */
+static void machine_limit(const struct mb_model *m, uint64_t *bytes, const char **which)
 {
-	uint64_t available = 0, swap = 0, kib;
-	FILE *f = fopen("/proc/meminfo", "re");
-	char line[256];
+	uint64_t available = m->system.now.values[MB_SYS_memory_available_bytes];
+	uint64_t swap = m->system.now.values[MB_SYS_swap_free_bytes];
 
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
-			available = kib * 1024;
-		else if (sscanf(line, "SwapFree: %" SCNu64, &kib) == 1)
-			swap = kib * 1024;
-	}
-	if (f)
-		fclose(f);
-	if (available)
-		take_less(available + swap, 0, "free memory", bytes, which);
+	if (m->system.known && available != MB_UNKNOWN)
+		take_less(available + (swap == MB_UNKNOWN ? 0 : swap), 0, "free memory", bytes, which);
 }
 
-bool mb_headroom(const struct mb_process *p, const char *root, bool address_space,
-			uint64_t *bytes, const char **which)
+bool mb_headroom(const struct mb_model *m, const struct mb_process *p, const char *root, bool address_space,
+		 uint64_t *bytes, const char **which)
 {
 	*bytes = UINT64_MAX;
 	*which = NULL;
@@ -94,6 +86,6 @@ bool mb_headroom(const struct mb_process *p, const char *root, bool address_spac
 		cgroup_limits(root, p->cgroup_path, bytes, which);
 	if (p && address_space)
 		address_space_limit(p, bytes, which);
-	machine_limit(bytes, which);
+	machine_limit(m, bytes, which);
 	return *which != NULL;
 }

@@ -13,7 +13,7 @@
  * mapped counts, too (RLIMIT_AS). root: where the cgroup hierarchy is mounted, or NULL. *which names the
  * limit. False: none can be read.
  */
-bool mb_headroom(const struct mb_process *p, const char *root, bool address_space,
-			uint64_t *bytes, const char **which);
+bool mb_headroom(const struct mb_model *m, const struct mb_process *p, const char *root, bool address_space,
+		 uint64_t *bytes, const char **which);
 
 #endif

@@ -58,10 +58,9 @@ static void on_block(struct mb_leaks_session *l, const struct mb_heap_block_even
 
 static void on_freed(struct mb_leaks_session *l, const struct mb_heap_freed_event *e)
 {
-	struct mb_leak_space *sp;
+	struct mb_leak_space *sp = mb_leak_space_at(l, e->mm);
 	struct mb_block old;
 
-	HASH_FIND(hh, l->spaces, &e->mm, sizeof(e->mm), sp);
 	if (sp && sp->blocks && mb_blocks_take(sp->blocks, e->addr, e->born_ns, &old))
 		account(sp, &old, -1);
 }

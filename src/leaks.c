@@ -86,13 +86,19 @@ static bool has_ended(const struct mb_leaks_session *l, const struct mb_leak_spa
 	return !p || p->exited;
 }
 
+/* Its allocator is not probed any more. */
+static void space_detach(struct mb_leaks_session *l, const struct mb_leak_space *sp)
+{
+	if (l->cfg->heap)
+		mb_kern_detach_heap(l->kern, sp->tgid);
+}
+
 /* Its process is gone for good. Of those that were selected it is kept what they had at the end. */
 static void space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	if (sp->ended)
 		return;
-	if (l->cfg->heap)
-		mb_kern_detach_heap(l->kern, sp->tgid);
+	space_detach(l, sp);
 	sp->ended = l->keep_ended && sp->regions.synced_ns && l->n_kept < KEPT_ENDED;
 	if (sp->ended)
 		l->n_kept++;
@@ -140,14 +146,20 @@ static struct mb_leak_space *space_new(struct mb_leaks_session *l, uint64_t mm, 
 	return sp;
 }
 
-struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid)
+struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_t mm)
 {
 	struct mb_leak_space *sp;
 
 	HASH_FIND(hh, l->spaces, &mm, sizeof(mm), sp);
+	return sp;
+}
+
+struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid)
+{
+	struct mb_leak_space *sp = mb_leak_space_at(l, mm);
+
 	if (sp && sp->tgid != tgid && has_ended(l, sp)) { /* the address is in use again */
-		if (l->cfg->heap)
-			mb_kern_detach_heap(l->kern, sp->tgid);
+		space_detach(l, sp);
 		space_drop(l, sp);
 		sp = NULL;
 	}
@@ -298,10 +310,9 @@ static void on_page(struct mb_leaks_session *l, const struct mb_page_event *e)
 
 static void on_fork(struct mb_leaks_session *l, const struct mb_region_fork_event *e)
 {
-	struct mb_leak_space *parent, *child;
+	struct mb_leak_space *parent = mb_leak_space_at(l, e->mm);
+	struct mb_leak_space *child = mb_leak_space_of(l, e->child_mm, e->child_tgid);
 
-	HASH_FIND(hh, l->spaces, &e->mm, sizeof(e->mm), parent);
-	child = mb_leak_space_of(l, e->child_mm, e->child_tgid);
 	if (child && parent && parent->regions.synced_ns && !child->regions.n)
 		mb_regions_copy(&child->regions, &parent->regions);
 	if (child)
@@ -489,11 +500,7 @@ static void check_blocks(struct mb_leaks_session *l)
 
 static bool space_is_there(void *arg, uint64_t mm)
 {
-	const struct mb_leaks_session *l = arg;
-	struct mb_leak_space *sp;
-
-	HASH_FIND(hh, l->spaces, &mm, sizeof(mm), sp);
-	return sp;
+	return mb_leak_space_at(arg, mm);
 }
 
 void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns)

@@ -71,7 +71,10 @@ bool mb_leaks_take(struct mb_leaks_session *l, const void *data, size_t len);
  */
 void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns);
 
-/* The address space of an event; NULL: its process has ended, or there is no memory. */
+/* The address space that is known by this mm, or NULL. */
+struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_t mm);
+
+/* The address space of an event, made if it is new; NULL: its process has ended, or there is no memory. */
 struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid);
 
 /* The id of the stack (struct mb_user_stack) behind an event's own size bytes; 0: it has none. */

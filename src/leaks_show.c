@@ -18,14 +18,6 @@
 
 /* ---- stacks ---- */
 
-static struct mb_leak_space *space_by_mm(const struct mb_leaks_session *l, uint64_t mm)
-{
-	struct mb_leak_space *sp;
-
-	HASH_FIND(hh, l->spaces, &mm, sizeof(mm), sp);
-	return sp;
-}
-
 /* Names of the kernel live with the places: they are made here. */
 static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_place *place)
 {
@@ -41,7 +33,7 @@ static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip
 
 static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, struct mb_leak_row *r)
 {
-	struct mb_leak_space *sp = s->key[0] ? space_by_mm(l, s->key[0]) : NULL;
+	struct mb_leak_space *sp = s->key[0] ? mb_leak_space_at(l, s->key[0]) : NULL;
 	struct mb_place *places = calloc((size_t)s->n * INLINED + 1, sizeof(*places)), *fit;
 	unsigned int n = 0;
 
@@ -151,7 +143,7 @@ static void find_eta(const struct mb_leaks_session *l, const char *root, struct 
 	if (p && p->exited)
 		return;
 	if (r->trend.slope_bytes_per_s <= 0 || r->trend.verdict == MB_VERDICT_STABLE ||
-	    !mb_headroom(p, root, key->level == MB_LEAK_REGION, &room, &r->limit))
+	    !mb_headroom(l->model, p, root, key->level == MB_LEAK_REGION, &room, &r->limit))
 		return;
 	r->eta_ns = (uint64_t)((double)room / (double)r->trend.slope_bytes_per_s * 1e9);
 	r->eta_known = true;
