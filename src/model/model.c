@@ -59,6 +59,17 @@ static void process_unhash(struct mb_model *m, struct mb_process *p)
 		HASH_DEL(m->by_tgid, p);
 }
 
+static void derive(struct mb_model *m, struct mb_process *p)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (fam[i]->tick)
+			fam[i]->tick(m, p);
+	}
+}
+
 static void process_remove(struct mb_model *m, struct mb_process *p)
 {
 	process_unhash(m, p);
@@ -68,12 +79,23 @@ static void process_remove(struct mb_model *m, struct mb_process *p)
 	process_free(p);
 }
 
+static void drop_kept(struct mb_model *m)
+{
+	struct mb_kept *k;
+
+	while ((k = m->kept)) {
+		m->kept = k->next;
+		free(k);
+	}
+	m->kept_tail = &m->kept;
+	m->n_kept = 0;
+}
+
 void mb_model_free(struct mb_model *m)
 {
 	struct mb_thread *t, *tt;
 	struct mb_shown *s, *ss;
 	struct mb_shrinker *sh, *sht;
-	struct mb_kept *k;
 
 	HASH_ITER(hh, m->threads, t, tt)
 	{
@@ -93,10 +115,7 @@ void mb_model_free(struct mb_model *m)
 	while (m->all)
 		process_remove(m, m->all);
 	mb_blame_free(&m->blame);
-	while ((k = m->kept)) {
-		m->kept = k->next;
-		free(k);
-	}
+	drop_kept(m);
 	mb_model_init(m);
 }
 
@@ -171,7 +190,16 @@ void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *na
 	snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
-/* Over the bound: the process that ended longest ago goes. */
+static void process_forget(struct mb_model *m, struct mb_process *p)
+{
+	if (m->on_forget) {
+		derive(m, p);
+		m->on_forget(m->on_forget_arg, m, p);
+	}
+	process_remove(m, p);
+}
+
+/* Over the bound: the oldest process that has ended goes. */
 static bool evict_one(struct mb_model *m)
 {
 	struct mb_process *p;
@@ -179,8 +207,8 @@ static bool evict_one(struct mb_model *m)
 	DL_FOREACH(m->all, p)
 	{
 		if (p->exited && !p->live_threads) {
-			process_remove(m, p);
-			m->lost.processes_evicted++;
+			m->lost.processes_evicted += !m->on_forget;
+			process_forget(m, p);
 			return true;
 		}
 	}
@@ -396,17 +424,6 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 		mb_model_show(m, e);
 }
 
-static void derive(struct mb_model *m, struct mb_process *p)
-{
-	size_t n;
-	const struct mb_family *const *fam = mb_families(&n);
-
-	for (size_t i = 0; i < n; i++) {
-		if (fam[i]->tick)
-			fam[i]->tick(m, p);
-	}
-}
-
 /* What is computed of all processes together. */
 static void end_tick(struct mb_model *m, uint64_t t_ns)
 {
@@ -443,6 +460,25 @@ void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete)
 	if (m->history)
 		mb_history_tick(m, t_ns);
 	m->tick++;
+}
+
+void mb_model_forget_ended(struct mb_model *m, uint32_t keep)
+{
+	struct mb_process *p, *tmp;
+	uint32_t ended = 0;
+
+	DL_FOREACH(m->all, p)
+	ended += p->exited && !p->live_threads;
+	DL_FOREACH_SAFE(m->all, p, tmp)
+	{
+		if (ended <= keep)
+			break;
+		if (p->exited && !p->live_threads) {
+			process_forget(m, p);
+			ended--;
+		}
+	}
+	drop_kept(m);
 }
 
 void mb_model_interval(struct mb_model *m)

@@ -151,6 +151,10 @@ struct mb_model {
 	/* Called for each event that trace shows. */
 	void (*on_event)(void *arg, struct mb_model *m, const struct mb_event *e);
 	void *on_event_arg;
+
+	/* Called before a process leaves the model, for whoever adds up; what it had is not lost then. */
+	void (*on_forget)(void *arg, struct mb_model *m, struct mb_process *p);
+	void *on_forget_arg;
 };
 
 /* Initialise and empty a model. */
@@ -176,6 +180,12 @@ void mb_model_keep(struct mb_model *m, const struct mb_event *e);
  * fields. complete: the iterator saw every thread, so that absence means exit.
  */
 void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete);
+
+/*
+ * For a session without end: processes that have ended leave the model, but for so many of them, the oldest
+ * first; so do the events kept for a summary. For after a tick.
+ */
+void mb_model_forget_ended(struct mb_model *m, uint32_t keep);
 
 /* Start a new interval: what changes from now on is what mb_process_delta() says. */
 void mb_model_interval(struct mb_model *m);

@@ -177,6 +177,41 @@ static void late_faults_are_added(void **state)
 	mb_model_free(&m);
 }
 
+static void add_minor(void *arg, struct mb_model *m, struct mb_process *p)
+{
+	(void)m;
+	*(uint64_t *)arg += p->minor;
+}
+
+static void whoever_adds_up_gets_what_is_forgotten(void **state)
+{
+	uint64_t forgotten = 0;
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	m.on_forget = add_minor;
+	m.on_forget_arg = &forgotten;
+	for (uint32_t i = 1; i <= MB_MODEL_PROCESSES + 100; i++) {
+		struct mb_task_record r = record(i, i, i);
+
+		r.info.h.type = i % 2 ? MB_TASK_EVENT_EXIT : MB_TASK_EVENT_HARVEST;
+		r.info.group_dead = i % 2;
+		r.info.min_flt = 3;
+		take(&m, &r);
+	}
+	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES);
+	assert_int_equal(mb_lost_total(&m.lost), 0);
+	assert_int_equal(forgotten, 300);
+	mb_model_forget_ended(&m, 10);
+	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES / 2 + 50 + 10); /* those that live, and ten */
+	assert_int_equal(forgotten, 3 * (MB_MODEL_PROCESSES / 2 + 50 - 10));
+	assert_non_null(mb_model_find(&m, 2));
+	assert_null(mb_model_find(&m, 101));
+	assert_non_null(mb_model_find(&m, MB_MODEL_PROCESSES + 99)); /* ended last */
+	mb_model_free(&m);
+}
+
 static void processes_are_bounded_and_evictions_counted(void **state)
 {
 	struct mb_model m;
@@ -303,6 +338,7 @@ int main(void)
 		cmocka_unit_test(exec_by_another_thread_counts_once),
 		cmocka_unit_test(late_faults_are_added),
 		cmocka_unit_test(processes_are_bounded_and_evictions_counted),
+		cmocka_unit_test(whoever_adds_up_gets_what_is_forgotten),
 		cmocka_unit_test(threads_that_vanish_are_retired),
 		cmocka_unit_test(malformed_events_are_counted_not_used),
 		cmocka_unit_test(kept_events_are_bounded),
