@@ -109,6 +109,7 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 	uint64_t began_ns = mb_now_ns();
 	int n;
 
+	s->tick_began_ns = began_ns;
 	mb_kern_mark(s->kern);
 	n = mb_kern_drain(s->kern, take, s);
 	if (n >= 0)
@@ -218,7 +219,7 @@ static bool time_over(const struct mb_session *s)
 	return s->cfg.duration_ns && mb_now_ns() - s->start_ns >= s->cfg.duration_ns;
 }
 
-static int start_timer(struct mb_session *s)
+int mb_session_start_timer(struct mb_session *s)
 {
 	struct itimerspec t = { 0 };
 
@@ -288,7 +289,7 @@ static int turn(struct mb_session *s, struct mb_err *e)
 
 int mb_session_run(struct mb_session *s, struct mb_err *e)
 {
-	int err = start_timer(s);
+	int err = mb_session_start_timer(s);
 
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the timer");
@@ -347,7 +348,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (err)
 		return err;
 	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
-	if (err || s->cfg.oom)
+	if (err || s->cfg.oom || s->cfg.service)
 		return err;
 	mb_procfs_memory(&s->feed, false);
 	mb_session_summary(s, &sum);

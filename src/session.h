@@ -92,6 +92,7 @@ struct mb_session {
 	int command_status;
 	uint64_t start_ns;
 	uint64_t interval_start_ns;
+	uint64_t tick_began_ns;
 	uint64_t end_ns; /* of the loop; 0 while it runs */
 	struct mb_loop loop;
 	struct mb_watch signals, timer, rings, log, child_end; /* what it waits for */

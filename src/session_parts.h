@@ -11,6 +11,9 @@ int mb_session_drain(struct mb_session *s, struct mb_err *e);
 /* A tick, now. */
 int mb_session_collect(struct mb_session *s, struct mb_err *e);
 
+/* Ticks come each cfg.tick_ns from now on. Returns 0 or -errno. */
+int mb_session_start_timer(struct mb_session *s);
+
 /* How the machine is now, into the model. */
 void mb_session_read_system(struct mb_session *s);
 
