@@ -20,9 +20,16 @@ struct entry {
 
 struct mb_cgroups {
 	char *root;
-	struct entry *by_id;
+	struct entry *by_id; /* in the order in which they were seen last */
+	unsigned int seen; /* in this search */
 	bool searched; /* in this tick */
 };
+
+/*
+ * What is remembered of cgroups that are gone: the last word of a process can come after its cgroup was removed,
+ * and what it did is told for as long as it is in the model.
+ */
+#define GONE_MAX 8192u
 
 /* The memory controller's own (v1) hierarchy where there is one, else the unified (v2) one. */
 static char *find_root(void)
@@ -110,7 +117,25 @@ static int on_entry(const char *path, const struct stat *st, int type, struct FT
 	e->id = id;
 	strcpy(e->path, below);
 	HASH_ADD(hh, walking->by_id, id, sizeof(e->id), e);
+	walking->seen++;
 	return 0;
+}
+
+static void search(struct mb_cgroups *c)
+{
+	struct entry *e;
+
+	c->searched = true;
+	c->seen = 0;
+	walking = c;
+	/* cut short (no memory, no descriptor), it has not seen what is there: then nothing is gone for sure */
+	if (nftw(c->root, on_entry, 16, FTW_PHYS | FTW_MOUNT))
+		return;
+	while (HASH_COUNT(c->by_id) > c->seen + GONE_MAX) {
+		e = c->by_id; /* gone longest */
+		HASH_DEL(c->by_id, e);
+		free(e);
+	}
 }
 
 const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
@@ -121,9 +146,7 @@ const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
 		return NULL;
 	HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
 	if (!e && !c->searched) {
-		c->searched = true;
-		walking = c;
-		nftw(c->root, on_entry, 16, FTW_PHYS | FTW_MOUNT);
+		search(c);
 		HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
 	}
 	return e ? e->path : NULL;

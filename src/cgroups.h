@@ -18,7 +18,8 @@ const char *mb_cgroups_root(const struct mb_cgroups *c);
 
 /*
  * Path below the hierarchy's root ("/" for the root) of the cgroup with this directory inode
- * number; NULL if there is none now. Owned by c, valid until the next call.
+ * number; NULL if none has been seen. Paths of cgroups that are gone are kept: those of the 8,192 that were seen
+ * last. Owned by c, valid until the next call.
  */
 const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id);
 

@@ -9,6 +9,7 @@
 static const struct mb_event_field fork_fields[] = {
 	{ "child.pid", MB_MEMBER(mb_fork_event, child_tgid), MB_VALUE_U32 },
 	{ "child.tid", MB_MEMBER(mb_fork_event, child_tid), MB_VALUE_U32 },
+	{ "child.inner_pid", MB_MEMBER(mb_fork_event, child_inner_tgid), MB_VALUE_U32 },
 };
 
 static const struct mb_event_field exec_fields[] = {
@@ -117,6 +118,7 @@ static void take_fork(struct mb_model *m, const struct mb_fork_event *e)
 	if (!p)
 		return;
 	p->ppid = e->h.tgid;
+	p->inner_tgid = e->child_inner_tgid;
 	memcpy(p->comm, e->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';
 	if (!p->exe && parent && parent->exe)

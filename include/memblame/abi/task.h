@@ -12,6 +12,9 @@ enum mb_task_event_type {
 	MB_TASK_EVENT_STALLS = 5, /* from table stall_lengths: not in a ring */
 };
 
+/* A host name (64 bytes, <linux/utsname.h>), its NUL, and what makes a whole of it and the id before it. */
+#define MB_HOST_NAME_LEN 68
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
@@ -35,6 +38,8 @@ struct mb_fork_event {
 	__u64 start_ns; /* of the child */
 	__u32 child_tgid;
 	__u32 child_tid;
+	__u32 child_inner_tgid; /* as in struct mb_task_info */
+	__u32 pad;
 	char comm[MB_COMM_LEN];
 };
 
@@ -87,7 +92,9 @@ struct mb_task_info {
 	__u32 threads;
 	__u16 group_dead; /* this was the last live thread */
 	__u8 has_mm; /* 0: the pages above are not known (kernel thread, or mm gone) */
-	__u8 late; /* the task is being freed: cgroup, ppid, threads and comm are not known any more */
+	__u8 late; /* the task is being freed: what follows, cgroup, ppid and threads are not known any more */
+	__u32 inner_tgid; /* in its innermost pid namespace; 0: that is the machine's, or not known */
+	char host_name[MB_HOST_NAME_LEN]; /* in its UTS namespace; "": that is the machine's, or not known */
 	char comm[MB_COMM_LEN];
 };
 
