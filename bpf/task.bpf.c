@@ -161,6 +161,25 @@ int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struc
 	return 0;
 }
 
+/* A new cgroup may be gone again before user space looks for its path. Other hierarchies (v1) have the same numbers. */
+SEC("?tp_btf/cgroup_mkdir")
+int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
+{
+	struct cgroup *own = compat_task_cgroup(compat_current());
+	struct mb_cgroup_event *e;
+
+	if (BPF_CORE_READ(cgrp, root) != BPF_CORE_READ(own, root))
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_CGROUP, sizeof(*e),
+			    bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->cgroup = compat_cgroup_id(cgrp);
+	bpf_probe_read_kernel_str(e->path, sizeof(e->path), path);
+	emit_submit(&urgent, e);
+	return 0;
+}
+
 /* How wait(2) will see the process end: exit_group and fatal signals set the group's code. */
 MB_INLINE __s32 final_exit_code(struct task_struct *task)
 {

@@ -10,6 +10,7 @@ enum mb_task_event_type {
 	MB_TASK_EVENT_HARVEST = 3, /* the same, from the iterator: not in a ring */
 	MB_TASK_EVENT_LATE = 4, /* faults of a thread after its exit record */
 	MB_TASK_EVENT_STALLS = 5, /* from table stall_lengths: not in a ring */
+	MB_TASK_EVENT_CGROUP = 6, /* a memory cgroup was made; of the machine, not of a process */
 };
 
 /* A host name (64 bytes, <linux/utsname.h>), its NUL, and what makes a whole of it and the id before it. */
@@ -61,6 +62,14 @@ struct mb_late_event {
 	__u64 start_ns;
 	__u64 min_flt; /* since the exit record */
 	__u64 maj_flt;
+};
+
+#define MB_CGROUP_PATH_LEN 512
+
+struct mb_cgroup_event {
+	struct mb_event h; /* who made it */
+	__u64 cgroup; /* as in struct mb_task_info */
+	char path[MB_CGROUP_PATH_LEN]; /* below the hierarchy's root; full: it is longer than that */
 };
 
 /* Key of table stall_lengths, and what has changed in an entry: stalls by length. */
