@@ -90,9 +90,7 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
 	if (!r || !(r->rows = mb_rows_new()))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	r->raw = raw;
-	r->event.fd = -1;
-	r->event.buf = malloc(MB_OUT_BUFFER);
-	if (!r->event.buf)
+	if (mb_out_to_memory(&r->event))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	put_layout(r);
 	return mb_db_create(&r->db, path, e);
