@@ -161,7 +161,7 @@ int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struc
 	return 0;
 }
 
-/* A new cgroup may be gone again before user space looks for its path. Other hierarchies (v1) have the same numbers. */
+/* A new cgroup may be gone before user space looks for its path. Hierarchies of v1 share their numbers. */
 SEC("?tp_btf/cgroup_mkdir")
 int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
 {

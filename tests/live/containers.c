@@ -260,7 +260,7 @@ static void test_nested(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* With the machine's own namespaces (docker run --uts=host --pid=host) the name of the machine is not the container's. */
+/* With the machine's own namespaces (docker run --uts=host --pid=host) its name is not the container's. */
 static void test_host_namespaces(void **state)
 {
 	const struct want want = { ID, "docker", NULL, NULL, NULL };
