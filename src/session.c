@@ -32,7 +32,7 @@ static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
 
-	if (s->leaks && mb_leaks_take(s->leaks, data, len))
+	if (mb_cgroups_take(s->cgroups, data, len) || (s->leaks && mb_leaks_take(s->leaks, data, len)))
 		return;
 	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
 }
