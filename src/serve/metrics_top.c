@@ -42,7 +42,7 @@ static int64_t gained(const struct mb_quantity_source *q, const struct mb_proces
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < q->n; i++)
-		sum += mb_process_delta(p, q->slots[i]);
+		sum += mb_process_delta(p, q->slots[i]) * q->columns[i]->scale;
 	return (int64_t)sum;
 }
 

@@ -79,7 +79,7 @@ struct mb_prom_column {
 	enum mb_prom_type type;
 	char metric[64]; /* without _total; columns of one metric stand together */
 	char labels[64]; /* label="value", or "" */
-	const char *help;
+	char help[192];
 	uint32_t scale; /* multiply by this: pages to bytes */
 	uint32_t decimals; /* and divide by 10 to the power of this: ns to seconds */
 };

@@ -84,11 +84,12 @@ static void name_column(struct mb_prom_column *c)
 			continue;
 		snprintf(c->metric, sizeof(c->metric), "memblame_%s", r->metric);
 		snprintf(c->labels, sizeof(c->labels), "%s=\"%s\"", r->label, r->value ? r->value : f->name);
-		c->help = r->help;
+		snprintf(c->help, sizeof(c->help), "%s", r->help);
 		return;
 	}
 	plain_name(c->metric, sizeof(c->metric), f);
-	c->help = f->help;
+	/* its name in JSON and in docs/families, too, as the text was written to stand below that */
+	snprintf(c->help, sizeof(c->help), "%s.%s: %s.", f->group, f->name, f->help);
 }
 
 /* A stall's time (slot + 1), or how often it was (slot). */
@@ -96,8 +97,9 @@ static void stall_column(struct mb_prom_column *c, bool time)
 {
 	snprintf(c->metric, sizeof(c->metric), time ? "memblame_stall_seconds" : "memblame_stalls");
 	snprintf(c->labels, sizeof(c->labels), "kind=\"%s\"", c->field->name);
-	c->help = time ? "Time that threads lost in stalls, by kind. Kinds exclude one another and add up." :
-			 "Stalls that have ended, by kind.";
+	snprintf(c->help, sizeof(c->help), "%s",
+		 time ? "Time that threads lost in stalls, by kind. Kinds exclude one another and add up." :
+			"Stalls that have ended, by kind.");
 	c->slot += time;
 	set_unit(c, time ? MB_UNIT_NS : MB_UNIT_COUNT);
 }
