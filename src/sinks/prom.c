@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "memblame/sink.h"
+#include "model/container.h"
 
 /* Room for len more bytes, in steps that double. */
 static bool room(struct mb_prom *w, size_t len)
@@ -236,20 +236,30 @@ void mb_prom_label(char *buf, size_t size, size_t *len, const char *name, const 
 	buf[*len] = '\0';
 }
 
-char *mb_prom_cgroup_labels(const char *path)
+/* Those of n pairs that have a value, and the first. */
+static char *join(const char *const pairs[][2], size_t n)
 {
-	char id[65];
-	const char *container = mb_container_of(path, id);
-	size_t size = mb_prom_label_room("cgroup", path), len = 0;
+	size_t size = 0, len = 0;
 	char *labels;
 
-	if (container)
-		size += mb_prom_label_room("container", container);
+	for (size_t i = 0; i < n; i++)
+		size += mb_prom_label_room(pairs[i][0], pairs[i][1]);
 	labels = malloc(size);
-	if (!labels)
-		return NULL;
-	mb_prom_label(labels, size, &len, "cgroup", path);
-	if (container)
-		mb_prom_label(labels, size, &len, "container", container);
+	for (size_t i = 0; labels && i < n; i++) {
+		if (!i || pairs[i][1][0])
+			mb_prom_label(labels, size, &len, pairs[i][0], pairs[i][1]);
+	}
 	return labels;
+}
+
+char *mb_prom_cgroup_labels(const char *path)
+{
+	struct mb_container c;
+
+	mb_container_of(path, &c);
+	return join((const char *const[][2]){ { "cgroup", path },
+					      { "container", c.id },
+					      { "pod_uid", c.pod_uid },
+					      { "runtime", c.runtime ? c.runtime : "" } },
+		    4);
 }

@@ -391,7 +391,7 @@ static void all_is_told(void **state)
 	for (int om = 0; om < 2; om++) {
 		scrape_all(&x, om);
 		expect(&x, "memblame_faults_total",
-		       "container=\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",type=\"minor\"", 1000);
+		       "container=\"" WORLD_ID "\",pod_uid=\"" WORLD_POD "\",runtime=\"containerd\",type=\"minor\"", 1000);
 		expect(&x, "memblame_http_requests_total", "code=\"200\"", 2);
 		expect(&x, "memblame_hook_quality", "family=\"fault\",question=\"cause\",hook=\"fexit\"", 0.5L);
 		expect(&x, "memblame_hook_quality", "question=\"calls\",hook=\"none\"", 0);

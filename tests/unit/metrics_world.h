@@ -13,6 +13,12 @@
 
 #define S 1000000000ull
 
+#define WORLD_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define WORLD_POD "01234567-89ab-cdef-0123-456789abcdef"
+#define WORLD_CONTAINER \
+	"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod01234567_89ab_cdef_0123_456789abcdef.slice/" \
+	"cri-containerd-" WORLD_ID ".scope"
+
 struct world {
 	struct mb_model model;
 	struct mb_metrics *metrics;
@@ -158,7 +164,7 @@ static inline void world_full(struct world *w)
 		w->model.system.now.values[i] = 1000000 + (uint64_t)i;
 	p = born(w, 7, 70, "/system.slice/web.service");
 	p->rss_pages[1] = 1000;
-	p = born(w, 8, 80, "/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+	p = born(w, 8, 80, WORLD_CONTAINER);
 	for (int i = 0; i < 10; i++) {
 		p->minor += 100;
 		p->major += 10;
