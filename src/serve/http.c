@@ -63,7 +63,8 @@ const char *mb_http_query(const struct mb_http_request *r, const char *key)
 {
 	const char *value = NULL;
 
-	if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, key, strlen(key), &value, NULL) != MHD_YES)
+	if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, key, strlen(key), &value, NULL) !=
+	    MHD_YES)
 		return NULL;
 	return value ? value : "";
 }
@@ -321,7 +322,8 @@ static int plan(struct mb_http *h, const char *const *addresses, size_t n, struc
 		struct listener **next, struct mb_err *e)
 {
 	if (n > MB_HTTP_LISTENERS)
-		return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d addresses to listen at, not %zu", MB_HTTP_LISTENERS, n);
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d addresses to listen at, not %zu",
+				  MB_HTTP_LISTENERS, n);
 	for (size_t i = 0; i < n; i++) {
 		int err = mb_address_parse(&at[i], addresses[i], e);
 
