@@ -3,14 +3,13 @@
 #ifndef MB_SERVE_H
 #define MB_SERVE_H
 
-#include <stdint.h>
-
 #include "serve/config.h"
+#include "session.h"
 
 struct mb_serve_start {
 	const char *path; /* of the configuration file, for a reload; NULL: none */
 	const struct mb_serve_overrides *overrides; /* the command line's, for a reload */
-	uint64_t duration_ns; /* 0: until a signal */
+	struct mb_session_config session; /* what the command line says of it, and whom to trace */
 };
 
 /*

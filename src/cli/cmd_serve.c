@@ -60,9 +60,21 @@ static int complain(const struct mb_options *o, const struct mb_config_mistakes 
 	return (int)exit;
 }
 
+/* The session that the configuration asks for. */
+static int session_of(const struct mb_options *o, const struct mb_serve_config *c, struct mb_session_config *cfg,
+		      struct mb_err *e)
+{
+	struct mb_options all = *o;
+
+	all.families = (unsigned int)c->families;
+	for (all.n_cgroups = 0; all.n_cgroups < c->cgroups.n; all.n_cgroups++)
+		all.cgroups[all.n_cgroups] = c->cgroups.list[all.n_cgroups];
+	return mb_options_session(&all, cfg, e);
+}
+
 int mb_cmd_serve(const struct mb_options *o, struct mb_err *e)
 {
-	struct mb_serve_start start = { o->config_path, &o->serve, (uint64_t)(o->duration_s * (double)MB_NS_PER_S) };
+	struct mb_serve_start start = { .path = o->config_path, .overrides = &o->serve };
 	struct mb_config_mistakes mistakes;
 	struct mb_serve_config c;
 	int status;
@@ -73,7 +85,12 @@ int mb_cmd_serve(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_serve_config_load(&c, o->config_path, &o->serve, &mistakes, e))
 		return complain(o, &mistakes, e);
-	status = o->check_config ? show(o, &c, e) : mb_serve(&c, &start, e);
+	if (o->check_config)
+		status = show(o, &c, e);
+	else if (session_of(o, &c, &start.session, e) || mb_kern_check(e))
+		status = (int)e->exit;
+	else
+		status = mb_serve(&c, &start, e);
 	mb_serve_config_free(&c);
 	return status;
 }
