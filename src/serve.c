@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,8 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_moment 
 	mb_model_interval(&session->model);
 	mb_model_forget_ended(&session->model, ENDED_KEPT);
 	mb_serve_answers_drop(s);
-	s->ticks++;
+	if (!s->ticks++)
+		malloc_trim(0); /* loading has taken some MiB for a moment */
 	s->ticked_ns = mb_now_ns();
 	s->tick_ns = s->ticked_ns - session->tick_began_ns;
 	tell_manager(s);

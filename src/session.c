@@ -480,7 +480,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (cfg->leaks)
 		mb_session_warn_of_unanswered(s);
 	if (cfg->oom)
-		mb_oom_watch_harden();
+		mb_oom_watch_harden(!cfg->service); /* a service is to be small */
 	s->model.history = mb_history_new(cfg->history);
 	if (!s->model.history)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
@@ -490,6 +490,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		err = cfg->service->attached(cfg->service->arg, s, e);
 	if (!err)
 		err = mb_kern_drop_privileges(s->kern, e);
+	mb_kern_forget_types();
 	if (err)
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();
