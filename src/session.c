@@ -233,16 +233,17 @@ int mb_session_start_timer(struct mb_session *s)
 static int milliseconds_left(const struct mb_session *s)
 {
 	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(s->model.oom, now) : 0;
+	int ms = -1, service = s->cfg.service ? s->cfg.service->wait_ms(s->cfg.service->arg) : -1;
 
 	if (s->cfg.duration_ns)
 		next = s->start_ns + s->cfg.duration_ns;
 	if (report && (!next || report < next))
 		next = report;
-	if (!next)
-		return -1;
-	if (next <= now)
+	if (next && next <= now)
 		return 0;
-	return next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
+	if (next)
+		ms = next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
+	return service >= 0 && (ms < 0 || service < ms) ? service : ms;
 }
 
 static int on_timer(void *arg, struct mb_err *e)
