@@ -35,7 +35,7 @@ struct mb_db {
 	struct mb_rows *head; /* owned; under the mutex until the first commit */
 	struct mb_retention keep; /* in force */
 	int64_t oldest_tick; /* -1: none */
-	bool log_stuck; /* the log beside the file is too long, and somebody reads it */
+	bool shrunk; /* pages have been given back */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t some;

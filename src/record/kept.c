@@ -60,6 +60,14 @@ static void update_state(struct mb_db *db, int64_t more_ticks)
 	pthread_mutex_unlock(&db->mutex);
 }
 
+/* Bring what is in the log into the file, which only then has its length; not against somebody who reads. */
+static void empty_log(struct mb_db *db)
+{
+	sqlite3_busy_timeout(db->sqlite, 100);
+	sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
+}
+
 /*
  * Somebody who reads holds the log up, which can then not begin anew: before the files get larger than they
  * may, nothing more is written.
@@ -69,9 +77,7 @@ static bool is_log_stuck(struct mb_db *db)
 	uint64_t log, bytes = mb_kept_bytes(db, &log), may = mb_kept_log_bytes(&db->keep);
 
 	if (log > 2 * may) {
-		sqlite3_busy_timeout(db->sqlite, 100);
-		sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
+		empty_log(db);
 		bytes = mb_kept_bytes(db, &log);
 	}
 	return db->keep.max_bytes && log > 2 * may && bytes > db->keep.max_bytes + db->keep.max_bytes / 32;
@@ -289,7 +295,7 @@ static bool shrink(struct mb_db *db, uint64_t file, uint64_t used, uint64_t may)
 		return false;
 	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", STEP_PAGES);
 	mb_db_run(db, sql);
-	update_state(db, 0);
+	db->shrunk = true;
 	return !mb_db_failed(db);
 }
 
@@ -330,7 +336,13 @@ bool mb_kept_retain(struct mb_db *db)
 	mb_db_run(db, sql);
 	more = retain(db);
 	clear_error(db); /* tried again after the next moment */
-	return more;
+	if (more)
+		return true;
+	if (db->shrunk)
+		empty_log(db);
+	db->shrunk = false;
+	update_state(db, 0);
+	return false;
 }
 
 /* ---- opening ---- */
