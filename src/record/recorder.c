@@ -101,9 +101,7 @@ static int make(struct mb_recorder **out, bool kept, bool raw, struct mb_err *e)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	r->raw = raw;
 	r->kept = kept;
-	r->event.fd = -1;
-	r->event.buf = malloc(MB_OUT_BUFFER);
-	if (!r->event.buf)
+	if (mb_out_to_memory(&r->event))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	note_boot(r);
 	return 0;

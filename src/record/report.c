@@ -160,7 +160,7 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 
 /* ---- the model of the window ---- */
 
-#define HEAD_COLUMNS 22
+#define HEAD_COLUMNS 24
 
 /* One row per process: who it is, its memory as of its last tick, sums of its numbers. */
 static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
@@ -189,8 +189,9 @@ static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window
 		" SELECT s.tick, p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
 		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, s.minor, s.major,"
 		" a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes, a.vm_bytes, a.rss_peak_bytes,"
-		" p.process, %s, %s",
+		" p.process, %s, %s, %s",
 		mb_reader_has(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
+		mb_reader_has(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL",
 		mb_reader_has(r, "process", "first_tick") ? "p.first_tick" : "NULL");
 	for (size_t i = 0; i < n; i++)
 		len += (size_t)snprintf(sql + len, size - len, ", s.c%zu", i);
@@ -257,7 +258,7 @@ static const struct mb_field *field_by_column(const char *name)
 /* Histograms and rows are kept for all that a process did, not by tick: nothing of it may have gone. */
 static bool has_details(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt *s)
 {
-	return w->whole && (!mb_reader_kept(r) || sqlite3_column_int64(s, 21) >= w->first);
+	return w->whole && (!mb_reader_kept(r) || sqlite3_column_int64(s, 23) >= w->first);
 }
 
 static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_process *p, sqlite3_int64 id,
@@ -302,6 +303,8 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 		p->exe = copy(text(s, 5));
 		p->cgroup_path = copy(text(s, 6));
 		p->looked_up = true;
+		snprintf(p->host_name, sizeof(p->host_name), "%s", text(s, 21) ? text(s, 21) : "");
+		p->inner_tgid = (uint32_t)number(s, 22);
 		p->exited = sqlite3_column_int(s, 7);
 		p->exit_known = sqlite3_column_type(s, 8) != SQLITE_NULL;
 		p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* as wait(2) has it */

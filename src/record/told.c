@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "memblame/sink.h"
+#include "model/container.h"
 
 struct key {
 	uint64_t start_ns;
@@ -149,19 +150,22 @@ static uint64_t hash_text(uint64_t h, const char *s)
 
 static uint64_t row_hash(const struct mb_process *p)
 {
-	uint64_t numbers[] = { p->ppid, p->exited, p->exit_known, (uint64_t)p->exit_code, p->threads };
+	uint64_t numbers[] = { p->ppid, p->exited, p->exit_known, (uint64_t)p->exit_code, p->threads,
+			       p->inner_tgid };
 	uint64_t h = hash_more(0xcbf29ce484222325ull, numbers, sizeof(numbers));
 
 	h = hash_text(h, p->comm);
 	h = hash_text(h, p->exe);
 	h = hash_text(h, p->cgroup_path);
+	h = hash_text(h, p->host_name);
 	return h ? h : 1;
 }
 
 static void put_process(struct mb_rows *o, const struct mb_process *p, const struct mb_told_process *w)
 {
-	char container[65];
+	struct mb_container c;
 
+	mb_container_of(p->cgroup_path, &c);
 	mb_rows_begin(o, MB_TABLE_PROCESS);
 	mb_rows_int(o, w->id);
 	mb_rows_int(o, p->tgid);
@@ -170,7 +174,7 @@ static void put_process(struct mb_rows *o, const struct mb_process *p, const str
 	mb_rows_text(o, p->comm);
 	mb_rows_text(o, p->exe);
 	mb_rows_text(o, p->cgroup_path);
-	mb_rows_text(o, mb_container_of(p->cgroup_path, container));
+	mb_rows_text(o, c.id[0] ? c.id : NULL);
 	mb_rows_int(o, p->exited);
 	if (p->exited && p->exit_known)
 		mb_rows_int(o, WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
@@ -179,6 +183,11 @@ static void put_process(struct mb_rows *o, const struct mb_process *p, const str
 		mb_rows_null(o);
 	mb_rows_int(o, p->threads);
 	mb_rows_int(o, (int64_t)w->row_tick);
+	mb_rows_text(o, mb_container_name(&c, p->host_name));
+	if (p->inner_tgid)
+		mb_rows_int(o, p->inner_tgid);
+	else
+		mb_rows_null(o);
 	mb_rows_int(o, w->first_tick);
 	mb_rows_null(o);
 }
