@@ -58,6 +58,7 @@ static void begin_at(struct world *w, const char *file, uint64_t serial, const s
 		fail_msg("%s", e.text);
 	mb_recorder_info(w->r, "kernel", boot);
 	mb_recorder_info(w->r, "boot_id", boot);
+	mb_recorder_info(w->r, "version", boot + strlen("boot-"));
 	mb_recorder_hook(w->r, "fault", "end", "test", "full", NULL);
 	mb_model_init(&w->m);
 	mb_recorder_watch(w->r, &w->m);
@@ -171,6 +172,11 @@ static bool is_shorter(const struct mb_recorder_state *st, uint64_t n)
 static bool has_ticks(const struct mb_recorder_state *st, uint64_t n)
 {
 	return st->ticks == (n ? n : (uint64_t)ask("SELECT count(*) FROM tick"));
+}
+
+static bool is_settled(const struct mb_recorder_state *st, uint64_t n)
+{
+	return st->failed || st->waiting_bytes <= n;
 }
 
 static bool has_failed(const struct mb_recorder_state *st, uint64_t n)
@@ -465,6 +471,7 @@ static void over_sessions(void **state)
 	assert_int_equal(minor_of(doc, 1001), sum_of(24, 30, 1) + sum_of(90, 97, 1));
 	assert_int_equal(json_integer_value(json_object_get(doc, "duration_ns")), 13 * STEP_NS);
 	assert_string_equal(json_string_value(json_object_get(doc, "kernel")), "boot-a");
+	assert_string_equal(json_string_value(json_object_get(doc, "version")), "a");
 	assert_null(process_of(doc, 100001));
 	json_decref(doc);
 	doc = report("+310", "+610"); /* of tracing: from the second session into the third */
@@ -614,6 +621,7 @@ static void write_error(void **state)
 	uint64_t sum = 0, lost = 0;
 	struct mb_recorder_state st;
 	struct world w;
+	json_t *doc;
 
 	(void)state;
 	signal(SIGXFSZ, SIG_IGN);
@@ -643,6 +651,9 @@ static void write_error(void **state)
 	assert_int_equal(ask("SELECT sum(interval_ns) FROM tick"), w.serial * STEP_NS);
 	assert_int_equal(ask("SELECT sum(count) FROM lost WHERE family = 'record'"), 6);
 	end(&w);
+	doc = report(NULL, NULL);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(doc, "lost"), "total")), 6);
+	json_decref(doc);
 }
 
 /* The same on a file system that is full, where this test may make one. */
@@ -728,12 +739,47 @@ static void read_meanwhile(void **state)
 	check_sums();
 }
 
+/* Somebody who does not stop reading: the files keep their limit, and what is not written comes later. */
+static void read_for_ever(void **state)
+{
+	struct mb_retention keep = { .max_bytes = 4 << 20 };
+	struct mb_reader *r = NULL;
+	struct mb_window all;
+	struct mb_recorder_state st;
+	struct mb_err e = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, 0, &keep);
+	moments(&w, 160, PROCESSES);
+	assert_int_equal(mb_reader_open(&r, path, &e), 0);
+	assert_int_equal(mb_report_window(r, NULL, NULL, &all, &e), 0);
+	do {
+		moment(&w, PROCESSES);
+		wait_for(&w, is_settled, 0);
+		mb_recorder_state(w.r, &st);
+	} while (!st.failed);
+	assert_true(on_disk() <= 4.2 * MIB);
+	moment(&w, PROCESSES);
+	assert_true(on_disk() <= 4.2 * MIB);
+	mb_reader_close(r);
+	mb_recorder_retain(w.r, &keep); /* tries at once */
+	moments(&w, 3, PROCESSES);
+	wait_for(&w, is_shorter, (uint64_t)(4.2 * MIB));
+	mb_recorder_state(w.r, &st);
+	assert_false(st.failed);
+	assert_int_equal(st.lost, 0);
+	end(&w);
+	check_sums();
+	assert_true(on_disk() <= 4.2 * MIB);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
 		TEST(by_size),	TEST(by_age),	   TEST(over_sessions), TEST(system_over_sessions), TEST(refused),
-		TEST(damaged),	TEST(write_error), TEST(disk_is_full),	TEST(read_meanwhile),
+		TEST(damaged),	TEST(write_error), TEST(disk_is_full),	TEST(read_meanwhile), TEST(read_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
