@@ -21,6 +21,7 @@
 #include "leaks_show.h"
 #include "names.h"
 #include "oom_watch.h"
+#include "overhead.h"
 #include "procfs.h"
 #include "record/recorder.h"
 #include "reports.h"
@@ -56,7 +57,7 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 	at->t_ns = mb_now_ns();
 	at->since_start_ns = (s->end_ns ? s->end_ns : at->t_ns) - s->start_ns;
 	mb_utc_now(at->time, sizeof(at->time));
-	at->bpf_ns_known = mb_kern_bpf_ns(s->kern, &at->bpf_ns);
+	at->bpf_ns_known = mb_overhead_bpf_ns(s->overhead, s->kern, &at->bpf_ns);
 	getrusage(RUSAGE_SELF, &r);
 	at->self_cpu_ns =
 		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
@@ -179,8 +180,11 @@ int mb_session_flush(struct mb_session *s, struct mb_err *e)
 
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
-	int err = mb_session_collect(s, e);
+	int err;
 
+	if (mb_overhead_skips_tick(s->overhead))
+		return 0;
+	err = mb_session_collect(s, e);
 	if (err)
 		return err;
 	if (s->cfg.reports)
@@ -265,6 +269,8 @@ static int turn(struct mb_session *s, struct mb_err *e)
 		} else if (fd == s->timer_fd) {
 			if (read(fd, &ticks, sizeof(ticks)) == sizeof(ticks))
 				err = on_tick(s, e);
+		} else if (fd == mb_overhead_fd(s->overhead)) {
+			err = mb_overhead_turn(s->overhead, e);
 		} else if (fd >= 0 && fd == mb_reports_fd(s)) {
 			continue; /* read below */
 		} else if (s->child && fd == mb_child_fd(s->child)) {
@@ -397,6 +403,8 @@ static int open_loop(struct mb_session *s)
 		err = watch(s, mb_child_fd(s->child));
 	if (!err && mb_reports_fd(s) >= 0)
 		err = watch(s, mb_reports_fd(s));
+	if (!err && s->overhead)
+		err = watch(s, mb_overhead_fd(s->overhead));
 	return err;
 }
 
@@ -551,6 +559,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		if (!s->leaks)
 			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
 	}
+	if (cfg->budget) {
+		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->feed, e);
+		if (err)
+			return err;
+	}
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
@@ -576,6 +589,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (s->leaks)
 		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids);
 	mb_model_interval(&s->model);
+	mb_overhead_start(s->overhead);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
 }
@@ -589,6 +603,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	if (!s->opened)
 		return 0;
 	err = mb_out_close(&s->out, e);
+	mb_overhead_close(s->overhead);
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);

@@ -51,6 +51,7 @@ enum {
 	OPT_SVG,
 	OPT_DIFF,
 	OPT_MAPS,
+	OPT_BUDGET,
 	OPT_HELP = '?',
 };
 
@@ -65,6 +66,8 @@ static const struct argp_option options[] = {
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
+	{ "budget", OPT_BUDGET, "PERCENT", 0,
+	  "trace less where memblame would cost more than this share of one CPU", 0 },
 	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
 	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
@@ -295,6 +298,11 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case 'o':
 		o->out_path = arg;
 		return 0;
+	case OPT_BUDGET:
+		if (!parse_seconds(arg, &o->budget_percent) || o->budget_percent < 0.01 || o->budget_percent > 100)
+			return mb_err_set(e, MB_EXIT_USAGE, 0,
+					  "--budget needs a percentage of one CPU from 0.01 to 100, not '%s'", arg);
+		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -496,6 +504,8 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	cfg->json = o->json;
 	cfg->out_path = o->out_path;
 	cfg->pss = o->pss;
+	cfg->budget = o->budget_percent / 100;
+	cfg->kern.governed = cfg->budget > 0;
 	cfg->history = &o->history;
 	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
 	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);
