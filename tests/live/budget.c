@@ -161,6 +161,18 @@ static json_t *sum_intervals(const char *path, pid_t pid, long long after_ns, lo
 	return last;
 }
 
+static void print_levels(const json_t *summary)
+{
+	size_t i;
+	json_t *e;
+
+	json_array_foreach(live_get(summary, "events"), i, e) {
+		if (!strcmp(live_str(e, "event"), "level"))
+			print_message("%lld: level %s, stretch %lld: %s\n", live_int(e, "t_ns") / 1000000,
+				      live_str(e, "name"), live_int(e, "stretch"), live_str(e, "reason"));
+	}
+}
+
 static void test_down_and_up_again(void **state)
 {
 	const char *path = live_path("top.json"), *budget = live_emulated() ? "8" : "0.5";
@@ -179,8 +191,11 @@ static void test_down_and_up_again(void **state)
 	while (now_ns() - storm_ns < STORM_S * 1000000000ll)
 		puppet_do(p, "z");
 	/* three steps up, each after ten quiet seconds */
-	if (!wait_level(path, 0, 90))
+	if (!wait_level(path, 0, 90)) {
+		live_result_free(live_stop(top));
+		print_levels(sum_intervals(path, p->pid, 0, &faults, &anon));
 		live_fail("not back at level full after 90 s of quiet");
+	}
 	back_ns = now_ns();
 	sleep(1);
 	puppet_do(p, "a");
@@ -188,6 +203,7 @@ static void test_down_and_up_again(void **state)
 	live_result_free(live_stop(top));
 	made = puppet_faults(p) - before;
 	total = sum_intervals(path, p->pid, back_ns, &faults, &anon);
+	live_equal("lost", live_lost_faults(total), 0);
 	process = live_process(total, p->pid);
 	check_events(total);
 	check_sums(process, 0);
