@@ -64,6 +64,22 @@ MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 		r->peak_pages = peak;
 }
 
+/* 0: in the machine's own pid namespace, or it has no pid any more. */
+MB_INLINE __u32 inner_tgid(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, group_leader, thread_pid, level) ? compat_inner_tgid(task) : 0;
+}
+
+/* What the process is called in its namespaces: the first thread tells it. */
+MB_INLINE void fill_inside(struct task_struct *task, struct mb_task_info *r)
+{
+	struct uts_namespace *uts = BPF_CORE_READ(task, nsproxy, uts_ns);
+
+	r->inner_tgid = inner_tgid(task);
+	if (uts && BPF_CORE_READ(uts, ns.inum) != PROC_UTS_INIT_INO)
+		BPF_CORE_READ_STR_INTO(&r->host_name, uts, name.nodename);
+}
+
 /* Everything but the memory of the process, which only one thread of it needs to report. */
 MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct mb_task_info *r,
 			 __u16 type)
@@ -87,6 +103,8 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct m
 	r->threads = BPF_CORE_READ(task, signal, nr_threads);
 	/* the leader's name, or ps and we would disagree on what the process is called */
 	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
+	if (task->tgid == task->pid)
+		fill_inside(task, r);
 }
 
 SEC("?tp_btf/task_newtask")
@@ -107,6 +125,8 @@ int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
 	e->start_ns = child->start_boottime;
 	e->child_tgid = child->tgid;
 	e->child_tid = child->pid;
+	e->child_inner_tgid = inner_tgid(child);
+	e->pad = 0;
 	BPF_CORE_READ_STR_INTO(&e->comm, child, comm);
 	emit_submit(&urgent, e);
 	return 0;
@@ -139,6 +159,25 @@ int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struc
 {
 	if (knobs.select == MB_SELECT_CGROUPS && !ledger_of(task) && in_selected_cgroup(task))
 		trace(task, false);
+	return 0;
+}
+
+/* A new cgroup may be gone before user space looks for its path. Hierarchies of v1 share their numbers. */
+SEC("?tp_btf/cgroup_mkdir")
+int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
+{
+	struct cgroup *own = compat_task_cgroup(compat_current());
+	struct mb_cgroup_event *e;
+
+	if (BPF_CORE_READ(cgrp, root) != BPF_CORE_READ(own, root))
+		return 0;
+	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_CGROUP, sizeof(*e),
+			    bpf_ktime_get_boot_ns());
+	if (!e)
+		return 0;
+	e->cgroup = compat_cgroup_id(cgrp);
+	bpf_probe_read_kernel_str(e->path, sizeof(e->path), path);
+	emit_submit(&urgent, e);
 	return 0;
 }
 

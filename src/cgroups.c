@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <uthash.h>
 
+#include "memblame/family.h"
+
 struct entry {
 	uint64_t id;
 	UT_hash_handle hh;
@@ -20,9 +22,19 @@ struct entry {
 
 struct mb_cgroups {
 	char *root;
-	struct entry *by_id;
+	struct entry *by_id; /* in the order in which they were seen last */
+	unsigned int seen; /* in this search */
 	bool searched; /* in this tick */
+	bool whole; /* root is that of the hierarchy, so that the kernel's paths are ours */
 };
+
+/*
+ * What is remembered of cgroups that are gone: the last word of a process can come after its cgroup was removed,
+ * and what it did is told for as long as it is in the model.
+ */
+#define GONE_MAX 8192u
+
+#define ROOT_ID 1 /* of each hierarchy's root (fs/kernfs) */
 
 /* The memory controller's own (v1) hierarchy where there is one, else the unified (v2) one. */
 static char *find_root(void)
@@ -50,6 +62,7 @@ static char *find_root(void)
 struct mb_cgroups *mb_cgroups_open(void)
 {
 	struct mb_cgroups *c = calloc(1, sizeof(*c));
+	struct stat st;
 
 	if (!c)
 		return NULL;
@@ -58,6 +71,7 @@ struct mb_cgroups *mb_cgroups_open(void)
 		free(c);
 		return NULL;
 	}
+	c->whole = !stat(c->root, &st) && st.st_ino == ROOT_ID;
 	return c;
 }
 
@@ -86,31 +100,54 @@ void mb_cgroups_close(struct mb_cgroups *c)
 	free(c);
 }
 
+/* The latest seen is the last to be forgotten. A number is used again only after its directory is gone. */
+static bool remember(struct mb_cgroups *c, uint64_t id, const char *path)
+{
+	struct entry *e;
+
+	HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
+	if (e) {
+		HASH_DEL(c->by_id, e);
+		free(e);
+	}
+	e = malloc(sizeof(*e) + strlen(path) + 1);
+	if (!e)
+		return false;
+	e->id = id;
+	strcpy(e->path, path);
+	HASH_ADD(hh, c->by_id, id, sizeof(e->id), e);
+	return true;
+}
+
 /* nftw has no argument for its callback */
 static struct mb_cgroups *walking;
 
 static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	const char *below = path + strlen(walking->root);
-	struct entry *e;
-	uint64_t id = st->st_ino;
 
 	(void)ftw;
 	if (type != FTW_D)
 		return 0;
-	HASH_FIND(hh, walking->by_id, &id, sizeof(id), e);
-	if (e) { /* a number is used again only after its directory is gone */
-		HASH_DEL(walking->by_id, e);
+	walking->seen++;
+	return !remember(walking, st->st_ino, *below ? below : "/");
+}
+
+static void search(struct mb_cgroups *c)
+{
+	struct entry *e;
+
+	c->searched = true;
+	c->seen = 0;
+	walking = c;
+	/* cut short (no memory, no descriptor), it has not seen what is there: then nothing is gone for sure */
+	if (nftw(c->root, on_entry, 16, FTW_PHYS | FTW_MOUNT))
+		return;
+	while (HASH_COUNT(c->by_id) > c->seen + GONE_MAX) {
+		e = c->by_id; /* gone longest */
+		HASH_DEL(c->by_id, e);
 		free(e);
 	}
-	below = *below ? below : "/";
-	e = malloc(sizeof(*e) + strlen(below) + 1);
-	if (!e)
-		return 1;
-	e->id = id;
-	strcpy(e->path, below);
-	HASH_ADD(hh, walking->by_id, id, sizeof(e->id), e);
-	return 0;
 }
 
 const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
@@ -121,18 +158,32 @@ const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
 		return NULL;
 	HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
 	if (!e && !c->searched) {
-		c->searched = true;
-		walking = c;
-		nftw(c->root, on_entry, 16, FTW_PHYS | FTW_MOUNT);
+		search(c);
 		HASH_FIND(hh, c->by_id, &id, sizeof(id), e);
 	}
 	return e ? e->path : NULL;
 }
 
+bool mb_cgroups_take(struct mb_cgroups *c, const void *data, size_t len)
+{
+	const struct mb_cgroup_event *e = data;
+
+	if (len < sizeof(*e) || e->h.family != MB_FAM_task || e->h.type != MB_TASK_EVENT_CGROUP)
+		return false;
+	/* a path that is cut would be another's */
+	if (c && c->whole && strnlen(e->path, sizeof(e->path)) < sizeof(e->path) - 1)
+		remember(c, e->cgroup, e->path);
+	return true;
+}
+
 void mb_cgroups_tick(struct mb_cgroups *c)
 {
-	if (c)
-		c->searched = false;
+	if (!c)
+		return;
+	c->searched = false;
+	/* of those made since the last search, some may be there, so only another one tells what can go */
+	if (HASH_COUNT(c->by_id) > c->seen + 2 * GONE_MAX)
+		search(c);
 }
 
 int mb_cgroups_lookup(struct mb_cgroups *c, const char *name, uint64_t *id, struct mb_err *e)

@@ -3,6 +3,8 @@
 #ifndef MB_CGROUPS_H
 #define MB_CGROUPS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -18,7 +20,8 @@ const char *mb_cgroups_root(const struct mb_cgroups *c);
 
 /*
  * Path below the hierarchy's root ("/" for the root) of the cgroup with this directory inode
- * number; NULL if there is none now. Owned by c, valid until the next call.
+ * number; NULL if none has been seen. Paths of cgroups that are gone are kept: at least those of the 8,192 that
+ * were seen last, at most of twice as many. Owned by c, valid until the next call.
  */
 const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id);
 
@@ -27,6 +30,12 @@ const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id);
  * absolute path of its directory. Returns 0 or -errno with *e set.
  */
 int mb_cgroups_lookup(struct mb_cgroups *c, const char *name, uint64_t *id, struct mb_err *e);
+
+/*
+ * Take an event that is of use here: that a cgroup was made, and its path. What comes of it is fed to the model
+ * as identities. Returns false for others.
+ */
+bool mb_cgroups_take(struct mb_cgroups *c, const void *data, size_t len);
 
 /* A new tick: a look-up that fails may search the hierarchy once more. */
 void mb_cgroups_tick(struct mb_cgroups *c);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folders.h"
 #include "base/log.h"
 
 struct mb_oom_store {
@@ -19,27 +20,10 @@ struct mb_oom_store {
 	struct mb_out out;
 	uint32_t last; /* the highest number so far */
 	uint32_t first; /* the lowest that may be there */
+	uint32_t kept; /* at most so many */
 };
 
 /* ---- open ---- */
-
-/* Each folder of a path that is not there. */
-static int make_folders(char *path)
-{
-	for (char *at = path + 1; *at; at++) {
-		int err = 0;
-
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			err = -errno;
-		*at = '/';
-		if (err)
-			return err;
-	}
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
-}
 
 static uint32_t number_of(const char *name)
 {
@@ -100,6 +84,11 @@ static int find_numbers(struct mb_oom_store *s)
 	return n < 0 ? n : 0;
 }
 
+void mb_oom_store_keep(struct mb_oom_store *s, uint32_t reports)
+{
+	s->kept = reports;
+}
+
 int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e)
 {
 	struct mb_oom_store *s = calloc(1, sizeof(*s));
@@ -109,11 +98,12 @@ int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, str
 	if (!s)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	s->dir = -1;
+	s->kept = MB_OOM_KEPT;
 	if (!dir[0] || strlen(dir) + sizeof("/oom") > sizeof(s->path))
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "the state folder needs a path of at most %zu characters",
 				  sizeof(s->path) - sizeof("/oom"));
 	snprintf(s->path, sizeof(s->path), "%s/oom", dir);
-	err = make ? make_folders(s->path) : 0;
+	err = make ? mb_make_folders(s->path) : 0;
 	if (!err)
 		s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!err && s->dir < 0)
@@ -192,7 +182,7 @@ static int rename_to(struct mb_oom_store *s, const char *temporary, uint32_t num
 
 static void remove_oldest(struct mb_oom_store *s)
 {
-	for (; s->first + MB_OOM_KEPT <= s->last; s->first++) {
+	for (; s->first + s->kept <= s->last; s->first++) {
 		char name[32];
 
 		name_of(name, sizeof(name), s->first, ".json");

@@ -13,7 +13,7 @@
 
 #define MB_STATE_DIR "/var/lib/memblame"
 
-/* Reports kept; the oldest goes. Some 100 KiB each. */
+/* Reports kept where nothing else is said; the oldest goes. Some 100 KiB each. */
 #define MB_OOM_KEPT 1000u
 
 struct mb_oom_store;
@@ -21,6 +21,9 @@ struct mb_oom_store;
 /* Open the folder, and make it where asked to (mode 0700). *out: mb_oom_store_close(). 0, or -errno with *e set. */
 int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e);
 void mb_oom_store_close(struct mb_oom_store *s);
+
+/* Keep at most so many (1 or more); for the next mb_oom_store_put(). */
+void mb_oom_store_keep(struct mb_oom_store *s, uint32_t reports);
 
 /*
  * Keep a report, under a new number (*number 0, which is then set) or in the place of an earlier one. Takes

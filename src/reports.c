@@ -11,6 +11,7 @@
 #include "oom_store.h"
 #include "oom_watch.h"
 #include "procfs.h"
+#include "session_parts.h"
 
 int mb_reports_open(struct mb_session *s, struct mb_err *e)
 {
@@ -59,6 +60,8 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	report.at = sum.at;
 	if (first)
 		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
+	if (first && s->cfg.service)
+		s->cfg.service->killed(s->cfg.service->arg, s, k);
 	k->shown = true;
 	/* what became of it may still be said */
 	k->changed = first && mb_oom_fate(s->model.oom, k) == MB_OOM_FATE_NOT_KNOWN;

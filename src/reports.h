@@ -24,23 +24,4 @@ int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e);
 /* The session is over: all that are left. Fails where a report was lost. */
 int mb_reports_end(struct mb_session *s, struct mb_err *e);
 
-/* ---- what session.c does for them ---- */
-
-/* Take in what is in the rings. */
-int mb_session_drain(struct mb_session *s, struct mb_err *e);
-
-/* A tick, now. */
-int mb_session_collect(struct mb_session *s, struct mb_err *e);
-
-/* How the machine is now, into the model. */
-void mb_session_read_system(struct mb_session *s);
-
-/* What goes with all numbers so far. */
-void mb_session_summary(struct mb_session *s, struct mb_summary *sum);
-
-bool mb_session_wants_color(const struct mb_session *s);
-
-/* Write out what has been printed. */
-int mb_session_flush(struct mb_session *s, struct mb_err *e);
-
 #endif

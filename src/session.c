@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,6 +23,7 @@
 #include "procfs.h"
 #include "record/recorder.h"
 #include "reports.h"
+#include "session_parts.h"
 #include "systemfs.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
@@ -34,7 +33,7 @@ static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
 
-	if (s->leaks && mb_leaks_take(s->leaks, data, len))
+	if (mb_cgroups_take(s->cgroups, data, len) || (s->leaks && mb_leaks_take(s->leaks, data, len)))
 		return;
 	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
 }
@@ -91,6 +90,8 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
 	if (s->leaks)
 		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
+	if (s->cfg.service && complete)
+		return s->cfg.service->ticked(s->cfg.service->arg, s, &tick.at, e);
 	if (!s->cfg.recorder)
 		return 0;
 	mb_procfs_memory(&s->feed, true);
@@ -109,6 +110,7 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 	uint64_t began_ns = mb_now_ns();
 	int n;
 
+	s->tick_began_ns = began_ns;
 	mb_kern_mark(s->kern);
 	n = mb_kern_drain(s->kern, take, s);
 	if (n >= 0)
@@ -199,18 +201,21 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 }
 
 /* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
-static bool on_signal(struct mb_session *s)
+static int on_signal(void *arg, struct mb_err *e)
 {
+	struct mb_session *s = arg;
 	struct signalfd_siginfo info;
 	bool again = s->signal != 0;
 
-	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return false;
+	if (read(s->signals.fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (s->cfg.service && info.ssi_signo == SIGHUP)
+		return s->cfg.service->reload(s->cfg.service->arg, s, e);
 	s->signal = (int)info.ssi_signo;
 	if (!s->child)
-		return true;
+		return 1;
 	mb_child_signal(s->child, again ? SIGKILL : s->signal);
-	return false;
+	return 0;
 }
 
 static bool time_over(const struct mb_session *s)
@@ -218,21 +223,14 @@ static bool time_over(const struct mb_session *s)
 	return s->cfg.duration_ns && mb_now_ns() - s->start_ns >= s->cfg.duration_ns;
 }
 
-static int watch(struct mb_session *s, int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
-
-	return epoll_ctl(s->loop_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
-}
-
-static int start_timer(struct mb_session *s)
+int mb_session_start_timer(struct mb_session *s)
 {
 	struct itimerspec t = { 0 };
 
 	t.it_interval.tv_sec = (time_t)(s->cfg.tick_ns / MB_NS_PER_S);
 	t.it_interval.tv_nsec = (long)(s->cfg.tick_ns % MB_NS_PER_S);
 	t.it_value = t.it_interval;
-	return timerfd_settime(s->timer_fd, 0, &t, NULL) ? -errno : 0;
+	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? -errno : 0;
 }
 
 /* Until there is something to do though nothing comes; -1: never. */
@@ -251,37 +249,50 @@ static int milliseconds_left(const struct mb_session *s)
 	return next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
 }
 
+static int on_timer(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+	uint64_t ticks;
+
+	return read(s->timer.fd, &ticks, sizeof(ticks)) == sizeof(ticks) ? on_tick(s, e) : 0;
+}
+
+static int on_rings(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+	int err = mb_session_drain(s, e);
+
+	return err || !s->cfg.events ? err : mb_session_flush(s, e);
+}
+
+/* The log is read at the end of each turn. */
+static int on_log(void *arg, struct mb_err *e)
+{
+	(void)arg;
+	(void)e;
+	return 0;
+}
+
+static int on_child_end(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+
+	(void)e;
+	return mb_child_ended(s->child, &s->command_status);
+}
+
+static int on_budget(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+
+	return mb_overhead_turn(s->overhead, e);
+}
+
 /* One turn of the loop. Returns 1 when it is time to end. */
 static int turn(struct mb_session *s, struct mb_err *e)
 {
-	struct epoll_event ev[8];
-	int n = epoll_wait(s->loop_fd, ev, 8, milliseconds_left(s)), err = 0;
-	uint64_t ticks;
+	int err = mb_loop_turn(&s->loop, milliseconds_left(s), e);
 
-	if (n < 0 && errno != EINTR)
-		return mb_err_set(e, MB_EXIT_FAILED, errno, "waiting for events failed");
-	for (int i = 0; i < n && !err; i++) {
-		int fd = ev[i].data.fd;
-
-		if (fd == s->signal_fd) {
-			if (on_signal(s))
-				return 1;
-		} else if (fd == s->timer_fd) {
-			if (read(fd, &ticks, sizeof(ticks)) == sizeof(ticks))
-				err = on_tick(s, e);
-		} else if (fd == mb_overhead_fd(s->overhead)) {
-			err = mb_overhead_turn(s->overhead, e);
-		} else if (fd >= 0 && fd == mb_reports_fd(s)) {
-			continue; /* read below */
-		} else if (s->child && fd == mb_child_fd(s->child)) {
-			if (mb_child_ended(s->child, &s->command_status))
-				return 1;
-		} else {
-			err = mb_session_drain(s, e);
-			if (!err && s->cfg.events)
-				err = mb_session_flush(s, e);
-		}
-	}
 	if (!err && s->cfg.reports)
 		err = mb_reports_make(s, false, e);
 	return err ? err : time_over(s);
@@ -289,7 +300,7 @@ static int turn(struct mb_session *s, struct mb_err *e)
 
 int mb_session_run(struct mb_session *s, struct mb_err *e)
 {
-	int err = start_timer(s);
+	int err = mb_session_start_timer(s);
 
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the timer");
@@ -348,7 +359,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	if (err)
 		return err;
 	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
-	if (err || s->cfg.oom)
+	if (err || s->cfg.oom || s->cfg.service)
 		return err;
 	mb_procfs_memory(&s->feed, false);
 	mb_session_summary(s, &sum);
@@ -382,29 +393,27 @@ static int open_signals(struct mb_session *s)
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
-	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signal_fd < 0 ? -errno : 0;
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals.fd < 0 ? -errno : 0;
 }
 
 static int open_loop(struct mb_session *s)
 {
-	int err;
+	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end,
+					    &s->budget };
+	int err = mb_loop_open(&s->loop);
 
-	s->loop_fd = epoll_create1(EPOLL_CLOEXEC);
-	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (s->loop_fd < 0 || s->timer_fd < 0)
-		return -errno;
-	err = watch(s, s->signal_fd);
-	if (!err)
-		err = watch(s, s->timer_fd);
-	if (!err)
-		err = watch(s, mb_kern_epoll_fd(s->kern));
-	if (!err && s->child)
-		err = watch(s, mb_child_fd(s->child));
-	if (!err && mb_reports_fd(s) >= 0)
-		err = watch(s, mb_reports_fd(s));
-	if (!err && s->overhead)
-		err = watch(s, mb_overhead_fd(s->overhead));
+	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!err && s->timer.fd < 0)
+		err = -errno;
+	s->rings.fd = mb_kern_epoll_fd(s->kern);
+	s->log.fd = s->cfg.reports ? mb_reports_fd(s) : -1;
+	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
+	s->budget.fd = mb_overhead_fd(s->overhead);
+	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
+		watches[i]->arg = s;
+		err = mb_loop_add(&s->loop, watches[i]);
+	}
 	return err;
 }
 
@@ -424,95 +433,6 @@ static uint64_t process_start_ns(void)
 	return ticks * (MB_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-static struct mb_answer const *find_answer(const struct mb_kern *k, const char *name)
-{
-	const struct mb_answer *a;
-	size_t n;
-	const char *dot = strchr(name, '.');
-
-	a = mb_kern_answers(k, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (strncmp(name, a[i].family->name, (size_t)(dot - name)) == 0 &&
-		    strcmp(dot + 1, a[i].question->name) == 0)
-			return &a[i];
-	}
-	return NULL;
-}
-
-/* What the numbers mean here; one without a hook behind it is not 0, it is not known. */
-static void set_up(struct mb_session *s)
-{
-	struct mb_setup *setup = &s->setup;
-	struct utsname u;
-	size_t n;
-	const struct mb_family *const *fam = mb_families(&n);
-
-	uname(&u);
-	snprintf(setup->kernel, sizeof(setup->kernel), "%s", u.release);
-	snprintf(setup->arch, sizeof(setup->arch), "%s", u.machine);
-	setup->slots = mb_slots();
-	setup->stream = s->cfg.kern.stream;
-	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
-	setup->has_swap = mb_kern_has_swap();
-	setup->pss = s->cfg.pss;
-	mb_names_sysctls(&setup->dirty);
-	for (size_t i = 0; i < n; i++) {
-		bool on = mb_kern_traces(s->kern, fam[i]);
-
-		if (!on)
-			setup->off |= 1u << fam[i]->id;
-		for (size_t j = 0; on && j < fam[i]->n_fields; j++) {
-			const struct mb_field *f = &fam[i]->fields[j];
-			const struct mb_answer *a =
-				f->question ? find_answer(s->kern, f->question) : NULL;
-
-			if (f->question && (!a || !a->hook))
-				mb_field_set_unknown(setup->unknown_slots, f);
-		}
-	}
-	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
-}
-
-/* What was asked for and cannot be answered here. */
-static void warn_of_unanswered(const struct mb_session *s)
-{
-	const struct mb_answer *a;
-	size_t n;
-
-	a = mb_kern_answers(s->kern, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (!a[i].hook)
-			mb_warn("%s.%s is not known here (memblame doctor says why): %s", a[i].family->name,
-				a[i].question->name, a[i].question->without);
-	}
-}
-
-/* What is known once: the machine, and how each question was answered. */
-static void describe(struct mb_session *s)
-{
-	struct mb_recorder *r = s->cfg.recorder;
-	const struct mb_answer *a;
-	char time[32];
-	size_t n;
-
-	mb_utc_now(time, sizeof(time));
-	mb_recorder_info(r, "version", MB_VERSION);
-	mb_recorder_info(r, "kernel", s->setup.kernel);
-	mb_recorder_info(r, "arch", s->setup.arch);
-	mb_recorder_info(r, "start_time", time);
-	snprintf(time, sizeof(time), "%u", s->setup.sample_1_in);
-	mb_recorder_info(r, "sample_1_in", time);
-	mb_recorder_info(r, "pss", s->setup.pss ? "1" : "0");
-	a = mb_kern_answers(s->kern, &n);
-	for (size_t i = 0; i < n; i++) {
-		const struct mb_hook *h = a[i].hook;
-
-		mb_recorder_hook(r, a[i].family->name, a[i].question->name, h ? h->name : NULL,
-				 !h ? "none" : h->quality == MB_QUALITY_FULL ? "full" : "partial",
-				 h ? h->missing : a[i].question->without);
-	}
-}
-
 int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		    struct mb_child *child, struct mb_err *e)
 {
@@ -521,7 +441,13 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	memset(s, 0, sizeof(*s));
 	s->cfg = *cfg;
 	s->child = child;
-	s->signal_fd = s->timer_fd = s->loop_fd = -1;
+	s->loop.fd = s->signals.fd = s->timer.fd = -1;
+	s->signals.ready = on_signal;
+	s->timer.ready = on_timer;
+	s->rings.ready = on_rings;
+	s->log.ready = on_log;
+	s->child_end.ready = on_child_end;
+	s->budget.ready = on_budget;
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
@@ -567,11 +493,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
-	set_up(s);
+	mb_session_set_up(s);
 	if (cfg->recorder)
-		describe(s);
+		mb_session_describe(s, cfg->recorder);
 	if (cfg->leaks)
-		warn_of_unanswered(s);
+		mb_session_warn_of_unanswered(s);
 	if (cfg->oom)
 		mb_oom_watch_harden();
 	s->model.history = mb_history_new(cfg->history);
@@ -579,7 +505,10 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
 	if (cfg->oom)
 		mb_history_lock(s->model.history);
-	err = mb_kern_drop_privileges(s->kern, e);
+	if (cfg->service)
+		err = cfg->service->attached(cfg->service->arg, s, e);
+	if (!err)
+		err = mb_kern_drop_privileges(s->kern, e);
 	if (err)
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();
@@ -613,11 +542,10 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_model_free(&s->model);
 	mb_oom_free(oom);
 	mb_history_free(history);
-	if (s->loop_fd >= 0)
-		close(s->loop_fd);
-	if (s->timer_fd >= 0)
-		close(s->timer_fd);
-	if (s->signal_fd >= 0)
-		close(s->signal_fd);
+	mb_loop_close(&s->loop);
+	if (s->timer.fd >= 0)
+		close(s->timer.fd);
+	if (s->signals.fd >= 0)
+		close(s->signals.fd);
 	return err;
 }

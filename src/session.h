@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include "kern/kern.h"
+#include "loop.h"
 #include "memblame/sink.h"
 #include "model/feed.h"
 
@@ -22,6 +23,8 @@ struct mb_leaks_session;
 struct mb_recorder;
 struct mb_systemfs;
 
+struct mb_service;
+
 /* leaks: what is looked for, and what is shown of it. */
 struct mb_leaks_config {
 	bool heap; /* blocks of allocators */
@@ -33,6 +36,8 @@ struct mb_leaks_config {
 	uint64_t diff_from_ns, diff_to_ns; /* the two moments that are compared, since the start; to 0: the end */
 	const char *folded_path, *svg_path; /* NULL: none */
 };
+
+struct mb_session;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
@@ -53,6 +58,20 @@ struct mb_session_config {
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;
 	struct mb_recorder *recorder; /* record: where all goes too; NULL */
+	const struct mb_service *service; /* serve: who goes along; NULL */
+};
+
+/* Somebody who goes along with a session without end (serve). Functions return 0, or -errno with *e set: it ends. */
+struct mb_service {
+	/* All is attached, and privileges are still there. */
+	int (*attached)(void *arg, struct mb_session *s, struct mb_err *e);
+	/* A tick is over; at is its moment. */
+	int (*ticked)(void *arg, struct mb_session *s, const struct mb_moment *at, struct mb_err *e);
+	/* A kill has been reported for the first time. */
+	void (*killed)(void *arg, struct mb_session *s, const struct mb_oom_kill *k);
+	/* SIGHUP. */
+	int (*reload)(void *arg, struct mb_session *s, struct mb_err *e);
+	void *arg;
 };
 
 struct mb_session {
@@ -76,10 +95,10 @@ struct mb_session {
 	int command_status;
 	uint64_t start_ns;
 	uint64_t interval_start_ns;
+	uint64_t tick_began_ns;
 	uint64_t end_ns; /* of the loop; 0 while it runs */
-	int signal_fd;
-	int timer_fd;
-	int loop_fd;
+	struct mb_loop loop;
+	struct mb_watch signals, timer, rings, log, child_end, budget; /* what it waits for */
 	int signal; /* the one that ended the loop; 0: none */
 	bool opened;
 };

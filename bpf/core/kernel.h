@@ -89,6 +89,23 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct new_utsname {
+	char nodename[65];
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+};
+
 struct kernfs_node {
 	__u64 id;
 };
@@ -190,6 +207,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	const struct cred *real_cred;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	unsigned long nvcsw;
 	unsigned int memcg_nr_pages_over_high;
 	__u64 start_boottime;
@@ -386,6 +404,7 @@ struct bpf_iter__task {
 #define VM_FAULT_RETRY 0x000400u
 #define VM_FAULT_ERROR 0x000873u /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
+#define PROC_UTS_INIT_INO 0xeffffffeu /* include/linux/proc_ns.h: the machine's own UTS namespace */
 #define SIGKILL 9
 #define SIGSEGV 11
 #define SEGV_MAPERR 1

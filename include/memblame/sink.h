@@ -95,7 +95,4 @@ const char *mb_event_string(const struct mb_event *e, const struct mb_event_fiel
 /* Name of a reason for loss. */
 const char *mb_drop_reason_name(unsigned int reason);
 
-/* The container in a cgroup path (64 hex digits as runtimes write them), or NULL; buf of 65. */
-const char *mb_container_of(const char *cgroup_path, char *buf);
-
 #endif

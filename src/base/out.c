@@ -18,6 +18,7 @@ int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
 	o->fd = STDOUT_FILENO;
 	o->path = "standard output";
 	o->buf = malloc(MB_OUT_BUFFER);
+	o->size = MB_OUT_BUFFER;
 	if (!o->buf)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the output buffer");
 	if (!path)
@@ -36,15 +37,65 @@ int mb_out_to(struct mb_out *o, int fd, const char *path)
 
 	memset(o, 0, sizeof(*o));
 	o->buf = buf;
+	o->size = MB_OUT_BUFFER;
 	o->fd = fd;
 	o->path = path;
 	return buf ? 0 : -ENOMEM;
+}
+
+int mb_out_to_memory(struct mb_out *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->fd = -1;
+	o->path = "memory";
+	o->in_memory = true;
+	o->size = 4096;
+	o->buf = malloc(o->size);
+	return o->buf ? 0 : -ENOMEM;
+}
+
+char *mb_out_take(struct mb_out *o, size_t *len, struct mb_err *e)
+{
+	char *text = o->error ? NULL : o->buf;
+
+	if (o->error) {
+		mb_err_set(e, MB_EXIT_FAILED, o->error, "no memory for an answer");
+		free(o->buf);
+	}
+	*len = text ? o->len : 0;
+	o->buf = NULL;
+	return text;
+}
+
+/* Room for len bytes more, or the error is set. */
+static bool grow(struct mb_out *o, size_t len)
+{
+	size_t size = o->size;
+	char *bigger = NULL;
+
+	if (o->error)
+		return false;
+	if (len <= o->size - o->len)
+		return true;
+	while (size - o->len < len && size < MB_OUT_MEMORY)
+		size *= 2;
+	if (size - o->len >= len)
+		bigger = realloc(o->buf, size);
+	if (!bigger) {
+		o->error = size < MB_OUT_MEMORY ? ENOMEM : EFBIG;
+		return false;
+	}
+	o->buf = bigger;
+	o->size = size;
+	return true;
 }
 
 int mb_out_flush(struct mb_out *o)
 {
 	size_t done = 0;
 
+	if (o->in_memory)
+		return -o->error;
 	while (!o->error && done < o->len) {
 		ssize_t n = write(o->fd, o->buf + done, o->len - done);
 
@@ -77,10 +128,10 @@ int mb_out_close(struct mb_out *o, struct mb_err *e)
 
 void mb_out_text(struct mb_out *o, const char *s, size_t len)
 {
-	if (!o->buf)
+	if (!o->buf || (o->in_memory && !grow(o, len)))
 		return;
-	while (len > MB_OUT_BUFFER - o->len) {
-		size_t part = MB_OUT_BUFFER - o->len;
+	while (len > o->size - o->len) {
+		size_t part = o->size - o->len;
 
 		memcpy(o->buf + o->len, s, part);
 		o->len += part;

@@ -21,7 +21,8 @@ struct mb_out {
 	int fd;
 	int error; /* first write error, positive errno; after it nothing is written */
 	bool is_file; /* we opened it and close it */
-	size_t len;
+	bool in_memory; /* it is not written anywhere; the buffer grows */
+	size_t len, size;
 	char *buf;
 	unsigned int depth;
 	bool comma[MB_JSON_DEPTH];
@@ -38,6 +39,15 @@ int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e);
  * first time, is used again: mb_out_close() frees it. Returns 0 or -ENOMEM.
  */
 int mb_out_to(struct mb_out *o, int fd, const char *path);
+
+/*
+ * Keep all that is written, up to MB_OUT_MEMORY (more is the error EFBIG), for mb_out_take(), which gives
+ * the text, not terminated, to the caller, who frees it; NULL and *e set where there was an error. Call it, or
+ * mb_out_close(). Returns 0 or -ENOMEM.
+ */
+#define MB_OUT_MEMORY (64u << 20)
+int mb_out_to_memory(struct mb_out *o);
+char *mb_out_take(struct mb_out *o, size_t *len, struct mb_err *e);
 
 /* Write out what is buffered. Returns 0, or the negative errno of the first failed write. */
 int mb_out_flush(struct mb_out *o);

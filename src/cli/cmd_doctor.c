@@ -23,16 +23,31 @@ static const char *missing(const struct mb_answer *a)
 	return a->hook ? a->hook->missing : a->question->without;
 }
 
+/* What a service without root has to be given, and what is lost without. */
 static const struct {
 	const char *name;
 	unsigned int cap;
+	const char *without;
 } capabilities[] = {
-	{ "cap_bpf", CAP_BPF },
-	{ "cap_perfmon", CAP_PERFMON },
-	{ "cap_sys_admin", CAP_SYS_ADMIN },
-	{ "cap_sys_ptrace", CAP_SYS_PTRACE },
-	{ "cap_sys_resource", CAP_SYS_RESOURCE },
+	{ "cap_bpf", CAP_BPF, "nothing works" },
+	{ "cap_perfmon", CAP_PERFMON, "nothing works" },
+	{ "cap_sys_admin", CAP_SYS_ADMIN,
+	  "the cost of memblame's programs is not known; hooks in a file system that is a module (ext4) are not found" },
+	{ "cap_sys_ptrace", CAP_SYS_PTRACE,
+	  "programs, names of containers, code and sampled pages of other users' processes are not known" },
+	{ "cap_dac_read_search", CAP_DAC_READ_SEARCH,
+	  "files that only their owner may read are not: programs, debug information, /proc/slabinfo" },
+	{ "cap_syslog", CAP_SYSLOG, "functions in kernel stacks have no names; OOM reports lack the kernel's log" },
+	{ "cap_checkpoint_restore", CAP_CHECKPOINT_RESTORE, "code in files that have been deleted has no names" },
+	{ "cap_kill", CAP_KILL, "a traced command that became another user's cannot be ended" },
+	{ "cap_sys_resource", CAP_SYS_RESOURCE, "memblame is as likely to be killed for want of memory as others" },
+	{ "cap_ipc_lock", CAP_IPC_LOCK, "memblame's own memory is not kept from being paged out" },
 };
+
+static bool held(size_t i)
+{
+	return capng_have_capability(CAPNG_EFFECTIVE, capabilities[i].cap);
+}
 
 static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
 {
@@ -46,8 +61,12 @@ static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
 	mb_json_str(out, "arch", u.machine);
 	mb_json_object(out, "privileges");
 	for (size_t i = 0; i < MB_ARRAY_SIZE(capabilities); i++)
-		mb_json_bool(out, capabilities[i].name,
-			     capng_have_capability(CAPNG_EFFECTIVE, capabilities[i].cap));
+		mb_json_bool(out, capabilities[i].name, held(i));
+	mb_json_object_end(out);
+	mb_json_object(out, "without");
+	for (size_t i = 0; i < MB_ARRAY_SIZE(capabilities); i++)
+		if (!held(i))
+			mb_json_str(out, capabilities[i].name, capabilities[i].without);
 	mb_json_object_end(out);
 	mb_json_array(out, "questions");
 	for (; n; n--, a++) {
@@ -94,6 +113,10 @@ static void put_text(struct mb_out *out, const struct mb_answer *a, size_t n)
 			mb_out_printf(out, "%-46s tried %s: %s\n", "", a->tried[i].hook,
 				      a->tried[i].error);
 	}
+	mb_out_printf(out, "\n%-22s %s\n", "PRIVILEGE", "WITHOUT IT");
+	for (size_t i = 0; i < MB_ARRAY_SIZE(capabilities); i++)
+		mb_out_printf(out, "%-22s %s%s\n", capabilities[i].name, held(i) ? "held; otherwise " : "NOT HELD: ",
+			      capabilities[i].without);
 }
 
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)

@@ -9,6 +9,7 @@
 static const struct mb_event_field fork_fields[] = {
 	{ "child.pid", MB_MEMBER(mb_fork_event, child_tgid), MB_VALUE_U32 },
 	{ "child.tid", MB_MEMBER(mb_fork_event, child_tid), MB_VALUE_U32 },
+	{ "child.inner_pid", MB_MEMBER(mb_fork_event, child_inner_tgid), MB_VALUE_U32, .null_if_zero = true },
 };
 
 static const struct mb_event_field exec_fields[] = {
@@ -59,6 +60,8 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(level_fields), MB_EVENT_KEEP | MB_EVENT_ALWAYS },
 	{ MB_TASK_EVENT_STALLS, "stalls", sizeof(struct mb_stalls_event), NULL, 0,
 	  MB_EVENT_INTERNAL },
+	{ MB_TASK_EVENT_CGROUP, "cgroup", sizeof(struct mb_cgroup_event), NULL, 0,
+	  MB_EVENT_INTERNAL },
 };
 
 static const struct mb_hook ledger_hooks[] = {
@@ -89,6 +92,10 @@ static const struct mb_hook cgroup_hooks[] = {
 		     "others at the next tick" },
 };
 
+static const struct mb_hook mkdir_hooks[] = {
+	{ .name = "tp_btf", .programs = { "task_mkdir" }, .quality = MB_QUALITY_FULL },
+};
+
 static const struct mb_hook harvest_hooks[] = {
 	{ .name = "iter/task", .programs = { "task_harvest" }, .quality = MB_QUALITY_FULL },
 };
@@ -111,6 +118,8 @@ static const struct mb_question questions[] = {
 	  "threads that end between two ticks are not counted" },
 	{ "cgroup", "when does a process move to another cgroup?", cgroup_hooks, 1,
 	  "a process that moves into a selected cgroup is traced from the next tick on" },
+	{ "mkdir", "when is a new cgroup made, and what is it called?", mkdir_hooks, 1,
+	  "the path, and so the container, of a cgroup that is removed before the next tick is not known" },
 	{ "harvest", "what do all threads' ledgers say now?", harvest_hooks, 1,
 	  "nothing is known of a process before it exits" },
 };
@@ -135,6 +144,7 @@ static void take_fork(struct mb_model *m, const struct mb_fork_event *e)
 	if (!p)
 		return;
 	p->ppid = e->h.tgid;
+	p->inner_tgid = e->child_inner_tgid;
 	memcpy(p->comm, e->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';
 	if (!p->exe && parent && parent->exe)
@@ -198,6 +208,8 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 		break;
 	case MB_TASK_EVENT_STALLS:
 		take_stalls(m, (const struct mb_stalls_event *)e);
+		break;
+	case MB_TASK_EVENT_CGROUP: /* for whoever looks paths up; identities have them */
 		break;
 	case MB_TASK_EVENT_FORK:
 		take_fork(m, (const struct mb_fork_event *)e);

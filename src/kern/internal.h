@@ -70,6 +70,11 @@ bool mb_probe_tracepoint(const char *name);
  */
 int mb_probe_function(const char *name, char *error, size_t size);
 
+#define MB_BTF_PATH "/sys/kernel/btf/vmlinux" /* the kernel's own types; modules have files beside it */
+
+/* probe.c: may this process read the types of modules? */
+bool mb_probe_modules_readable(void);
+
 /* probe.c: does the kernel have a struct of this name? */
 bool mb_probe_struct(const char *name);
 

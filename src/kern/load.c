@@ -375,12 +375,18 @@ static int size_maps(const struct mb_kern *k)
 /* Open the object and load it with the programs of the hooks chosen so far. */
 static int try_load(struct mb_kern *k)
 {
+	/*
+	 * Types of modules may be read with CAP_SYS_ADMIN only. libbpf looks there for each field that this kernel
+	 * does not have, and takes the refusal for an error, unless it is told which types there are.
+	 */
+	LIBBPF_OPTS(bpf_object_open_opts, opts,
+		    .btf_custom_path = mb_probe_modules_readable() ? NULL : MB_BTF_PATH);
 	struct bpf_object *o;
 	int err;
 
 	memset(&refused, 0, sizeof(refused));
 	k->hash_ledgers = false;
-	k->bpf = memblame_bpf__open();
+	k->bpf = memblame_bpf__open_opts(&opts);
 	if (!k->bpf)
 		return -errno;
 	o = k->bpf->obj;

@@ -13,11 +13,14 @@
 
 #include "kern/internal.h"
 
-#define BTF_PATH "/sys/kernel/btf/vmlinux"
-
 static bool has_capability(unsigned int cap)
 {
 	return capng_have_capability(CAPNG_EFFECTIVE, cap);
+}
+
+bool mb_probe_modules_readable(void)
+{
+	return has_capability(CAP_SYS_ADMIN);
 }
 
 int mb_kern_check(struct mb_err *e)
@@ -36,11 +39,11 @@ int mb_kern_check(struct mb_err *e)
 	if (missing[0])
 		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
 				  "not permitted to trace the kernel: missing%s; run as root, e.g. "
-				  "with sudo",
+				  "with sudo, or give it these capabilities",
 				  missing);
-	if (access(BTF_PATH, R_OK))
+	if (access(MB_BTF_PATH, R_OK))
 		return mb_err_set(e, MB_EXIT_UNSUPPORTED, 0,
-				  "this kernel gives no type information: " BTF_PATH " is missing; "
+				  "this kernel gives no type information: " MB_BTF_PATH " is missing; "
 				  "it needs CONFIG_DEBUG_INFO_BTF=y (5.8 or later)");
 	return 0;
 }

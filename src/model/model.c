@@ -328,6 +328,10 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	p->comm[MB_COMM_LEN - 1] = '\0';
 	if (i->threads)
 		p->threads = i->threads;
+	if (i->inner_tgid)
+		p->inner_tgid = i->inner_tgid;
+	if (i->host_name[0]) /* an ended first thread has left its namespaces */
+		memcpy(p->host_name, i->host_name, sizeof(p->host_name) - 1);
 	if (!i->has_mm)
 		return;
 	p->has_memory = true;

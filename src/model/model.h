@@ -50,6 +50,8 @@ struct mb_process {
 	char comm[MB_COMM_LEN];
 	char *exe; /* owned; NULL: not known */
 	char *cgroup_path; /* owned; NULL: not known */
+	uint32_t inner_tgid; /* in its innermost pid namespace; 0: that is the machine's, or not known */
+	char host_name[MB_HOST_NAME_LEN]; /* in its UTS namespace; "": that is the machine's, or not known */
 	bool looked_up; /* exe and cgroup_path have been looked for */
 	bool exited;
 	bool exit_known; /* exit_code is what wait(2) would say */

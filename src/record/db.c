@@ -340,7 +340,7 @@ static const char schema[] =
 	" self_cpu_ns INTEGER, self_rss_bytes INTEGER, bpf_ns INTEGER, events INTEGER);"
 	"CREATE TABLE process (process INTEGER PRIMARY KEY, pid INTEGER, ppid INTEGER,"
 	" start_t_ns INTEGER, comm TEXT, exe TEXT, cgroup TEXT, container TEXT, exited INTEGER,"
-	" exit_code INTEGER, threads INTEGER, last_tick INTEGER);"
+	" exit_code INTEGER, threads INTEGER, last_tick INTEGER, container_name TEXT, inner_pid INTEGER);"
 	"CREATE TABLE detail (process INTEGER, field TEXT, key TEXT, count INTEGER, ns INTEGER,"
 	" max_ns INTEGER, PRIMARY KEY (process, field, key)) WITHOUT ROWID;"
 	"CREATE TABLE event (event INTEGER PRIMARY KEY, tick INTEGER, t_ns INTEGER, pid INTEGER,"
@@ -394,7 +394,7 @@ static void prepare_inserts(struct mb_db *db)
 	} tables[MB_TABLES] = {
 		[MB_TABLE_INFO] = { "info", 2 },       [MB_TABLE_HOOK] = { "hook", 5 },
 		[MB_TABLE_LAYOUT] = { "layout", 10 },  [MB_TABLE_TICK] = { "tick", 8 },
-		[MB_TABLE_PROCESS] = { "process", 12 }, [MB_TABLE_ACCOUNT] = { "account", 0 },
+		[MB_TABLE_PROCESS] = { "process", 14 }, [MB_TABLE_ACCOUNT] = { "account", 0 },
 		[MB_TABLE_DETAIL] = { "detail", 6 },   [MB_TABLE_EVENT] = { "event", 9 },
 		[MB_TABLE_LOST] = { "lost", 6 },       [MB_TABLE_SYSTEM] = { "system", MB_SYSTEM_COLUMNS },
 		[MB_TABLE_ZONE] = { "zone", MB_ZONE_COLUMNS }, [MB_TABLE_NODE] = { "node", MB_NODE_COLUMNS },

@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "memblame/sink.h"
+#include "model/container.h"
 #include "record/system.h"
 
 #define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
@@ -89,9 +90,7 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
 	if (!r || !(r->rows = mb_rows_new()))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	r->raw = raw;
-	r->event.fd = -1;
-	r->event.buf = malloc(MB_OUT_BUFFER);
-	if (!r->event.buf)
+	if (mb_out_to_memory(&r->event))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	put_layout(r);
 	return mb_db_create(&r->db, path, e);
@@ -220,8 +219,9 @@ static void written_free(struct mb_recorder *r, struct written *w)
 static void put_process(struct mb_recorder *r, const struct mb_process *p, int64_t id)
 {
 	struct mb_rows *o = r->rows;
-	char container[65];
+	struct mb_container c;
 
+	mb_container_of(p->cgroup_path, &c);
 	mb_rows_begin(o, MB_TABLE_PROCESS);
 	mb_rows_int(o, id);
 	mb_rows_int(o, p->tgid);
@@ -230,7 +230,7 @@ static void put_process(struct mb_recorder *r, const struct mb_process *p, int64
 	mb_rows_text(o, p->comm);
 	mb_rows_text(o, p->exe);
 	mb_rows_text(o, p->cgroup_path);
-	mb_rows_text(o, mb_container_of(p->cgroup_path, container));
+	mb_rows_text(o, c.id[0] ? c.id : NULL);
 	mb_rows_int(o, p->exited);
 	if (p->exited && p->exit_known)
 		mb_rows_int(o, WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
@@ -239,6 +239,11 @@ static void put_process(struct mb_recorder *r, const struct mb_process *p, int64
 		mb_rows_null(o);
 	mb_rows_int(o, p->threads);
 	mb_rows_int(o, (int64_t)r->tick);
+	mb_rows_text(o, mb_container_name(&c, p->host_name));
+	if (p->inner_tgid)
+		mb_rows_int(o, p->inner_tgid);
+	else
+		mb_rows_null(o);
 }
 
 static void put_pages(struct mb_rows *o, bool known, uint64_t pages)

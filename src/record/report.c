@@ -121,13 +121,13 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 
 /* ---- the model of the window ---- */
 
-#define HEAD_COLUMNS 21
+#define HEAD_COLUMNS 23
 
-/* Recordings of older builds have no shares. */
-static bool has_shares(struct mb_reader *r)
+/* Recordings of older builds lack some. */
+static bool has_column(struct mb_reader *r, const char *table, const char *column)
 {
-	return sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, "account", "uss_bytes", NULL,
-					     NULL, NULL, NULL, NULL) == SQLITE_OK;
+	return sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, table, column, NULL, NULL, NULL, NULL,
+					     NULL) == SQLITE_OK;
 }
 
 /* One row per process: who it is, its memory as of its last tick, sums of its numbers. */
@@ -147,8 +147,9 @@ static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window
 		"SELECT max(a.tick), p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
 		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, sum(a.minor), sum(a.major),"
 		" a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes, a.vm_bytes, a.rss_peak_bytes,"
-		" p.process, %s",
-		has_shares(r) ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL");
+		" p.process, %s, %s",
+		has_column(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
+		has_column(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL");
 	for (size_t i = 0; i < n; i++)
 		len += (size_t)snprintf(sql + len, size - len,
 					c[i].is_max ? ", (SELECT max(%s) FROM account b WHERE"
@@ -258,6 +259,8 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 		p->exe = copy(text(s, 5));
 		p->cgroup_path = copy(text(s, 6));
 		p->looked_up = true;
+		snprintf(p->host_name, sizeof(p->host_name), "%s", text(s, 21) ? text(s, 21) : "");
+		p->inner_tgid = (uint32_t)number(s, 22);
 		p->exited = sqlite3_column_int(s, 7);
 		p->exit_known = sqlite3_column_type(s, 8) != SQLITE_NULL;
 		p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* as wait(2) has it */

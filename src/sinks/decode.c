@@ -70,22 +70,6 @@ const char *mb_drop_reason_name(unsigned int reason)
 	return reason < MB_DROP_REASONS ? names[reason] : "unknown";
 }
 
-const char *mb_container_of(const char *path, char *buf)
-{
-	size_t run = 0;
-
-	/* docker-<id>.scope, cri-containerd-<id>.scope, /docker/<id>, /kubepods/.../<id> */
-	for (const char *p = path; p && *p; p++) {
-		run = isxdigit((unsigned char)*p) ? run + 1 : 0;
-		if (run == 64 && !isxdigit((unsigned char)p[1])) {
-			memcpy(buf, p - 63, 64);
-			buf[64] = '\0';
-			return buf;
-		}
-	}
-	return NULL;
-}
-
 static void fill_snapshot(struct mb_snapshot *s, const struct mb_model *m,
 			  const struct mb_setup *setup, const struct mb_moment *at)
 {

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "memblame/sink.h"
+#include "model/container.h"
 #include "sinks/json.h"
 #include "sinks/leaks.h"
 #include "sinks/system.h"
@@ -196,17 +197,33 @@ static void put_memory(struct mb_out *o, const struct mb_snapshot *s, const stru
 	mb_json_object_end(o);
 }
 
+static const char *text_or_null(const char *s)
+{
+	return s[0] ? s : NULL;
+}
+
+void mb_json_put_container(struct mb_out *o, const char *cgroup_path, const struct mb_process *p)
+{
+	struct mb_container c;
+
+	mb_container_of(cgroup_path, &c);
+	mb_json_str(o, "container", text_or_null(c.id));
+	mb_json_str(o, "container_name", mb_container_name(&c, p ? p->host_name : ""));
+	mb_json_str(o, "runtime", c.runtime);
+	mb_json_str(o, "pod_uid", text_or_null(c.pod_uid));
+	mb_json_str(o, "unit", text_or_null(c.unit));
+}
+
 static void put_process(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
-	char container[65];
-
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "pid", p->tgid);
+	mb_json_u64_if(o, "inner_pid", p->inner_tgid, p->inner_tgid);
 	mb_json_u64(o, "ppid", p->ppid);
 	mb_json_str(o, "comm", p->comm);
 	mb_json_str(o, "exe", p->exe);
 	mb_json_str(o, "cgroup", p->cgroup_path);
-	mb_json_str(o, "container", mb_container_of(p->cgroup_path, container));
+	mb_json_put_container(o, p->cgroup_path, p);
 	mb_json_u64(o, "start_t_ns", p->start_ns);
 	mb_json_bool(o, "exited", p->exited);
 	if (p->exited && p->exit_known) /* as the shell and env(1) say it */

@@ -13,6 +13,9 @@ void mb_json_put_head(struct mb_out *o, const struct mb_snapshot *s);
 void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l);
 void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s);
 
+/* What is known of the container of a cgroup (NULL: unknown), in which p is (NULL: not known). */
+void mb_json_put_container(struct mb_out *o, const char *cgroup_path, const struct mb_process *p);
+
 /* json_cgroups.c: stalls by cgroup */
 void mb_json_put_cgroups(struct mb_out *o, const struct mb_snapshot *s);
 

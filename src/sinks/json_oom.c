@@ -25,21 +25,10 @@ static void put_pages_if(struct mb_out *o, const char *name, bool known, uint64_
 
 /* ---- who ---- */
 
-static void put_place(struct mb_out *o, const struct report *r, uint64_t cgroup, bool with_container)
+static void put_place(struct mb_out *o, const struct report *r, uint64_t cgroup, const struct mb_process *p)
 {
-	const char *path = mb_oom_cgroup_path(r->m, r->k, cgroup);
-	char container[65];
-
-	mb_json_str(o, "cgroup", path);
-	if (with_container)
-		mb_json_str(o, "container", path ? mb_container_of(path, container) : NULL);
-}
-
-static const struct mb_process *process_of(const struct report *r, uint32_t tgid, uint64_t start_ns)
-{
-	struct mb_model *m = (struct mb_model *)r->m;
-
-	return start_ns ? mb_model_find_exactly(m, tgid, start_ns) : mb_model_find(m, tgid);
+	mb_json_str(o, "cgroup", mb_oom_cgroup_path(r->m, r->k, cgroup));
+	mb_json_put_container(o, mb_oom_whole_path(r->m, r->k, cgroup, p), p);
 }
 
 /* Innermost first; null: not known. */
@@ -64,7 +53,7 @@ static void put_stack(struct mb_out *o, const struct report *r, const char *name
 static void put_trigger(struct mb_out *o, const struct report *r)
 {
 	const struct mb_oom_event *e = &r->k->first;
-	const struct mb_process *p = process_of(r, e->h.tgid, e->trigger_start_ns);
+	const struct mb_process *p = mb_oom_process(r->m, e->h.tgid, e->trigger_start_ns);
 	bool known = e->total_pages != 0;
 	char gfp[256];
 
@@ -74,7 +63,7 @@ static void put_trigger(struct mb_out *o, const struct report *r)
 	mb_json_u64(o, "tid", e->h.tid);
 	mb_json_str(o, "comm", e->trigger_comm);
 	mb_json_str(o, "exe", p ? p->exe : NULL);
-	put_place(o, r, e->trigger_cgroup, true);
+	put_place(o, r, e->trigger_cgroup, p);
 	mb_json_str(o, "gfp", known ? mb_oom_gfp_names(e->gfp, gfp, sizeof(gfp)) : NULL);
 	mb_json_u64_if(o, "gfp_mask", known, e->gfp);
 	if (known)
@@ -89,14 +78,14 @@ static void put_trigger(struct mb_out *o, const struct report *r)
 static void put_victim(struct mb_out *o, const char *name, const struct report *r,
 		       const struct mb_oom_victim *v)
 {
-	const struct mb_process *p = process_of(r, v->tgid, v->start_ns);
+	const struct mb_process *p = mb_oom_process(r->m, v->tgid, v->start_ns);
 
 	mb_json_object(o, name);
 	mb_json_u64(o, "pid", v->tgid);
 	mb_json_u64_if(o, "ns_pid", v->inner_tgid, v->inner_tgid);
 	mb_json_str(o, "comm", v->known ? v->comm : p ? p->comm : NULL);
 	mb_json_str(o, "exe", p ? p->exe : NULL);
-	put_place(o, r, v->known ? v->cgroup : p ? p->cgroup : 0, true);
+	put_place(o, r, v->known ? v->cgroup : p ? p->cgroup : 0, p);
 	mb_json_u64_if(o, "uid", v->known, v->uid);
 	if (v->known)
 		mb_json_s64(o, "oom_score_adj", v->oom_score_adj);

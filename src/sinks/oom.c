@@ -16,6 +16,24 @@ const char *mb_oom_time(const struct mb_snapshot *s, const struct mb_oom_kill *k
 	return buf;
 }
 
+const struct mb_process *mb_oom_process(const struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+{
+	/* a search changes nothing */
+	struct mb_model *model = (struct mb_model *)m;
+
+	return start_ns ? mb_model_find_exactly(model, tgid, start_ns) : mb_model_find(model, tgid);
+}
+
+const char *mb_oom_whole_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup,
+			      const struct mb_process *p)
+{
+	const char *path = mb_oom_cgroup_path(m, k, cgroup);
+
+	if (p && p->cgroup == cgroup && p->cgroup_path)
+		return p->cgroup_path;
+	return path && strlen(path) < MB_PATH_LEN - 1 ? path : NULL;
+}
+
 const char *mb_oom_reaper_name(const struct mb_oom_victim *v)
 {
 	switch (v->reaper) {

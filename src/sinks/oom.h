@@ -13,6 +13,16 @@ const char *mb_oom_time(const struct mb_snapshot *s, const struct mb_oom_kill *k
 /* "reaped", "skipped"; NULL: the reaper has said nothing. */
 const char *mb_oom_reaper_name(const struct mb_oom_victim *v);
 
+/* The process that an event of a kill names; start_ns 0: the latest of that number. NULL: not in the model. */
+const struct mb_process *mb_oom_process(const struct mb_model *m, uint32_t tgid, uint64_t start_ns);
+
+/*
+ * The path of a cgroup in which p (NULL: not known) was, from which its container can be told: one that was cut,
+ * as frames have room for MB_PATH_LEN bytes only, would name another. NULL: not known.
+ */
+const char *mb_oom_whole_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup,
+			      const struct mb_process *p);
+
 /* The first frame of a stack that is not memblame's own. */
 uint32_t mb_oom_first_frame(const struct mb_oom_kill *k, enum mb_oom_stack_of of);
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "model/container.h"
 #include "model/model.h"
 #include "model/oom.h"
 #include "sinks/oom.h"
@@ -37,15 +38,23 @@ static void put_pages(struct mb_out *o, const char *name, uint64_t pages)
 }
 
 static void put_place(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
-		      uint64_t cgroup)
+		      uint64_t cgroup, const struct mb_process *p)
 {
-	const char *path = mb_oom_cgroup_path(s->model, k, cgroup);
-	char container[65];
+	const char *path = mb_oom_cgroup_path(s->model, k, cgroup), *name;
+	struct mb_container c;
 
+	mb_container_of(mb_oom_whole_path(s->model, k, cgroup, p), &c);
+	name = mb_container_name(&c, p ? p->host_name : "");
 	mb_out_printf(o, ", cgroup ");
 	mb_text_name(o, path ? path : "?", 0);
-	if (path && mb_container_of(path, container))
-		mb_out_printf(o, ", container %.12s", container);
+	if (!c.id[0])
+		return;
+	/* of those that are named by their name, the name is enough */
+	mb_out_printf(o, ", container %.12s", c.name[0] ? "" : c.id);
+	if (name && !c.name[0])
+		mb_out_printf(o, " ");
+	if (name)
+		mb_text_name(o, name, 0);
 }
 
 static void put_stack(struct mb_out *o, const struct mb_oom_kill *k, const char *title, const __u64 *stack,
@@ -73,7 +82,7 @@ static void put_trigger(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_out_printf(o, "  ");
 	mb_text_name(o, e->trigger_comm, 0);
 	mb_out_printf(o, " (pid %u, tid %u)", e->h.tgid, e->h.tid);
-	put_place(o, s, k, e->trigger_cgroup);
+	put_place(o, s, k, e->trigger_cgroup, mb_oom_process(s->model, e->h.tgid, e->trigger_start_ns));
 	mb_out_printf(o, "\n");
 	if (e->total_pages)
 		mb_out_printf(o, "  asked for 2^%d pages, 0x%x (%s)\n", e->order, e->gfp,
@@ -98,7 +107,7 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 		mb_out_printf(o, "\n");
 		return;
 	}
-	put_place(o, s, k, v->cgroup);
+	put_place(o, s, k, v->cgroup, mb_oom_process(s->model, v->tgid, v->start_ns));
 	mb_out_printf(o, ", uid %u, oom_score_adj %d, %s old\n   ", v->uid, v->oom_score_adj,
 		      mb_format(age, MB_UNIT_NS, v->t_ns - v->start_ns));
 	put_pages(o, " anon", v->rss_pages[1]);

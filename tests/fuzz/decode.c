@@ -41,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char event[4096] __attribute__((aligned(8)));
 	struct mb_snapshot s = { 0 };
 	struct mb_err e = { 0 };
+	const char *path = (const char *)data;
+	size_t path_len = size;
 	struct mb_model m;
 
 	if (mb_out_open(&out, "/dev/null", &e))
@@ -59,6 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= used;
 	}
 	mb_model_tick(&m, 1000, true);
+	/* the input as the path of a cgroup, too: a container is told from that */
+	for (struct mb_process *p = m.all; p; p = p->next) {
+		if (!p->cgroup_path)
+			p->cgroup_path = strndup(path, path_len);
+	}
 	s.model = &m;
 	mb_sink_json.snapshot(&out, &s);
 	mb_sink_text.snapshot(&out, &s);

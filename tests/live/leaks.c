@@ -229,6 +229,8 @@ static void test_processes(void **state)
 		assert_true(live_int(process, "before_bytes") <= live_int(process, "tracked_bytes"));
 		live_equal(p->name, live_int(process, "tracked_bytes"),
 			   live_int(process, "total_vm_bytes"));
+		if (live_int(process, "corrections"))
+			print_error("%s: was mended\n", p->name);
 		live_equal("corrections", live_int(process, "corrections"), 0);
 	}
 }

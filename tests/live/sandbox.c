@@ -108,8 +108,29 @@ static void drop_fs_dir(const char *base, const char *bdi)
 	rmdir(base);
 }
 
+static void drop_cgroup(const char *dir);
+
+/* What a test has made below it. */
+static void drop_below(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char path[1024];
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		drop_cgroup(path);
+	}
+	if (d)
+		closedir(d);
+}
+
 static void drop_cgroup(const char *dir)
 {
+	drop_below(dir);
 	for (int waited = 0; waited < END_MS; waited += 5) {
 		char pids[4096], *save;
 

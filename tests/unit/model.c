@@ -314,20 +314,6 @@ static void rows_are_bounded(void **state)
 	mb_model_free(&m);
 }
 
-static void containers_are_found_in_cgroup_paths(void **state)
-{
-	static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-	char path[200], buf[65];
-
-	(void)state;
-	strcpy(path, "/system.slice/docker-");
-	strcat(path, id);
-	strcat(path, ".scope");
-	assert_string_equal(mb_container_of(path, buf), id);
-	assert_null(mb_container_of("/user.slice", buf));
-	assert_null(mb_container_of(NULL, buf));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,7 +329,6 @@ int main(void)
 		cmocka_unit_test(malformed_events_are_counted_not_used),
 		cmocka_unit_test(kept_events_are_bounded),
 		cmocka_unit_test(rows_are_bounded),
-		cmocka_unit_test(containers_are_found_in_cgroup_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,35 @@ static void a_missing_folder_is_an_error_that_names_the_file(void **state)
 	mb_out_close(&o, &e);
 }
 
+static void memory_keeps_all_and_has_a_bound(void **state)
+{
+	static char block[1 << 20];
+	struct mb_err e = { 0 };
+	struct mb_out o;
+	size_t len;
+	char *text;
+
+	(void)state;
+	memset(block, 'x', sizeof(block));
+	assert_int_equal(mb_out_to_memory(&o), 0);
+	mb_out_printf(&o, "begin");
+	mb_out_text(&o, block, sizeof(block));
+	mb_out_flush(&o);
+	mb_out_printf(&o, "end");
+	text = mb_out_take(&o, &len, &e);
+	assert_int_equal(len, sizeof(block) + 8);
+	assert_memory_equal(text, "beginx", 6);
+	assert_memory_equal(text + len - 4, "xend", 4);
+	free(text);
+	assert_int_equal(mb_out_close(&o, &e), 0);
+	assert_int_equal(mb_out_to_memory(&o), 0);
+	for (int i = 0; i < 65; i++)
+		mb_out_text(&o, block, sizeof(block));
+	assert_null(mb_out_take(&o, &len, &e));
+	assert_int_equal(len, 0);
+	assert_true(e.text[0] != '\0');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(utf8_is_kept, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(more_than_the_buffer_holds, make_path, remove_path),
 		cmocka_unit_test(a_full_disk_is_an_error_that_names_the_file),
+		cmocka_unit_test(memory_keeps_all_and_has_a_bound),
 		cmocka_unit_test(a_missing_folder_is_an_error_that_names_the_file),
 	};
 

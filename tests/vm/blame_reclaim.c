@@ -284,13 +284,17 @@ static long long settled_kb(pid_t owner, const char *rss)
 	return now;
 }
 
-/* The owner, a script, says "ready" and then waits for its input, which is $0. */
-static void check_evictions(char *script, const char *rss, const char *kind)
+/*
+ * The owner, a script, says "ready" and then waits for its input, which is $0. Returns false where that says nothing:
+ * programs that the kernel did not run have missed more than half.
+ */
+static bool check_evictions_once(const char *script, const char *rss, const char *kind)
 {
 	const char *fifo = live_path("fifo");
 	struct live_bg *owner, *blame;
 	long long before, lost, slack;
 	struct evicted evicted;
+	bool says;
 	json_t *doc;
 	int input;
 
@@ -303,7 +307,6 @@ static void check_evictions(char *script, const char *rss, const char *kind)
 	input = open(fifo, O_RDWR | O_CLOEXEC);
 	assert_true(input >= 0);
 	owner = live_spawn(LIVE_ARGV("sh", "-c", script, fifo));
-	free(script);
 	assert_true(live_wait_text(owner->err_path, "ready"));
 	unlink(fifo);
 	blame = start_blame();
@@ -319,10 +322,24 @@ static void check_evictions(char *script, const char *rss, const char *kind)
 	/* the kernel's count is up to 64 pages late, see RSS_SLACK in swap.c */
 	slack = lost / 100 + 64;
 	assert_true(evicted.pages <= lost + slack);
-	assert_true(evicted.pages >= (not_run(doc) ? lost / 2 : lost - slack));
+	says = !not_run(doc) || evicted.pages >= lost / 2;
+	if (!not_run(doc))
+		assert_true(evicted.pages >= lost - slack);
 	live_result_free(live_stop(owner));
 	close(input);
 	json_decref(doc);
+	return says;
+}
+
+/* An emulated CPU can be taken from a thread at any place, in one run of many more often than in others. */
+static void check_evictions(char *script, const char *rss, const char *kind)
+{
+	bool says = false;
+
+	for (int i = 0; i < 3 && !says; i++)
+		says = check_evictions_once(script, rss, kind);
+	free(script);
+	assert_true(says);
 }
 
 static void test_kswapd_takes_file(void **state)

@@ -10,8 +10,12 @@ enum mb_task_event_type {
 	MB_TASK_EVENT_HARVEST = 3, /* the same, from the iterator: not in a ring */
 	MB_TASK_EVENT_LATE = 4, /* faults of a thread after its exit record */
 	MB_TASK_EVENT_STALLS = 5, /* from table stall_lengths: not in a ring */
-	MB_TASK_EVENT_LEVEL = 6, /* of memblame itself, from user space */
+	MB_TASK_EVENT_CGROUP = 6, /* a memory cgroup was made; of the machine, not of a process */
+	MB_TASK_EVENT_LEVEL = 7, /* of memblame itself, from user space */
 };
+
+/* A host name (64 bytes, <linux/utsname.h>), its NUL, and what makes a whole of it and the id before it. */
+#define MB_HOST_NAME_LEN 68
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -36,6 +40,8 @@ struct mb_fork_event {
 	__u64 start_ns; /* of the child */
 	__u32 child_tgid;
 	__u32 child_tid;
+	__u32 child_inner_tgid; /* as in struct mb_task_info */
+	__u32 pad;
 	char comm[MB_COMM_LEN];
 };
 
@@ -57,6 +63,14 @@ struct mb_late_event {
 	__u64 start_ns;
 	__u64 min_flt; /* since the exit record */
 	__u64 maj_flt;
+};
+
+#define MB_CGROUP_PATH_LEN 512
+
+struct mb_cgroup_event {
+	struct mb_event h; /* who made it */
+	__u64 cgroup; /* as in struct mb_task_info */
+	char path[MB_CGROUP_PATH_LEN]; /* below the hierarchy's root; full: it is longer than that */
 };
 
 /* Key of table stall_lengths, and what has changed in an entry: stalls by length. */
@@ -109,7 +123,9 @@ struct mb_task_info {
 	__u32 threads;
 	__u16 group_dead; /* this was the last live thread */
 	__u8 has_mm; /* 0: the pages above are not known (kernel thread, or mm gone) */
-	__u8 late; /* the task is being freed: cgroup, ppid, threads and comm are not known any more */
+	__u8 late; /* the task is being freed: what follows, cgroup, ppid and threads are not known any more */
+	__u32 inner_tgid; /* in its innermost pid namespace; 0: that is the machine's, or not known */
+	char host_name[MB_HOST_NAME_LEN]; /* in its UTS namespace; "": that is the machine's, or not known */
 	char comm[MB_COMM_LEN];
 };
 

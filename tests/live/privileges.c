@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Privileges: what is enough, what is left after the start, who may read what is written. */
+#include "live.h"
+
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define BIT(cap) (1ull << (cap))
+
+static const char *const nobody[] = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups" };
+#define NOBODY nobody[0], nobody[1], nobody[2], nobody[3]
+
+static unsigned long long capabilities(pid_t pid, const char *key)
+{
+	char path[64], *text, *at;
+	unsigned long long caps;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	text = live_slurp(path, NULL);
+	at = strstr(text, key);
+	assert_non_null(at);
+	caps = strtoull(at + strlen(key), NULL, 16);
+	free(text);
+	return caps;
+}
+
+/* A copy where everybody may reach it, wherever the build is. */
+static const char *public_copy(const char *from, const char *name)
+{
+	const char *copy = live_path(name);
+
+	assert_int_equal(chmod(live_tmp(), 0711), 0);
+	live_result_free(live_exec(LIVE_ARGV("cp", from, copy), NULL));
+	assert_int_equal(chmod(copy, 0755), 0);
+	return copy;
+}
+
+/* Maps are charged to it before 5.11; later kernels ask the cgroup, and it need not be possible. */
+static void lock_without_limit(void)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &none);
+}
+
+/* No root, two capabilities: counts are the kernel's own, to the last fault. */
+static void test_two_are_enough(void **state)
+{
+	const char *memblame = public_copy(live_bin("memblame"), "memblame");
+	const char *faulter = public_copy(live_workload("faulter"), "faulter");
+	struct live_result *result = live_exec(
+		LIVE_ARGV(NOBODY, "--inh-caps=-all,+bpf,+perfmon", "--ambient-caps=-all,+bpf,+perfmon",
+			  "--bounding-set=-all,+bpf,+perfmon", memblame, "run", "--json", "--", faulter, "anon",
+			  "5000"), NULL);
+	char *line = strstr(result->out, "{\"schema\"");
+	json_t *summary, *truth, *process;
+
+	(void)state;
+	if (result->status || !line)
+		live_fail("status %d: %s%s", result->status, result->err, result->out);
+	summary = live_json(line);
+	*line = '\0';
+	truth = live_json(result->out);
+	process = live_process(summary, (pid_t)live_int(truth, "pid"));
+	live_equal("minor", live_int(process, "faults.minor"), live_int(truth, "minflt"));
+	live_equal("major", live_int(process, "faults.major"), live_int(truth, "majflt"));
+	live_equal("lost", live_lost_faults(summary), 0);
+	json_decref(summary);
+	json_decref(truth);
+	live_result_free(result);
+}
+
+/* What it must be given is told by doctor: with these two, what is lost without the others. */
+static void test_doctor_tells(void **state)
+{
+	const char *memblame = public_copy(live_bin("memblame"), "memblame");
+	struct live_result *result = live_exec(
+		LIVE_ARGV(NOBODY, "--inh-caps=-all,+bpf,+perfmon", "--ambient-caps=-all,+bpf,+perfmon", memblame,
+			  "doctor", "--json"), NULL);
+	json_t *doctor;
+
+	(void)state;
+	live_equal("status", result->status, 0);
+	doctor = live_json(result->out);
+	assert_true(live_bool(doctor, "privileges.cap_bpf"));
+	assert_false(live_bool(doctor, "privileges.cap_sys_ptrace"));
+	assert_true(live_str(doctor, "without.cap_sys_ptrace")[0] != '\0');
+	assert_null(json_object_get(live_get(doctor, "without"), "cap_bpf"));
+	json_decref(doctor);
+	live_result_free(result);
+}
+
+/* Once all is attached: of what root may, what is needed to go on. */
+static void test_the_rest_is_dropped(void **state)
+{
+	const unsigned long long needed = BIT(CAP_BPF) | BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH) |
+					  BIT(CAP_KILL) | BIT(CAP_CHECKPOINT_RESTORE);
+	struct live_bg *top = live_start(LIVE_ARGV("top", "--json", "-i", "60"));
+
+	(void)state;
+	assert_int_equal(capabilities(top->pid, "CapEff:") & ~needed, 0);
+	assert_int_equal(capabilities(top->pid, "CapPrm:") & ~needed, 0);
+	assert_int_equal(capabilities(top->pid, "CapInh:") & ~needed, 0);
+	live_result_free(live_stop(top));
+}
+
+static void check_private(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void test_files_are_private(void **state)
+{
+	const char *summary = live_path("summary.json"), *recording = live_path("recording.db");
+
+	(void)state;
+	live_result_free(live_memblame(LIVE_ARGV("run", "--json", "-o", summary, "--", "true")));
+	check_private(summary);
+	live_result_free(live_memblame(LIVE_ARGV("record", "-o", recording, "--", "true")));
+	check_private(recording);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_two_are_enough),
+		cmocka_unit_test(test_doctor_tells),
+		cmocka_unit_test(test_the_rest_is_dropped),
+		cmocka_unit_test(test_files_are_private),
+	};
+
+	lock_without_limit();
+	return cmocka_run_group_tests_name("privileges", tests, NULL, NULL);
+}

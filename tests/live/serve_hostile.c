@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* serve among what is bad for it: names, clients, thousands of cgroups and threads, its own sudden death. */
+#include "serving.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "puppet.h"
+#include "sandbox.h"
+
+#define PAGE 4096L
+#define CGROUPS 10000
+#define SERIES 50
+#define THREADS 20000
+#define CLIENTS "200"
+
+static struct serving serving;
+static struct sandbox_cgroup group;
+
+static int tidy(void **state)
+{
+	(void)state;
+	live_kill_rest();
+	if (group.dir[0])
+		sandbox_cgroup_close(&group);
+	group.dir[0] = '\0';
+	return 0;
+}
+
+static void open_group(void)
+{
+	const char *reason = sandbox_cgroup_open(&group, 4ul << 30);
+
+	if (reason)
+		live_skip("%s", reason);
+}
+
+static void touch(size_t pages)
+{
+	char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		_exit(90);
+	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)(area + i * PAGE) = 1;
+}
+
+static void join(const char *dir)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		_exit(91);
+	close(fd);
+}
+
+static long long faults_of(int who)
+{
+	struct rusage r;
+
+	getrusage(who, &r);
+	return r.ru_minflt + r.ru_majflt;
+}
+
+static void check_printable(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 && *text != '\n')
+			live_fail("control character %d", *text);
+}
+
+/* --- names --- */
+
+static pid_t start_named(const char *dir)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	join(dir);
+	prctl(PR_SET_NAME, "a\"b\\\n\t\x1b[2J\xff{}");
+	for (;;) {
+		touch(50);
+		usleep(10000);
+	}
+}
+
+static void test_names(void **state)
+{
+	struct live_result *r;
+	char dir[300], *text;
+	json_t *summary;
+	pid_t pid;
+
+	(void)state;
+	open_group();
+	snprintf(dir, sizeof(dir), "%s/x\"} 1\n# HELP y\\\x1b[31m\xc3\x28,le=\"", group.dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	pid = start_named(dir);
+	serving_prepare(&serving, "names", "interval = 200ms\n[record]\ninterval = 200ms\n");
+	serving_start(&serving, NULL);
+	serving_wait_ticks(&serving, 12); /* it has a seat among the largest then */
+	text = serving_get_ok(&serving, "/metrics", false);
+	check_printable(text);
+	r = live_exec(LIVE_ARGV("promtool", "check", "metrics"), text);
+	if (r->status && r->status != 127)
+		live_fail("promtool: %s%s", r->out, r->err);
+	live_result_free(r);
+	free(text);
+	text = serving_get_ok(&serving, "/api/v1/summary", true);
+	check_printable(text);
+	summary = live_json(text);
+	assert_true(live_int(live_process(summary, pid), "faults.minor") >= 50);
+	json_decref(summary);
+	free(text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(rmdir(dir), 0);
+	serving_stop(&serving);
+	/* the recording is sound, too */
+	snprintf(dir, sizeof(dir), "%s/memblame.db", serving.dir);
+	r = live_memblame(LIVE_ARGV("report", dir));
+	live_equal("status", r->status, 0);
+	for (const char *c = r->out; *c; c++)
+		if ((unsigned char)*c < 0x20 && *c != '\n')
+			live_fail("control character %d on the terminal", *c);
+	live_result_free(r);
+}
+
+/* --- clients --- */
+
+static int connect_to(int port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static int descriptors(pid_t pid)
+{
+	char script[64];
+	struct live_result *r;
+	int n;
+
+	snprintf(script, sizeof(script), "ls /proc/%d/fd | wc -l", (int)pid);
+	r = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
+	n = atoi(r->out);
+	live_result_free(r);
+	return n;
+}
+
+static void test_clients(void **state)
+{
+	static const char *const begun[] = { "GET /metr", "GET /metrics HTTP/1.1\r\nHost: a", "\x16\x03\x01\x02", "" };
+	int stalled[4], slow, before, n = 0;
+	struct live_result *r;
+	char url[96];
+	pid_t pid;
+
+	(void)state;
+	serving_prepare(&serving, "clients", "interval = 200ms\n");
+	serving_start(&serving, NULL);
+	pid = serving.bg->pid;
+	serving_wait_ticks(&serving, 2);
+	before = descriptors(pid);
+	for (int i = 0; i < 4; i++) {
+		stalled[i] = connect_to(serving.port);
+		assert_true(write(stalled[i], begun[i], strlen(begun[i])) >= 0);
+	}
+	/* asks again and again and takes nothing */
+	slow = connect_to(serving.port);
+	fcntl(slow, F_SETFL, O_NONBLOCK);
+	for (int i = 0; i < 2000; i++)
+		if (write(slow, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 43) != 43)
+			break;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics?[1-" CLIENTS "]", serving.port);
+	r = live_exec(LIVE_ARGV("curl", "-s", "-Z", "--parallel-immediate", "--parallel-max", CLIENTS, "-m", "60",
+				"-o", "/dev/null", "-w", "%{http_code}\n", url), NULL);
+	for (const char *at = r->out; (at = strstr(at, "200\n")); at += 4)
+		n++;
+	live_equal("answers", n, atoi(CLIENTS));
+	live_result_free(r);
+	serving_wait_ticks(&serving, 3);
+	for (int i = 0; i < 4; i++)
+		close(stalled[i]);
+	close(slow);
+	for (int i = 0; i < 100 && descriptors(pid) > before; i++)
+		usleep(100000);
+	live_equal("descriptors", descriptors(pid), before);
+	serving_stop(&serving);
+}
+
+/* --- ten thousand cgroups that live for a moment --- */
+
+/* Makes them, when told by a byte; answers with its faults and those of its children, before and after. */
+static void make_cgroups(int from, int to, int n)
+{
+	long long told;
+	char dir[300], byte;
+
+	for (;;) {
+		told = faults_of(RUSAGE_SELF) + faults_of(RUSAGE_CHILDREN);
+		if (write(to, &told, sizeof(told)) != sizeof(told) || read(from, &byte, 1) != 1)
+			_exit(0);
+		for (int i = 0; byte == 'm' && i < n; i++) {
+			pid_t pid;
+
+			snprintf(dir, sizeof(dir), "%s/short-%d", group.dir, i);
+			if (mkdir(dir, 0755))
+				_exit(92);
+			pid = fork();
+			if (!pid) {
+				join(dir);
+				touch(10);
+				_exit(0);
+			}
+			waitpid(pid, NULL, 0);
+			while (rmdir(dir)) /* it is busy for a moment */
+				usleep(1000);
+		}
+	}
+}
+
+static long long ask(int to, int from, char byte)
+{
+	long long told = 0;
+
+	assert_int_equal(write(to, &byte, 1), 1);
+	assert_int_equal(read(from, &told, sizeof(told)), sizeof(told));
+	return told;
+}
+
+static double all_faults(int *series)
+{
+	char *text = serving_get_ok(&serving, "/metrics", false);
+	double sum = metric_sum(text, "memblame_faults_total", NULL, series);
+
+	free(text);
+	return sum;
+}
+
+/* What the maker does between a look at its own numbers and its wait shows up with the next look. */
+static void test_short_cgroups(void **state)
+{
+	int n = live_emulated() ? 200 : CGROUPS, to[2], from[2], series;
+	long long told, rss_before, rss;
+	double before, after;
+	json_t *status;
+	pid_t pid;
+
+	(void)state;
+	open_group();
+	assert_int_equal(pipe(to) | pipe(from), 0);
+	pid = fork();
+	if (!pid) {
+		close(to[1]);
+		close(from[0]);
+		join(group.dir);
+		make_cgroups(to[0], from[1], n);
+	}
+	close(to[0]);
+	close(from[1]);
+	assert_int_equal(read(from[0], &told, sizeof(told)), sizeof(told));
+	serving_prepare(&serving, "short", "interval = 500ms\n[record]\nmax-size = 64MiB\n[metrics]\ncgroups = 50\n");
+	serving_start(&serving, LIVE_ARGV("-c", group.path));
+	serving_wait_ticks(&serving, 2);
+	ask(to[1], from[0], 'm'); /* as many as there can be: tables have their size now */
+	told = ask(to[1], from[0], 'n');
+	serving_wait_ticks(&serving, 3);
+	before = all_faults(&series);
+	rss_before = live_proc_status(serving.bg->pid, "VmRSS");
+	ask(to[1], from[0], 'm');
+	told = ask(to[1], from[0], 'n') - told;
+	serving_wait_ticks(&serving, 3);
+	after = all_faults(&series);
+	rss = live_proc_status(serving.bg->pid, "VmRSS");
+	live_equal("faults", (long long)(after - before), told);
+	assert_in_range(series, 2, 2 * (SERIES + 3)); /* and (other), (gone), (unknown) */
+	print_message("%lld kB resident, then %lld\n", rss_before, rss);
+	assert_true(rss <= rss_before + 4096);
+	status = serving_json(&serving, "/api/v1/status");
+	live_equal("lost", live_int(status, "lost_total"), 0);
+	json_decref(status);
+	serving_stop(&serving);
+	close(to[1]);
+	close(from[0]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* --- twenty thousand threads --- */
+
+static void *sleep_on(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* As many as can be had; answers with their number. */
+static void make_threads(int to, int n)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int made = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 32768);
+	while (made < n && !pthread_create(&t, &attr, sleep_on, NULL))
+		made++;
+	if (write(to, &made, sizeof(made)) != sizeof(made))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void test_threads(void **state)
+{
+	int n = live_emulated() ? 500 : THREADS, from[2], made = 0;
+	char label[128], *text;
+	pid_t pid;
+
+	(void)state;
+	open_group();
+	serving_prepare(&serving, "threads", "interval = 500ms\n");
+	serving_start(&serving, NULL);
+	assert_int_equal(pipe(from), 0);
+	pid = fork();
+	if (!pid) {
+		join(group.dir);
+		make_threads(from[1], n);
+	}
+	close(from[1]);
+	assert_int_equal(read(from[0], &made, sizeof(made)), sizeof(made));
+	assert_true(made > n / 10);
+	serving_wait_ticks(&serving, 3);
+	text = serving_get_ok(&serving, "/metrics", false);
+	snprintf(label, sizeof(label), "cgroup=\"%s\"", group.path);
+	live_equal("threads", (long long)metric_value(text, "memblame_threads", LIVE_ARGV(label)), made + 1);
+	free(text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(from[0]);
+	serving_wait_ticks(&serving, 3);
+	text = serving_get_ok(&serving, "/metrics", false);
+	live_equal("lost", (long long)metric_sum(text, "memblame_lost_events_total", NULL, NULL), 0);
+	free(text);
+	serving_stop(&serving);
+}
+
+/* --- death --- */
+
+static long long recorded_ticks(void)
+{
+	json_t *status = serving_json(&serving, "/api/v1/status");
+	long long ticks = live_int(status, "recording.ticks");
+
+	json_decref(status);
+	return ticks;
+}
+
+static void test_killed_and_started_again(void **state)
+{
+	struct puppet *p = puppet_new();
+	long long whole, ticks;
+	struct live_result *r;
+	json_t *report;
+	char path[300], *held;
+
+	(void)state;
+	serving_prepare(&serving, "killed", "interval = 200ms\n[record]\ninterval = 200ms\n");
+	serving_start(&serving, NULL);
+	puppet_do(p, "a");
+	serving_wait_ticks(&serving, 6);
+	ticks = recorded_ticks();
+	held = serving_held(serving.bg->pid);
+	assert_non_null(strstr(held, "prog "));
+	assert_non_null(strstr(held, "map "));
+	kill(serving.bg->pid, SIGKILL);
+	r = live_wait(serving.bg);
+	live_equal("status", r->status, 128 + SIGKILL);
+	live_result_free(r);
+	serving_gone(held);
+	free(held);
+	/* the socket's file is still there, and no reason not to start */
+	serving_start(&serving, NULL);
+	puppet_do(p, "a");
+	serving_wait_ticks(&serving, 6);
+	assert_true(recorded_ticks() > ticks);
+	whole = puppet_faults(p);
+	serving_stop(&serving);
+	snprintf(path, sizeof(path), "%s/memblame.db", serving.dir);
+	r = live_memblame(LIVE_ARGV("report", "--json", path));
+	live_equal("status", r->status, 0);
+	report = live_json(r->out);
+	live_equal("faults over both lives", live_int(live_process(report, p->pid), "faults.minor") +
+		   live_int(live_process(report, p->pid), "faults.major"), whole);
+	json_decref(report);
+	live_result_free(r);
+	puppet_free(p);
+	live_check_no_orphans("after it was killed");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_names, tidy),
+		cmocka_unit_test_teardown(test_clients, tidy),
+		cmocka_unit_test_teardown(test_short_cgroups, tidy),
+		cmocka_unit_test_teardown(test_threads, tidy),
+		cmocka_unit_test_teardown(test_killed_and_started_again, tidy),
+	};
+
+	return cmocka_run_group_tests_name("serve_hostile", tests, NULL, NULL);
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * serve under load for minutes (MEMBLAME_SERVE_S; 300 s): what it takes stays flat, what it keeps stays within its
+ * limits, and not one fault is missing. The load is this test's own, in a cgroup of its own.
+ */
+#include "serving.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+
+#define PAGE 4096L
+#define RECORDING_BYTES (4 << 20) /* full after some ten seconds */
+#define RECORDING_AGE_S 60
+#define MAX_SCRAPES 8192
+
+static struct serving serving;
+static struct sandbox_cgroup group;
+
+static int tidy(void **state)
+{
+	(void)state;
+	live_kill_rest();
+	if (group.dir[0])
+		sandbox_cgroup_close(&group);
+	group.dir[0] = '\0';
+	return 0;
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* --- the load --- */
+
+static void touch(size_t pages)
+{
+	char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		_exit(90);
+	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)(area + i * PAGE) = 1;
+	munmap(area, pages * PAGE);
+}
+
+static void dirty(const char *path)
+{
+	static char block[65536];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	for (int i = 0; fd >= 0 && i < 16; i++)
+		if (write(fd, block, sizeof(block)) < 0)
+			break;
+	if (fd >= 0)
+		close(fd);
+}
+
+static volatile sig_atomic_t over;
+
+static void end(int sig)
+{
+	(void)sig;
+	over = 1;
+}
+
+/* Processes that come and go, cgroups too, memory touched and given back, files written: until SIGTERM. */
+static void load(int to, int ready)
+{
+	const char *file = live_path("dirty");
+	char dir[300], path[320];
+	struct rusage self, children;
+	long long told = 0;
+	int fd;
+
+	signal(SIGTERM, end);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group.dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1 || write(to, &told, sizeof(told)) < 0 || read(ready, &told, 1) != 1)
+		_exit(91);
+	getrusage(RUSAGE_SELF, &self);
+	told = -(self.ru_minflt + self.ru_majflt);
+	for (unsigned long round = 0; !over; round++) {
+		pid_t pid;
+
+		snprintf(dir, sizeof(dir), "%s/round-%lu", group.dir, round);
+		mkdir(dir, 0755);
+		pid = fork();
+		if (!pid) {
+			snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+			if (fd < 0 || write(fd, "0", 1) != 1)
+				_exit(92);
+			touch(2000);
+			dirty(file);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+		while (rmdir(dir))
+			usleep(1000);
+		touch(5000);
+		usleep(20000);
+	}
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	told += self.ru_minflt + self.ru_majflt + children.ru_minflt + children.ru_majflt;
+	if (write(to, &told, sizeof(told)) < 0)
+		_exit(93);
+	for (;;)
+		pause();
+}
+
+/* --- what is looked at --- */
+
+static int descriptors(pid_t pid)
+{
+	char path[64];
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static long long file_size(const char *ending)
+{
+	char path[300];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/memblame.db%s", serving.dir, ending);
+	return stat(path, &st) ? 0 : st.st_size;
+}
+
+static double scrapes[MAX_SCRAPES];
+static int n_scrapes;
+
+/* One more; its time is told at the end, never judged: the machine may have better things to do. */
+static void scrape(void)
+{
+	char url[64];
+	struct live_result *r;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", serving.port);
+	r = live_exec(LIVE_ARGV("curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code} %{time_total}", url),
+		      NULL);
+	if (strncmp(r->out, "200 ", 4) != 0)
+		live_fail("scrape: %s", r->out);
+	if (n_scrapes < MAX_SCRAPES)
+		scrapes[n_scrapes++] = atof(r->out + 4);
+	live_result_free(r);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* At any time: no larger than 105 % of the limit, no older; returns whether it is as full as it is to be. */
+static bool check_recording(void)
+{
+	json_t *status = serving_json(&serving, "/api/v1/status");
+	long long bytes = file_size("") + file_size("-wal"), oldest = live_int(status, "recording.oldest_time_s");
+
+	if (bytes > RECORDING_BYTES * 105ll / 100)
+		live_fail("the recording has %lld bytes", bytes);
+	assert_false(live_bool(status, "recording.failed"));
+	live_equal("commits lost", live_int(status, "recording.lost_commits"), 0);
+	if (time(NULL) - oldest > RECORDING_AGE_S * 105 / 100 + 5)
+		live_fail("the oldest tick is %lld s old", (long long)time(NULL) - oldest);
+	json_decref(status);
+	return bytes >= RECORDING_BYTES * 95ll / 100;
+}
+
+static double all_faults(long long *lost)
+{
+	char *text = serving_get_ok(&serving, "/metrics", false);
+	double sum = metric_sum(text, "memblame_faults_total", NULL, NULL);
+
+	*lost = (long long)metric_sum(text, "memblame_lost_events_total", NULL, NULL);
+	free(text);
+	return sum;
+}
+
+static void watch(double seconds)
+{
+	double begun = now_s();
+	long long rss, early_rss = 0, most = 0;
+	int fds = 0, full = 0, looks = 0;
+
+	for (int i = 0; now_s() - begun < seconds; i++) {
+		scrape();
+		usleep(500000);
+		rss = live_proc_status(serving.bg->pid, "VmRSS");
+		most = rss > most ? rss : most;
+		/* when a third is over, tables have their size */
+		if (now_s() - begun < seconds / 3) {
+			early_rss = most;
+			fds = descriptors(serving.bg->pid);
+			continue;
+		}
+		if (i % 4)
+			continue;
+		full += check_recording();
+		looks++;
+		live_near("descriptors", descriptors(serving.bg->pid), fds, 2); /* a request may be under way */
+	}
+	qsort(scrapes, (size_t)n_scrapes, sizeof(scrapes[0]), by_size);
+	print_message("%d scrapes, median %.1f ms, longest %.1f ms; resident %lld kB at a third, %lld kB at most; "
+		      "recording full in %d of %d looks; %lld kB of files\n", n_scrapes, scrapes[n_scrapes / 2] * 1e3,
+		      scrapes[n_scrapes - 1] * 1e3, early_rss, most, full, looks,
+		      (file_size("") + file_size("-wal")) / 1024);
+	assert_true(most <= early_rss + 2048);
+	assert_true(looks > 0);
+}
+
+static void test_minutes(void **state)
+{
+	const char *text = getenv("MEMBLAME_SERVE_S");
+	double seconds = text ? atof(text) : 300;
+	int to[2], ready[2];
+	long long told, lost;
+	double before;
+	pid_t pid;
+
+	(void)state;
+	if (live_emulated())
+		live_skip("minutes under load: on the machine itself only");
+	if (sandbox_cgroup_open(&group, 1ul << 30))
+		live_skip("no memory cgroup");
+	assert_int_equal(pipe(to) | pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(to[0]);
+		load(to[1], ready[0]);
+	}
+	close(to[1]);
+	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
+	serving_prepare(&serving, "long", "interval = 500ms\nbudget = 5\n[record]\ninterval = 500ms\nmax-size = 4MiB\n"
+					  "max-age = 60s\n[metrics]\ncgroups = 20\n");
+	serving_start(&serving, LIVE_ARGV("-c", group.path));
+	serving_wait_ticks(&serving, 3);
+	before = all_faults(&lost);
+	assert_int_equal(write(ready[1], "g", 1), 1);
+	watch(seconds);
+	kill(pid, SIGTERM);
+	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
+	serving_wait_ticks(&serving, 3);
+	/* after its own last look at its numbers the load only waits; before the first one it read a byte */
+	live_near("faults", (long long)(all_faults(&lost) - before), told, 4);
+	print_message("%lld faults, %lld events lost and counted\n", told, lost);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	serving_stop(&serving);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_minutes, tidy),
+	};
+
+	return cmocka_run_group_tests_name("serve_long", tests, NULL, NULL);
+}
