@@ -15,6 +15,8 @@
 #include "kern/cost.h"
 #include "serve/governor.h"
 
+#define ANY_COST 1e6 /* more CPUs than there are */
+
 struct mb_overhead {
 	struct mb_kern *kern;
 	struct mb_feed *feed;
@@ -26,7 +28,8 @@ struct mb_overhead {
 	uint64_t last_ns; /* of the last measurement */
 	uint64_t last_cpu_ns;
 	uint64_t bpf_ns; /* up to then */
-	double bpf; /* as last measured, a share of one CPU */
+	double bpf, own; /* as last measured, shares of one CPU */
+	uint64_t downs, ups;
 	bool bpf_known; /* it has been, each time */
 	uint32_t ticks;
 };
@@ -84,6 +87,20 @@ void mb_overhead_close(struct mb_overhead *o)
 	free(o);
 }
 
+void mb_overhead_set_budget(struct mb_overhead *o, double budget)
+{
+	o->budget = budget;
+	o->governor.budget = budget > 0 ? budget : ANY_COST;
+}
+
+bool mb_overhead_status(const struct mb_overhead *o, struct mb_overhead_status *status)
+{
+	if (!o)
+		return false;
+	*status = (struct mb_overhead_status){ o->budget, o->bpf, o->own, o->bpf_known, o->downs, o->ups };
+	return true;
+}
+
 int mb_overhead_fd(const struct mb_overhead *o)
 {
 	return o ? o->timer_fd : -1;
@@ -139,6 +156,7 @@ static void measure(struct mb_overhead *o, struct mb_governor_sample *s)
 	s->own = (double)(cpu - o->last_cpu_ns) / (double)passed;
 	o->bpf_known = o->bpf_known && s->bpf_known;
 	o->bpf = s->bpf;
+	o->own = s->own;
 	o->bpf_ns += (uint64_t)(s->bpf * (double)passed);
 	o->last_ns = now;
 }
@@ -153,6 +171,10 @@ static void act(struct mb_overhead *o, const struct mb_governor_decision *d)
 		mb_governor_undo(&o->governor, d);
 		return;
 	}
+	if (d->to > d->from || d->stretch > d->stretch_from)
+		o->downs++;
+	else
+		o->ups++;
 	tell(o, d, true);
 }
 

@@ -25,6 +25,18 @@ int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k,
 /* May be NULL. */
 void mb_overhead_close(struct mb_overhead *o);
 
+/* Another budget from now on; 0: any cost is all right. */
+void mb_overhead_set_budget(struct mb_overhead *o, double budget);
+
+struct mb_overhead_status {
+	double budget, bpf, own; /* shares of one CPU; as last measured */
+	bool bpf_known;
+	uint64_t downs, ups; /* steps to less tracing, and back */
+};
+
+/* How it is now. False for NULL: there is nothing to tell. */
+bool mb_overhead_status(const struct mb_overhead *o, struct mb_overhead_status *status);
+
 /* A descriptor that is readable when mb_overhead_turn() has something to do; -1 for NULL. */
 int mb_overhead_fd(const struct mb_overhead *o);
 

@@ -19,7 +19,6 @@
 #include "session_parts.h"
 
 #define RECORDING "memblame.db" /* in the state folder */
-#define RETRY_NS (10 * MB_NS_PER_S) /* a recording that cannot be opened is tried again so often */
 #define ENDED_KEPT 256u /* processes that have ended, for summaries and OOM reports */
 
 /* ---- the recording ---- */
@@ -63,37 +62,14 @@ static void end_recording(struct mb_serve *s)
 	s->recorder = NULL;
 }
 
-/* What is to be recorded is, from now on if it can be; tracing goes on in any case. */
-static void try_recording(struct mb_serve *s)
+/* A kept recording goes on whatever the disk does: see mb_recorder_open_kept(). */
+static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err *e)
 {
-	struct mb_err e = { 0 };
-	uint64_t now = mb_now_ns();
-
-	if (s->recorder || !s->cfg.record_enabled || now < s->next_try_ns)
-		return;
-	s->next_try_ns = now + RETRY_NS;
-	if (!open_recording(s, &e)) {
-		mb_warn("recording again");
-		begin_recording(s);
-	} else {
-		mb_verbose("%s", e.text);
-	}
-}
-
-static void record(struct mb_serve *s, const struct mb_moment *at)
-{
-	struct mb_err e = { 0 };
-
-	try_recording(s);
 	if (!s->recorder || at->t_ns + s->cfg.interval_ns / 2 < s->recorded_ns + s->cfg.record_interval_ns)
-		return;
+		return 0;
 	s->recorded_ns = at->t_ns;
 	mb_procfs_memory(&s->session.feed, true);
-	if (!mb_recorder_tick(s->recorder, &s->session.model, at, &e))
-		return;
-	mb_warn("%s; nothing is recorded until it can be", e.text);
-	end_recording(s);
-	s->next_try_ns = mb_now_ns() + RETRY_NS;
+	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
 
 /* ---- what the session calls ---- */
@@ -150,9 +126,9 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_moment 
 {
 	struct mb_serve *s = arg;
 
-	(void)e;
 	mb_metrics_tick(s->metrics, &session->model);
-	record(s, at);
+	if (record(s, at, e))
+		return -EIO;
 	mb_model_interval(&session->model);
 	mb_model_forget_ended(&session->model, ENDED_KEPT);
 	mb_serve_answers_drop(s);
@@ -300,17 +276,16 @@ static void record_end(struct mb_serve *s)
 	end_recording(s);
 }
 
-int mb_serve(const struct mb_session_config *base, struct mb_serve_config *c, const char *config_path,
-	     const struct mb_serve_overrides *overrides, struct mb_err *e)
+int mb_serve(struct mb_serve_config *c, const struct mb_serve_start *start, struct mb_err *e)
 {
-	struct mb_serve s = { .config_path = config_path, .overrides = overrides, .cfg = *c };
+	struct mb_serve s = { .config_path = start->path, .overrides = start->overrides, .cfg = *c };
 	struct mb_history_config history = mb_serve_config_history(c);
 	const struct mb_service service = { attached, ticked, killed, reload, &s };
-	struct mb_session_config cfg = *base;
+	struct mb_session_config cfg = start->session;
 	struct timespec now;
 	int err;
 
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, sizeof(*c)); /* it is ours now */
 	clock_gettime(CLOCK_REALTIME, &now);
 	s.start_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	s.watchdog_ns = mb_notify_watchdog_ns();

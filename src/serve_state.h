@@ -20,9 +20,7 @@ struct mb_serve {
 	struct mb_prom text; /* its memory is used again for each scrape */
 	struct mb_http_body *scrapes[2]; /* of this tick, by format; NULL: not asked for yet */
 	struct mb_recorder *recorder; /* NULL: nothing is recorded */
-	struct mb_err record_error; /* why nothing is, though it should be; text "": that is not so */
 	uint64_t recorded_ns; /* when it was written last */
-	uint64_t next_try_ns; /* when the recording is to be opened again */
 	uint64_t ticks;
 	uint64_t ticked_ns; /* the end of the last tick */
 	uint64_t tick_ns; /* how long its work took */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "serve/config.h"
 #include "session.h"
 
 struct mb_options {
@@ -26,10 +27,13 @@ struct mb_options {
 	const char *from, *to; /* report: the window */
 	const char *csv_path; /* report */
 	bool timeline; /* report */
-	const char *state_dir; /* oom: where reports are kept; NULL: not given */
+	const char *state_dir; /* oom, serve: where reports are kept; NULL: not given */
 	struct mb_history_config history;
 	struct mb_leaks_config leaks;
 	enum mb_stack_kind stacks; /* leaks: how stacks are taken */
+	const char *config_path; /* serve; NULL: not given */
+	bool check_config; /* serve: only that */
+	struct mb_serve_overrides serve; /* what the configuration file says, too */
 	bool json;
 	bool quiet;
 	bool verbose;
@@ -71,6 +75,7 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_blame(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_oom(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_serve(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 
 #endif

@@ -24,6 +24,7 @@ static const struct mb_command commands[] = {
 	{ "record", "keep a trace in a file", true, mb_cmd_record },
 	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
 	{ "replay", "play a recording again through run, top, trace, blame or oom", true, mb_cmd_replay },
+	{ "serve", "stay on: record, report OOM kills, answer HTTP", false, mb_cmd_serve },
 	{ "doctor", "what this kernel lets memblame see, question by question", false,
 	  mb_cmd_doctor },
 };
@@ -51,6 +52,9 @@ enum {
 	OPT_SVG,
 	OPT_DIFF,
 	OPT_MAPS,
+	OPT_CONFIG,
+	OPT_CHECK_CONFIG,
+	OPT_LISTEN,
 	OPT_BUDGET,
 	OPT_HELP = '?',
 };
@@ -67,7 +71,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
 	{ "budget", OPT_BUDGET, "PERCENT", 0,
-	  "trace less where memblame would cost more than this share of one CPU", 0 },
+	  "trace less where memblame would cost more than so many percent of one CPU; off: trace all (default: off; serve: 1)",
+	  0 },
 	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
 	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
@@ -76,7 +81,7 @@ static const struct argp_option options[] = {
 	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
 	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
 	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
-	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
+	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom, serve: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
 	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
 	  "remember so many minutes by the second and hours by the minute, in at most so "
 	  "many MiB (default 3,3,64)", 0 },
@@ -93,6 +98,10 @@ static const struct argp_option options[] = {
 	{ "diff", OPT_DIFF, "FROM,TO", 0,
 	  "leaks: show growth, in graphs too, between these seconds after the start", 0 },
 	{ "maps", OPT_MAPS, NULL, 0, "leaks --json: list what is mapped, too", 0 },
+	{ "config", OPT_CONFIG, "FILE", 0, "serve: the configuration; options take the place of what it says", 0 },
+	{ "check-config", OPT_CHECK_CONFIG, NULL, 0, "serve: say what is wrong with it, or what it comes to, and end", 0 },
+	{ "listen", OPT_LISTEN, "ADDR", 0,
+	  "serve: answer HTTP at ADDRESS:PORT or unix:PATH (default 127.0.0.1:9742; repeatable)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -115,6 +124,7 @@ static const char doc[] =
 	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
 	"  report   what a recording says, for any time in it; of two, what has changed\n"
 	"  replay   play a recording again: memblame replay FILE run | top | trace | blame | oom\n"
+	"  serve    stay on: record, report OOM kills, answer HTTP; all that can be set: --check-config\n"
 	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
 	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
@@ -131,6 +141,7 @@ static const char doc[] =
 	"  memblame oom list\n"
 	"  memblame record -o /tmp/trace.db -d 60\n"
 	"  memblame report --from +10 --to +20 /tmp/trace.db\n"
+	"  memblame serve --check-config --config /etc/memblame.conf\n"
 	"  memblame doctor\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
@@ -275,8 +286,46 @@ static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct m
 	return 0;
 }
 
+/* What serve's configuration has as well, as it was written: the file's words are checked the same way. */
+static int note_for_serve(int key, const char *arg, struct mb_options *o, struct mb_err *e)
+{
+	static const struct {
+		int option, key;
+		const char *name, *value; /* value NULL: the option's argument */
+	} table[] = {
+		{ 'i', MB_SERVE_interval_ns, "-i", NULL },
+		{ 'f', MB_SERVE_families, "-f", NULL },
+		{ 'c', MB_SERVE_cgroups, "-c", NULL },
+		{ OPT_LISTEN, MB_SERVE_listen, "--listen", NULL },
+		{ OPT_BUDGET, MB_SERVE_budget_ppm, "--budget", NULL },
+		{ OPT_STATE_DIR, MB_SERVE_state_dir, "--state-dir", NULL },
+		{ OPT_HISTORY, MB_SERVE_KEYS, "--history", NULL },
+		{ OPT_QUIET, MB_SERVE_log, "--quiet", "quiet" },
+		{ OPT_VERBOSE, MB_SERVE_log, "--verbose", "verbose" },
+	};
+
+	for (size_t i = 0; i < MB_ARRAY_SIZE(table); i++) {
+		if (table[i].option == key)
+			return mb_serve_override(&o->serve, table[i].key, table[i].name,
+						 table[i].value ? table[i].value : arg, e);
+	}
+	return 0;
+}
+
+static int parse_budget(const char *text, double *percent, struct mb_err *e)
+{
+	*percent = 0;
+	if (strcmp(text, "off") == 0 || (parse_seconds(text, percent) && *percent >= 0.01 && *percent <= 100))
+		return 0;
+	return mb_err_set(e, MB_EXIT_USAGE, 0, "--budget needs percent of one CPU, 0.01 to 100, or off, not '%s'", text);
+}
+
 static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
+	int err = note_for_serve(key, arg, o, e);
+
+	if (err)
+		return err;
 	switch (key) {
 	case 'p':
 		return parse_pid(o, arg, e);
@@ -299,10 +348,7 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 		o->out_path = arg;
 		return 0;
 	case OPT_BUDGET:
-		if (!parse_seconds(arg, &o->budget_percent) || o->budget_percent < 0.01 || o->budget_percent > 100)
-			return mb_err_set(e, MB_EXIT_USAGE, 0,
-					  "--budget needs a percentage of one CPU from 0.01 to 100, not '%s'", arg);
-		return 0;
+		return parse_budget(arg, &o->budget_percent, e);
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -335,6 +381,12 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
 					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
 					  "not '%s'", arg);
+		return 0;
+	case OPT_CONFIG:
+		o->config_path = arg;
+		return 0;
+	case OPT_CHECK_CONFIG:
+		o->check_config = true;
 		return 0;
 	case OPT_QUIET:
 		o->quiet = true;

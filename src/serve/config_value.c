@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Values of a configuration file: from text to number or list, checked, and back. */
+#include "serve/config_value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "memblame/family.h"
+#include "serve/listen.h"
+
+#define VALUE_TEXT MB_CONFIG_WHY
+
+struct unit {
+	const char *name;
+	uint64_t value;
+};
+
+/* Largest first; of several names for the same the first is written. */
+static const struct unit times[] = {
+	{ "d", 86400000000000ull }, { "h", 3600000000000ull }, { "m", 60000000000ull },
+	{ "s", 1000000000ull },	    { "ms", 1000000ull },      { "us", 1000ull },
+	{ "ns", 1 },		    { NULL, 0 },
+};
+
+static const struct unit sizes[] = {
+	{ "TiB", 1ull << 40 }, { "T", 1ull << 40 }, { "GiB", 1ull << 30 }, { "G", 1ull << 30 }, { "MiB", 1ull << 20 },
+	{ "M", 1ull << 20 },   { "KiB", 1ull << 10 }, { "K", 1ull << 10 }, { "B", 1 },		{ NULL, 0 },
+};
+
+static const char *const logs[] = { "quiet", "normal", "verbose" };
+
+/* Digits, perhaps with a fraction, in so many of the smallest unit; false: none, or too many. */
+static bool take_number(const char *p, size_t len, uint64_t unit, uint64_t *out)
+{
+	uint64_t whole = 0, part = 0, scale = 1, rest;
+	size_t i = 0;
+
+	for (; i < len && p[i] != '.'; i++) {
+		if (whole > (UINT64_MAX - 9) / 10)
+			return false;
+		whole = whole * 10 + (uint64_t)(p[i] - '0');
+	}
+	if (!i || i + 1 == len || (whole && unit > UINT64_MAX / whole))
+		return false;
+	for (i++; i < len; i++) {
+		if (p[i] == '.' || scale == 1000000000)
+			return false;
+		part = part * 10 + (uint64_t)(p[i] - '0');
+		scale *= 10;
+	}
+	rest = (uint64_t)((unsigned __int128)unit * part / scale);
+	if (whole * unit > UINT64_MAX - rest)
+		return false;
+	*out = whole * unit + rest;
+	return true;
+}
+
+/* "1h30m": numbers with units one after another, or a single number of plain. */
+static bool parse_units(const char *text, const struct unit *units, uint64_t plain, uint64_t *out)
+{
+	uint64_t sum = 0, v, unit;
+
+	for (const char *p = text; *p || p == text;) {
+		size_t digits = strspn(p, "0123456789."), letters;
+
+		letters = strcspn(p + digits, "0123456789.");
+		unit = !letters && p == text ? plain : 0;
+		for (const struct unit *u = units; u->name && !unit; u++) {
+			if (strlen(u->name) == letters && !strncmp(p + digits, u->name, letters))
+				unit = u->value;
+		}
+		if (!unit || !take_number(p, digits, unit, &v) || sum > UINT64_MAX - v)
+			return false;
+		sum += v;
+		p += digits + letters;
+	}
+	*out = sum;
+	return true;
+}
+
+static void show_units(uint64_t v, const struct unit *units, char *buf)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (const struct unit *u = units; u->name; u++) {
+		if (v < u->value || (units == sizes && v % u->value))
+			continue;
+		len += (size_t)snprintf(buf + len, VALUE_TEXT - len, "%" PRIu64 "%s", v / u->value, u->name);
+		v %= u->value;
+	}
+	if (!len)
+		snprintf(buf, VALUE_TEXT, "0");
+}
+
+static bool parse_families(const char *text, uint64_t *out, char *why)
+{
+	char name[32];
+	const struct mb_family *f;
+	uint64_t mask = 0;
+
+	/* a comma at the end has a name behind it that is missing */
+	for (const char *p = text;; p++) {
+		size_t n = strcspn(p, ",");
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		f = mb_family_by_name(name);
+		if (!f) {
+			snprintf(why, MB_CONFIG_WHY, "there is no family '%s'; write names out of task,fault,vma,reclaim,"
+				 "writeback,oom,heap,kmem with commas between", name);
+			return false;
+		}
+		mask |= 1ull << f->id;
+		p += n;
+		if (!*p)
+			break;
+	}
+	*out = mask;
+	return true;
+}
+
+static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
+{
+	size_t len = 0;
+
+	switch (kind) {
+	case MB_CONFIG_YESNO:
+		snprintf(buf, VALUE_TEXT, "%s", v ? "yes" : "no");
+		return;
+	case MB_CONFIG_SIZE:
+		show_units(v, sizes, buf);
+		return;
+	case MB_CONFIG_DURATION:
+		show_units(v, times, buf);
+		return;
+	case MB_CONFIG_PERCENT:
+		if (v)
+			snprintf(buf, VALUE_TEXT, "%.10g", (double)v / 10000);
+		else
+			snprintf(buf, VALUE_TEXT, "off");
+		return;
+	case MB_CONFIG_LOG:
+		snprintf(buf, VALUE_TEXT, "%s", logs[v]);
+		return;
+	case MB_CONFIG_FAMILIES:
+		buf[0] = '\0';
+		for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
+			if (v & 1ull << id)
+				len += (size_t)snprintf(buf + len, VALUE_TEXT - len, "%s%s", len ? "," : "",
+							mb_family_by_id(id)->name);
+		}
+		return;
+	case MB_CONFIG_COUNT:
+	case MB_CONFIG_PATH:
+	case MB_CONFIG_LISTEN:
+	case MB_CONFIG_CGROUPS:
+		break;
+	}
+	snprintf(buf, VALUE_TEXT, "%" PRIu64, v);
+}
+
+const char *mb_config_number_text(uint64_t v, enum mb_config_kind kind, char *buf)
+{
+	show_number(v, kind, buf);
+	return buf;
+}
+
+const char *mb_config_value_range(const struct mb_config_range *r, char *buf)
+{
+	char least[VALUE_TEXT], most[VALUE_TEXT];
+
+	switch (r->kind) {
+	case MB_CONFIG_YESNO:
+		snprintf(buf, MB_CONFIG_WHY, "yes or no");
+		break;
+	case MB_CONFIG_LOG:
+		snprintf(buf, MB_CONFIG_WHY, "quiet, normal or verbose");
+		break;
+	case MB_CONFIG_FAMILIES:
+		snprintf(buf, MB_CONFIG_WHY, "names with commas between");
+		break;
+	case MB_CONFIG_PATH:
+		snprintf(buf, MB_CONFIG_WHY, "a path from / on");
+		break;
+	case MB_CONFIG_LISTEN:
+	case MB_CONFIG_CGROUPS:
+		snprintf(buf, MB_CONFIG_WHY, "up to %" PRIu64, r->most);
+		break;
+	case MB_CONFIG_COUNT:
+	case MB_CONFIG_SIZE:
+	case MB_CONFIG_DURATION:
+	case MB_CONFIG_PERCENT:
+		show_number(r->least, r->kind, least);
+		show_number(r->most, r->kind, most);
+		snprintf(buf, MB_CONFIG_WHY, "%.60s to %.60s%s", least, most, r->kind == MB_CONFIG_PERCENT ? ", or off" : "");
+		break;
+	}
+	return buf;
+}
+
+/* As a number; false: none of this kind. What it should be is then for the caller to say, or in why already. */
+static bool parse_number(const char *text, enum mb_config_kind kind, uint64_t *v, char *why)
+{
+	switch (kind) {
+	case MB_CONFIG_YESNO:
+		*v = !strcmp(text, "yes");
+		return *v || !strcmp(text, "no");
+	case MB_CONFIG_COUNT:
+		return text[strspn(text, "0123456789")] == '\0' && take_number(text, strlen(text), 1, v);
+	case MB_CONFIG_SIZE:
+		return parse_units(text, sizes, 1, v);
+	case MB_CONFIG_DURATION:
+		return parse_units(text, times, 1000000000, v);
+	case MB_CONFIG_PERCENT:
+		*v = 0;
+		return !strcmp(text, "off") || (text[strspn(text, "0123456789.")] == '\0' &&
+						take_number(text, strlen(text), 10000, v) && *v);
+	case MB_CONFIG_LOG:
+		for (*v = 0; *v <= MB_LOG_VERBOSE; ++*v) {
+			if (!strcmp(text, logs[*v]))
+				return true;
+		}
+		return false;
+	case MB_CONFIG_FAMILIES:
+		return parse_families(text, v, why);
+	case MB_CONFIG_PATH:
+	case MB_CONFIG_LISTEN:
+	case MB_CONFIG_CGROUPS:
+		break;
+	}
+	return false;
+}
+
+static const char *example(enum mb_config_kind kind)
+{
+	return kind == MB_CONFIG_SIZE	  ? ", as in 512MiB" :
+	       kind == MB_CONFIG_DURATION ? ", as in 90s or 1h30m" :
+					    "";
+}
+
+static int set_number(uint64_t *field, const struct mb_config_range *r, const char *text, char *why)
+{
+	char range[MB_CONFIG_WHY];
+	uint64_t v;
+	bool ok;
+
+	why[0] = '\0';
+	ok = parse_number(text, r->kind, &v, why);
+	if (ok && r->most && (v < r->least || v > r->most))
+		ok = r->kind == MB_CONFIG_PERCENT && !v;
+	if (!ok && !why[0])
+		snprintf(why, MB_CONFIG_WHY, "cannot be '%.60s'; write %s%s", text, mb_config_value_range(r, range),
+			 example(r->kind));
+	if (!ok)
+		return -EINVAL;
+	*field = v;
+	return 0;
+}
+
+static int check_word(const struct mb_words *w, const struct mb_config_range *r, const char *text, char *why)
+{
+	struct mb_address a, b;
+	struct mb_err e = { 0 };
+
+	if (w->n == r->most) {
+		snprintf(why, MB_CONFIG_WHY, "can be given %" PRIu64 " times at most", r->most);
+		return -EINVAL;
+	}
+	if (r->kind == MB_CONFIG_LISTEN && mb_address_parse(&a, text, &e)) {
+		snprintf(why, MB_CONFIG_WHY, "cannot be this: %.230s", e.text);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < w->n; i++) {
+		bool same = r->kind == MB_CONFIG_LISTEN ?
+				    !mb_address_parse(&b, w->list[i], &e) && mb_address_equal(&a, &b) :
+				    !strcmp(w->list[i], text);
+
+		if (!same)
+			continue;
+		snprintf(why, MB_CONFIG_WHY, "'%.100s' is there twice; remove one", text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int no_memory(char *why)
+{
+	snprintf(why, MB_CONFIG_WHY, "there is no memory for it");
+	return -ENOMEM;
+}
+
+static int add_word(struct mb_words *w, const struct mb_config_range *r, const char *text, char *why)
+{
+	int err = check_word(w, r, text, why);
+	char **list, *word;
+
+	if (err)
+		return err;
+	list = realloc(w->list, (w->n + 1) * sizeof(*list));
+	if (list)
+		w->list = list;
+	word = list ? strdup(text) : NULL;
+	if (!word)
+		return no_memory(why);
+	w->list[w->n++] = word;
+	return 0;
+}
+
+int mb_config_value_parse(void *field, const struct mb_config_range *r, const char *text, char *why)
+{
+	char *path;
+
+	if (!*text) {
+		snprintf(why, MB_CONFIG_WHY, "has no value; write one behind the =, or remove the line");
+		return -EINVAL;
+	}
+	if (mb_config_is_list(r->kind))
+		return add_word(field, r, text, why);
+	if (r->kind != MB_CONFIG_PATH)
+		return set_number(field, r, text, why);
+	if (*text != '/') {
+		snprintf(why, MB_CONFIG_WHY, "cannot be '%.100s'; write a path from / on", text);
+		return -EINVAL;
+	}
+	path = strdup(text);
+	if (!path)
+		return no_memory(why);
+	free(*(char **)field);
+	*(char **)field = path;
+	return 0;
+}
+
+void mb_config_value_show(const void *field, enum mb_config_kind kind, size_t index, struct mb_out *o)
+{
+	char text[VALUE_TEXT];
+
+	if (mb_config_is_list(kind)) {
+		mb_out_printf(o, "%s", ((const struct mb_words *)field)->list[index]);
+	} else if (kind == MB_CONFIG_PATH) {
+		mb_out_printf(o, "%s", *(char *const *)field);
+	} else {
+		show_number(*(const uint64_t *)field, kind, text);
+		mb_out_printf(o, "%s", text);
+	}
+}
+
+bool mb_config_value_equal(const void *a, const void *b, enum mb_config_kind kind)
+{
+	const struct mb_words *v = a, *w = b;
+
+	if (kind == MB_CONFIG_PATH)
+		return !strcmp(*(char *const *)a, *(char *const *)b);
+	if (!mb_config_is_list(kind))
+		return *(const uint64_t *)a == *(const uint64_t *)b;
+	for (size_t i = 0; i < v->n && v->n == w->n; i++) {
+		if (strcmp(v->list[i], w->list[i]))
+			return false;
+	}
+	return v->n == w->n;
+}
+
+void mb_config_value_free(void *field, enum mb_config_kind kind)
+{
+	struct mb_words *w = field;
+
+	if (kind == MB_CONFIG_PATH) {
+		free(*(char **)field);
+		*(char **)field = NULL;
+	} else if (mb_config_is_list(kind)) {
+		for (size_t i = 0; i < w->n; i++)
+			free(w->list[i]);
+		free(w->list);
+		*w = (struct mb_words){ 0 };
+	}
+}
