@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "oom_store.h"
 #include "procfs.h"
+#include "serve/listen.h"
 #include "serve/notify.h"
 #include "serve_state.h"
 #include "session_parts.h"

@@ -77,7 +77,7 @@ static void recording(const struct mb_serve *s, struct mb_metrics_self *self)
 	mb_recorder_state(s->recorder, &st);
 	self->recording_failed = st.failed;
 	self->recording_bytes = st.bytes;
-	self->recording_oldest_s = st.oldest_s;
+	mb_utc_seconds(st.oldest, &self->recording_oldest_s);
 }
 
 static void of_ourselves(struct mb_serve *s, const struct mb_snapshot *snap, struct mb_metrics_self *self)
@@ -167,10 +167,12 @@ static void put_recording(struct mb_serve *s, struct mb_out *o)
 	mb_json_u64(o, "bytes", st.bytes);
 	mb_json_u64(o, "max_bytes", s->cfg.record_bytes);
 	mb_json_u64(o, "max_age_ns", s->cfg.record_age_ns);
-	mb_json_u64_if(o, "oldest_time_s", st.oldest_s != MB_UNKNOWN, st.oldest_s);
+	mb_json_str(o, "oldest", st.oldest[0] ? st.oldest : NULL);
 	mb_json_u64(o, "ticks", st.ticks);
-	mb_json_u64(o, "lost_commits", st.lost);
+	mb_json_u64(o, "lost", st.lost);
+	mb_json_u64(o, "waiting_bytes", st.waiting_bytes);
 	mb_json_bool(o, "failed", st.failed);
+	mb_json_str(o, "message", st.failed ? st.message : NULL);
 	mb_json_object_end(o);
 }
 

@@ -4,6 +4,7 @@
 #define MB_SERVE_STATE_H
 
 #include "record/recorder.h"
+#include "record/tmp_stub.h"
 #include "serve/config.h"
 #include "serve/http.h"
 #include "serve/metrics.h"

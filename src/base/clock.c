@@ -32,16 +32,35 @@ void mb_utc_now(char *buf, size_t size)
 	print_utc(t.tv_sec, t.tv_nsec, buf, size);
 }
 
-void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size)
+/* ms since 1970; false for text that is no such time. */
+static bool parse_utc(const char *time, int64_t *ms)
 {
 	struct tm tm = { 0 };
 	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t ms, at;
+
+	if (!rest || *rest != '.')
+		return false;
+	*ms = (int64_t)timegm(&tm) * 1000 + strtol(rest + 1, NULL, 10);
+	return true;
+}
+
+void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size)
+{
+	int64_t at;
 
 	buf[0] = '\0';
-	if (!rest || *rest != '.')
+	if (!parse_utc(time, &at))
 		return;
-	ms = strtol(rest + 1, NULL, 10);
-	at = (int64_t)timegm(&tm) * 1000 + ms + ns / 1000000;
+	at += ns / 1000000;
 	print_utc((time_t)(at / 1000), (long)(at % 1000) * 1000000, buf, size);
+}
+
+bool mb_utc_seconds(const char *time, uint64_t *s)
+{
+	int64_t ms;
+
+	if (!parse_utc(time, &ms) || ms < 0)
+		return false;
+	*s = (uint64_t)ms / 1000;
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef MB_BASE_CLOCK_H
 #define MB_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,5 +17,8 @@ void mb_utc_now(char *buf, size_t size);
 
 /* Such a time, moved by so many ns (to the millisecond); "" for text that is none. buf of >= 32 bytes. */
 void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size);
+
+/* Such a time as seconds since 1970; false for text that is none. */
+bool mb_utc_seconds(const char *time, uint64_t *s);
 
 #endif
