@@ -280,7 +280,7 @@ void mb_oom_watch_cgroups(struct mb_feed *feed, struct mb_cgroups *c)
 
 /* ---- to survive ---- */
 
-void mb_oom_watch_harden(void)
+void mb_oom_watch_harden(bool whole)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
@@ -288,6 +288,6 @@ void mb_oom_watch_harden(void)
 		mb_verbose("oom_score_adj stays as it is: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	if (mlockall(MCL_CURRENT))
+	if (mlockall(whole ? MCL_CURRENT : MCL_CURRENT | MCL_ONFAULT))
 		mb_verbose("memory is not locked: %s", strerror(errno));
 }

@@ -33,9 +33,9 @@ void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_feed *feed);
 void mb_oom_watch_cgroups(struct mb_feed *feed, struct mb_cgroups *c);
 
 /*
- * Be the last to die for want of memory: lock what is mapped so far into memory, and ask the OOM killer to
- * choose others first. What is not permitted is left as it is, with a message.
+ * Be the last to die for want of memory: lock what is mapped so far into memory (whole), or what of it is used and
+ * will be, and ask the OOM killer to choose others first. What is not permitted is left as it is, with a message.
  */
-void mb_oom_watch_harden(void);
+void mb_oom_watch_harden(bool whole);
 
 #endif

@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,18 @@ static void tell_manager(struct mb_serve *s)
 	s->ready = true;
 }
 
+/* Clients that have been waited for long enough are not heard of by the descriptor. */
+static int wait_ms(void *arg)
+{
+	struct mb_serve *s = arg;
+	int ms = mb_http_timeout_ms(s->http);
+
+	if (ms)
+		return ms;
+	mb_http_run(s->http);
+	return mb_http_timeout_ms(s->http);
+}
+
 static int ticked(void *arg, struct mb_session *session, const struct mb_moment *at, struct mb_err *e)
 {
 	struct mb_serve *s = arg;
@@ -133,11 +146,11 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_moment 
 	mb_model_interval(&session->model);
 	mb_model_forget_ended(&session->model, ENDED_KEPT);
 	mb_serve_answers_drop(s);
-	s->ticks++;
+	if (!s->ticks++)
+		malloc_trim(0); /* loading has taken some MiB for a moment */
 	s->ticked_ns = mb_now_ns();
 	s->tick_ns = s->ticked_ns - session->tick_began_ns;
 	tell_manager(s);
-	mb_http_run(s->http); /* clients that have been waited for long enough */
 	return 0;
 }
 
@@ -145,12 +158,10 @@ static void killed(void *arg, struct mb_session *session, const struct mb_oom_ki
 {
 	struct mb_serve *s = arg;
 
-	for (uint32_t i = 0; i < k->n_victims; i++) {
-		const struct mb_oom_victim *v = &k->victims[i];
-		const struct mb_process *p = mb_model_find_exactly(&session->model, v->tgid, v->start_ns);
+	const char *constraint = mb_oom_is_by_process(k) ? "process" : mb_oom_constraint_name(k);
 
-		mb_metrics_oom(s->metrics, p ? p->cgroup_path : NULL, mb_oom_constraint_name(k));
-	}
+	for (uint32_t i = 0; i < k->n_victims; i++)
+		mb_metrics_oom(s->metrics, mb_oom_cgroup_path(&session->model, k, k->victims[i].cgroup), constraint);
 }
 
 /* ---- reload ---- */
@@ -258,7 +269,6 @@ static void close_parts(struct mb_serve *s)
 	mb_serve_answers_drop(s);
 	mb_http_close(s->http);
 	mb_metrics_free(s->metrics);
-	mb_prom_free(&s->text);
 }
 
 /* What the last tick did not write: all until now. */
@@ -281,7 +291,7 @@ int mb_serve(struct mb_serve_config *c, const struct mb_serve_start *start, stru
 {
 	struct mb_serve s = { .config_path = start->path, .overrides = start->overrides, .cfg = *c };
 	struct mb_history_config history = mb_serve_config_history(c);
-	const struct mb_service service = { attached, ticked, killed, reload, &s };
+	const struct mb_service service = { attached, ticked, killed, wait_ms, reload, &s };
 	struct mb_session_config cfg = start->session;
 	struct timespec now;
 	int err;

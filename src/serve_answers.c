@@ -103,18 +103,17 @@ static struct mb_http_body *metrics(struct mb_serve *s, const struct mb_http_req
 	bool openmetrics = r->accept && strstr(r->accept, MB_PROM_ACCEPT_OPENMETRICS);
 	struct mb_http_body **made = &s->scrapes[openmetrics];
 	struct mb_metrics_self self;
+	struct mb_prom text = { 0 };
 	struct mb_snapshot snap;
-	char *copy;
 
 	if (!*made) {
 		snapshot(s, &snap);
 		of_ourselves(s, &snap, &self);
-		if (!mb_metrics_write(s->metrics, &s->text, &snap, &self, openmetrics) &&
-		    (copy = malloc(s->text.len))) {
-			memcpy(copy, s->text.text, s->text.len);
-			*made = mb_http_body_new(copy, s->text.len,
+		if (!mb_metrics_write(s->metrics, &text, &snap, &self, openmetrics))
+			*made = mb_http_body_new(text.text, text.len,
 						 openmetrics ? MB_PROM_CONTENT_OPENMETRICS : MB_PROM_CONTENT_TEXT);
-		}
+		else
+			mb_prom_free(&text);
 	}
 	if (!*made) {
 		*status = 503;

@@ -4,7 +4,6 @@
 #define MB_SERVE_STATE_H
 
 #include "record/recorder.h"
-#include "record/tmp_stub.h"
 #include "serve/config.h"
 #include "serve/http.h"
 #include "serve/metrics.h"
@@ -18,7 +17,6 @@ struct mb_serve {
 	struct mb_http *http;
 	struct mb_watch http_watch;
 	struct mb_metrics *metrics;
-	struct mb_prom text; /* its memory is used again for each scrape */
 	struct mb_http_body *scrapes[2]; /* of this tick, by format; NULL: not asked for yet */
 	struct mb_recorder *recorder; /* NULL: nothing is recorded */
 	uint64_t recorded_ns; /* when it was written last */

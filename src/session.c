@@ -237,16 +237,17 @@ int mb_session_start_timer(struct mb_session *s)
 static int milliseconds_left(const struct mb_session *s)
 {
 	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(s->model.oom, now) : 0;
+	int ms = -1, service = s->cfg.service ? s->cfg.service->wait_ms(s->cfg.service->arg) : -1;
 
 	if (s->cfg.duration_ns)
 		next = s->start_ns + s->cfg.duration_ns;
 	if (report && (!next || report < next))
 		next = report;
-	if (!next)
-		return -1;
-	if (next <= now)
+	if (next && next <= now)
 		return 0;
-	return next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
+	if (next)
+		ms = next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
+	return service >= 0 && (ms < 0 || service < ms) ? service : ms;
 }
 
 static int on_timer(void *arg, struct mb_err *e)
@@ -499,7 +500,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (cfg->leaks)
 		mb_session_warn_of_unanswered(s);
 	if (cfg->oom)
-		mb_oom_watch_harden();
+		mb_oom_watch_harden(!cfg->service); /* a service is to be small */
 	s->model.history = mb_history_new(cfg->history);
 	if (!s->model.history)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
@@ -509,6 +510,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		err = cfg->service->attached(cfg->service->arg, s, e);
 	if (!err)
 		err = mb_kern_drop_privileges(s->kern, e);
+	mb_kern_forget_types();
 	if (err)
 		return err;
 	s->start_ns = s->interval_start_ns = mb_now_ns();

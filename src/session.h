@@ -69,6 +69,8 @@ struct mb_service {
 	int (*ticked)(void *arg, struct mb_session *s, const struct mb_moment *at, struct mb_err *e);
 	/* A kill has been reported for the first time. */
 	void (*killed)(void *arg, struct mb_session *s, const struct mb_oom_kill *k);
+	/* So many ms until it must be asked to go on though nothing happens; -1: never. Asked before each wait. */
+	int (*wait_ms)(void *arg);
 	/* SIGHUP. */
 	int (*reload)(void *arg, struct mb_session *s, struct mb_err *e);
 	void *arg;

@@ -99,7 +99,8 @@ static const struct argp_option options[] = {
 	  "leaks: show growth, in graphs too, between these seconds after the start", 0 },
 	{ "maps", OPT_MAPS, NULL, 0, "leaks --json: list what is mapped, too", 0 },
 	{ "config", OPT_CONFIG, "FILE", 0, "serve: the configuration; options take the place of what it says", 0 },
-	{ "check-config", OPT_CHECK_CONFIG, NULL, 0, "serve: say what is wrong with it, or what it comes to, and end", 0 },
+	{ "check-config", OPT_CHECK_CONFIG, NULL, 0, "serve: say what is wrong with it, or what it comes to, and end",
+	  0 },
 	{ "listen", OPT_LISTEN, "ADDR", 0,
 	  "serve: answer HTTP at ADDRESS:PORT or unix:PATH (default 127.0.0.1:9742; repeatable)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
@@ -287,7 +288,7 @@ static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct m
 }
 
 /* What serve's configuration has as well, as it was written: the file's words are checked the same way. */
-static int note_for_serve(int key, const char *arg, struct mb_options *o, struct mb_err *e)
+static int parse_serve_option(int key, const char *arg, struct mb_options *o, struct mb_err *e)
 {
 	static const struct {
 		int option, key;
@@ -304,6 +305,9 @@ static int note_for_serve(int key, const char *arg, struct mb_options *o, struct
 		{ OPT_VERBOSE, MB_SERVE_log, "--verbose", "verbose" },
 	};
 
+	if (key == OPT_CONFIG)
+		o->config_path = arg;
+	o->check_config |= key == OPT_CHECK_CONFIG;
 	for (size_t i = 0; i < MB_ARRAY_SIZE(table); i++) {
 		if (table[i].option == key)
 			return mb_serve_override(&o->serve, table[i].key, table[i].name,
@@ -322,10 +326,6 @@ static int parse_budget(const char *text, double *percent, struct mb_err *e)
 
 static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
-	int err = note_for_serve(key, arg, o, e);
-
-	if (err)
-		return err;
 	switch (key) {
 	case 'p':
 		return parse_pid(o, arg, e);
@@ -382,12 +382,6 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
 					  "not '%s'", arg);
 		return 0;
-	case OPT_CONFIG:
-		o->config_path = arg;
-		return 0;
-	case OPT_CHECK_CONFIG:
-		o->check_config = true;
-		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -402,6 +396,7 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 {
 	struct parse *p = state->input;
 	const struct mb_command *c;
+	int err;
 
 	if (key >= ARGP_KEY_ARG && key < ARGP_KEY_END) /* an argument or an option */
 		p->next = state->next;
@@ -435,7 +430,8 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARGS:
 		return ARGP_ERR_UNKNOWN;
 	default:
-		return -parse_option(key, arg, p->o, p->e);
+		err = parse_serve_option(key, arg, p->o, p->e);
+		return -(err ? err : parse_option(key, arg, p->o, p->e));
 	}
 }
 

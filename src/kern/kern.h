@@ -169,6 +169,9 @@ void mb_kern_forget_blocks(struct mb_kern *k, uint64_t mm, const uint64_t *addrs
 /* Is this block followed still? False also where the heap is not traced. */
 bool mb_kern_has_block(struct mb_kern *k, uint64_t mm, uint64_t addr);
 
+/* Free what choosing hooks needed: the kernel's types, 8 MB; who asks again reads them again. */
+void mb_kern_forget_types(void);
+
 /* Give up every privilege that is not needed once all is attached. */
 int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e);
 

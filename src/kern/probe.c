@@ -75,13 +75,14 @@ int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 	return 0;
 }
 
+static struct btf *vmlinux_btf; /* parsed once: 5 MB, 10 ms */
+static struct tracepoint *tracepoints; /* in it */
+
 static struct btf *vmlinux(void)
 {
-	static struct btf *btf; /* parsed once: 5 MB, 10 ms */
-
-	if (!btf)
-		btf = btf__load_vmlinux_btf();
-	return btf;
+	if (!vmlinux_btf)
+		vmlinux_btf = btf__load_vmlinux_btf();
+	return vmlinux_btf;
 }
 
 /*
@@ -145,13 +146,25 @@ static struct tracepoint *index_tracepoints(const struct btf *btf)
 /* NULL: this kernel has none of that name. */
 static const struct tracepoint *tracepoint_of_vmlinux(const char *name)
 {
-	static struct tracepoint *all;
 	struct tracepoint *t;
 
-	if (!all && vmlinux())
-		all = index_tracepoints(vmlinux());
-	HASH_FIND_STR(all, name, t);
+	if (!tracepoints && vmlinux())
+		tracepoints = index_tracepoints(vmlinux());
+	HASH_FIND_STR(tracepoints, name, t);
 	return t;
+}
+
+void mb_kern_forget_types(void)
+{
+	struct tracepoint *t, *tmp;
+
+	HASH_ITER(hh, tracepoints, t, tmp)
+	{
+		HASH_DEL(tracepoints, t);
+		free(t);
+	}
+	btf__free(vmlinux_btf);
+	vmlinux_btf = NULL;
 }
 
 static bool in_module(const char *file, const char *type)

@@ -94,6 +94,7 @@ struct mb_system {
 struct mb_system_state {
 	bool known; /* there has been a frame */
 	struct mb_system first, before, now;
+	uint64_t scope_ns; /* from first to now, where their times do not tell: over boots; 0: they do */
 };
 
 /* Nothing is known yet. */

@@ -65,7 +65,7 @@ int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json
 		 "SELECT max(t.time), ifnull(sum(a.minor), 0), ifnull(sum(a.major), 0),"
 		 " ifnull(sum(%s), 0) FROM tick t LEFT JOIN account a USING (tick)"
 		 " WHERE t.tick BETWEEN ?1 AND ?2 GROUP BY (t.tick - ?1) * %d / (?2 - ?1 + 1)"
-		 " ORDER BY 1",
+		 " ORDER BY min(t.tick)",
 		 stalled, STEPS);
 	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
 		return mb_reader_damaged(r, e);
@@ -141,13 +141,21 @@ static struct diff *diff_get(struct diffs *d, const char *program, const struct 
 static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, struct mb_err *e)
 {
 	char stalled[2048], sql[8192];
-	size_t len;
+	struct mb_window all;
 	sqlite3_stmt *s = NULL;
-	int code;
+	double seconds;
+	uint64_t ns = 0;
+	size_t len;
+	int code, err;
 
+	err = mb_report_window(r, NULL, NULL, &all, e);
+	if (!err)
+		err = mb_reader_duration(r, all.first, all.last, &ns, e);
+	if (err)
+		return err;
+	seconds = (double)ns / 1e9;
 	stalled_sql(stalled, sizeof(stalled));
-	len = (size_t)snprintf(sql, sizeof(sql),
-			       "SELECT p.comm, (SELECT max(since_start_ns) FROM tick)");
+	len = (size_t)snprintf(sql, sizeof(sql), "SELECT p.comm");
 	for (size_t q = 0; q < QUANTITIES; q++) {
 		if (quantities[q].sql)
 			len += (size_t)snprintf(sql + len, sizeof(sql) - len, ", %s",
@@ -161,10 +169,9 @@ static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, st
 		return mb_reader_damaged(r, e);
 	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
 		const char *program = (const char *)sqlite3_column_text(s, 0);
-		double seconds = sqlite3_column_double(s, 1) / 1e9;
 
 		for (size_t q = 0; program && q < QUANTITIES; q++) {
-			double v = sqlite3_column_double(s, 2 + (int)q);
+			double v = sqlite3_column_double(s, 1 + (int)q);
 			struct diff *row = diff_get(d, program, &quantities[q]);
 
 			if (quantities[q].per_second)

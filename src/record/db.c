@@ -16,48 +16,22 @@
 #include <utlist.h>
 #include <zstd.h>
 
-#include "record/system.h"
+#include "record/db_file.h"
+#include "record/schema.h"
 
 /*
  * Raw frames that find that much waiting are dropped: the disk is too slow. Rows, which are little,
  * have as much again, so that accounts outlast the frames.
  */
 #define QUEUE_BYTES (64u << 20)
-#define BUSY_MS 60000 /* somebody else has the file locked, e.g. for a checkpoint */
+#define KEPT_QUEUE_BYTES (16u << 20) /* kept for ever: moments come rarely, and what is too much is added up */
+#define RETRY_S 10 /* kept: after a failure */
 #define ZSTD_LEVEL 1
 
 struct mb_rows {
 	char *data;
 	size_t size, room;
 	bool failed;
-};
-
-/* One thing to write: rows with a commit after them, or raw frames. */
-struct job {
-	struct mb_rows *rows; /* NULL: raw */
-	void *raw;
-	size_t size;
-	uint64_t tick, frames;
-	bool last;
-	struct job *next;
-};
-
-struct mb_db {
-	char *path;
-	int lock_fd; /* keeps a second recorder off; closed last, as closing drops SQLite's own locks */
-	sqlite3 *sqlite;
-	sqlite3_stmt *insert[MB_TABLES];
-	sqlite3_stmt *insert_raw;
-	pthread_t thread;
-	bool started;
-
-	pthread_mutex_t mutex;
-	pthread_cond_t some;
-	struct job *queue;
-	size_t queued;
-	bool closing;
-	int error; /* a SQLite code; nothing is written after it */
-	char message[200];
 };
 
 /* ---- rows: a type byte and a value per column ---- */
@@ -67,6 +41,11 @@ enum { COLUMN_ROW = 'r', COLUMN_INT = 'i', COLUMN_TEXT = 't', COLUMN_BLOB = 'b',
 struct mb_rows *mb_rows_new(void)
 {
 	return calloc(1, sizeof(struct mb_rows));
+}
+
+size_t mb_rows_size(const struct mb_rows *r)
+{
+	return r ? r->size : 0;
 }
 
 static void append(struct mb_rows *r, const void *data, size_t len)
@@ -135,7 +114,7 @@ void mb_rows_free(struct mb_rows *r)
 
 /* ---- the thread ---- */
 
-static void fail(struct mb_db *db, int code)
+void mb_db_fail(struct mb_db *db, int code)
 {
 	pthread_mutex_lock(&db->mutex);
 	if (!db->error) {
@@ -147,7 +126,7 @@ static void fail(struct mb_db *db, int code)
 	pthread_mutex_unlock(&db->mutex);
 }
 
-static bool failed(struct mb_db *db)
+bool mb_db_failed(struct mb_db *db)
 {
 	bool yes;
 
@@ -157,28 +136,28 @@ static bool failed(struct mb_db *db)
 	return yes;
 }
 
-static void run(struct mb_db *db, const char *sql)
+void mb_db_run(struct mb_db *db, const char *sql)
 {
 	int code;
 
-	if (failed(db))
+	if (mb_db_failed(db))
 		return;
 	code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
 	if (code != SQLITE_OK)
-		fail(db, code);
+		mb_db_fail(db, code);
 }
 
 static void step(struct mb_db *db, sqlite3_stmt *s)
 {
-	int code = failed(db) ? SQLITE_DONE : sqlite3_step(s);
+	int code = mb_db_failed(db) ? SQLITE_DONE : sqlite3_step(s);
 
 	if (code != SQLITE_DONE)
-		fail(db, code);
+		mb_db_fail(db, code);
 	sqlite3_reset(s);
 	sqlite3_clear_bindings(s);
 }
 
-static void write_rows(struct mb_db *db, const struct mb_rows *r)
+void mb_db_write_rows(struct mb_db *db, const struct mb_rows *r)
 {
 	const char *at = r->data, *end = r->data + r->size;
 	sqlite3_stmt *s = NULL;
@@ -217,89 +196,209 @@ static void write_rows(struct mb_db *db, const struct mb_rows *r)
 		step(db, s);
 }
 
-static void write_raw(struct mb_db *db, const struct job *j)
+static void write_raw(struct mb_db *db, const struct mb_job *j)
 {
 	size_t bound = ZSTD_compressBound(j->size), n;
 	void *packed = malloc(bound);
 
 	if (!packed) {
-		fail(db, SQLITE_NOMEM);
+		mb_db_fail(db, SQLITE_NOMEM);
 		return;
 	}
 	n = ZSTD_compress(packed, bound, j->raw, j->size, ZSTD_LEVEL);
 	if (ZSTD_isError(n)) {
-		fail(db, SQLITE_ERROR);
+		mb_db_fail(db, SQLITE_ERROR);
 	} else {
-		sqlite3_bind_int64(db->insert_raw, 1, (int64_t)j->tick);
-		sqlite3_bind_int64(db->insert_raw, 2, (int64_t)j->frames);
-		sqlite3_bind_int64(db->insert_raw, 3, (int64_t)j->size);
-		sqlite3_bind_blob64(db->insert_raw, 4, packed, n, SQLITE_STATIC);
-		step(db, db->insert_raw);
+		sqlite3_stmt *s = db->insert[MB_TABLE_RAW]; /* its number, the first column, is given to it */
+
+		sqlite3_bind_int64(s, 2, (int64_t)j->tick);
+		sqlite3_bind_int64(s, 3, (int64_t)j->frames);
+		sqlite3_bind_int64(s, 4, (int64_t)j->size);
+		sqlite3_bind_blob64(s, 5, packed, n, SQLITE_STATIC);
+		step(db, s);
 	}
 	free(packed);
 }
 
-static void write_job(struct mb_db *db, const struct job *j)
+static void write_job(struct mb_db *db, const struct mb_job *j)
 {
-	if (failed(db))
+	if (mb_db_failed(db))
 		return;
 	if (sqlite3_get_autocommit(db->sqlite))
-		run(db, "BEGIN");
+		mb_db_run(db, "BEGIN");
 	if (j->rows) {
-		write_rows(db, j->rows);
-		run(db, "COMMIT");
+		mb_db_write_rows(db, j->rows);
+		mb_db_run(db, "COMMIT");
 	} else {
 		write_raw(db, j);
 	}
 	/* what of this transaction is on the disk already must not look like a part of the recording */
-	if (failed(db) && !sqlite3_get_autocommit(db->sqlite))
+	if (mb_db_failed(db) && !sqlite3_get_autocommit(db->sqlite))
 		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* The job is written or given up. */
+static void done(struct mb_db *db, struct mb_job *j, bool lost)
+{
+	pthread_mutex_lock(&db->mutex);
+	LL_DELETE(db->queue, j);
+	db->queued -= j->size;
+	db->state.lost += lost;
+	pthread_mutex_unlock(&db->mutex);
+	mb_rows_free(j->rows);
+	free(j->raw);
+	free(j);
+}
+
+/* Kept: wait before another attempt. Returns false when there is none, as the recording ends. */
+static bool wait_retry(struct mb_db *db)
+{
+	struct timespec until;
+	int err = 0;
+	bool again;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETRY_S;
+	pthread_mutex_lock(&db->mutex);
+	while (!db->closing && !db->keep_changed && !err)
+		err = pthread_cond_timedwait(&db->some, &db->mutex, &until);
+	again = !db->closing;
+	pthread_mutex_unlock(&db->mutex);
+	return again;
+}
+
+/* The next job, when there is one. *idle: there was none, and limits may have to be kept. */
+static bool next_job(struct mb_db *db, struct mb_job **j)
+{
+	bool end;
+
+	pthread_mutex_lock(&db->mutex);
+	while (!db->queue && !db->closing && !db->keep_changed)
+		pthread_cond_wait(&db->some, &db->mutex);
+	if (db->keep_changed)
+		db->keep = db->keep_next;
+	db->keep_changed = false;
+	*j = db->queue;
+	end = !db->queue && db->closing;
+	pthread_mutex_unlock(&db->mutex);
+	return !end;
+}
+
+static bool is_idle(struct mb_db *db)
+{
+	bool idle;
+
+	pthread_mutex_lock(&db->mutex);
+	idle = !db->queue && !db->closing;
+	pthread_mutex_unlock(&db->mutex);
+	return idle;
 }
 
 static void *writer(void *arg)
 {
 	struct mb_db *db = arg;
-	struct job *j;
+	struct mb_job *j;
 
-	for (;;) {
-		pthread_mutex_lock(&db->mutex);
-		while (!db->queue && !db->closing)
-			pthread_cond_wait(&db->some, &db->mutex);
-		j = db->queue;
-		if (j)
-			LL_DELETE(db->queue, j);
-		pthread_mutex_unlock(&db->mutex);
-		if (!j)
-			return NULL;
-		write_job(db, j);
-		pthread_mutex_lock(&db->mutex);
-		db->queued -= j->size;
-		pthread_mutex_unlock(&db->mutex);
-		mb_rows_free(j->rows);
-		free(j->raw);
-		free(j);
+	while (next_job(db, &j)) {
+		if (j && !db->kept) {
+			write_job(db, j);
+			done(db, j, false);
+		} else if (j && mb_kept_write(db, j)) {
+			done(db, j, false);
+		} else if (j) {
+			if (!wait_retry(db))
+				done(db, j, true);
+			continue;
+		}
+		/* what comes in goes first, but old data must not pile up behind it */
+		while (db->kept && mb_kept_retain(db) && is_idle(db))
+			;
 	}
+	return NULL;
 }
 
-static bool enqueue(struct mb_db *db, struct job *j)
+static size_t room_for(const struct mb_db *db, const struct mb_job *j)
+{
+	if (db->kept)
+		return SIZE_MAX; /* see mb_db_no_room() */
+	return j->rows || j->last ? 2 * QUEUE_BYTES : QUEUE_BYTES;
+}
+
+static bool enqueue(struct mb_db *db, struct mb_job *j)
 {
 	bool room;
 
 	pthread_mutex_lock(&db->mutex);
-	room = j && !db->error &&
-	       db->queued + j->size <= (j->rows || j->last ? 2 * QUEUE_BYTES : QUEUE_BYTES);
+	room = j && (db->kept || !db->error) && db->queued + j->size <= room_for(db, j);
 	if (room) {
 		db->queued += j->size;
 		LL_APPEND(db->queue, j);
 		pthread_cond_signal(&db->some);
+	} else if (db->kept) {
+		db->state.lost++;
 	}
 	pthread_mutex_unlock(&db->mutex);
 	return room;
 }
 
+const char *mb_db_no_room(struct mb_db *db)
+{
+	const char *reason = NULL;
+
+	pthread_mutex_lock(&db->mutex);
+	if (db->queued > KEPT_QUEUE_BYTES) {
+		reason = db->reason ? db->reason : "disk too slow";
+		db->state.lost++;
+	}
+	pthread_mutex_unlock(&db->mutex);
+	return reason;
+}
+
+void mb_db_count_lost(struct mb_db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->state.lost++;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+void mb_db_retain(struct mb_db *db, const struct mb_retention *keep)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->keep_next = *keep;
+	db->keep_changed = true;
+	pthread_cond_signal(&db->some);
+	pthread_mutex_unlock(&db->mutex);
+}
+
+void mb_db_head(struct mb_db *db, struct mb_rows *head)
+{
+	pthread_mutex_lock(&db->mutex);
+	mb_rows_free(db->head);
+	db->head = head;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+uint64_t mb_db_anew(struct mb_db *db)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&db->mutex);
+	n = db->anew;
+	pthread_mutex_unlock(&db->mutex);
+	return n;
+}
+
+void mb_db_state(struct mb_db *db, struct mb_recorder_state *st)
+{
+	pthread_mutex_lock(&db->mutex);
+	*st = db->state;
+	st->waiting_bytes = db->queued;
+	pthread_mutex_unlock(&db->mutex);
+}
+
 bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 {
-	struct job *j = r && !r->failed ? calloc(1, sizeof(*j)) : NULL;
+	struct mb_job *j = r && !r->failed ? calloc(1, sizeof(*j)) : NULL;
 
 	if (j) {
 		j->rows = r;
@@ -314,10 +413,10 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 
 bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames, bool last)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct mb_job *j = calloc(1, sizeof(*j));
 
 	if (j)
-		*j = (struct job){ .raw = data,
+		*j = (struct mb_job){ .raw = data,
 				   .size = size,
 				   .tick = tick,
 				   .frames = frames,
@@ -331,95 +430,16 @@ bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_
 
 /* ---- opening and closing ---- */
 
-static const char schema[] =
-	"CREATE TABLE info (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-	"CREATE TABLE hook (family TEXT, question TEXT, hook TEXT, quality TEXT, missing TEXT);"
-	"CREATE TABLE layout (family INTEGER, type INTEGER, event TEXT, event_bytes INTEGER,"
-	" field TEXT, offset INTEGER, bytes INTEGER, kind INTEGER, unit INTEGER, scale INTEGER);"
-	"CREATE TABLE tick (tick INTEGER PRIMARY KEY, t_ns INTEGER, time TEXT, since_start_ns INTEGER,"
-	" self_cpu_ns INTEGER, self_rss_bytes INTEGER, bpf_ns INTEGER, events INTEGER);"
-	"CREATE TABLE process (process INTEGER PRIMARY KEY, pid INTEGER, ppid INTEGER,"
-	" start_t_ns INTEGER, comm TEXT, exe TEXT, cgroup TEXT, container TEXT, exited INTEGER,"
-	" exit_code INTEGER, threads INTEGER, last_tick INTEGER, container_name TEXT, inner_pid INTEGER);"
-	"CREATE TABLE detail (process INTEGER, field TEXT, key TEXT, count INTEGER, ns INTEGER,"
-	" max_ns INTEGER, PRIMARY KEY (process, field, key)) WITHOUT ROWID;"
-	"CREATE TABLE event (event INTEGER PRIMARY KEY, tick INTEGER, t_ns INTEGER, pid INTEGER,"
-	" tid INTEGER, family TEXT, name TEXT, json TEXT, data BLOB);"
-	"CREATE TABLE lost (tick INTEGER, family TEXT, reason TEXT, count INTEGER,"
-	" first_t_ns INTEGER, last_t_ns INTEGER);"
-	"CREATE TABLE raw (seq INTEGER PRIMARY KEY, tick INTEGER, frames INTEGER, bytes INTEGER,"
-	" data BLOB);";
-
-#define ACCOUNT_HEAD                                                                          \
-	"tick INTEGER, process INTEGER, minor INTEGER, major INTEGER, rss_bytes INTEGER,"     \
-	" rss_peak_bytes INTEGER, anon_bytes INTEGER, file_bytes INTEGER, shmem_bytes INTEGER," \
-	" swap_bytes INTEGER, vm_bytes INTEGER, pss_bytes INTEGER, uss_bytes INTEGER"
-#define ACCOUNT_HEAD_COLUMNS 13
-
-static const char view[] =
-	"CREATE VIEW accounts AS SELECT t.time, t.t_ns, p.pid, p.comm, p.exe, p.cgroup, p.container,"
-	" a.* FROM account a JOIN tick t USING (tick) JOIN process p USING (process);";
-
 static void create_tables(struct mb_db *db)
 {
-	size_t n;
-	const struct mb_column *c = mb_columns(&n);
-	char pragmas[160], sql[16384];
-	int len;
+	int code;
 
-	snprintf(pragmas, sizeof(pragmas),
-		 "PRAGMA application_id = %d; PRAGMA user_version = %d; PRAGMA journal_mode = WAL;"
-		 "PRAGMA synchronous = FULL;",
-		 MB_DB_APPLICATION, MB_DB_SCHEMA);
-	run(db, pragmas);
-	run(db, schema);
-	len = snprintf(sql, sizeof(sql), "CREATE TABLE account (" ACCOUNT_HEAD);
-	for (size_t i = 0; i < n; i++)
-		len += snprintf(sql + len, sizeof(sql) - (size_t)len, ", %s INTEGER", c[i].name);
-	snprintf(sql + len, sizeof(sql) - (size_t)len,
-		 ", PRIMARY KEY (tick, process)) WITHOUT ROWID");
-	run(db, sql);
-	run(db, view);
-	if (mb_system_schema())
-		run(db, mb_system_schema());
-	else
-		fail(db, SQLITE_NOMEM);
-}
-
-static void prepare_inserts(struct mb_db *db)
-{
-	static const struct {
-		const char *table;
-		int columns;
-	} tables[MB_TABLES] = {
-		[MB_TABLE_INFO] = { "info", 2 },       [MB_TABLE_HOOK] = { "hook", 5 },
-		[MB_TABLE_LAYOUT] = { "layout", 10 },  [MB_TABLE_TICK] = { "tick", 8 },
-		[MB_TABLE_PROCESS] = { "process", 14 }, [MB_TABLE_ACCOUNT] = { "account", 0 },
-		[MB_TABLE_DETAIL] = { "detail", 6 },   [MB_TABLE_EVENT] = { "event", 9 },
-		[MB_TABLE_LOST] = { "lost", 6 },       [MB_TABLE_SYSTEM] = { "system", MB_SYSTEM_COLUMNS },
-		[MB_TABLE_ZONE] = { "zone", MB_ZONE_COLUMNS }, [MB_TABLE_NODE] = { "node", MB_NODE_COLUMNS },
-	};
-	size_t accounts;
-
-	mb_columns(&accounts);
-	for (int t = 0; t < MB_TABLES && !db->error; t++) {
-		int n = tables[t].columns ? tables[t].columns :
-					    ACCOUNT_HEAD_COLUMNS + (int)accounts;
-		char sql[2048];
-		int len = snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES (?",
-				   tables[t].table);
-
-		for (int i = 1; i < n; i++)
-			len += snprintf(sql + len, sizeof(sql) - (size_t)len, ",?");
-		snprintf(sql + len, sizeof(sql) - (size_t)len, ")");
-		if (sqlite3_prepare_v2(db->sqlite, sql, -1, &db->insert[t], NULL))
-			fail(db, SQLITE_ERROR);
-	}
-	if (!db->error &&
-	    sqlite3_prepare_v2(db->sqlite,
-			       "INSERT INTO raw (tick, frames, bytes, data) VALUES (?,?,?,?)", -1,
-			       &db->insert_raw, NULL))
-		fail(db, SQLITE_ERROR);
+	mb_db_run(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+	code = mb_db_failed(db) ? SQLITE_OK : mb_schema_make(db->sqlite, false);
+	if (!code && !mb_db_failed(db))
+		code = mb_schema_prepare(db->sqlite, db->insert);
+	if (code)
+		mb_db_fail(db, code);
 }
 
 /* A file of our own, or nothing: what is there already is somebody's recording. */
@@ -437,7 +457,7 @@ static int claim(struct mb_db *db, struct mb_err *e)
 }
 
 /* Signals are for the session's loop: a thread that lets them through would end the process. */
-static int start_writer(struct mb_db *db, struct mb_err *e)
+int mb_db_start(struct mb_db *db, struct mb_err *e)
 {
 	sigset_t all, before;
 	int err;
@@ -452,34 +472,46 @@ static int start_writer(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
-int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
+int mb_db_new(struct mb_db **out, const char *path, struct mb_err *e)
 {
 	struct mb_db *db = calloc(1, sizeof(*db));
-	mode_t mask;
-	int err;
+	pthread_condattr_t attr;
 
 	*out = db;
-	if (!db || !(db->path = strdup(path)))
+	if (!db)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	db->lock_fd = -1;
 	pthread_mutex_init(&db->mutex, NULL);
-	pthread_cond_init(&db->some, NULL);
-	err = claim(db, e);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&db->some, &attr);
+	pthread_condattr_destroy(&attr);
+	db->path = strdup(path);
+	return db->path ? 0 : mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+}
+
+int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
+{
+	int err = mb_db_new(out, path, e);
+	struct mb_db *db = *out;
+	mode_t mask;
+
+	if (!err)
+		err = claim(db, e);
 	if (err)
 		return err;
 	mask = umask(077); /* for the WAL beside it */
 	if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE, NULL))
-		fail(db, SQLITE_CANTOPEN);
-	sqlite3_busy_timeout(db->sqlite, BUSY_MS);
+		mb_db_fail(db, SQLITE_CANTOPEN);
+	sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
 	if (!db->error)
 		create_tables(db);
-	if (!db->error)
-		prepare_inserts(db);
 	umask(mask);
 	if (mb_db_error(db, e)) {
 		unlink(path); /* nothing is in it */
 		return -EIO;
 	}
-	return start_writer(db, e);
+	return mb_db_start(db, e);
 }
 
 int mb_db_error(struct mb_db *db, struct mb_err *e)
@@ -492,6 +524,19 @@ int mb_db_error(struct mb_db *db, struct mb_err *e)
 				 db->message);
 	pthread_mutex_unlock(&db->mutex);
 	return err;
+}
+
+void mb_db_close_file(struct mb_db *db)
+{
+	for (int t = 0; t < MB_TABLES; t++) {
+		sqlite3_finalize(db->insert[t]);
+		db->insert[t] = NULL;
+	}
+	sqlite3_close(db->sqlite);
+	db->sqlite = NULL;
+	if (db->lock_fd >= 0)
+		close(db->lock_fd);
+	db->lock_fd = -1;
 }
 
 int mb_db_close(struct mb_db *db, struct mb_err *e)
@@ -508,12 +553,8 @@ int mb_db_close(struct mb_db *db, struct mb_err *e)
 		pthread_join(db->thread, NULL);
 		err = mb_db_error(db, e);
 	}
-	for (int t = 0; t < MB_TABLES; t++)
-		sqlite3_finalize(db->insert[t]);
-	sqlite3_finalize(db->insert_raw);
-	sqlite3_close(db->sqlite);
-	if (db->lock_fd > 0)
-		close(db->lock_fd);
+	mb_db_close_file(db);
+	mb_rows_free(db->head);
 	pthread_mutex_destroy(&db->mutex);
 	pthread_cond_destroy(&db->some);
 	free(db->path);

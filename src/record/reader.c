@@ -17,6 +17,8 @@ struct mb_reader {
 	char *path;
 	sqlite3 *sqlite;
 	sqlite3_stmt *info;
+	bool kept;
+	char answer[256]; /* of mb_reader_session() */
 };
 
 static int pragma(sqlite3 *sqlite, const char *name, sqlite3_int64 *value)
@@ -51,10 +53,14 @@ static int check(struct mb_reader *r, struct mb_err *e)
 				  sqlite3_errmsg(r->sqlite));
 	if (application != MB_DB_APPLICATION)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is no recording of memblame", r->path);
-	if (schema > MB_DB_SCHEMA)
+	if (schema > MB_DB_SCHEMA_KEPT)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' is of a newer memblame (schema %lld, this one reads up to %d)",
-				  r->path, (long long)schema, MB_DB_SCHEMA);
+				  r->path, (long long)schema, MB_DB_SCHEMA_KEPT);
+	r->kept = schema == MB_DB_SCHEMA_KEPT;
+	/* it is as it is now until we are done, whatever is written to it and goes from it meanwhile */
+	if (r->kept && sqlite3_exec(r->sqlite, "BEGIN", NULL, NULL, NULL))
+		return mb_reader_damaged(r, e);
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT value FROM info WHERE key = ?", -1, &r->info, NULL))
 		return mb_reader_damaged(r, e);
 	return 0;
@@ -116,6 +122,58 @@ long long mb_reader_missing(struct mb_reader *r)
 		n = sqlite3_column_int64(s, 0);
 	sqlite3_finalize(s);
 	return n;
+}
+
+bool mb_reader_kept(struct mb_reader *r)
+{
+	return r->kept;
+}
+
+bool mb_reader_has(struct mb_reader *r, const char *table, const char *column)
+{
+	return sqlite3_table_column_metadata(r->sqlite, NULL, table, column, NULL, NULL, NULL, NULL,
+					     NULL) == SQLITE_OK;
+}
+
+const char *mb_reader_session(struct mb_reader *r, sqlite3_int64 tick, const char *key)
+{
+	sqlite3_stmt *s = NULL;
+	bool found = false;
+	char sql[160];
+
+	if (!r->kept || !mb_reader_has(r, "session", key))
+		return mb_reader_info(r, key);
+	snprintf(sql, sizeof(sql),
+		 "SELECT %s FROM session WHERE first_tick <= ? ORDER BY session DESC LIMIT 1", key);
+	if (!sqlite3_prepare_v2(r->sqlite, sql, -1, &s, NULL)) {
+		sqlite3_bind_int64(s, 1, tick);
+		found = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0);
+	}
+	if (found)
+		snprintf(r->answer, sizeof(r->answer), "%s", (const char *)sqlite3_column_text(s, 0));
+	sqlite3_finalize(s);
+	return found ? r->answer : NULL;
+}
+
+int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 last, uint64_t *ns,
+		       struct mb_err *e)
+{
+	sqlite3_stmt *s = NULL;
+	int code;
+
+	if (sqlite3_prepare_v2(r->sqlite,
+			       r->kept ? "SELECT sum(interval_ns) FROM tick WHERE tick BETWEEN ?1 AND ?2" :
+					 /* it begins where the tick before it ended */
+					 "SELECT since_start_ns - (SELECT ifnull(max(since_start_ns), 0)"
+					 " FROM tick WHERE tick < ?1) FROM tick WHERE tick = ?2",
+			       -1, &s, NULL))
+		return mb_reader_damaged(r, e);
+	sqlite3_bind_int64(s, 1, first);
+	sqlite3_bind_int64(s, 2, last);
+	code = sqlite3_step(s);
+	*ns = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+	sqlite3_finalize(s);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
 /* ---- raw frames ---- */
@@ -216,6 +274,10 @@ int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct 
 	size_t chunks = 0;
 	int err, code = SQLITE_DONE;
 
+	if (r->kept)
+		return mb_err_set(e, MB_EXIT_FAILED, 0,
+				  "'%s' has no events to play, as a recording that is kept has none: report works",
+				  r->path);
 	err = check_layout(r, e);
 	if (err)
 		return err;

@@ -26,6 +26,19 @@ int mb_reader_damaged(struct mb_reader *r, struct mb_err *e);
 /* Something known once (table info); NULL where it is not there. Valid until closed or asked again. */
 const char *mb_reader_info(struct mb_reader *r, const char *key);
 
+/* Is it a recording that is kept: of several sessions, without its oldest ticks? */
+bool mb_reader_kept(struct mb_reader *r);
+
+/* Has a table that column? Those of older builds lack some. */
+bool mb_reader_has(struct mb_reader *r, const char *table, const char *column);
+
+/* As mb_reader_info(), of the session that had a tick. Valid until asked again. */
+const char *mb_reader_session(struct mb_reader *r, sqlite3_int64 tick, const char *key);
+
+/* Time traced from the first of these ticks to the last, without gaps between sessions. */
+int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 last, uint64_t *ns,
+		       struct mb_err *e);
+
 /* Chunks of raw frames that the recorder could not keep, the disk being too slow; -1: cannot be told. */
 long long mb_reader_missing(struct mb_reader *r);
 

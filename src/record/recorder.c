@@ -6,45 +6,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "memblame/sink.h"
-#include "model/container.h"
 #include "record/system.h"
+#include "record/told.h"
 
 #define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
 
-struct key {
-	uint64_t start_ns;
-	uint32_t tgid;
-	uint32_t pad;
-};
+#define PENDING_MAX (8u << 20) /* rows that wait for the next commit while there is no room for it */
+#define REASONS 4 /* for which something was lost of a recording */
 
-/* A process as it was written last. */
-struct written {
-	struct key key;
-	int64_t id;
-	uint64_t seen; /* the tick at which the model had it */
-	uint64_t minor, major;
-	uint64_t rss_pages[4];
-	uint64_t pss_bytes, uss_bytes;
-	bool exited;
-	char comm[MB_COMM_LEN];
-	uint64_t *values;
-	UT_hash_handle hh;
-};
+/* What table session has of table info, in its order. */
+static const char *const session_keys[] = { "boot_id", "start_time",  "version", "kernel",
+					    "arch",    "sample_1_in", "pss" };
+#define MB_SESSION_KEYS (sizeof(session_keys) / sizeof(session_keys[0]))
+
+static const char *const reasons[REASONS] = { "disk too slow", "disk full", "disk error", "being read" };
 
 struct mb_recorder {
 	struct mb_db *db;
 	const struct mb_model *model;
 	struct mb_out event; /* never written anywhere: a buffer for one event as JSON */
 	struct mb_rows *rows; /* of the next commit */
-	struct written *processes;
-	int64_t last_id;
+	struct mb_rows *head; /* kept: what describes the session; until the first tick */
+	struct mb_told told;
 	uint64_t tick;
+	int64_t session;
+	struct mb_db_past past; /* kept: what there was */
+	char known[MB_SESSION_KEYS][128]; /* of the session */
+	bool kept;
+	bool begun; /* the session has its row */
+	uint64_t anew; /* as mb_db_anew() */
+	uint64_t written_t_ns; /* of the moment that was written last; 0: none */
 	uint64_t lost_rows; /* commits and chunks that found the queue full */
+	uint64_t lost_moments[REASONS]; /* kept: what was not written, by reason */
 	struct mb_lost lost; /* as written */
 	uint64_t system_t_ns; /* of the moment that was written last */
 	bool raw;
@@ -82,36 +78,124 @@ static void put_layout(struct mb_recorder *r)
 	}
 }
 
-int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struct mb_err *e)
+/* This boot, which tells a process that is still alive from one of the same number. */
+static void note_boot(struct mb_recorder *r)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char id[64] = "";
+
+	if (f && fgets(id, sizeof(id), f)) {
+		id[strcspn(id, "\n")] = '\0';
+		mb_recorder_info(r, "boot_id", id);
+	}
+	if (f)
+		fclose(f);
+}
+
+static int make(struct mb_recorder **out, bool kept, bool raw, struct mb_err *e)
 {
 	struct mb_recorder *r = calloc(1, sizeof(*r));
 
 	*out = r;
-	if (!r || !(r->rows = mb_rows_new()))
+	if (!r || !(r->rows = mb_rows_new()) || (kept && !(r->head = mb_rows_new())))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	r->raw = raw;
+	r->kept = kept;
 	if (mb_out_to_memory(&r->event))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	put_layout(r);
-	return mb_db_create(&r->db, path, e);
+	note_boot(r);
+	return 0;
+}
+
+int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struct mb_err *e)
+{
+	int err = make(out, false, raw, e);
+
+	if (err)
+		return err;
+	(*out)->session = 1;
+	put_layout(*out);
+	return mb_db_create(&(*out)->db, path, e);
+}
+
+static void take_past(void *arg, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
+{
+	mb_told_past(arg, id, pid, start_ns, first_tick);
+}
+
+int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
+			  struct mb_err *e)
+{
+	int err = make(out, true, false, e);
+	struct mb_recorder *r = *out;
+
+	if (err)
+		return err;
+	r->past.take = take_past;
+	r->past.arg = &r->told;
+	err = mb_db_keep(&r->db, path, keep, &r->past, e);
+	r->tick = (uint64_t)(r->past.tick + 1);
+	r->told.last_id = r->past.process;
+	r->session = r->past.session + 1;
+	return err;
+}
+
+void mb_recorder_retain(struct mb_recorder *r, const struct mb_retention *keep)
+{
+	mb_db_retain(r->db, keep);
+}
+
+void mb_recorder_state(struct mb_recorder *r, struct mb_recorder_state *st)
+{
+	mb_db_state(r->db, st);
+}
+
+/* Rows that describe the session. */
+static struct mb_rows *head(struct mb_recorder *r)
+{
+	return r->head ? r->head : r->rows;
 }
 
 void mb_recorder_info(struct mb_recorder *r, const char *key, const char *value)
 {
-	mb_rows_begin(r->rows, MB_TABLE_INFO);
-	mb_rows_text(r->rows, key);
-	mb_rows_text(r->rows, value);
+	for (size_t i = 0; i < MB_SESSION_KEYS; i++) {
+		if (!strcmp(key, session_keys[i]))
+			snprintf(r->known[i], sizeof(r->known[i]), "%s", value ? value : "");
+	}
+	mb_rows_begin(head(r), MB_TABLE_INFO);
+	mb_rows_text(head(r), key);
+	mb_rows_text(head(r), value);
 }
 
 void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *question,
 		      const char *hook, const char *quality, const char *missing)
 {
-	mb_rows_begin(r->rows, MB_TABLE_HOOK);
-	mb_rows_text(r->rows, family);
-	mb_rows_text(r->rows, question);
-	mb_rows_text(r->rows, hook);
-	mb_rows_text(r->rows, quality);
-	mb_rows_text(r->rows, missing);
+	mb_rows_begin(head(r), MB_TABLE_HOOK);
+	mb_rows_text(head(r), family);
+	mb_rows_text(head(r), question);
+	mb_rows_text(head(r), hook);
+	mb_rows_text(head(r), quality);
+	mb_rows_text(head(r), missing);
+	mb_rows_int(head(r), r->session);
+}
+
+/* With the first tick, or what it has of processes before: all that describes the session is known. */
+static void begin_session(struct mb_recorder *r)
+{
+	if (r->begun)
+		return;
+	r->begun = true;
+	mb_rows_begin(head(r), MB_TABLE_SESSION);
+	mb_rows_int(head(r), r->session);
+	mb_rows_int(head(r), (int64_t)r->tick);
+	for (size_t i = 0; i < MB_SESSION_KEYS; i++)
+		mb_rows_text(head(r), r->known[i][0] ? r->known[i] : NULL);
+	if (!r->kept)
+		return;
+	if (!r->known[0][0] || strcmp(r->known[0], r->past.boot_id) != 0)
+		mb_told_no_past(&r->told);
+	mb_db_head(r->db, r->head);
+	r->head = NULL;
 }
 
 /* ---- raw frames ---- */
@@ -130,13 +214,23 @@ static void flush_chunk(struct mb_recorder *r)
 
 /* ---- events worth keeping singly ---- */
 
+/* What comes between two ticks waits for the next one, which can take long: when the disk is full. */
+static bool has_room(struct mb_recorder *r)
+{
+	if (!r->kept || mb_rows_size(r->rows) < PENDING_MAX)
+		return true;
+	r->lost_moments[0]++;
+	mb_db_count_lost(r->db);
+	return false;
+}
+
 static void put_event(struct mb_recorder *r, const void *data, size_t len)
 {
 	const struct mb_event *e = data;
 	const struct mb_event_kind *k;
 
 	if (len < sizeof(*e) || e->size > len || !(k = mb_event_kind_of(e)) ||
-	    !(k->flags & MB_EVENT_KEEP))
+	    !(k->flags & MB_EVENT_KEEP) || !has_room(r))
 		return;
 	r->event.len = 0;
 	mb_sink_json.event(&r->event, (struct mb_model *)r->model, e);
@@ -187,187 +281,19 @@ void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data,
 
 /* ---- processes ---- */
 
-static struct written *written_get(struct mb_recorder *r, const struct mb_process *p, bool *is_new)
+static void take_process(struct mb_recorder *r, const struct mb_model *m, const struct mb_process *p)
 {
-	struct key key = { .start_ns = p->start_ns, .tgid = p->tgid };
-	struct written *w;
-
-	HASH_FIND(hh, r->processes, &key, sizeof(key), w);
-	*is_new = !w;
-	if (w)
-		return w;
-	w = calloc(1, sizeof(*w));
-	if (w)
-		w->values = calloc(mb_slots(), sizeof(*w->values));
-	if (!w || !w->values) {
-		free(w);
-		return NULL;
-	}
-	w->key = key;
-	w->id = ++r->last_id;
-	HASH_ADD(hh, r->processes, key, sizeof(w->key), w);
-	return w;
-}
-
-static void written_free(struct mb_recorder *r, struct written *w)
-{
-	HASH_DEL(r->processes, w);
-	free(w->values);
-	free(w);
-}
-
-static void put_process(struct mb_recorder *r, const struct mb_process *p, int64_t id)
-{
-	struct mb_rows *o = r->rows;
-	struct mb_container c;
-
-	mb_container_of(p->cgroup_path, &c);
-	mb_rows_begin(o, MB_TABLE_PROCESS);
-	mb_rows_int(o, id);
-	mb_rows_int(o, p->tgid);
-	mb_rows_int(o, p->ppid);
-	mb_rows_int(o, (int64_t)p->start_ns);
-	mb_rows_text(o, p->comm);
-	mb_rows_text(o, p->exe);
-	mb_rows_text(o, p->cgroup_path);
-	mb_rows_text(o, c.id[0] ? c.id : NULL);
-	mb_rows_int(o, p->exited);
-	if (p->exited && p->exit_known)
-		mb_rows_int(o, WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
-							   WEXITSTATUS(p->exit_code));
-	else
-		mb_rows_null(o);
-	mb_rows_int(o, p->threads);
-	mb_rows_int(o, (int64_t)r->tick);
-	mb_rows_text(o, mb_container_name(&c, p->host_name));
-	if (p->inner_tgid)
-		mb_rows_int(o, p->inner_tgid);
-	else
-		mb_rows_null(o);
-}
-
-static void put_pages(struct mb_rows *o, bool known, uint64_t pages)
-{
-	if (known)
-		mb_rows_int(o, (int64_t)(pages * MB_PAGE_SIZE));
-	else
-		mb_rows_null(o);
-}
-
-static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t bytes)
-{
-	if (p->exited || bytes == MB_UNKNOWN)
-		mb_rows_null(o);
-	else
-		mb_rows_int(o, (int64_t)bytes);
-}
-
-static void put_detail(struct mb_recorder *r, int64_t id, const char *field, const char *key,
-		       uint64_t count, uint64_t ns, uint64_t max_ns)
-{
-	mb_rows_begin(r->rows, MB_TABLE_DETAIL);
-	mb_rows_int(r->rows, id);
-	mb_rows_text(r->rows, field);
-	mb_rows_text(r->rows, key);
-	mb_rows_int(r->rows, (int64_t)count);
-	mb_rows_int(r->rows, (int64_t)ns);
-	mb_rows_int(r->rows, (int64_t)max_ns);
-}
-
-static bool slot_known(const struct mb_model *m, unsigned int slot)
-{
-	return !(m->unknown_slots[slot / 64 % 4] & (1ull << (slot % 64)));
-}
-
-static void put_account(struct mb_recorder *r, const struct mb_model *m, const struct mb_process *p,
-			const struct written *w)
-{
-	const uint64_t *rss = p->rss_pages;
-	struct mb_rows *o = r->rows;
-	size_t n;
-	const struct mb_column *c = mb_columns(&n);
-
-	mb_rows_begin(o, MB_TABLE_ACCOUNT);
-	mb_rows_int(o, (int64_t)r->tick);
-	mb_rows_int(o, w->id);
-	mb_rows_int(o, (int64_t)(p->minor - w->minor));
-	mb_rows_int(o, (int64_t)(p->major - w->major));
-	put_pages(o, p->has_memory, rss[0] + rss[1] + rss[3]);
-	put_pages(o, p->has_memory || p->peak_pages, p->peak_pages);
-	put_pages(o, p->has_memory, rss[1]);
-	put_pages(o, p->has_memory, rss[0]);
-	put_pages(o, p->has_memory, rss[3]);
-	put_pages(o, p->has_memory, rss[2]);
-	put_pages(o, p->has_memory, p->total_vm_pages);
-	put_share(o, p, p->pss_bytes);
-	put_share(o, p, p->uss_bytes);
-	for (size_t i = 0; i < n; i++) {
-		unsigned int slot = c[i].slot;
-
-		if (!slot_known(m, slot - (c[i].is_max ? 2 : 0)))
-			mb_rows_null(o);
-		else if (c[i].is_max) /* the longest so far; of this tick, if it has grown */
-			p->values[slot] > w->values[slot] ?
-				mb_rows_int(o, (int64_t)p->values[slot]) :
-				mb_rows_null(o);
-		else
-			mb_rows_int(o, (int64_t)(p->values[slot] - w->values[slot]));
-	}
-}
-
-/* Histograms and rows, as they are now, not as they have changed. */
-static void put_details(struct mb_recorder *r, const struct mb_process *p, int64_t id)
-{
-	const struct mb_detail *d;
-	const struct mb_row *row;
-	char field[64], key[16];
-
-	for (d = p->details; d; d = d->next) {
-		snprintf(field, sizeof(field), "%s_%s", d->field->group, d->field->name);
-		LL_FOREACH(d->rows, row)
-			put_detail(r, id, field, row->key, row->stall.count, row->stall.ns,
-				   row->stall.max_ns);
-		if (!d->hist.count)
-			continue;
-		for (unsigned int b = 0; b < MB_HIST_BUCKETS; b++) {
-			snprintf(key, sizeof(key), "%u", b);
-			if (d->hist.buckets[b])
-				put_detail(r, id, field, key, d->hist.buckets[b],
-					   mb_hist_upper(b), d->hist.max);
-		}
-	}
-}
-
-static void take_process(struct mb_recorder *r, const struct mb_model *m, struct mb_process *p)
-{
-	bool is_new;
-	struct written *w = written_get(r, p, &is_new);
-	bool same_values, same_memory;
-
-	if (!w) {
+	if (!mb_told_process(&r->told, r->rows, m, p, r->tick))
 		r->lost_rows++;
+}
+
+void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
+{
+	if (!r->model || !has_room(r))
 		return;
-	}
-	w->seen = r->tick;
-	same_values = !memcmp(w->values, p->values, mb_slots() * sizeof(*w->values)) &&
-		      w->minor == p->minor && w->major == p->major;
-	same_memory = !memcmp(w->rss_pages, p->rss_pages, sizeof(w->rss_pages)) &&
-		      w->pss_bytes == p->pss_bytes && w->uss_bytes == p->uss_bytes;
-	if (is_new || w->exited != p->exited || memcmp(w->comm, p->comm, sizeof(w->comm)) != 0 ||
-	    !same_values)
-		put_process(r, p, w->id);
-	if (is_new || !same_values || !same_memory)
-		put_account(r, m, p, w);
-	if (is_new || !same_values)
-		put_details(r, p, w->id);
-	memcpy(w->values, p->values, mb_slots() * sizeof(*w->values));
-	memcpy(w->rss_pages, p->rss_pages, sizeof(w->rss_pages));
-	w->pss_bytes = p->pss_bytes;
-	w->uss_bytes = p->uss_bytes;
-	memcpy(w->comm, p->comm, sizeof(w->comm));
-	w->minor = p->minor;
-	w->major = p->major;
-	w->exited = p->exited;
+	begin_session(r);
+	take_process(r, r->model, p);
+	mb_told_gone(&r->told, r->rows, p);
 }
 
 /* ---- a tick ---- */
@@ -388,6 +314,8 @@ static void put_tick(struct mb_recorder *r, const struct mb_moment *at)
 	else
 		mb_rows_null(o);
 	mb_rows_int(o, (int64_t)r->model->events);
+	mb_rows_int(o, (int64_t)(r->written_t_ns ? at->t_ns - r->written_t_ns : at->since_start_ns));
+	r->written_t_ns = at->t_ns;
 }
 
 static void put_lost(struct mb_recorder *r, const char *family, const char *reason, uint64_t count,
@@ -424,25 +352,40 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 	put_lost(r, "task", "thread evicted", now->threads_evicted - r->lost.threads_evicted, NULL);
 	put_lost(r, "task", "event not decodable", now->undecodable - r->lost.undecodable, NULL);
 	put_lost(r, "task", "not blamed", now->not_blamed - r->lost.not_blamed, NULL);
-	put_lost(r, "record", "disk too slow", r->lost_rows, NULL);
+	r->lost_moments[0] += r->lost_rows;
+	for (size_t i = 0; i < REASONS; i++)
+		put_lost(r, "record", reasons[i], r->lost_moments[i], NULL);
+	memset(r->lost_moments, 0, sizeof(r->lost_moments));
 	r->lost_rows = 0;
 	r->lost = *now;
+}
+
+/* Kept: is there room for a moment? Otherwise it is counted, and what it has comes with the next. */
+static bool room_for_tick(struct mb_recorder *r)
+{
+	const char *why = r->kept ? mb_db_no_room(r->db) : NULL;
+
+	for (size_t i = 0; why && i < REASONS; i++)
+		r->lost_moments[i] += !strcmp(why, reasons[i]);
+	return !why;
 }
 
 int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_moment *at,
 		     struct mb_err *e)
 {
-	struct written *w, *tmp;
 	struct mb_process *p;
 
+	if (!room_for_tick(r))
+		return 0;
+	begin_session(r);
+	if (r->kept && mb_db_anew(r->db) != r->anew) {
+		r->anew = mb_db_anew(r->db);
+		mb_told_again(&r->told);
+	}
 	put_tick(r, at);
 	DL_FOREACH(m->all, p)
 	take_process(r, m, p);
-	HASH_ITER(hh, r->processes, w, tmp)
-	{
-		if (w->seen != r->tick) /* the model has forgotten it */
-			written_free(r, w);
-	}
+	mb_told_unseen(&r->told, r->rows, r->tick);
 	if (m->system.known && m->system.now.t_ns != r->system_t_ns)
 		mb_system_rows(r->rows, r->tick, &m->system.now);
 	r->system_t_ns = m->system.now.t_ns;
@@ -452,19 +395,18 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	if (!mb_db_commit(r->db, r->rows))
 		r->lost_rows++;
 	r->rows = mb_rows_new();
-	return mb_db_error(r->db, e);
+	return r->kept ? 0 : mb_db_error(r->db, e);
 }
 
 int mb_recorder_close(struct mb_recorder *r, struct mb_err *e)
 {
-	struct written *w, *tmp;
 	int err;
 
 	if (!r)
 		return 0;
 	err = mb_db_close(r->db, e);
-	HASH_ITER(hh, r->processes, w, tmp)
-	written_free(r, w);
+	mb_told_free(&r->told);
+	mb_rows_free(r->head);
 	mb_rows_free(r->rows);
 	free(r->chunk);
 	free(r->event.buf);

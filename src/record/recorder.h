@@ -14,6 +14,28 @@ struct mb_recorder;
 /* Create the recording at path. Returns 0 or -errno with *e set; close it in either case. */
 int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struct mb_err *e);
 
+/*
+ * Open a recording that is kept for ever within limits, or begin it: ticks and processes are numbered on from
+ * those there are, and a process that is still alive keeps its number. What is no recording, or damaged, is
+ * moved aside (PATH.corrupt-TIME) with a warning. It is never raw. Once it is open nothing that the disk does is
+ * an error: what cannot be written is tried again, and what there is no room for is counted. Returns 0 or
+ * -errno with *e set (another memblame has it; made by record, or by a newer memblame); close it in either case.
+ */
+int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
+			  struct mb_err *e);
+
+/* Kept: other limits from now on. The oldest ticks go, and the file gets shorter, in small steps. */
+void mb_recorder_retain(struct mb_recorder *r, const struct mb_retention *keep);
+
+/* Kept: how it is. For any thread, until it is closed. */
+void mb_recorder_state(struct mb_recorder *r, struct mb_recorder_state *st);
+
+/*
+ * A process leaves the model (mb_model.on_forget): its last changes go with the coming tick. p: as the model
+ * has it still; with its numbers up to date.
+ */
+void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p);
+
 /* Something known once, e.g. "command"; and how a question was answered. For before the first tick. */
 void mb_recorder_info(struct mb_recorder *r, const char *key, const char *value);
 void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *question,
@@ -26,8 +48,10 @@ void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m);
 void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data, size_t len);
 
 /*
- * The model has taken in a tick, or its summary: write what has changed since the last one. Returns 0,
- * or -errno with *e set when the recording cannot be written any more.
+ * The model has taken in a tick, or its summary: write what has changed since the last call, however long ago
+ * that was. Returns 0, or -errno with *e set when the recording cannot be written any more; a kept one always can.
+ * While the disk takes nothing and 16 MiB wait, kept ones write nothing: what changes is added up until there is
+ * room, so that no count is missing, only the moments between.
  */
 int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_moment *at,
 		     struct mb_err *e);

@@ -35,11 +35,42 @@ static uint64_t number(sqlite3_stmt *s, int column)
 
 /* ---- the window ---- */
 
-/* A time as SQL compares it: a value for tick.time or, where *seconds, tick.since_start_ns. */
-static int parse_time(struct mb_reader *r, const char *what, char *buf, size_t size, bool *seconds,
-		      struct mb_err *e)
+/*
+ * The day of "10:00": of a recording that is made once, the one on which it begins. Of one that is kept, the last
+ * such time there is, or where after is not "" (the end of a window that begins there), the first one after that.
+ */
+static void put_day(struct mb_reader *r, const char *newest, const char *after, const char *clock, char *buf,
+		    size_t size)
 {
-	const char *start = mb_reader_info(r, "start_time");
+	const char *day = mb_reader_info(r, "start_time"), *until;
+	char moved[32];
+
+	if (mb_reader_kept(r))
+		day = after[0] ? after : newest;
+	until = after[0] ? after : newest;
+	snprintf(buf, size, "%.11s%s", day ? day : newest, clock);
+	if (!mb_reader_kept(r) || (after[0] ? strcmp(buf, until) >= 0 : strcmp(buf, until) <= 0))
+		return;
+	mb_utc_shift(buf, (after[0] ? 1 : -1) * (int64_t)(86400 * MB_NS_PER_S), moved, sizeof(moved));
+	snprintf(buf, size, "%.23s", moved);
+}
+
+static void time_of_tick(struct mb_reader *r, sqlite3_int64 tick, char *buf, size_t size)
+{
+	sqlite3_stmt *s = query(r, "SELECT time FROM tick WHERE tick = ?", NULL);
+
+	buf[0] = '\0';
+	sqlite3_bind_int64(s, 1, tick);
+	if (s && sqlite3_step(s) == SQLITE_ROW && text(s, 0))
+		snprintf(buf, size, "%s", text(s, 0));
+	sqlite3_finalize(s);
+}
+
+/* A time as SQL compares it: a value for tick.time or, where *seconds, of time traced. */
+static int parse_time(struct mb_reader *r, const char *what, const struct mb_window *w, bool has_from, char *buf,
+		      size_t size, bool *seconds, struct mb_err *e)
+{
+	char clock[16], newest[32], after[32] = "";
 	int h, m, n = 0;
 	double s = 0;
 	char *end;
@@ -53,11 +84,14 @@ static int parse_time(struct mb_reader *r, const char *what, char *buf, size_t s
 	} else if (strlen(what) >= 19 && what[4] == '-' && what[10] == 'T') {
 		snprintf(buf, size, "%.*s", (int)strcspn(what, "Z"), what);
 		return 0;
-	} else if (start && strlen(start) > 11 &&
-		   (sscanf(what, "%2d:%2d%n", &h, &m, &n) == 2) &&
-		   (!what[n] || sscanf(what + n, ":%lf%n", &s, &n) == 1) && h < 24 && m < 60 &&
-		   s < 60) {
-		snprintf(buf, size, "%.11s%02d:%02d:%06.3f", start, h, m, s);
+	} else if ((sscanf(what, "%2d:%2d%n", &h, &m, &n) == 2) &&
+		   (!what[n] || sscanf(what + n, ":%lf%n", &s, &n) == 1) && h >= 0 && h < 24 && m >= 0 &&
+		   m < 60 && s >= 0 && s < 60) {
+		snprintf(clock, sizeof(clock), "%02d:%02d:%06.3f", h, m, s);
+		time_of_tick(r, w->last, newest, sizeof(newest));
+		if (has_from)
+			time_of_tick(r, w->first, after, sizeof(after));
+		put_day(r, newest, after, clock, buf, size);
 		return 0;
 	}
 	return mb_err_set(e, MB_EXIT_USAGE, 0,
@@ -65,17 +99,22 @@ static int parse_time(struct mb_reader *r, const char *what, char *buf, size_t s
 			  what);
 }
 
-static int find_tick(struct mb_reader *r, const char *what, bool from, sqlite3_int64 *tick,
+/* w: all ticks there are; of the end of a window, from where it begins. */
+static int find_tick(struct mb_reader *r, const char *what, bool from, bool has_from, struct mb_window *w,
 		     struct mb_err *e)
 {
-	char value[64], sql[160];
+	char value[64], sql[256];
 	sqlite3_stmt *s;
 	bool seconds;
-	int err = parse_time(r, what, value, sizeof(value), &seconds, e);
+	int err = parse_time(r, what, w, has_from, value, sizeof(value), &seconds, e);
 
 	if (err)
 		return err;
-	snprintf(sql, sizeof(sql), "SELECT %s(tick) FROM tick WHERE %s %s ?", from ? "min" : "max",
+	snprintf(sql, sizeof(sql), "SELECT %s(tick) FROM %s WHERE %s %s ?", from ? "min" : "max",
+		 /* of sessions one after the other, it is the time that was traced */
+		 seconds && mb_reader_kept(r) ?
+			 "(SELECT tick, sum(interval_ns) OVER (ORDER BY tick) AS since_start_ns FROM tick)" :
+			 "tick",
 		 seconds ? "since_start_ns" : "time", from ? ">=" : "<=");
 	s = query(r, sql, NULL);
 	if (!s)
@@ -85,7 +124,7 @@ static int find_tick(struct mb_reader *r, const char *what, bool from, sqlite3_i
 	else
 		sqlite3_bind_text(s, 1, value, -1, SQLITE_STATIC);
 	if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
-		*tick = sqlite3_column_int64(s, 0);
+		*(from ? &w->first : &w->last) = sqlite3_column_int64(s, 0);
 	else
 		err = mb_err_set(e, MB_EXIT_FAILED, 0, "the recording %s %s",
 				 from ? "ends before" : "begins after", what);
@@ -110,9 +149,9 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 	sqlite3_finalize(s);
 	w->whole = !from && !to;
 	if (!err && from)
-		err = find_tick(r, from, true, &w->first, e);
+		err = find_tick(r, from, true, false, w, e);
 	if (!err && to)
-		err = find_tick(r, to, false, &w->last, e);
+		err = find_tick(r, to, false, from != NULL, w, e);
 	if (!err && w->first > w->last)
 		err = mb_err_set(e, MB_EXIT_FAILED, 0, "nothing lies between %s and %s",
 				 from ? from : "the start", to ? to : "the end");
@@ -121,44 +160,44 @@ int mb_report_window(struct mb_reader *r, const char *from, const char *to, stru
 
 /* ---- the model of the window ---- */
 
-#define HEAD_COLUMNS 23
-
-/* Recordings of older builds lack some. */
-static bool has_column(struct mb_reader *r, const char *table, const char *column)
-{
-	return sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, table, column, NULL, NULL, NULL, NULL,
-					     NULL) == SQLITE_OK;
-}
+#define HEAD_COLUMNS 24
 
 /* One row per process: who it is, its memory as of its last tick, sums of its numbers. */
 static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
 {
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
-	size_t size = 2048 + n * 80, len;
+	size_t size = 2048 + n * 160, len;
 	char *sql = malloc(size);
 	sqlite3_stmt *s;
 
 	if (!sql)
 		return NULL;
-	/* in SQLite the bare columns of a query with one max() are those of the row that has it */
-	len = (size_t)snprintf(
-		sql, size,
-		"SELECT max(a.tick), p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
-		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, sum(a.minor), sum(a.major),"
+	/* recordings of older builds lack some columns */
+	len = (size_t)snprintf(sql, size,
+			       "WITH s AS (SELECT process, max(tick) AS tick, sum(minor) AS minor,"
+			       " sum(major) AS major");
+	for (size_t i = 0; i < n; i++) {
+		bool has = mb_reader_has(r, "account", c[i].name);
+
+		len += (size_t)snprintf(sql + len, size - len, ", %s(%s) AS c%zu", c[i].is_max ? "max" : "sum",
+					has ? c[i].name : "NULL", i);
+	}
+	len += (size_t)snprintf(
+		sql + len, size - len,
+		" FROM account WHERE tick BETWEEN ?1 AND ?2 GROUP BY process)"
+		" SELECT s.tick, p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
+		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, s.minor, s.major,"
 		" a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes, a.vm_bytes, a.rss_peak_bytes,"
-		" p.process, %s, %s",
-		has_column(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
-		has_column(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL");
+		" p.process, %s, %s, %s",
+		mb_reader_has(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
+		mb_reader_has(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL",
+		mb_reader_has(r, "process", "first_tick") ? "p.first_tick" : "NULL");
 	for (size_t i = 0; i < n; i++)
-		len += (size_t)snprintf(sql + len, size - len,
-					c[i].is_max ? ", (SELECT max(%s) FROM account b WHERE"
-						      " b.process = p.process AND b.tick BETWEEN ?1 AND ?2)" :
-						      ", sum(a.%s)",
-					c[i].name);
+		len += (size_t)snprintf(sql + len, size - len, ", s.c%zu", i);
 	snprintf(sql + len, size - len,
-		 " FROM account a JOIN process p USING (process) WHERE a.tick BETWEEN ?1 AND ?2"
-		 " GROUP BY p.process ORDER BY p.process");
+		 " FROM s JOIN process p USING (process) JOIN account a ON a.tick = s.tick AND"
+		 " a.process = s.process ORDER BY p.process");
 	s = query(r, sql, w);
 	free(sql);
 	return s;
@@ -216,7 +255,12 @@ static const struct mb_field *field_by_column(const char *name)
 	return NULL;
 }
 
-/* Histograms and rows are kept for the whole recording only. */
+/* Histograms and rows are kept for all that a process did, not by tick: nothing of it may have gone. */
+static bool has_details(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt *s)
+{
+	return w->whole && (!mb_reader_kept(r) || sqlite3_column_int64(s, 23) >= w->first);
+}
+
 static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_process *p, sqlite3_int64 id,
 			struct mb_err *e)
 {
@@ -267,7 +311,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 		p->threads = (uint32_t)number(s, 9);
 		take_memory(p, s);
 		take_values(m, p, s);
-		if (w->whole)
+		if (has_details(r, w, s))
 			err = take_details(r, m, p, sqlite3_column_int64(s, 18), e);
 	}
 	if (!err && code != SQLITE_DONE)
@@ -276,12 +320,21 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 	return err;
 }
 
+/* Rows of one family and reason come in order: they have the first time of the first, the last of the last. */
+static void add_drop(struct mb_drop *d, sqlite3_stmt *s)
+{
+	if (!d->count)
+		d->first_t_ns = number(s, 3);
+	d->count += number(s, 2);
+	d->last_t_ns = number(s, 4);
+}
+
 static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		     struct mb_err *e)
 {
 	sqlite3_stmt *s = query(r,
-				"SELECT family, reason, sum(count), min(first_t_ns), max(last_t_ns) FROM lost"
-				" WHERE tick BETWEEN ?1 AND ?2 GROUP BY family, reason",
+				"SELECT family, reason, count, first_t_ns, last_t_ns FROM lost"
+				" WHERE tick BETWEEN ?1 AND ?2 ORDER BY tick",
 				w);
 
 	if (!s)
@@ -291,12 +344,10 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 		const struct mb_family *f = family ? mb_family_by_name(family) : NULL;
 		bool known = false;
 
-		for (unsigned int i = 0; f && reason && i < MB_DROP_REASONS; i++) {
-			if (strcmp(reason, mb_drop_reason_name(i)) != 0)
-				continue;
-			m->lost.kernel[f->id][i] = (struct mb_drop){ number(s, 2), number(s, 3),
-								     number(s, 4) };
-			known = true;
+		for (unsigned int i = 0; f && reason && i < MB_DROP_REASONS && !known; i++) {
+			known = !strcmp(reason, mb_drop_reason_name(i));
+			if (known)
+				add_drop(&m->lost.kernel[f->id][i], s);
 		}
 		if (!known && reason && strcmp(reason, "process evicted") == 0)
 			m->lost.processes_evicted += number(s, 2);
@@ -356,11 +407,8 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 		      struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
 {
 	sqlite3_stmt *s = query(r,
-				"SELECT b.t_ns, b.time, b.since_start_ns, b.self_cpu_ns, b.self_rss_bytes,"
-				" b.bpf_ns, b.events,"
-				/* the window begins where the tick before it ended */
-				" (SELECT ifnull(max(a.since_start_ns), 0) FROM tick a WHERE a.tick < ?1)"
-				" FROM tick b WHERE b.tick = ?2",
+				"SELECT t_ns, time, self_cpu_ns, self_rss_bytes, bpf_ns, events FROM tick"
+				" WHERE tick = ?2",
 				w);
 	const char *value;
 
@@ -370,20 +418,21 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 	}
 	sum->at.t_ns = number(s, 0);
 	snprintf(sum->at.time, sizeof(sum->at.time), "%s", text(s, 1) ? text(s, 1) : "");
-	sum->at.since_start_ns = number(s, 2) - number(s, 7);
-	sum->at.self_cpu_ns = number(s, 3);
-	sum->at.self_rss_bytes = number(s, 4);
-	sum->at.bpf_ns_known = sqlite3_column_type(s, 5) != SQLITE_NULL;
-	sum->at.bpf_ns = number(s, 5);
-	m->events = number(s, 6);
+	sum->at.self_cpu_ns = number(s, 2);
+	sum->at.self_rss_bytes = number(s, 3);
+	sum->at.bpf_ns_known = sqlite3_column_type(s, 4) != SQLITE_NULL;
+	sum->at.bpf_ns = number(s, 4);
+	m->events = number(s, 5);
 	sqlite3_finalize(s);
-	value = mb_reader_info(r, "kernel");
+	if (mb_reader_duration(r, w->first, w->last, &sum->at.since_start_ns, e))
+		return -EIO;
+	value = mb_reader_session(r, w->last, "kernel");
 	snprintf(setup->kernel, sizeof(setup->kernel), "%s", value ? value : "");
-	value = mb_reader_info(r, "arch");
+	value = mb_reader_session(r, w->last, "arch");
 	snprintf(setup->arch, sizeof(setup->arch), "%s", value ? value : "");
-	value = mb_reader_info(r, "sample_1_in");
+	value = mb_reader_session(r, w->last, "sample_1_in");
 	m->sample_1_in = value ? (uint32_t)strtoul(value, NULL, 10) : 1;
-	value = mb_reader_info(r, "pss");
+	value = mb_reader_session(r, w->last, "pss");
 	m->pss = value && !strcmp(value, "1");
 	value = w->whole ? mb_reader_info(r, "command") : NULL;
 	sum->has_command = value != NULL;

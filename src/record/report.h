@@ -13,8 +13,9 @@ struct mb_window {
 
 /*
  * The ticks from one time to another. from, to: NULL, "10:00", "10:00:05" (UTC, on the day the recording
- * begins), "2026-01-02T10:00:00Z", or "+90" (seconds after its start). A tick belongs to the window if
- * it ends in it. Returns 0, or -errno with *e set (no such time, nothing in it).
+ * begins; of one that is kept the last such time, and of an end the first after the start),
+ * "2026-01-02T10:00:00Z", or "+90" (seconds of tracing after its first). A tick belongs to the window if it
+ * ends in it. Returns 0, or -errno with *e set (no such time, nothing in it).
  */
 int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,
 		     struct mb_err *e);

@@ -18,20 +18,20 @@ const char *mb_system_schema(void)
 	sql = malloc(size);
 	if (!sql)
 		return NULL;
-	len = (size_t)snprintf(sql, size, "CREATE TABLE system (tick INTEGER PRIMARY KEY, t_ns INTEGER");
+	len = (size_t)snprintf(sql, size, "CREATE TABLE IF NOT EXISTS system (tick INTEGER PRIMARY KEY, t_ns INTEGER");
 	for (int i = 0; i < MB_SYS_NUMBERS; i++)
 		len += (size_t)snprintf(sql + len, size - len, ", %s INTEGER",
 					mb_system_numbers[i].column);
 	len += (size_t)snprintf(sql + len, size - len,
 				", zones_left_out INTEGER, nodes_left_out INTEGER);"
-				"CREATE TABLE zone (tick INTEGER, node INTEGER, zone TEXT,"
+				"CREATE TABLE IF NOT EXISTS zone (tick INTEGER, node INTEGER, zone TEXT,"
 				" free_pages INTEGER, min_pages INTEGER, low_pages INTEGER,"
 				" high_pages INTEGER, managed_pages INTEGER");
 	for (unsigned int i = 0; i < MB_SYSTEM_ORDERS; i++)
 		len += (size_t)snprintf(sql + len, size - len, ", free_%u INTEGER", i);
 	len += (size_t)snprintf(sql + len, size - len,
 				", PRIMARY KEY (tick, node, zone));"
-				"CREATE TABLE node (tick INTEGER, node INTEGER");
+				"CREATE TABLE IF NOT EXISTS node (tick INTEGER, node INTEGER");
 	for (int i = 0; i < MB_NUMA_COUNTS; i++)
 		len += (size_t)snprintf(sql + len, size - len, ", %s INTEGER",
 					mb_system_node_names[i]);
@@ -165,7 +165,7 @@ static int take_rows(struct mb_reader *r, struct mb_system *m, sqlite3_int64 tic
 
 /* The moment that a query for one row of the table system finds; *found false: none. */
 static int take_moment(struct mb_reader *r, struct mb_system *m, const char *sql, sqlite3_int64 tick,
-		       bool *found, struct mb_err *e)
+		       sqlite3_int64 other, bool *found, struct mb_err *e)
 {
 	sqlite3_stmt *s = NULL;
 	int code, err = 0;
@@ -174,6 +174,7 @@ static int take_moment(struct mb_reader *r, struct mb_system *m, const char *sql
 	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
 		return mb_reader_damaged(r, e);
 	sqlite3_bind_int64(s, 1, tick);
+	sqlite3_bind_int64(s, 2, other); /* where there is a second one */
 	code = sqlite3_step(s);
 	if (code == SQLITE_ROW) {
 		*found = true;
@@ -194,6 +195,117 @@ static int take_moment(struct mb_reader *r, struct mb_system *m, const char *sql
 	return err;
 }
 
+/* ---- over several sessions ---- */
+
+static void add(uint64_t *sum, uint64_t from, uint64_t to)
+{
+	uint64_t growth = mb_system_growth(from, to);
+
+	if (growth != MB_UNKNOWN)
+		*sum = *sum == MB_UNKNOWN ? growth : *sum + growth;
+}
+
+/* What one session has grown by goes to the sum, which is kept like a moment. */
+static void add_session(struct mb_system *sum, uint64_t *ns, const struct mb_system *from,
+			const struct mb_system *to)
+{
+	*ns += to->t_ns - from->t_ns;
+	for (int i = 0; i < MB_SYS_NUMBERS; i++)
+		add(&sum->values[i], from->values[i], to->values[i]);
+	for (uint32_t i = 0; i < sum->n_nodes; i++) {
+		const struct mb_system_node *a = mb_system_node_find(from, sum->nodes[i].node);
+		const struct mb_system_node *b = mb_system_node_find(to, sum->nodes[i].node);
+
+		for (int j = 0; a && b && j < MB_NUMA_COUNTS; j++)
+			add(&sum->nodes[i].counts[j], a->counts[j], b->counts[j]);
+	}
+}
+
+/* Counters are since boot: now and first become what they would be, had they begun with the window. */
+static void set_sums(struct mb_system_state *s, const struct mb_system *sum)
+{
+	for (int i = 0; i < MB_SYS_NUMBERS; i++) {
+		uint64_t grown = sum->values[i], *now = &s->now.values[i], *first = &s->first.values[i];
+
+		switch (mb_system_numbers[i].kind) {
+		case MB_SYSTEM_COUNT:
+		case MB_SYSTEM_RATE:
+			*now = grown;
+			*first = 0;
+			break;
+		case MB_SYSTEM_TOTAL: /* it is shown as well */
+			*first = grown != MB_UNKNOWN && *now != MB_UNKNOWN && grown <= *now ? *now - grown :
+											      MB_UNKNOWN;
+			break;
+		default:
+			break;
+		}
+	}
+	s->first.n_nodes = s->now.n_nodes;
+	for (uint32_t i = 0; i < s->now.n_nodes; i++) {
+		memcpy(s->now.nodes[i].counts, sum->nodes[i].counts, sizeof(sum->nodes[i].counts));
+		s->first.nodes[i].node = s->now.nodes[i].node;
+		memset(s->first.nodes[i].counts, 0, sizeof(s->first.nodes[i].counts));
+	}
+}
+
+/* first: of the window; last: of the window or of the session, whichever is less. */
+static int take_session(struct mb_reader *r, struct mb_system_state *s, struct mb_system *sum,
+			sqlite3_int64 session_first, sqlite3_int64 first, sqlite3_int64 last, struct mb_err *e)
+{
+	struct mb_system from, to;
+	bool found;
+	int err;
+
+	err = take_moment(r, &from,
+			  "SELECT * FROM system WHERE tick < ?1 AND tick >= ?2 ORDER BY tick DESC LIMIT 1", first,
+			  session_first, &found, e);
+	if (!err && !found)
+		err = take_moment(r, &from,
+				  "SELECT * FROM system WHERE tick >= ?1 AND tick <= ?2 ORDER BY tick LIMIT 1",
+				  first > session_first ? first : session_first, last, &found, e);
+	if (!err && found)
+		err = take_moment(r, &to,
+				  "SELECT * FROM system WHERE tick <= ?1 AND tick >= ?2 ORDER BY tick DESC LIMIT 1",
+				  last, session_first, &found, e);
+	if (!err && found)
+		add_session(sum, &s->scope_ns, &from, &to);
+	return err;
+}
+
+/* A kept recording: the sums of what came in each session; between them nobody looked. */
+static int take_sessions(struct mb_reader *r, const struct mb_window *w, struct mb_system_state *s,
+			 struct mb_err *e)
+{
+	struct mb_system sum = s->now;
+	sqlite3_stmt *q = NULL;
+	int code, err = 0;
+
+	for (int i = 0; i < MB_SYS_NUMBERS; i++)
+		sum.values[i] = MB_UNKNOWN;
+	for (uint32_t i = 0; i < sum.n_nodes; i++) {
+		for (int j = 0; j < MB_NUMA_COUNTS; j++)
+			sum.nodes[i].counts[j] = MB_UNKNOWN;
+	}
+	if (sqlite3_prepare_v2(mb_reader_sqlite(r),
+			       "SELECT first_tick, last FROM (SELECT first_tick, min(?2, ifnull(lead(first_tick) OVER"
+			       " (ORDER BY session) - 1, ?2)) AS last FROM session) WHERE first_tick <= ?2"
+			       " AND last >= ?1 ORDER BY first_tick",
+			       -1, &q, NULL))
+		return mb_reader_damaged(r, e);
+	sqlite3_bind_int64(q, 1, w->first);
+	sqlite3_bind_int64(q, 2, w->last);
+	while (!err && (code = sqlite3_step(q)) == SQLITE_ROW)
+		err = take_session(r, s, &sum, sqlite3_column_int64(q, 0), w->first, sqlite3_column_int64(q, 1),
+				   e);
+	if (!err && code != SQLITE_DONE)
+		err = mb_reader_damaged(r, e);
+	sqlite3_finalize(q);
+	if (!err)
+		set_sums(s, &sum);
+	return err;
+}
+
 int mb_system_report(struct mb_reader *r, const struct mb_window *w, struct mb_system_state *s,
 		     struct mb_err *e)
 {
@@ -201,22 +313,25 @@ int mb_system_report(struct mb_reader *r, const struct mb_window *w, struct mb_s
 	int err;
 
 	s->known = false;
+	s->scope_ns = 0;
 	if (sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, "system", "tick", NULL, NULL, NULL,
 					  NULL, NULL) != SQLITE_OK)
 		return 0; /* recorded by a memblame that had no such table */
 	err = take_moment(r, &s->now, "SELECT * FROM system WHERE tick <= ? ORDER BY tick DESC LIMIT 1",
-			  w->last, &found, e);
+			  w->last, 0, &found, e);
 	if (err || !found)
 		return err;
 	s->known = true;
 	/* the window begins where the tick before it ended; the recording, with its first */
 	err = take_moment(r, &s->first,
 			  "SELECT * FROM system WHERE tick < ? ORDER BY tick DESC LIMIT 1", w->first,
-			  &found, e);
+			  0, &found, e);
 	if (!err && !found)
 		err = take_moment(r, &s->first,
 				  "SELECT * FROM system WHERE tick >= ? ORDER BY tick LIMIT 1", 0,
-				  &found, e);
+				  0, &found, e);
+	if (!err && mb_reader_kept(r))
+		err = take_sessions(r, w, s, e);
 	s->before = s->first;
 	return err;
 }

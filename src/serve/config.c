@@ -179,9 +179,8 @@ static void show_key(const struct mb_serve_config *c, int k, bool help, struct m
 void mb_serve_config_show(const struct mb_serve_config *c, bool help, struct mb_out *o)
 {
 	if (help)
-		mb_out_printf(o, "# The configuration of memblame serve, with all its defaults.\n"
-			      "# memblame serve --check-config --config FILE says what is wrong with a file, and what it "
-			      "comes to.\n\n");
+		mb_out_printf(o, "# The configuration of memblame serve, with all its defaults. What is wrong with a file, "
+			      "or what it\n# comes to: memblame serve --check-config --config FILE\n\n");
 	for (int k = 0; k < MB_SERVE_KEYS; k++) {
 		if (!k || strcmp(keys[k].section, keys[k - 1].section))
 			mb_out_printf(o, "%s[%s]\n", k ? "\n" : "", keys[k].section);
@@ -194,6 +193,7 @@ static void json_key(const struct mb_serve_config *c, int k, struct mb_out *o)
 	const struct mb_serve_key *key = &keys[k];
 	const void *field = const_field_of(c, k);
 	const struct mb_words *w = field;
+	char text[MB_CONFIG_WHY];
 	uint64_t v;
 
 	if (mb_config_is_list(key->range.kind)) {
@@ -213,7 +213,7 @@ static void json_key(const struct mb_serve_config *c, int k, struct mb_out *o)
 	else if (key->range.kind == MB_CONFIG_COUNT)
 		mb_json_u64(o, key->key, v);
 	else
-		mb_json_str(o, key->key, mb_config_number_text(v, key->range.kind, (char[MB_CONFIG_WHY]){ 0 }));
+		mb_json_str(o, key->key, mb_config_number_text(v, key->range.kind, text));
 }
 
 void mb_serve_config_json(const struct mb_serve_config *c, struct mb_out *o)

@@ -94,7 +94,7 @@ static void unknown_section(struct reading *r, const char *name)
 	if (best)
 		mistake(r->m, r->line, "there is no section [%.40s]; did you mean [%s]?", name, best->section);
 	else
-		mistake(r->m, r->line, "there is no section [%.40s]; there are [serve], [record], [metrics], [oom] and "
+		mistake(r->m, r->line, "there is no section [%.40s]; write [serve], [record], [metrics], [oom] or "
 			"[history]", name);
 }
 
@@ -224,9 +224,10 @@ static bool check_line(struct reading *r, char *line)
 	if (*line == '[')
 		return check_section(r, line);
 	mark = strpbrk(line, "=:");
-	if (!mark || *mark != '=' || mark == line)
-		mistake(r->m, r->line, mark == line && *mark == '=' ? "there is no key before the =; write KEY = VALUE" :
-								      "no = behind the first word; write KEY = VALUE");
+	if (!mark || *mark != '=')
+		mistake(r->m, r->line, "no = behind the first word; write KEY = VALUE");
+	else if (mark == line)
+		mistake(r->m, r->line, "there is no key before the =; write KEY = VALUE");
 	else if (!r->in_section)
 		mistake(r->m, r->line, "a key before the first section; write a [SECTION] above it");
 	else
@@ -295,10 +296,10 @@ static bool check_file(const struct stat *st, struct mb_config_mistakes *m)
 	if (!S_ISREG(st->st_mode))
 		mistake(m, 0, "is %s; write the path of a file", S_ISDIR(st->st_mode) ? "a folder" : "no plain file");
 	else if (st->st_uid && st->st_uid != geteuid())
-		mistake(m, 0, "belongs to user %u, who could have memblame do as he likes; chown it to root", st->st_uid);
+		mistake(m, 0, "belongs to user %u, who could have memblame do anything; chown it to root", st->st_uid);
 	else if (st->st_mode & (S_IWGRP | S_IWOTH))
-		mistake(m, 0, "can be written by others than its owner, who could have memblame do as they like; chmod "
-			"go-w it");
+		mistake(m, 0, "can be written by others than its owner, who could have memblame do anything; "
+			"chmod go-w it");
 	else if (st->st_size > MAX_FILE)
 		mistake(m, 0, "has %lld bytes; write at most %d", (long long)st->st_size, MAX_FILE);
 	else

@@ -97,32 +97,6 @@ static void show_units(uint64_t v, const struct unit *units, char *buf)
 		snprintf(buf, VALUE_TEXT, "0");
 }
 
-static bool parse_families(const char *text, uint64_t *out, char *why)
-{
-	char name[32];
-	const struct mb_family *f;
-	uint64_t mask = 0;
-
-	/* a comma at the end has a name behind it that is missing */
-	for (const char *p = text;; p++) {
-		size_t n = strcspn(p, ",");
-
-		snprintf(name, sizeof(name), "%.*s", (int)n, p);
-		f = mb_family_by_name(name);
-		if (!f) {
-			snprintf(why, MB_CONFIG_WHY, "there is no family '%s'; write names out of task,fault,vma,reclaim,"
-				 "writeback,oom,heap,kmem with commas between", name);
-			return false;
-		}
-		mask |= 1ull << f->id;
-		p += n;
-		if (!*p)
-			break;
-	}
-	*out = mask;
-	return true;
-}
-
 static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
 {
 	size_t len = 0;
@@ -149,7 +123,7 @@ static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
 	case MB_CONFIG_FAMILIES:
 		buf[0] = '\0';
 		for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
-			if (v & 1ull << id)
+			if (v & 1ull << id && mb_family_by_id(id))
 				len += (size_t)snprintf(buf + len, VALUE_TEXT - len, "%s%s", len ? "," : "",
 							mb_family_by_id(id)->name);
 		}
@@ -161,6 +135,32 @@ static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
 		break;
 	}
 	snprintf(buf, VALUE_TEXT, "%" PRIu64, v);
+}
+
+static bool parse_families(const char *text, uint64_t *out, char *why)
+{
+	char name[32], all[VALUE_TEXT];
+	const struct mb_family *f;
+	uint64_t mask = 0;
+
+	/* a comma at the end has a name behind it that is missing */
+	for (const char *p = text;; p++) {
+		size_t n = strcspn(p, ",");
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		f = mb_family_by_name(name);
+		if (!f) {
+			show_number(UINT64_MAX, MB_CONFIG_FAMILIES, all);
+			snprintf(why, MB_CONFIG_WHY, "there is no family '%s'; write some of %.150s", name, all);
+			return false;
+		}
+		mask |= 1ull << f->id;
+		p += n;
+		if (!*p)
+			break;
+	}
+	*out = mask;
+	return true;
 }
 
 const char *mb_config_number_text(uint64_t v, enum mb_config_kind kind, char *buf)
@@ -196,7 +196,8 @@ const char *mb_config_value_range(const struct mb_config_range *r, char *buf)
 	case MB_CONFIG_PERCENT:
 		show_number(r->least, r->kind, least);
 		show_number(r->most, r->kind, most);
-		snprintf(buf, MB_CONFIG_WHY, "%.60s to %.60s%s", least, most, r->kind == MB_CONFIG_PERCENT ? ", or off" : "");
+		snprintf(buf, MB_CONFIG_WHY, "%.60s to %.60s%s", least, most,
+			 r->kind == MB_CONFIG_PERCENT ? ", or off" : "");
 		break;
 	}
 	return buf;

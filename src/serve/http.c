@@ -63,7 +63,8 @@ const char *mb_http_query(const struct mb_http_request *r, const char *key)
 {
 	const char *value = NULL;
 
-	if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, key, strlen(key), &value, NULL) != MHD_YES)
+	if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, key, strlen(key), &value, NULL) !=
+	    MHD_YES)
 		return NULL;
 	return value ? value : "";
 }
@@ -316,12 +317,13 @@ static int open_listener(struct mb_http *h, struct listener **out, const struct 
 	return 0;
 }
 
-/* The new set into next: the listener that is there already, or NULL. left: those that are not in it. */
+/* The new set into at, and into next the listener that is there already, or NULL. */
 static int plan(struct mb_http *h, const char *const *addresses, size_t n, struct mb_address *at,
 		struct listener **next, struct mb_err *e)
 {
 	if (n > MB_HTTP_LISTENERS)
-		return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d addresses to listen at, not %zu", MB_HTTP_LISTENERS, n);
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "at most %d addresses to listen at, not %zu",
+				  MB_HTTP_LISTENERS, n);
 	for (size_t i = 0; i < n; i++) {
 		int err = mb_address_parse(&at[i], addresses[i], e);
 
@@ -511,16 +513,22 @@ static void drop_slow(struct mb_http *h)
 void mb_http_run(struct mb_http *h)
 {
 	struct epoll_event ready[MB_HTTP_LISTENERS + 1];
+	bool accepted = false;
 	int n;
 
+	drop_slow(h);
 	resume_accepting(h);
 	n = epoll_wait(h->epoll_fd, ready, MB_HTTP_LISTENERS + 1, 0);
-	for (int i = 0; i < n; i++) {
-		if (ready[i].data.ptr)
-			accept_clients(h, ready[i].data.ptr);
-	}
-	drop_slow(h);
+	/* those who have gone make room first */
 	MHD_run(h->daemon);
+	for (int i = 0; i < n; i++) {
+		if (!ready[i].data.ptr)
+			continue;
+		accept_clients(h, ready[i].data.ptr);
+		accepted = true;
+	}
+	if (accepted)
+		MHD_run(h->daemon);
 }
 
 int mb_http_timeout_ms(const struct mb_http *h)

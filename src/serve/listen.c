@@ -19,7 +19,8 @@ static int parse_local(struct mb_address *a, const char *path, struct mb_err *e)
 	size_t len = strlen(path);
 
 	if (path[0] != '/' || path[len - 1] == '/')
-		return mb_err_set(e, MB_EXIT_USAGE, 0, "'unix:%s' has no path of a file that begins with /; " FORMS, path);
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "'unix:%s' has no path of a file that begins with /; " FORMS,
+				  path);
 	if (len >= sizeof(a->at.local.sun_path))
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "the path of a unix socket has at most %zu bytes, '%s' has %zu",
 				  sizeof(a->at.local.sun_path) - 1, path, len);
@@ -58,7 +59,8 @@ int mb_address_parse(struct mb_address *a, const char *text, struct mb_err *e)
 	if (host[0] == '[' && host[len - 1] == ']') {
 		host[len - 1] = '\0';
 		if (inet_pton(AF_INET6, host + 1, &a->at.v6.sin6_addr) != 1)
-			return mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' has no IPv6 address in its brackets; " FORMS, text);
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' has no IPv6 address in its brackets; " FORMS,
+					  text);
 		a->at.v6.sin6_family = AF_INET6;
 		a->at.v6.sin6_port = port;
 		a->len = sizeof(a->at.v6);
@@ -133,8 +135,8 @@ static int remove_stale(const struct mb_address *a, struct mb_err *e)
 	close(fd);
 	/* EAGAIN: its queue is full, so there is one */
 	if (!err || err == EAGAIN)
-		return mb_err_set(e, MB_EXIT_FAILED, EADDRINUSE, "cannot listen at unix:%s: another process does; end it "
-				  "or use another path", path);
+		return mb_err_set(e, MB_EXIT_FAILED, EADDRINUSE, "cannot listen at unix:%s: another process does; "
+				  "end it or use another path", path);
 	if (err != ECONNREFUSED)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot find out who listens at unix:%s", path);
 	if (unlink(path) && errno != ENOENT)

@@ -146,7 +146,7 @@ static struct mb_group *group_of(struct mb_metrics *m, struct mb_track *t, const
 		t->made = m->made;
 	if (!t || t->group == g)
 		return g;
-	t->group = g;
+	mb_group_hold(g, t);
 	if (t->seats)
 		mb_track_relabel(t);
 	return g;

@@ -29,10 +29,8 @@
 #include "memblame/sink.h"
 #include "sinks/prom.h"
 
-#define MB_METRICS_TOP 10u /* what a configuration should have by default */
-#define MB_METRICS_TOP_MAX 100u
-#define MB_METRICS_CGROUPS 256u
-#define MB_METRICS_CGROUPS_MAX 4096u
+#define MB_METRICS_TOP_MAX 100u /* no configuration may ask for more */
+#define MB_METRICS_CGROUPS_MAX 5000u
 #define MB_METRICS_CODES 16u
 #define MB_METRICS_HOOKS 64u
 

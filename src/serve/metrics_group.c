@@ -96,11 +96,32 @@ struct mb_group *mb_group_get(struct mb_metrics *m, const char *path)
 	return g;
 }
 
-/* Its series end; what they had stays in the sum. */
-static void fold(struct mb_metrics *m, struct mb_group *g, struct mb_group *to)
+void mb_group_hold(struct mb_group *g, struct mb_track *t)
+{
+	if (t->group)
+		t->group->tracks--;
+	if (g)
+		g->tracks++;
+	t->group = g;
+}
+
+/* As a rule there are none any more, so that folding many does not take long. */
+static void let_go(struct mb_metrics *m, struct mb_group *g)
 {
 	struct mb_track *t, *tmp;
 
+	if (!g->tracks)
+		return;
+	HASH_ITER(hh, m->tracks, t, tmp)
+	{
+		if (t->group == g)
+			mb_group_hold(NULL, t);
+	}
+}
+
+/* Its series end; what they had stays in the sum. */
+static void fold(struct mb_metrics *m, struct mb_group *g, struct mb_group *to)
+{
 	for (size_t i = 0; i < m->n_columns; i++) {
 		if (m->columns[i].type == MB_PROM_COUNTER)
 			mb_sum_fold(&to->sums[i], &g->sums[i]);
@@ -113,11 +134,7 @@ static void fold(struct mb_metrics *m, struct mb_group *g, struct mb_group *to)
 		to->rss_pages[i] += g->rss_pages[i];
 	to->processes += g->processes;
 	to->threads += g->threads;
-	HASH_ITER(hh, m->tracks, t, tmp)
-	{
-		if (t->group == g)
-			t->group = NULL;
-	}
+	let_go(m, g);
 	HASH_DEL(m->groups, g);
 	group_free(g);
 	m->n_groups--;

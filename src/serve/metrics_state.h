@@ -18,8 +18,8 @@
 #define MB_METRICS_HISTS 32u
 
 /*
- * Some numbers are what is left of others and can shrink by a little, once (see rest() in families/fault.c). What is
- * told does not: what it would have to lose is a debt, which the next gains pay.
+ * Some numbers are what is left of others and can shrink by a little, once (rest() in families/fault.c).
+ * What is told does not: what it would have to lose is a debt, which the next gains pay.
  */
 struct mb_sum {
 	uint64_t value;
@@ -27,8 +27,15 @@ struct mb_sum {
 };
 
 /* OOM kills by constraint; the last one is "unknown". */
-enum { MB_KILLS_MEMCG, MB_KILLS_GLOBAL, MB_KILLS_CPUSET, MB_KILLS_MEMPOLICY, MB_KILLS_PROCESS, MB_KILLS_UNKNOWN,
-       MB_KILLS };
+enum {
+	MB_KILLS_MEMCG,
+	MB_KILLS_GLOBAL,
+	MB_KILLS_CPUSET,
+	MB_KILLS_MEMPOLICY,
+	MB_KILLS_PROCESS,
+	MB_KILLS_UNKNOWN,
+	MB_KILLS
+};
 
 extern const char *const mb_kills_names[MB_KILLS];
 
@@ -39,6 +46,7 @@ struct mb_group {
 	uint64_t processes, threads, rss_pages[4]; /* of this tick */
 	uint64_t kills[MB_KILLS];
 	struct mb_sum *sums; /* by column; a gauge's value is signed and of this tick */
+	uint32_t tracks; /* that point here */
 	bool special; /* (other), (unknown), (gone): never folded */
 	UT_hash_handle hh;
 };
@@ -120,12 +128,17 @@ void mb_sum_fold(struct mb_sum *to, const struct mb_sum *s);
 /* metrics_group.c: the cgroup of that path, made if there is room; NULL path: not known. */
 bool mb_groups_init(struct mb_metrics *m);
 struct mb_group *mb_group_get(struct mb_metrics *m, const char *path);
+
+/* The process is in that cgroup now; NULL: in none that is known. */
+void mb_group_hold(struct mb_group *g, struct mb_track *t);
 void mb_groups_begin_tick(struct mb_metrics *m);
 void mb_groups_fold(struct mb_metrics *m);
 void mb_groups_configure(struct mb_metrics *m);
 void mb_groups_free(struct mb_metrics *m);
 
-/* metrics_top.c: what a process (t NULL: one that was never seen in a tick) gained goes to its seats, or to others. */
+/*
+ * metrics_top.c: what a process gained goes to its seats, or to (other). t NULL: it was never seen in a tick.
+ */
 void mb_top_init(struct mb_metrics *m);
 void mb_top_add(struct mb_metrics *m, struct mb_track *t, const struct mb_process *p);
 

@@ -215,7 +215,7 @@ void mb_top_configure(struct mb_metrics *m)
 void mb_track_leave(struct mb_metrics *m, struct mb_track *t)
 {
 	t->in_model = false;
-	t->group = NULL;
+	mb_group_hold(NULL, t);
 	t->rss_pages = 0;
 	if (!t->ended_ns)
 		t->ended_ns = m->now_ns;

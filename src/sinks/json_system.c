@@ -180,7 +180,8 @@ void mb_system_json(struct mb_out *o, const struct mb_snapshot *snap)
 		mb_json_null(o, "system");
 		return;
 	}
-	s.ns = mb_system_growth(s.from->t_ns, s.to->t_ns);
+	s.ns = !snap->interval && state->scope_ns ? state->scope_ns :
+						    mb_system_growth(s.from->t_ns, s.to->t_ns);
 	mb_json_object(o, "system");
 	mb_json_u64(o, "t_ns", s.to->t_ns);
 	put_u64(o, "scope_ns", s.ns);

@@ -40,7 +40,7 @@ static void put(struct mb_prom *w, const char *s, size_t len)
 	w->len += len;
 }
 
-static void puts_(struct mb_prom *w, const char *s)
+static void put_text(struct mb_prom *w, const char *s)
 {
 	put(w, s, strlen(s));
 }
@@ -56,7 +56,7 @@ void mb_prom_begin(struct mb_prom *w, bool openmetrics)
 int mb_prom_end(struct mb_prom *w)
 {
 	if (w->openmetrics)
-		puts_(w, "# EOF\n");
+		put_text(w, "# EOF\n");
 	return w->failed ? -ENOMEM : 0;
 }
 
@@ -78,11 +78,11 @@ static void put_help(struct mb_prom *w, const char *help)
 
 static void put_meta(struct mb_prom *w, const char *what, const char *suffix)
 {
-	puts_(w, "# ");
-	puts_(w, what);
+	put_text(w, "# ");
+	put_text(w, what);
 	put(w, " ", 1);
-	puts_(w, w->name);
-	puts_(w, suffix);
+	put_text(w, w->name);
+	put_text(w, suffix);
 	put(w, " ", 1);
 }
 
@@ -103,7 +103,7 @@ static void put_unit(struct mb_prom *w)
 		if (n <= len || w->name[n - len - 1] != '_' || strcmp(w->name + n - len, units[i]) != 0)
 			continue;
 		put_meta(w, "UNIT", "");
-		puts_(w, units[i]);
+		put_text(w, units[i]);
 		put(w, "\n", 1);
 	}
 }
@@ -120,7 +120,7 @@ void mb_prom_family(struct mb_prom *w, enum mb_prom_type type, const char *name,
 	put_help(w, help);
 	put(w, "\n", 1);
 	put_meta(w, "TYPE", suffix);
-	puts_(w, type == MB_PROM_INFO && !w->openmetrics ? "gauge" : types[type]);
+	put_text(w, type == MB_PROM_INFO && !w->openmetrics ? "gauge" : types[type]);
 	put(w, "\n", 1);
 	if (w->openmetrics)
 		put_unit(w);
@@ -154,13 +154,13 @@ static void put_series(struct mb_prom *w, const char *suffix, const char *labels
 {
 	bool has_labels = labels && labels[0], has_more = more && more[0];
 
-	puts_(w, w->name);
-	puts_(w, suffix ? suffix : sample_suffix(w->type));
+	put_text(w, w->name);
+	put_text(w, suffix ? suffix : sample_suffix(w->type));
 	if (has_labels || has_more) {
 		put(w, "{", 1);
-		puts_(w, has_labels ? labels : "");
-		puts_(w, has_labels && has_more ? "," : "");
-		puts_(w, has_more ? more : "");
+		put_text(w, has_labels ? labels : "");
+		put_text(w, has_labels && has_more ? "," : "");
+		put_text(w, has_more ? more : "");
 		put(w, "}", 1);
 	}
 	put(w, " ", 1);

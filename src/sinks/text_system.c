@@ -109,7 +109,8 @@ void mb_system_text(struct mb_out *o, const struct mb_snapshot *s)
 
 	if (!state->known)
 		return;
-	c.ns = mb_system_growth(c.from->t_ns, c.to->t_ns);
+	c.ns = !s->interval && state->scope_ns ? state->scope_ns :
+						 mb_system_growth(c.from->t_ns, c.to->t_ns);
 	mb_out_printf(o, "Memory   %8s  free %8s  avail %8s  anon %8s  cache %8s\n",
 		      now(&c, MB_SYS_memory_total_bytes), now(&c, MB_SYS_memory_free_bytes),
 		      now(&c, MB_SYS_memory_available_bytes), now(&c, MB_SYS_memory_anon_bytes),

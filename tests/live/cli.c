@@ -73,6 +73,10 @@ static void test_usage(void **state)
 	check_error(LIVE_ARGV("top", "-d", "nan"), 2, "nan");
 	check_error(LIVE_ARGV("top", "-i", "-1"), 2, "-1");
 	check_error(LIVE_ARGV("top", "what"), 2, "what");
+	check_error(LIVE_ARGV("serve", "--check-config", "--config", "/none"), 2, "/none: cannot be opened");
+	check_error(LIVE_ARGV("serve", "--check-config", "--listen", "here"), 2, "'here' is no address");
+	check_error(LIVE_ARGV("serve", "--check-config", "--budget", "0"), 2, "--budget");
+	check_error(LIVE_ARGV("serve", "-p", "1"), 2, "-c");
 	check_error(LIVE_ARGV("blame", "what"), 2, "what");
 	check_error(LIVE_ARGV("blame", "-d", "soon"), 2, "soon");
 	check_error(LIVE_ARGV("leaks", "--stacks=most"), 2, "most");
@@ -397,6 +401,42 @@ static void test_doctor(void **state)
 	live_result_free(result);
 }
 
+/* All mistakes of a file, a line each, or one document; without any what it comes to. */
+static void test_check_config(void **state)
+{
+	char path[] = "/tmp/memblame-conf-XXXXXX", line[128];
+	const char *text = "[serve]\nintervall = 5\n[oom]\nkeep = 0\n";
+	int fd = mkstemp(path);
+	struct live_result *result;
+	json_t *doc;
+
+	(void)state;
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	result = live_memblame(LIVE_ARGV("serve", "--check-config", "--config", path));
+	live_equal("status", result->status, 2);
+	assert_string_equal(result->out, "");
+	snprintf(line, sizeof(line), "%s:2: [serve] has no key 'intervall'; did you mean 'interval'?\n%s:4: ", path, path);
+	assert_memory_equal(result->err, line, strlen(line));
+	live_result_free(result);
+	result = live_memblame(LIVE_ARGV("serve", "--check-config", "--json", "--config", path));
+	live_equal("status", result->status, 2);
+	doc = live_json(result->out);
+	assert_string_equal(live_str(doc, "kind"), "error");
+	live_equal("mistakes", json_array_size(json_object_get(doc, "mistakes")), 2);
+	json_decref(doc);
+	live_result_free(result);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	result = live_memblame(LIVE_ARGV("serve", "--check-config", "--config", path, "-i", "2"));
+	live_equal("status", result->status, 0);
+	snprintf(line, sizeof(line), "%s: ok\n", path);
+	assert_memory_equal(result->out, line, strlen(line));
+	assert_non_null(strstr(result->out, "\ninterval = 2s\n"));
+	assert_string_equal(result->err, "");
+	live_result_free(result);
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_inherits),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_doctor),
+		cmocka_unit_test(test_check_config),
 	};
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -110,7 +110,7 @@ static void test_names(void **state)
 
 	(void)state;
 	open_group();
-	snprintf(dir, sizeof(dir), "%s/x\"} 1\n# HELP y\\\x1b[31m\xc3\x28,le=\"", group.dir);
+	snprintf(dir, sizeof(dir), "%s/x\"} 1\t# HELP y\\\x1b[31m\xc3\x28,le=\"", group.dir);
 	assert_int_equal(mkdir(dir, 0755), 0);
 	pid = start_named(dir);
 	serving_prepare(&serving, "names", "interval = 200ms\n[record]\ninterval = 200ms\n");
@@ -363,6 +363,8 @@ static void test_threads(void **state)
 	close(from[0]);
 	serving_wait_ticks(&serving, 3);
 	text = serving_get_ok(&serving, "/metrics", false);
+	for (char *at = text; (at = strstr(at, "\nmemblame_lost_events_total{")); at++)
+		print_message("%.*s\n", (int)strcspn(at + 1, "\n"), at + 1);
 	live_equal("lost", (long long)metric_sum(text, "memblame_lost_events_total", NULL, NULL), 0);
 	free(text);
 	serving_stop(&serving);
@@ -382,7 +384,7 @@ static long long recorded_ticks(void)
 static void test_killed_and_started_again(void **state)
 {
 	struct puppet *p = puppet_new();
-	long long whole, ticks;
+	long long before = puppet_faults(p), after, ticks;
 	struct live_result *r;
 	json_t *report;
 	char path[300], *held;
@@ -407,14 +409,14 @@ static void test_killed_and_started_again(void **state)
 	puppet_do(p, "a");
 	serving_wait_ticks(&serving, 6);
 	assert_true(recorded_ticks() > ticks);
-	whole = puppet_faults(p);
+	after = puppet_faults(p);
 	serving_stop(&serving);
 	snprintf(path, sizeof(path), "%s/memblame.db", serving.dir);
 	r = live_memblame(LIVE_ARGV("report", "--json", path));
 	live_equal("status", r->status, 0);
 	report = live_json(r->out);
 	live_equal("faults over both lives", live_int(live_process(report, p->pid), "faults.minor") +
-		   live_int(live_process(report, p->pid), "faults.major"), whole);
+		   live_int(live_process(report, p->pid), "faults.major"), after - before);
 	json_decref(report);
 	live_result_free(r);
 	puppet_free(p);

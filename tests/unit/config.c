@@ -192,67 +192,64 @@ static void every_key_is_understood(void **state)
 	mb_serve_config_free(&c);
 }
 
+static const struct {
+	enum mb_config_kind kind;
+	const char *text;
+	uint64_t value;
+	const char *shown;
+} good_values[] = {
+	{ MB_CONFIG_SIZE, "1048576", 1048576, "1MiB" },
+	{ MB_CONFIG_SIZE, "512MiB", 512ull << 20, "512MiB" }, { MB_CONFIG_SIZE, "1G", 1ull << 30, "1GiB" },
+	{ MB_CONFIG_SIZE, "1.5GiB", 3ull << 29, "1536MiB" }, { MB_CONFIG_SIZE, "3K", 3072, "3KiB" },
+	{ MB_CONFIG_SIZE, "1001B", 1001, "1001B" }, { MB_CONFIG_SIZE, "2T", 2ull << 40, "2TiB" },
+	{ MB_CONFIG_SIZE, "16777215TiB", 16777215ull << 40, "16777215TiB" },
+	{ MB_CONFIG_DURATION, "90", 90 * MB_NS_PER_S, "1m30s" },
+	{ MB_CONFIG_DURATION, "90s", 90 * MB_NS_PER_S, "1m30s" },
+	{ MB_CONFIG_DURATION, "15m", 900 * MB_NS_PER_S, "15m" },
+	{ MB_CONFIG_DURATION, "12h", 43200 * MB_NS_PER_S, "12h" },
+	{ MB_CONFIG_DURATION, "7d", 604800 * MB_NS_PER_S, "7d" },
+	{ MB_CONFIG_DURATION, "1h30m", 5400 * MB_NS_PER_S, "1h30m" },
+	{ MB_CONFIG_DURATION, "0.1", MB_NS_PER_S / 10, "100ms" },
+	{ MB_CONFIG_DURATION, "1.5ms", 1500000, "1ms500us" }, { MB_CONFIG_PERCENT, "0.1", 1000, "0.1" },
+	{ MB_CONFIG_PERCENT, "100", 1000000, "100" }, { MB_CONFIG_PERCENT, "12.3456", 123456, "12.3456" },
+};
+
+static const struct {
+	enum mb_config_kind kind;
+	const char *text;
+} bad_values[] = {
+	{ MB_CONFIG_SIZE, "1 GiB" }, { MB_CONFIG_SIZE, "1GB" }, { MB_CONFIG_SIZE, "GiB" },
+	{ MB_CONFIG_SIZE, "-1" }, { MB_CONFIG_SIZE, "1." }, { MB_CONFIG_SIZE, "0x10" },
+	{ MB_CONFIG_SIZE, "16777216TiB" }, { MB_CONFIG_SIZE, "99999999999999999999" },
+	{ MB_CONFIG_SIZE, "1.2.3M" }, { MB_CONFIG_DURATION, "1w" }, { MB_CONFIG_DURATION, "1h30" },
+	{ MB_CONFIG_DURATION, "s" }, { MB_CONFIG_DURATION, "1 s" }, { MB_CONFIG_DURATION, "nan" },
+	{ MB_CONFIG_DURATION, "300000d" }, { MB_CONFIG_PERCENT, "1%" }, { MB_CONFIG_PERCENT, "0" },
+	{ MB_CONFIG_PERCENT, "" }, { MB_CONFIG_COUNT, "1.0" }, { MB_CONFIG_COUNT, "+1" },
+	{ MB_CONFIG_YESNO, "true" }, { MB_CONFIG_YESNO, "Yes" }, { MB_CONFIG_LOG, "debug" },
+	{ MB_CONFIG_FAMILIES, "," }, { MB_CONFIG_FAMILIES, "oom,," }, { MB_CONFIG_FAMILIES, "oom, vma" },
+	{ MB_CONFIG_FAMILIES, "oom," },
+};
+
 static void units_are_what_they_say(void **state)
 {
-	static const struct {
-		enum mb_config_kind kind;
-		const char *text;
-		uint64_t value;
-		const char *shown;
-	} table[] = {
-		{ MB_CONFIG_SIZE, "1048576", 1048576, "1MiB" },
-		{ MB_CONFIG_SIZE, "512MiB", 512ull << 20, "512MiB" },
-		{ MB_CONFIG_SIZE, "1G", 1ull << 30, "1GiB" },
-		{ MB_CONFIG_SIZE, "1.5GiB", 3ull << 29, "1536MiB" },
-		{ MB_CONFIG_SIZE, "3K", 3072, "3KiB" },
-		{ MB_CONFIG_SIZE, "1001B", 1001, "1001B" },
-		{ MB_CONFIG_SIZE, "2T", 2ull << 40, "2TiB" },
-		{ MB_CONFIG_SIZE, "16777215TiB", 16777215ull << 40, "16777215TiB" },
-		{ MB_CONFIG_DURATION, "90", 90 * MB_NS_PER_S, "1m30s" },
-		{ MB_CONFIG_DURATION, "90s", 90 * MB_NS_PER_S, "1m30s" },
-		{ MB_CONFIG_DURATION, "15m", 900 * MB_NS_PER_S, "15m" },
-		{ MB_CONFIG_DURATION, "12h", 43200 * MB_NS_PER_S, "12h" },
-		{ MB_CONFIG_DURATION, "7d", 604800 * MB_NS_PER_S, "7d" },
-		{ MB_CONFIG_DURATION, "1h30m", 5400 * MB_NS_PER_S, "1h30m" },
-		{ MB_CONFIG_DURATION, "0.1", MB_NS_PER_S / 10, "100ms" },
-		{ MB_CONFIG_DURATION, "1.5ms", 1500000, "1ms500us" },
-		{ MB_CONFIG_PERCENT, "0.1", 1000, "0.1" },
-		{ MB_CONFIG_PERCENT, "100", 1000000, "100" },
-		{ MB_CONFIG_PERCENT, "12.3456", 123456, "12.3456" },
-	};
-	static const struct {
-		enum mb_config_kind kind;
-		const char *text;
-	} bad[] = {
-		{ MB_CONFIG_SIZE, "1 GiB" },   { MB_CONFIG_SIZE, "1GB" },	{ MB_CONFIG_SIZE, "GiB" },
-		{ MB_CONFIG_SIZE, "-1" },      { MB_CONFIG_SIZE, "1." },	{ MB_CONFIG_SIZE, "0x10" },
-		{ MB_CONFIG_SIZE, "16777216TiB" }, { MB_CONFIG_SIZE, "99999999999999999999" },
-		{ MB_CONFIG_SIZE, "1.2.3M" },  { MB_CONFIG_DURATION, "1w" },	{ MB_CONFIG_DURATION, "1h30" },
-		{ MB_CONFIG_DURATION, "s" },   { MB_CONFIG_DURATION, "1 s" },	{ MB_CONFIG_DURATION, "nan" },
-		{ MB_CONFIG_DURATION, "300000d" }, { MB_CONFIG_PERCENT, "1%" }, { MB_CONFIG_PERCENT, "0" },
-		{ MB_CONFIG_PERCENT, "" },     { MB_CONFIG_COUNT, "1.0" },	{ MB_CONFIG_COUNT, "+1" },
-		{ MB_CONFIG_YESNO, "true" },   { MB_CONFIG_YESNO, "Yes" },	{ MB_CONFIG_LOG, "debug" },
-		{ MB_CONFIG_FAMILIES, "," },   { MB_CONFIG_FAMILIES, "oom,," },	{ MB_CONFIG_FAMILIES, "oom, vma" },
-		{ MB_CONFIG_FAMILIES, "oom," },
-	};
 	char text[MB_CONFIG_WHY];
 	uint64_t v;
 
 	(void)state;
-	for (size_t i = 0; i < MB_ARRAY_SIZE(table); i++) {
-		struct mb_config_range r = { table[i].kind, 0, 0 };
+	for (size_t i = 0; i < MB_ARRAY_SIZE(good_values); i++) {
+		struct mb_config_range r = { good_values[i].kind, 0, 0 };
 
-		assert_int_equal(mb_config_value_parse(&v, &r, table[i].text, text), 0);
-		assert_int_equal(v, table[i].value);
-		assert_string_equal(mb_config_number_text(v, r.kind, text), table[i].shown);
+		assert_int_equal(mb_config_value_parse(&v, &r, good_values[i].text, text), 0);
+		assert_int_equal(v, good_values[i].value);
+		assert_string_equal(mb_config_number_text(v, r.kind, text), good_values[i].shown);
 	}
-	for (size_t i = 0; i < MB_ARRAY_SIZE(bad); i++) {
-		struct mb_config_range r = { bad[i].kind, 0, 0 };
+	for (size_t i = 0; i < MB_ARRAY_SIZE(bad_values); i++) {
+		struct mb_config_range r = { bad_values[i].kind, 0, 0 };
 
 		v = 4711;
 		text[0] = '\0';
-		if (mb_config_value_parse(&v, &r, bad[i].text, text) != -EINVAL)
-			fail_msg("'%s' is taken for %llu", bad[i].text, (unsigned long long)v);
+		if (mb_config_value_parse(&v, &r, bad_values[i].text, text) != -EINVAL)
+			fail_msg("'%s' is taken for %llu", bad_values[i].text, (unsigned long long)v);
 		assert_int_equal(v, 4711);
 		assert_int_not_equal(text[0], '\0');
 	}
@@ -266,7 +263,7 @@ static void mistakes_have_their_line(void **state)
 
 	(void)state;
 	wrong("\n[serv]\nx = 1\n", 2, "there is no section [serv]; did you mean [serve]?");
-	wrong("[nothing]\n", 1, "there are [serve], [record], [metrics], [oom] and [history]");
+	wrong("[nothing]\n", 1, "write [serve], [record], [metrics], [oom] or [history]");
 	wrong("[serve]\n\nintervall = 1\n", 3, "[serve] has no key 'intervall'; did you mean 'interval'?");
 	wrong("[serve]\nmax-size = 1\n", 2, "it belongs into [record]");
 	wrong("[serve]\nquux = 1\n", 2, "remove the line");
@@ -459,7 +456,8 @@ static void a_reload_takes_what_it_can(void **state)
 
 	(void)state;
 	parse(&a, "[serve]\nstate-dir = /a\nlisten = [::1]:1\n");
-	parse(&b, "[serve]\nstate-dir = /b\nlisten = [::1]:1\nlisten = [::1]:2\n[metrics]\ntop = 3\n[history]\nsize = 1M\n");
+	parse(&b, "[serve]\nstate-dir = /b\nlisten = [::1]:1\nlisten = [::1]:2\n"
+		  "[metrics]\ntop = 3\n[history]\nsize = 1M\n");
 	mb_serve_config_changes(&a, &b, &changes);
 	assert_int_equal(changes.n_reload, 2);
 	assert_string_equal(changes.reload[0], "[serve] listen");
@@ -489,7 +487,8 @@ static void what_is_shown_can_be_read_again(void **state)
 	json_t *doc;
 
 	(void)state;
-	parse(&a, "[serve]\nlisten = unix:/x\nlisten = [::]:0\ncgroups = /a\nbudget = off\nlog = quiet\n[oom]\nenabled = no\n");
+	parse(&a, "[serve]\nlisten = unix:/x\nlisten = [::]:0\ncgroups = /a\nbudget = off\nlog = quiet\n"
+		  "[oom]\nenabled = no\n");
 	for (int help = 0; help < 2; help++) {
 		text = shown(&a, help);
 		parse(&b, text);
@@ -532,7 +531,8 @@ static char *table(void)
 	struct sink s;
 
 	sink_open(&s);
-	mb_out_printf(&s.out, "| section | key | default | values | a change needs | what |\n|---|---|---|---|---|---|\n");
+	mb_out_printf(&s.out, "| section | key | default | values | a change needs | what |\n"
+		      "|---|---|---|---|---|---|\n");
 	for (int k = 0; k < MB_SERVE_KEYS; k++)
 		mb_out_printf(&s.out, "| %s | `%s` | %s | %s | %s | %s |\n",
 			      !k || strcmp(keys[k].section, keys[k - 1].section) ? keys[k].section : "", keys[k].key,
@@ -563,25 +563,17 @@ static void the_documentation_has_the_table(void **state)
 	free(have);
 }
 
-static void overwrite(const char *file, const char *a, size_t len, const char *b, const char *c)
-{
-	FILE *f = fopen(file, "w");
-
-	assert_non_null(f);
-	fprintf(f, "%.*s%s%s", (int)len, a, b, c);
-	assert_int_equal(fclose(f), 0);
-}
-
 static int write_files(void)
 {
-	char *page = slurp(PAGE), *begin = strstr(page, "| section |"), *end = begin;
+	char *page = slurp(PAGE), *end = strstr(page, "| section |");
+	FILE *conf = fopen(SAMPLE, "w"), *doc = fopen(PAGE, "w");
 
-	overwrite(SAMPLE, "", 0, sample(), "");
-	assert_non_null(begin);
+	fputs(sample(), conf);
+	fprintf(doc, "%.*s%s", (int)(end - page), page, table());
 	while (*end == '|')
 		end = strchr(end, '\n') + 1;
-	overwrite(PAGE, page, (size_t)(begin - page), table(), end);
-	return 0;
+	fputs(end, doc);
+	return fclose(conf) || fclose(doc);
 }
 
 int main(int argc, char **argv)

@@ -286,115 +286,6 @@ static void cgroups_come_and_go(void **state)
 	world_end(&w);
 }
 
-static bool is_told(const struct world *w, const char *metric, uint32_t pid, long double *value)
-{
-	struct exposition x;
-	char with[32];
-	unsigned int n;
-
-	sprintf(with, "pid=\"%u\"", pid);
-	read_exposition(&x, w->text.text, w->text.len, false);
-	*value = sum_of(&x, metric, with, &n);
-	free_exposition(&x);
-	return n == 1;
-}
-
-/* Each of the processes 1..3 takes so many faults a second. */
-static void seconds(struct world *w, int n, uint64_t a, uint64_t b, uint64_t c)
-{
-	while (n--) {
-		mb_model_find(&w->model, 1)->minor += a;
-		mb_model_find(&w->model, 2)->minor += b;
-		if (mb_model_find(&w->model, 3))
-			mb_model_find(&w->model, 3)->minor += c;
-		tick(w, S);
-	}
-	assert_int_equal(mb_metrics_write(w->metrics, &w->text, &w->snapshot, &w->self, false), 0);
-}
-
-#define MINOR "memblame_process_minor_faults_total"
-
-static void seats_change_hands_slowly(void **state)
-{
-	struct world w;
-	long double v;
-
-	(void)state;
-	world_begin(&w, 1, 10);
-	born(&w, 1, 1, "/a");
-	born(&w, 2, 2, "/a");
-	seconds(&w, 4, 100, 10, 0);
-	assert_false(is_told(&w, MINOR, 1, &v)); /* not for long enough yet */
-	seconds(&w, 6, 100, 10, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
-	assert_true(v >= 500 && v < 1000); /* from then on */
-	seconds(&w, 280, 100, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v)); /* five minutes it stays */
-	seconds(&w, 40, 100, 1000, 0);
-	assert_true(is_told(&w, MINOR, 2, &v));
-	assert_false(is_told(&w, MINOR, 1, &v));
-	seconds(&w, 600, 1250, 1000, 0);
-	assert_true(is_told(&w, MINOR, 2, &v)); /* 1.25 times is not enough */
-	seconds(&w, 600, 1400, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
-	/* one that ended is told for a minute more, and then its seat is free */
-	mb_model_find(&w.model, 1)->exited = true;
-	mb_model_forget_ended(&w.model, 0);
-	born(&w, 1, 99, "/b"); /* its number is in use again, by one that does nothing */
-	seconds(&w, 50, 0, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
-	seconds(&w, 20, 0, 1000, 0);
-	assert_false(is_told(&w, MINOR, 1, &v));
-	assert_true(is_told(&w, MINOR, 2, &v));
-	world_end(&w);
-}
-
-/* A series of that number and name goes on with the next process of both, as it must not be there twice. */
-static void a_number_used_again_is_one_series(void **state)
-{
-	struct world w;
-	long double v;
-
-	(void)state;
-	world_begin(&w, 2, 10);
-	born(&w, 1, 1, "/a");
-	born(&w, 2, 2, "/a");
-	seconds(&w, 20, 100, 0, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
-	mb_model_find(&w.model, 1)->exited = true;
-	born(&w, 1, 5, "/a");
-	seconds(&w, 10, 200, 0, 0);
-	assert_true(is_told(&w, MINOR, 1, &v)); /* read_exposition() fails if it is there twice */
-	assert_int_equal(w.metrics->quantities[MB_Q_MINOR].seats, 1);
-	assert_true(v > 1400);
-	world_end(&w);
-}
-
-static void no_processes_if_not_wanted(void **state)
-{
-	struct exposition x;
-	struct world w;
-	unsigned int n;
-
-	(void)state;
-	world_begin(&w, 2, 10);
-	born(&w, 1, 1, "/a");
-	born(&w, 2, 2, "/a");
-	seconds(&w, 20, 100, 5, 0);
-	mb_metrics_configure(w.metrics, &(struct mb_metrics_config){ .top = 0, .cgroups = 10, .processes = true });
-	scrape(&w, &x, false);
-	expect(&x, MINOR, "pid=\"(other)\"", 2100);
-	sum_of(&x, MINOR, "", &n);
-	assert_int_equal(n, 1);
-	free_exposition(&x);
-	mb_metrics_configure(w.metrics, &(struct mb_metrics_config){ .top = 5, .cgroups = 10, .processes = false });
-	seconds(&w, 20, 100, 5, 0);
-	scrape(&w, &x, false);
-	assert_null(strstr(w.text.text, "memblame_process_"));
-	free_exposition(&x);
-	world_end(&w);
-}
-
 /* What a kernel does not tell has no series, and what it tells has one from the start on. */
 static void unknown_is_absent(void **state)
 {
@@ -420,6 +311,33 @@ static void unknown_is_absent(void **state)
 	assert_null(strstr(w.text.text, "memblame_vma"));
 	assert_null(strstr(w.text.text, "memblame_overhead"));
 	assert_null(strstr(w.text.text, "process_open_fds"));
+	free_exposition(&x);
+	world_end(&w);
+}
+
+/* A kill without a process around is told as long as anything else that happens there. */
+static void kills_keep_a_cgroup(void **state)
+{
+	struct exposition x;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, 2, 10);
+	born(&w, 1, 1, "/a");
+	tick(&w, S);
+	mb_model_find(&w.model, 1)->exited = true;
+	tick(&w, 290 * S);
+	mb_metrics_oom(w.metrics, "/a", "memcg");
+	mb_metrics_oom(w.metrics, NULL, NULL);
+	tick(&w, 290 * S);
+	scrape(&w, &x, false);
+	expect(&x, "memblame_oom_kills_total", "cgroup=\"/a\",constraint=\"memcg\"", 1);
+	expect(&x, "memblame_oom_kills_total", "cgroup=\"/a\",constraint=\"global\"", 0);
+	expect(&x, "memblame_oom_kills_total", "cgroup=\"(unknown)\",constraint=\"unknown\"", 1);
+	free_exposition(&x);
+	tick(&w, 20 * S);
+	scrape(&w, &x, false);
+	expect(&x, "memblame_oom_kills_total", "cgroup=\"(gone)\",constraint=\"memcg\"", 1);
 	free_exposition(&x);
 	world_end(&w);
 }
@@ -537,7 +455,7 @@ static void hostile_names_are_read_back(void **state)
 		found = 0;
 		HASH_ITER(hh, x.series, s, tmp)
 		{
-			if (strcmp(s->name, MINOR) || !label_of(s->labels, "comm", buf, sizeof(buf)))
+			if (strcmp(s->name, "memblame_process_minor_faults_total") || !label_of(s->labels, "comm", buf, sizeof(buf)))
 				continue;
 			found += strncmp(buf, "\"?\\\xef\xbf\xbd}{=,?[31m", 15) == 0;
 		}
@@ -569,10 +487,8 @@ int main(void)
 		cmocka_unit_test(sums_are_right_under_churn),
 		cmocka_unit_test(ten_thousand_cgroups),
 		cmocka_unit_test(cgroups_come_and_go),
-		cmocka_unit_test(seats_change_hands_slowly),
-		cmocka_unit_test(a_number_used_again_is_one_series),
-		cmocka_unit_test(no_processes_if_not_wanted),
 		cmocka_unit_test(unknown_is_absent),
+		cmocka_unit_test(kills_keep_a_cgroup),
 		cmocka_unit_test(histograms_keep_what_is_gone),
 		cmocka_unit_test(shrinking_is_paid_later),
 		cmocka_unit_test(hostile_names_are_read_back),

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* A recording that is kept within limits: what is written, and the oldest ticks that go for it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "record/db_file.h"
+
+/* One step is a transaction: short, so that nothing waits for it. */
+#define STEP_TICKS 64
+#define STEP_BYTES (2u << 20)
+#define STEP_PROCESSES 4096
+#define STEP_PAGES 128
+#define SHRINK_BYTES (1u << 20) /* less is left for what comes */
+#define INDEX_BYTES (32u << 10) /* PATH-shm */
+
+static void set_message(struct mb_db *db, const char *why, const char *reason)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->state.failed = why != NULL;
+	snprintf(db->state.message, sizeof(db->state.message), "%.*s", (int)sizeof(db->state.message) - 1,
+		 why ? why : "");
+	db->reason = reason;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+static void clear_error(struct mb_db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->error = 0;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+static void give_up(struct mb_db *db)
+{
+	if (db->sqlite && !sqlite3_get_autocommit(db->sqlite))
+		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* How the file is, for whoever asks. */
+static void update_state(struct mb_db *db, int64_t more_ticks)
+{
+	char oldest[32] = "";
+	sqlite3_stmt *s = NULL;
+	uint64_t log, bytes = mb_kept_bytes(db, &log);
+
+	if (!sqlite3_prepare_v2(db->sqlite, "SELECT time, tick FROM tick ORDER BY tick LIMIT 1", -1, &s, NULL) &&
+	    sqlite3_step(s) == SQLITE_ROW) {
+		snprintf(oldest, sizeof(oldest), "%s",
+			 sqlite3_column_text(s, 0) ? (const char *)sqlite3_column_text(s, 0) : "");
+		db->oldest_tick = sqlite3_column_int64(s, 1);
+	}
+	sqlite3_finalize(s);
+	pthread_mutex_lock(&db->mutex);
+	db->state.bytes = bytes;
+	db->state.ticks += (uint64_t)more_ticks;
+	memcpy(db->state.oldest, oldest, sizeof(oldest));
+	pthread_mutex_unlock(&db->mutex);
+}
+
+/* Bring what is in the log into the file, which only then has its length; not against somebody who reads. */
+static void empty_log(struct mb_db *db)
+{
+	sqlite3_busy_timeout(db->sqlite, 100);
+	sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
+}
+
+/*
+ * Somebody who reads holds the log up, which can then not begin anew: before the files get larger than they
+ * may, nothing more is written.
+ */
+static bool is_log_stuck(struct mb_db *db)
+{
+	uint64_t log, bytes = mb_kept_bytes(db, &log), may = mb_kept_log_bytes(&db->keep);
+
+	if (log > 2 * may) {
+		empty_log(db);
+		bytes = mb_kept_bytes(db, &log);
+	}
+	return db->keep.max_bytes && log > 2 * may && bytes > db->keep.max_bytes + db->keep.max_bytes / 32;
+}
+
+/* ---- writing ---- */
+
+static int not_closing(void *arg)
+{
+	struct mb_db *db = arg;
+	bool closing;
+
+	pthread_mutex_lock(&db->mutex);
+	closing = db->closing;
+	pthread_mutex_unlock(&db->mutex);
+	return closing;
+}
+
+/* Read through the file once, before anything is added to one that is damaged somewhere. */
+static void check_once(struct mb_db *db)
+{
+	sqlite3_stmt *s = NULL;
+	int code;
+
+	if (db->checked)
+		return;
+	sqlite3_progress_handler(db->sqlite, 100000, not_closing, db);
+	code = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &s, NULL);
+	if (!code)
+		code = sqlite3_step(s);
+	if (code == SQLITE_ROW && sqlite3_column_text(s, 0) &&
+	    strcmp((const char *)sqlite3_column_text(s, 0), "ok") != 0)
+		code = SQLITE_CORRUPT;
+	sqlite3_finalize(s);
+	sqlite3_progress_handler(db->sqlite, 0, NULL, NULL);
+	if (mb_kept_is_damage(code))
+		mb_db_fail(db, SQLITE_CORRUPT);
+	else
+		db->checked = code == SQLITE_ROW;
+}
+
+/* What the session before left open is known to have ended by then, unless this one finds it again. */
+static void write_head(struct mb_db *db)
+{
+	if (db->head_written)
+		return;
+	mb_db_run(db, "DELETE FROM info");
+	mb_db_run(db, "UPDATE process SET gone_tick = (SELECT ifnull(max(tick), 0) FROM tick)"
+		      " WHERE gone_tick IS NULL");
+	if (db->head)
+		mb_db_write_rows(db, db->head);
+}
+
+static void attempt(struct mb_db *db, const struct mb_job *j)
+{
+	clear_error(db);
+	check_once(db);
+	mb_db_run(db, "BEGIN IMMEDIATE");
+	write_head(db);
+	mb_db_write_rows(db, j->rows);
+	mb_db_run(db, "COMMIT");
+	give_up(db);
+}
+
+/* The file is damaged: what there is of it is kept aside, and this job begins another. */
+static void begin_anew(struct mb_db *db)
+{
+	struct mb_err e = { 0 };
+
+	if (mb_kept_begin_anew(db, &e)) {
+		mb_db_close_file(db);
+		set_message(db, e.text, "disk error");
+		return;
+	}
+	db->checked = true;
+	db->head_written = false;
+	pthread_mutex_lock(&db->mutex);
+	db->anew++;
+	db->state.ticks = 0;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+bool mb_kept_write(struct mb_db *db, const struct mb_job *j)
+{
+	if (!db->sqlite)
+		begin_anew(db);
+	if (!db->sqlite)
+		return false;
+	if (is_log_stuck(db)) {
+		set_message(db, "somebody has been reading the recording for so long that its log cannot be emptied",
+			    "being read");
+		return false;
+	}
+	attempt(db, j);
+	if (mb_kept_is_damage(db->error)) {
+		begin_anew(db);
+		if (!db->sqlite)
+			return false;
+		attempt(db, j);
+	}
+	if (mb_db_failed(db)) {
+		/* what is in the log can make room in it */
+		sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		set_message(db, db->message, (db->error & 0xff) == SQLITE_FULL ? "disk full" : "disk error");
+		return false;
+	}
+	db->head_written = true;
+	set_message(db, NULL, NULL);
+	update_state(db, 1);
+	return true;
+}
+
+/* ---- what goes ---- */
+
+static void run_with(struct mb_db *db, const char *sql, int64_t before, int64_t limit)
+{
+	sqlite3_stmt *s = NULL;
+	int code;
+
+	if (mb_db_failed(db))
+		return;
+	code = sqlite3_prepare_v2(db->sqlite, sql, -1, &s, NULL);
+	if (!code) {
+		sqlite3_bind_int64(s, 1, before);
+		if (sqlite3_bind_parameter_count(s) > 1)
+			sqlite3_bind_int64(s, 2, limit);
+		code = sqlite3_step(s);
+	}
+	if (code != SQLITE_DONE)
+		mb_db_fail(db, code);
+	sqlite3_finalize(s);
+}
+
+/* Everything of the ticks before one, and what then belongs to none. */
+static bool delete_before(struct mb_db *db, int64_t before)
+{
+	static const char *const statements[] = {
+		"DELETE FROM account WHERE tick < ?1",
+		"DELETE FROM system WHERE tick < ?1",
+		"DELETE FROM zone WHERE tick < ?1",
+		"DELETE FROM node WHERE tick < ?1",
+		"DELETE FROM event WHERE tick < ?1",
+		"DELETE FROM lost WHERE tick < ?1",
+		"DELETE FROM detail WHERE process IN"
+		" (SELECT process FROM process WHERE gone_tick < ?1 ORDER BY gone_tick LIMIT ?2)",
+		"DELETE FROM process WHERE process IN"
+		" (SELECT process FROM process WHERE gone_tick < ?1 ORDER BY gone_tick LIMIT ?2)",
+		"DELETE FROM session WHERE session < (SELECT max(session) FROM session WHERE first_tick <= ?1)",
+		"DELETE FROM hook WHERE session < (SELECT min(session) FROM session)",
+		"DELETE FROM tick WHERE tick < ?1",
+	};
+	int64_t ticks = 0;
+
+	mb_db_run(db, "BEGIN IMMEDIATE");
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+		run_with(db, statements[i], before, STEP_PROCESSES);
+	if (!mb_db_failed(db))
+		ticks = sqlite3_changes(db->sqlite); /* of the last one */
+	mb_db_run(db, "COMMIT");
+	give_up(db);
+	if (!mb_db_failed(db))
+		update_state(db, -ticks);
+	return ticks > 0 && !mb_db_failed(db);
+}
+
+/* The tick before which all are too old, but only so many at a time. */
+static int64_t too_old(struct mb_db *db, int64_t newest)
+{
+	int64_t before = db->oldest_tick;
+	char limit[32], now[32] = "";
+	sqlite3_stmt *s = NULL;
+
+	if (!db->keep.max_age_ns)
+		return before;
+	if (!sqlite3_prepare_v2(db->sqlite, "SELECT time FROM tick ORDER BY tick DESC LIMIT 1", -1, &s, NULL) &&
+	    sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
+		snprintf(now, sizeof(now), "%s", (const char *)sqlite3_column_text(s, 0));
+	sqlite3_finalize(s);
+	s = NULL;
+	mb_utc_shift(now, -(int64_t)db->keep.max_age_ns, limit, sizeof(limit));
+	if (!limit[0] ||
+	    sqlite3_prepare_v2(db->sqlite, "SELECT tick, time < ?2 FROM tick WHERE tick >= ?1 ORDER BY tick LIMIT ?3",
+			       -1, &s, NULL))
+		return before;
+	sqlite3_bind_int64(s, 1, before);
+	sqlite3_bind_text(s, 2, limit, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 3, STEP_TICKS);
+	while (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 1))
+		before = sqlite3_column_int64(s, 0) + 1;
+	sqlite3_finalize(s);
+	return before < newest ? before : newest;
+}
+
+/* The tick before which all must go for the file to have the size it may have, but only so many at a time. */
+static int64_t too_much(struct mb_db *db, uint64_t used, uint64_t may, int64_t newest)
+{
+	uint64_t ticks = db->state.ticks ? db->state.ticks : 1, over, each = used / ticks + 1;
+	int64_t before;
+
+	if (used <= may)
+		return db->oldest_tick;
+	over = used - may < STEP_BYTES ? used - may : STEP_BYTES;
+	over /= each; /* less one: what is a tick too much would be gone for good */
+	before = db->oldest_tick + (int64_t)(over < 1 ? 1 : over < STEP_TICKS ? over : STEP_TICKS);
+	return before < newest ? before : newest;
+}
+
+/* Where the file is too long for what is in it, as after a limit was lowered, give some pages back. */
+static bool shrink(struct mb_db *db, uint64_t file, uint64_t used, uint64_t may)
+{
+	bool too_long = db->keep.max_bytes && file > may + may / 64 && file - used >= SHRINK_BYTES / 32;
+	char sql[64];
+
+	if (!too_long && (file - used < SHRINK_BYTES || file - used < file / 4))
+		return false;
+	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", STEP_PAGES);
+	mb_db_run(db, sql);
+	db->shrunk = true;
+	return !mb_db_failed(db);
+}
+
+static bool retain(struct mb_db *db)
+{
+	uint64_t page, file, used, may, beside;
+	int64_t newest, before, other;
+
+	newest = mb_kept_number(db, "SELECT max(tick) FROM tick", -1);
+	if (mb_db_failed(db) || newest < 0)
+		return false;
+	before = too_old(db, newest);
+	page = (uint64_t)mb_kept_number(db, "PRAGMA page_size", 4096);
+	file = (uint64_t)mb_kept_number(db, "PRAGMA page_count", 0) * page;
+	used = file - (uint64_t)mb_kept_number(db, "PRAGMA freelist_count", 0) * page;
+	beside = mb_kept_log_bytes(&db->keep) + INDEX_BYTES;
+	may = db->keep.max_bytes > 2 * beside ? db->keep.max_bytes - beside : db->keep.max_bytes / 2;
+	if (db->keep.max_bytes) {
+		other = too_much(db, used, may, newest);
+		before = other > before ? other : before;
+	}
+	if (before > db->oldest_tick)
+		return delete_before(db, before);
+	return shrink(db, file, used, may);
+}
+
+bool mb_kept_retain(struct mb_db *db)
+{
+	char sql[128];
+	bool more;
+
+	if (!db->sqlite || db->state.failed || is_log_stuck(db))
+		return false; /* the next moment finds out */
+	clear_error(db);
+	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = %llu; PRAGMA wal_autocheckpoint = %llu",
+		 (unsigned long long)mb_kept_log_bytes(&db->keep),
+		 (unsigned long long)mb_kept_log_bytes(&db->keep) / 4096);
+	mb_db_run(db, sql);
+	more = retain(db);
+	clear_error(db); /* tried again after the next moment */
+	if (more)
+		return true;
+	if (db->shrunk)
+		empty_log(db);
+	db->shrunk = false;
+	update_state(db, 0);
+	return false;
+}
+
+/* ---- opening ---- */
+
+static void take_past(struct mb_db *db, struct mb_db_past *past)
+{
+	sqlite3_stmt *s = NULL;
+
+	past->tick = mb_kept_number(db, "SELECT max(tick) FROM tick", -1);
+	past->process = mb_kept_number(db, "SELECT max(process) FROM process", 0);
+	past->session = mb_kept_number(db, "SELECT max(session) FROM session", 0);
+	if (!sqlite3_prepare_v2(db->sqlite, "SELECT boot_id FROM session ORDER BY session DESC LIMIT 1", -1, &s,
+				NULL) &&
+	    sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
+		snprintf(past->boot_id, sizeof(past->boot_id), "%s", (const char *)sqlite3_column_text(s, 0));
+	sqlite3_finalize(s);
+	s = NULL;
+	if (sqlite3_prepare_v2(db->sqlite,
+			       "SELECT process, pid, start_t_ns, first_tick FROM process WHERE gone_tick IS NULL",
+			       -1, &s, NULL))
+		mb_db_fail(db, SQLITE_ERROR);
+	while (s && sqlite3_step(s) == SQLITE_ROW)
+		past->take(past->arg, sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1),
+			   (uint64_t)sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3));
+	sqlite3_finalize(s);
+	db->state.ticks = (uint64_t)mb_kept_number(db, "SELECT count(*) FROM tick", 0);
+	update_state(db, 0);
+}
+
+int mb_db_keep(struct mb_db **out, const char *path, const struct mb_retention *keep,
+	       struct mb_db_past *past, struct mb_err *e)
+{
+	int err = mb_db_new(out, path, e);
+	struct mb_db *db = *out;
+
+	if (err)
+		return err;
+	db->kept = true;
+	db->keep = *keep;
+	err = mb_kept_open_file(db, e);
+	if (err)
+		return err;
+	take_past(db, past);
+	if (mb_kept_is_damage(db->error)) {
+		err = mb_kept_begin_anew(db, e);
+		if (err)
+			return err;
+		take_past(db, past);
+	}
+	if (mb_db_error(db, e))
+		return -EIO;
+	return mb_db_start(db, e);
+}

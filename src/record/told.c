@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Processes as they have been written, so that only what has changed is written again. */
+#include "record/told.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "memblame/sink.h"
+#include "model/container.h"
+
+struct key {
+	uint64_t start_ns;
+	uint32_t tgid;
+	uint32_t pad;
+};
+
+/* A bucket of a histogram, or a row of a list. */
+struct told_row {
+	char key[32];
+	uint64_t count, ns, max_ns;
+};
+
+struct told_detail {
+	const struct mb_field *field;
+	uint64_t count, max; /* of the histogram */
+	struct told_row *rows;
+	size_t n, room;
+	struct told_detail *next;
+};
+
+/* A process as it was written last. */
+struct mb_told_process {
+	struct key key;
+	int64_t id;
+	int64_t first_tick; /* of the first account in the recording */
+	uint64_t seen; /* the tick at which the model had it */
+	uint64_t account_tick; /* of the last account */
+	uint64_t row_tick; /* at which the row changed */
+	uint64_t row_hash; /* 0: to be written */
+	uint64_t minor, major;
+	uint64_t rss_pages[4];
+	uint64_t pss_bytes, uss_bytes;
+	uint64_t *values;
+	struct told_detail *details;
+	UT_hash_handle hh;
+};
+
+struct mb_told_past {
+	struct key key;
+	int64_t id, first_tick;
+	UT_hash_handle hh;
+};
+
+static void past_free(struct mb_told *t, struct mb_told_past *past)
+{
+	HASH_DEL(t->past, past);
+	free(past);
+}
+
+void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
+{
+	struct mb_told_past *past = calloc(1, sizeof(*past)), *old;
+
+	if (!past)
+		return; /* it gets another number */
+	past->key = (struct key){ .start_ns = start_ns, .tgid = pid };
+	past->id = id;
+	past->first_tick = first_tick;
+	HASH_REPLACE(hh, t->past, key, sizeof(past->key), past, old);
+	free(old);
+}
+
+void mb_told_no_past(struct mb_told *t)
+{
+	struct mb_told_past *past, *tmp;
+
+	HASH_ITER(hh, t->past, past, tmp)
+	past_free(t, past);
+}
+
+static struct mb_told_process *find(struct mb_told *t, const struct mb_process *p)
+{
+	struct key key = { .start_ns = p->start_ns, .tgid = p->tgid };
+	struct mb_told_process *w;
+
+	HASH_FIND(hh, t->processes, &key, sizeof(key), w);
+	return w;
+}
+
+static struct mb_told_process *get(struct mb_told *t, const struct mb_process *p, uint64_t tick, bool *is_new)
+{
+	struct mb_told_process *w = find(t, p);
+	struct mb_told_past *past;
+
+	*is_new = !w;
+	if (w)
+		return w;
+	if (!t->slots)
+		t->slots = mb_slots();
+	w = calloc(1, sizeof(*w));
+	if (w)
+		w->values = calloc(t->slots, sizeof(*w->values));
+	if (!w || !w->values) {
+		free(w);
+		return NULL;
+	}
+	w->key = (struct key){ .start_ns = p->start_ns, .tgid = p->tgid };
+	HASH_FIND(hh, t->past, &w->key, sizeof(w->key), past);
+	w->id = past ? past->id : ++t->last_id;
+	w->first_tick = past ? past->first_tick : (int64_t)tick;
+	if (past)
+		past_free(t, past);
+	HASH_ADD(hh, t->processes, key, sizeof(w->key), w);
+	return w;
+}
+
+static void told_free(struct mb_told *t, struct mb_told_process *w)
+{
+	struct told_detail *d;
+
+	HASH_DEL(t->processes, w);
+	while ((d = w->details)) {
+		w->details = d->next;
+		free(d->rows);
+		free(d);
+	}
+	free(w->values);
+	free(w);
+}
+
+/* ---- who it is ---- */
+
+static uint64_t hash_more(uint64_t h, const void *data, size_t len)
+{
+	const unsigned char *at = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ at[i]) * 0x100000001b3ull; /* FNV-1a */
+	return h;
+}
+
+static uint64_t hash_text(uint64_t h, const char *s)
+{
+	return s ? hash_more(h, s, strlen(s) + 1) : hash_more(h, "\xff", 1);
+}
+
+static uint64_t row_hash(const struct mb_process *p)
+{
+	uint64_t numbers[] = { p->ppid, p->exited, p->exit_known, (uint64_t)p->exit_code, p->threads,
+			       p->inner_tgid };
+	uint64_t h = hash_more(0xcbf29ce484222325ull, numbers, sizeof(numbers));
+
+	h = hash_text(h, p->comm);
+	h = hash_text(h, p->exe);
+	h = hash_text(h, p->cgroup_path);
+	h = hash_text(h, p->host_name);
+	return h ? h : 1;
+}
+
+static void put_process(struct mb_rows *o, const struct mb_process *p, const struct mb_told_process *w)
+{
+	struct mb_container c;
+
+	mb_container_of(p->cgroup_path, &c);
+	mb_rows_begin(o, MB_TABLE_PROCESS);
+	mb_rows_int(o, w->id);
+	mb_rows_int(o, p->tgid);
+	mb_rows_int(o, p->ppid);
+	mb_rows_int(o, (int64_t)p->start_ns);
+	mb_rows_text(o, p->comm);
+	mb_rows_text(o, p->exe);
+	mb_rows_text(o, p->cgroup_path);
+	mb_rows_text(o, c.id[0] ? c.id : NULL);
+	mb_rows_int(o, p->exited);
+	if (p->exited && p->exit_known)
+		mb_rows_int(o, WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
+							   WEXITSTATUS(p->exit_code));
+	else
+		mb_rows_null(o);
+	mb_rows_int(o, p->threads);
+	mb_rows_int(o, (int64_t)w->row_tick);
+	mb_rows_text(o, mb_container_name(&c, p->host_name));
+	if (p->inner_tgid)
+		mb_rows_int(o, p->inner_tgid);
+	else
+		mb_rows_null(o);
+	mb_rows_int(o, w->first_tick);
+	mb_rows_null(o);
+}
+
+/* ---- what it did ---- */
+
+static void put_pages(struct mb_rows *o, bool known, uint64_t pages)
+{
+	if (known)
+		mb_rows_int(o, (int64_t)(pages * MB_PAGE_SIZE));
+	else
+		mb_rows_null(o);
+}
+
+static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t bytes)
+{
+	if (p->exited || bytes == MB_UNKNOWN)
+		mb_rows_null(o);
+	else
+		mb_rows_int(o, (int64_t)bytes);
+}
+
+static bool slot_known(const struct mb_model *m, unsigned int slot)
+{
+	return !(m->unknown_slots[slot / 64 % 4] & (1ull << (slot % 64)));
+}
+
+static void put_account(struct mb_rows *o, const struct mb_model *m, const struct mb_process *p,
+			const struct mb_told_process *w, uint64_t tick)
+{
+	const uint64_t *rss = p->rss_pages;
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	mb_rows_begin(o, MB_TABLE_ACCOUNT);
+	mb_rows_int(o, (int64_t)tick);
+	mb_rows_int(o, w->id);
+	mb_rows_int(o, (int64_t)(p->minor - w->minor));
+	mb_rows_int(o, (int64_t)(p->major - w->major));
+	put_pages(o, p->has_memory, rss[0] + rss[1] + rss[3]);
+	put_pages(o, p->has_memory || p->peak_pages, p->peak_pages);
+	put_pages(o, p->has_memory, rss[1]);
+	put_pages(o, p->has_memory, rss[0]);
+	put_pages(o, p->has_memory, rss[3]);
+	put_pages(o, p->has_memory, rss[2]);
+	put_pages(o, p->has_memory, p->total_vm_pages);
+	put_share(o, p, p->pss_bytes);
+	put_share(o, p, p->uss_bytes);
+	for (size_t i = 0; i < n; i++) {
+		unsigned int slot = c[i].slot;
+
+		if (!slot_known(m, slot - (c[i].is_max ? 2 : 0)))
+			mb_rows_null(o);
+		else if (c[i].is_max) /* the longest so far; of this tick, if it has grown */
+			p->values[slot] > w->values[slot] ?
+				mb_rows_int(o, (int64_t)p->values[slot]) :
+				mb_rows_null(o);
+		else
+			mb_rows_int(o, (int64_t)(p->values[slot] - w->values[slot]));
+	}
+}
+
+/* ---- histograms and rows ---- */
+
+static struct told_detail *detail_get(struct mb_told_process *w, const struct mb_field *f)
+{
+	struct told_detail *d;
+
+	LL_SEARCH_SCALAR(w->details, d, field, f);
+	if (d)
+		return d;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	d->field = f;
+	LL_PREPEND(w->details, d);
+	return d;
+}
+
+static struct told_row *row_get(struct told_detail *d, const char *key)
+{
+	struct told_row *bigger;
+
+	for (size_t i = 0; i < d->n; i++) {
+		if (strcmp(d->rows[i].key, key) == 0)
+			return &d->rows[i];
+	}
+	if (d->n == d->room) {
+		bigger = realloc(d->rows, (d->room + 8) * sizeof(*d->rows));
+		if (!bigger)
+			return NULL;
+		d->rows = bigger;
+		d->room += 8;
+	}
+	d->rows[d->n] = (struct told_row){ 0 };
+	snprintf(d->rows[d->n].key, sizeof(d->rows[0].key), "%s", key);
+	return &d->rows[d->n++];
+}
+
+/* ns: of a row, its time; of a bucket, its upper edge. */
+static bool put_row(struct mb_rows *o, const struct mb_told_process *w, struct told_detail *d, bool bucket,
+		    const char *key, const struct mb_stall *now)
+{
+	struct told_row *row = row_get(d, key);
+	char field[64];
+
+	if (!row)
+		return false;
+	if (row->count == now->count && row->max_ns == now->max_ns && (bucket || row->ns == now->ns))
+		return true;
+	snprintf(field, sizeof(field), "%s_%s", d->field->group, d->field->name);
+	mb_rows_begin(o, bucket ? MB_TABLE_BUCKET : MB_TABLE_DETAIL);
+	mb_rows_int(o, w->id);
+	mb_rows_text(o, field);
+	mb_rows_text(o, key);
+	mb_rows_int(o, (int64_t)(now->count - row->count));
+	mb_rows_int(o, (int64_t)(bucket ? now->ns : now->ns - row->ns));
+	mb_rows_int(o, (int64_t)now->max_ns);
+	row->count = now->count;
+	row->ns = now->ns;
+	row->max_ns = now->max_ns;
+	return true;
+}
+
+/* The longest is in the last bucket; the others have what it was when they were written. */
+static bool put_hist(struct mb_rows *o, const struct mb_told_process *w, struct told_detail *told,
+		     const struct mb_hist *h)
+{
+	unsigned int last = MB_HIST_BUCKETS;
+	bool whole = true;
+	char key[16];
+
+	if (h->count == told->count && h->max == told->max)
+		return true;
+	while (last && !h->buckets[last - 1])
+		last--;
+	for (unsigned int b = 0; b < last; b++) {
+		struct mb_stall now = { .count = h->buckets[b], .ns = mb_hist_upper(b) };
+		struct told_row *row;
+
+		if (!now.count)
+			continue;
+		snprintf(key, sizeof(key), "%u", b);
+		row = row_get(told, key);
+		now.max_ns = b + 1 == last || (row && row->count != now.count) ? h->max : row ? row->max_ns : 0;
+		whole &= put_row(o, w, told, true, key, &now);
+	}
+	told->count = h->count;
+	told->max = h->max;
+	return whole;
+}
+
+static bool put_details(struct mb_rows *o, const struct mb_process *p, struct mb_told_process *w)
+{
+	const struct mb_detail *d;
+	const struct mb_row *row;
+	bool whole = true;
+
+	for (d = p->details; d; d = d->next) {
+		struct told_detail *told = detail_get(w, d->field);
+
+		if (!told)
+			return false;
+		LL_FOREACH(d->rows, row)
+			whole &= put_row(o, w, told, false, row->key, &row->stall);
+		whole &= put_hist(o, w, told, &d->hist);
+	}
+	return whole;
+}
+
+/* ---- all of it ---- */
+
+static void remember(struct mb_told *t, struct mb_told_process *w, const struct mb_process *p)
+{
+	memcpy(w->values, p->values, t->slots * sizeof(*w->values));
+	memcpy(w->rss_pages, p->rss_pages, sizeof(w->rss_pages));
+	w->pss_bytes = p->pss_bytes;
+	w->uss_bytes = p->uss_bytes;
+	w->minor = p->minor;
+	w->major = p->major;
+}
+
+bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model *m,
+		     const struct mb_process *p, uint64_t tick)
+{
+	bool is_new, same_values, same_memory;
+	struct mb_told_process *w = get(t, p, tick, &is_new);
+	uint64_t hash = row_hash(p);
+
+	if (!w)
+		return false;
+	w->seen = tick;
+	same_values = !memcmp(w->values, p->values, t->slots * sizeof(*w->values)) &&
+		      w->minor == p->minor && w->major == p->major;
+	same_memory = !memcmp(w->rss_pages, p->rss_pages, sizeof(w->rss_pages)) &&
+		      w->pss_bytes == p->pss_bytes && w->uss_bytes == p->uss_bytes;
+	if (hash != w->row_hash) {
+		w->row_tick = tick;
+		w->row_hash = hash;
+		put_process(o, p, w);
+	}
+	if (is_new || !same_values || !same_memory) {
+		put_account(o, m, p, w, tick);
+		w->account_tick = tick;
+		remember(t, w, p);
+	}
+	return put_details(o, p, w);
+}
+
+static void put_gone(struct mb_rows *o, const struct mb_told_process *w)
+{
+	mb_rows_begin(o, MB_TABLE_GONE);
+	mb_rows_int(o, (int64_t)w->account_tick);
+	mb_rows_int(o, w->id);
+}
+
+void mb_told_gone(struct mb_told *t, struct mb_rows *o, const struct mb_process *p)
+{
+	struct mb_told_process *w = find(t, p);
+
+	if (!w)
+		return;
+	put_gone(o, w);
+	told_free(t, w);
+}
+
+void mb_told_unseen(struct mb_told *t, struct mb_rows *o, uint64_t tick)
+{
+	struct mb_told_process *w, *tmp;
+
+	HASH_ITER(hh, t->processes, w, tmp)
+	{
+		if (w->seen == tick)
+			continue;
+		put_gone(o, w);
+		told_free(t, w);
+	}
+}
+
+void mb_told_again(struct mb_told *t)
+{
+	struct mb_told_process *w, *tmp;
+
+	HASH_ITER(hh, t->processes, w, tmp)
+	w->row_hash = 0;
+}
+
+void mb_told_free(struct mb_told *t)
+{
+	struct mb_told_process *w, *tmp;
+
+	HASH_ITER(hh, t->processes, w, tmp)
+	told_free(t, w);
+	mb_told_no_past(t);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Processes as they have been written, so that only what has changed is written again. */
+#ifndef MB_RECORD_TOLD_H
+#define MB_RECORD_TOLD_H
+
+#include "model/model.h"
+#include "record/db.h"
+
+struct mb_told_process;
+struct mb_told_past;
+
+struct mb_told {
+	struct mb_told_process *processes;
+	struct mb_told_past *past; /* of the session before: they keep their numbers */
+	int64_t last_id;
+	unsigned int slots; /* 0: not known yet */
+};
+
+/* A process of the session before, not seen to end: it keeps its number when the model comes to have it. */
+void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick);
+
+/* Another boot: no process of the session before can be there. */
+void mb_told_no_past(struct mb_told *t);
+
+/* Write what has changed of a process, for this tick. False: no memory for it. */
+bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model *m,
+		     const struct mb_process *p, uint64_t tick);
+
+/* The process leaves the model: nothing comes after this. */
+void mb_told_gone(struct mb_told *t, struct mb_rows *o, const struct mb_process *p);
+
+/* Those that the model did not have at this tick have left it. */
+void mb_told_unseen(struct mb_told *t, struct mb_rows *o, uint64_t tick);
+
+/* Another file is written now, which does not know who they are. */
+void mb_told_again(struct mb_told *t);
+
+void mb_told_free(struct mb_told *t);
+
+#endif
