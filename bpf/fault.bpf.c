@@ -253,7 +253,7 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
-	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)) || !level_before(MB_LEVEL_ITERATOR))
 		return 0;
 	l = ledger_of(compat_current());
 	if (!l)

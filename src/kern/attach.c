@@ -28,6 +28,17 @@ static enum mb_level off_from(const struct bpf_program *p)
 	return MB_LEVELS;
 }
 
+/* Once taken off, could it be put back? If not it stays, and has nothing to do at a level that does without it. */
+static bool can_return(const struct mb_kern *k, const struct bpf_program *p)
+{
+	enum bpf_attach_type type = bpf_program__expected_attach_type(p);
+	const char *function = strchr(bpf_program__section_name(p), '/');
+
+	if (!k->cfg.governed || !function || (type != BPF_TRACE_FENTRY && type != BPF_TRACE_FEXIT))
+		return true;
+	return mb_probe_reattach(function + 1);
+}
+
 static int add_link(struct mb_kern *k, struct bpf_program *p, struct bpf_link *link, int perf_fd)
 {
 	struct mb_link *links = k->links;
@@ -43,7 +54,7 @@ static int add_link(struct mb_kern *k, struct bpf_program *p, struct bpf_link *l
 		return -ENOMEM;
 	}
 	k->links = links;
-	k->links[k->n_links++] = (struct mb_link){ link, p, perf_fd, off_from(p) };
+	k->links[k->n_links++] = (struct mb_link){ link, p, perf_fd, can_return(k, p) ? off_from(p) : MB_LEVELS };
 	return 0;
 }
 

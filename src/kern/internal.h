@@ -75,6 +75,12 @@ int mb_probe_function(const char *name, char *error, size_t size);
 /* probe.c: may this process read the types of modules? */
 bool mb_probe_modules_readable(void);
 
+/*
+ * probe.c: can a program on a kernel function be attached again when it was taken off? Not before 5.13
+ * (f3a95075549e).
+ */
+bool mb_probe_reattach(const char *function);
+
 /* probe.c: does the kernel have a struct of this name? */
 bool mb_probe_struct(const char *name);
 
