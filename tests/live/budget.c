@@ -209,7 +209,7 @@ static void test_down_and_up_again(void **state)
 	while (now_ns() - storm_ns < STORM_S * 1000000000ll)
 		puppet_do(p, "z");
 	/* three steps up, each after ten quiet seconds */
-	if (!wait_level(path, 0, 90, &busy)) {
+	if (!wait_level(path, 0, live_emulated() ? 240 : 90, &busy)) {
 		said = live_stop(top);
 		total = sum_intervals(path, p->pid, 0, &faults, &anon);
 		print_levels(total);
