@@ -19,6 +19,7 @@ struct mb_snapshot {
 	uint64_t t_ns; /* the same moment on CLOCK_BOOTTIME */
 	char kernel[72];
 	char arch[72];
+	const char *version; /* of the memblame that traced; NULL: this one */
 	uint64_t bpf_ns; /* time spent in our programs */
 	bool bpf_ns_known;
 	uint64_t self_cpu_ns;

@@ -544,7 +544,7 @@ uint64_t mb_lost_total(const struct mb_lost *l)
 {
 	uint64_t sum =
 		l->processes_evicted + l->threads_evicted + l->events_not_kept + l->undecodable +
-		l->not_blamed;
+		l->not_blamed + l->not_recorded;
 
 	for (int f = 0; f < MB_FAM_MAX; f++) {
 		for (int r = 0; r < MB_DROP_REASONS; r++)

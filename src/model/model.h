@@ -125,6 +125,7 @@ struct mb_lost {
 	uint64_t events_not_kept;
 	uint64_t undecodable;
 	uint64_t not_blamed; /* mb_blame.evicted */
+	uint64_t not_recorded; /* in a report: what the disk did not take; with any reason */
 };
 
 struct mb_model {

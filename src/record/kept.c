@@ -63,7 +63,7 @@ static void update_state(struct mb_db *db, int64_t more_ticks)
 /* Bring what is in the log into the file, which only then has its length; not against somebody who reads. */
 static void empty_log(struct mb_db *db)
 {
-	sqlite3_busy_timeout(db->sqlite, 100);
+	sqlite3_busy_timeout(db->sqlite, 10);
 	sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
 }

@@ -355,6 +355,8 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 			m->lost.threads_evicted += number(s, 2);
 		else if (!known && reason && strcmp(reason, "not blamed") == 0)
 			m->lost.not_blamed += number(s, 2);
+		else if (!known && family && strcmp(family, "record") == 0)
+			m->lost.not_recorded += number(s, 2);
 		else if (!known)
 			m->lost.undecodable += number(s, 2);
 	}
@@ -447,9 +449,13 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 {
 	struct mb_summary sum = { 0 };
 	struct mb_setup setup = { 0 };
+	const char *version = mb_reader_session(r, w->last, "version");
 	struct mb_snapshot snap;
+	char traced_by[64];
 	struct mb_model m;
 	int err;
+
+	snprintf(traced_by, sizeof(traced_by), "%s", version ? version : "");
 
 	mb_model_init(&m);
 	err = take_frame(r, &m, w, &setup, &sum, e);
@@ -465,6 +471,7 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 		err = mb_system_report(r, w, &m.system, e);
 	if (!err) {
 		mb_snapshot_total(&snap, &m, &setup, &sum);
+		snap.version = traced_by[0] ? traced_by : NULL;
 		sink->snapshot(out, &snap);
 	}
 	mb_model_free(&m);

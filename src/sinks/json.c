@@ -276,6 +276,7 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 	put_lost_row(o, "task", "event not kept", l->events_not_kept, NULL);
 	put_lost_row(o, "task", "event not decodable", l->undecodable, NULL);
 	put_lost_row(o, "task", "not blamed", l->not_blamed, NULL);
+	put_lost_row(o, "record", "not recorded", l->not_recorded, NULL);
 	mb_json_array_end(o);
 	mb_json_object_end(o);
 }
@@ -316,7 +317,7 @@ void mb_json_put_head(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_json_str(o, "kernel", s->kernel);
 	mb_json_str(o, "arch", s->arch);
-	mb_json_str(o, "version", MB_VERSION);
+	mb_json_str(o, "version", s->version ? s->version : MB_VERSION);
 	mb_json_str(o, "time", s->time);
 	mb_json_u64(o, "duration_ns", s->duration_ns);
 }

@@ -246,6 +246,8 @@ void mb_text_lost(struct mb_out *o, const struct mb_lost *l)
 	if (l->events_not_kept + l->undecodable)
 		mb_out_printf(o, " %" PRIu64 " events (not kept or not decodable);",
 			      l->events_not_kept + l->undecodable);
+	if (l->not_recorded)
+		mb_out_printf(o, " %" PRIu64 " moments and the like (not recorded);", l->not_recorded);
 	mb_out_printf(o, "\n");
 }
 

@@ -72,6 +72,7 @@ static void test_counts_are_the_kernels(void **state)
 	before = puppet_faults(p);
 	first = serving_get_ok(&serving, "/metrics", false);
 	puppet_do(p, "astw");
+	serving_wait_ticks(&serving, 2);
 	after = puppet_faults(p);
 	serving_wait_ticks(&serving, 2);
 	second = serving_get_ok(&serving, "/metrics", false);
