@@ -7,6 +7,7 @@
  */
 #include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/stack.bpf.h"
 #include "core/stall.bpf.h"
 #include "core/taken.bpf.h"
@@ -14,7 +15,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Not inline, like flush(): it would only cost the many faults that are not timed. */
-static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns)
+static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns, __u32 weight)
 {
 	__u32 bit = ns ? highest_bit(ns) : 0, i = 0;
 
@@ -24,7 +25,7 @@ static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns)
 		i = (bit - MB_FAULT_MIN_BITS) * 4 + (ns >> (bit - 2) & 3);
 	if (i >= MB_FAULT_BUCKETS)
 		i = MB_FAULT_BUCKETS - 1;
-	f->latency[MB_BOUNDED(i, MB_FAULT_BUCKETS - 1)]++;
+	f->latency[MB_BOUNDED(i, MB_FAULT_BUCKETS - 1)] += weight;
 }
 
 static __noinline void emit_sample(struct mb_fault_pending *p, __u32 class, bool major, __u64 ns)
@@ -87,24 +88,19 @@ MB_INLINE void stream(struct mb_fault_ledger *f, __u32 class, bool major, __u64 
 	f->n_batch = (i + 1) & (MB_FAULT_BATCH - 1);
 }
 
-/* The last fault is over: count it under its cause, if the kernel counted it at all. */
+/* The last fault is over: count it, time it, send it. */
 MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 {
 	struct mb_fault_pending *p = &l->fault.pending;
-	__u32 class = MB_FAULT_FAILED;
-	bool major = maj != p->maj;
+	bool major = maj != p->maj, sampled = !(p->seq & sample_mask());
+	__u32 class = pending_count(l, flt, major);
 	__u64 ns = 0;
 
-	if (flt != p->flt) {
-		class = mb_fault_classify(p, major, knobs.has_swap);
-		l->fault.by_access[MB_BOUNDED(MB_FAULT_ACCESS(p->error), 7)]++;
-	}
-	l->fault.by_class[MB_BOUNDED(class, MB_FAULT_CLASSES - 1)]++;
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
-	if (ns && !major && class != MB_FAULT_FAILED)
-		add_latency(&l->fault, ns);
-	if (streaming(MB_FAM_fault))
+	if (ns && sampled && !major && class != MB_FAULT_FAILED)
+		add_latency(&l->fault, ns, sample_weight());
+	if (streaming(MB_FAM_fault) && p->start_ns && (sampled || level_before(MB_LEVEL_SAMPLED)))
 		stream(&l->fault, class, major, ns);
 }
 
@@ -144,7 +140,7 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	struct mb_fault_pending *p;
 	__u64 maj, flt;
 
-	if (!l || (knobs.stacks && l->task.reads_stack))
+	if (!l || (knobs.stacks && l->task.reads_stack) || !level_before(MB_LEVEL_ITERATOR))
 		return NULL;
 	if (l->task.depth) /* a sign of life */
 		stall_close_open(l, bpf_ktime_get_boot_ns());
@@ -153,12 +149,13 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	flt = MB_TASK(task, min_flt) + maj;
 	p->version++;
 	barrier();
-	if (p->seq)
+	if (p->seq && !p->settled)
 		finish(l, flt, maj);
 	p->flt = flt;
 	p->maj = maj;
 	p->error = error;
 	p->moved = 0;
+	p->settled = 0;
 	p->mapping = 0;
 	p->mapped_ns = 0;
 	p->stalled_ns = 0;
@@ -170,7 +167,8 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	p->seq++;
 	barrier();
 	p->version++;
-	if (streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & knobs.sample_mask))
+	if ((streaming(MB_FAM_fault) || knobs.time_all_faults || !(p->seq & sample_mask())) &&
+	    level_before(MB_LEVEL_COUNTS))
 		p->start_ns = bpf_ktime_get_boot_ns();
 	return l;
 }
@@ -221,7 +219,7 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 		return 0;
 	p->moved |= 1u << (member & 3);
 	/* with fault_end every fault is timed there */
-	if (p->start_ns && knobs.sample_mask && !(p->seq & knobs.sample_mask))
+	if (p->start_ns && knobs.sample_mask && !(p->seq & sample_mask()))
 		p->mapped_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
@@ -255,7 +253,7 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
-	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)) || !level_before(MB_LEVEL_ITERATOR))
 		return 0;
 	l = ledger_of(compat_current());
 	if (!l)
@@ -284,7 +282,7 @@ int BPF_PROG(fault_filemap)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
 
-	if (l && !l->fault.pending.start_ns)
+	if (l && !l->fault.pending.start_ns && level_before(MB_LEVEL_COUNTS))
 		l->fault.pending.start_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
@@ -310,7 +308,7 @@ int fault_major_end(void *ctx)
 	else if (class == MB_FAULT_FILE_IO)
 		stall_charge(l, STALL_SLOT(fault, file_io), ns - stalled);
 	if (class == MB_FAULT_SHMEM) /* no I/O, and many */
-		add_latency(&l->fault, ns);
+		add_latency(&l->fault, ns, 1);
 	else
 		emit_sample(p, class, true, ns);
 	p->mapped_ns = p->start_ns + ns;

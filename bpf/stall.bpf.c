@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* The part of core/stall.bpf.h that is there once for all families. */
 #include "core/bits.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/stall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -11,6 +12,8 @@ int stall_note_length(__u64 start_ns, __u32 slot, __u64 ns)
 	struct stall_lengths *entry, *zero;
 	__u32 first = 0, i = 0, bit = ns ? highest_bit(ns) : 0;
 
+	if (!level_before(MB_LEVEL_COUNTS))
+		return 0;
 	key.start_ns = start_ns;
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
 	key.slot = slot;

@@ -7,6 +7,7 @@
 #include "core/compat.bpf.h"
 #include "core/dirtied.bpf.h"
 #include "core/filter.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/stall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -322,6 +323,11 @@ int task_harvest(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	l = ledger_of(task);
+	if (knobs.governed && pace.settle) {
+		if (l && !l->task.exited)
+			pace_settle(l, task->min_flt + task->maj_flt, task->maj_flt);
+		return 0;
+	}
 	if (!l) {
 		if ((task->flags & PF_EXITING) || !filter_selects(task, first_pass))
 			return 0;

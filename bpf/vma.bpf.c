@@ -10,6 +10,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -136,7 +137,7 @@ MB_INLINE int locked(__u64 *ctx, struct mm_struct *mm)
 	struct compat_vma_call c;
 	struct mb_ledger *l;
 
-	if (!write || !success || task->mm != mm)
+	if (!write || !success || task->mm != mm || !level_before(MB_LEVEL_ITERATOR))
 		return 0;
 	l = ledger_of(task);
 	if (!l)
@@ -256,7 +257,7 @@ MB_INLINE int released(void *ctx, struct mm_struct *mm)
 	if (knobs.regions && changes_regions(c.op, delta, failed))
 		emit_region(ctx, task, l, c.op, delta, MB_RESULT_UNKNOWN);
 	account(&l->vma, &c, delta, failed);
-	if (streaming(MB_FAM_vma))
+	if (streaming(MB_FAM_vma) && level_before(MB_LEVEL_COUNTS))
 		emit_call(&c, delta, failed);
 	return 0;
 }
@@ -282,7 +283,7 @@ MB_INLINE int call_begin(enum mb_vma_op op)
 	struct task_struct *task = compat_current();
 	struct mb_ledger *l = ledger_of(task);
 
-	if (!l)
+	if (!l || !level_before(MB_LEVEL_ITERATOR))
 		return 0;
 	l->vma.op = op;
 	l->vma.before_pages = BPF_CORE_READ(task, mm, total_vm);
@@ -312,7 +313,7 @@ MB_INLINE int call_end(void *ctx, long ret)
 	if (knobs.regions && changes_regions(c.op, delta, failed))
 		emit_region(ctx, task, l, c.op, delta, ret);
 	account(&l->vma, &c, delta, failed);
-	if (streaming(MB_FAM_vma))
+	if (streaming(MB_FAM_vma) && level_before(MB_LEVEL_COUNTS))
 		emit_call(&c, delta, failed);
 	return 0;
 }

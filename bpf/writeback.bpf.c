@@ -5,6 +5,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/dirtied.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/stall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -130,7 +131,7 @@ MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 	if (!knobs.dirtied_by_task)
 		l->writeback.dirtied_pages += pages;
-	if (knobs.dirty_files && mapping)
+	if (knobs.dirty_files && mapping && level_before(MB_LEVEL_COUNTS))
 		note_dirtied(l, mapping, pages);
 	return 0;
 }

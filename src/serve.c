@@ -14,6 +14,7 @@
 #include "base/folders.h"
 #include "base/log.h"
 #include "oom_store.h"
+#include "overhead.h"
 #include "procfs.h"
 #include "serve/listen.h"
 #include "serve/notify.h"
@@ -203,6 +204,10 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 
 	mb_log_set_level((enum mb_log_level)s->cfg.log);
 	mb_metrics_configure(s->metrics, &metrics);
+	if (session->overhead)
+		mb_overhead_set_budget(session->overhead, (double)s->cfg.budget_ppm / 1e6);
+	else if (s->cfg.budget_ppm)
+		mb_warn("a budget takes a restart where there was none at the start");
 	if (s->recorder)
 		mb_recorder_retain(s->recorder, &keep);
 	if (session->oom_store)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "oom_store.h"
+#include "overhead.h"
 #include "procfs.h"
 #include "serve_state.h"
 #include "session_parts.h"
@@ -80,6 +81,23 @@ static void recording(const struct mb_serve *s, struct mb_metrics_self *self)
 	mb_utc_seconds(st.oldest, &self->recording_oldest_s);
 }
 
+static void budget(const struct mb_serve *s, struct mb_metrics_self *self)
+{
+	const struct mb_levels *l = &s->session.model.levels;
+	struct mb_overhead_status now;
+
+	self->level = l->now;
+	self->level_name = mb_level_names[l->now];
+	if (!mb_overhead_status(s->session.overhead, &now))
+		return;
+	if (now.bpf_known)
+		self->overhead_ppm = (uint64_t)((now.bpf + now.own) * 1e6);
+	if (now.budget > 0)
+		self->budget_ppm = (uint64_t)(now.budget * 1e6 + 0.5);
+	self->level_ups = now.downs; /* a higher level is less tracing */
+	self->level_downs = now.ups;
+}
+
 static void of_ourselves(struct mb_serve *s, const struct mb_snapshot *snap, struct mb_metrics_self *self)
 {
 	struct mb_http_stats http;
@@ -90,6 +108,7 @@ static void of_ourselves(struct mb_serve *s, const struct mb_snapshot *snap, str
 	self->bpf_ns = snap->bpf_ns_known ? snap->bpf_ns : MB_UNKNOWN;
 	self->start_ms = s->start_ms;
 	self->tick_ns = s->tick_ns;
+	budget(s, self);
 	hooks(s, self);
 	recording(s, self);
 	mb_http_stats(s->http, &http);
@@ -134,10 +153,12 @@ void mb_serve_answers_drop(struct mb_serve *s)
 
 static struct mb_http_body *health(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
-	uint64_t still_ns = mb_now_ns() - s->ticked_ns;
+	uint64_t still_ns = mb_now_ns() - s->ticked_ns, interval_ns = s->session.cfg.tick_ns;
 
 	(void)r;
-	if (s->ticks && still_ns <= INTERVALS_STUCK * s->session.cfg.tick_ns + MB_NS_PER_S)
+	if (s->session.model.levels.stretch) /* to keep to the budget, ticks are left out */
+		interval_ns *= s->session.model.levels.stretch;
+	if (s->ticks && still_ns <= INTERVALS_STUCK * interval_ns + MB_NS_PER_S)
 		return constant("ok\n", TEXT);
 	*status = 503;
 	return NULL;

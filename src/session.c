@@ -19,6 +19,7 @@
 #include "leaks_show.h"
 #include "names.h"
 #include "oom_watch.h"
+#include "overhead.h"
 #include "procfs.h"
 #include "record/recorder.h"
 #include "reports.h"
@@ -55,7 +56,7 @@ static void moment(struct mb_session *s, struct mb_moment *at)
 	at->t_ns = mb_now_ns();
 	at->since_start_ns = (s->end_ns ? s->end_ns : at->t_ns) - s->start_ns;
 	mb_utc_now(at->time, sizeof(at->time));
-	at->bpf_ns_known = mb_kern_bpf_ns(s->kern, &at->bpf_ns);
+	at->bpf_ns_known = mb_overhead_bpf_ns(s->overhead, s->kern, &at->bpf_ns);
 	getrusage(RUSAGE_SELF, &r);
 	at->self_cpu_ns =
 		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
@@ -181,8 +182,11 @@ int mb_session_flush(struct mb_session *s, struct mb_err *e)
 
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
-	int err = mb_session_collect(s, e);
+	int err;
 
+	if (mb_overhead_skips_tick(s->overhead))
+		return 0;
+	err = mb_session_collect(s, e);
 	if (err)
 		return err;
 	if (s->cfg.reports)
@@ -276,6 +280,13 @@ static int on_child_end(void *arg, struct mb_err *e)
 
 	(void)e;
 	return mb_child_ended(s->child, &s->command_status);
+}
+
+static int on_budget(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+
+	return mb_overhead_turn(s->overhead, e);
 }
 
 /* One turn of the loop. Returns 1 when it is time to end. */
@@ -389,7 +400,8 @@ static int open_signals(struct mb_session *s)
 
 static int open_loop(struct mb_session *s)
 {
-	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end };
+	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end,
+					    &s->budget };
 	int err = mb_loop_open(&s->loop);
 
 	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -398,6 +410,7 @@ static int open_loop(struct mb_session *s)
 	s->rings.fd = mb_kern_epoll_fd(s->kern);
 	s->log.fd = s->cfg.reports ? mb_reports_fd(s) : -1;
 	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
+	s->budget.fd = mb_overhead_fd(s->overhead);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
 		watches[i]->arg = s;
 		err = mb_loop_add(&s->loop, watches[i]);
@@ -435,6 +448,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->rings.ready = on_rings;
 	s->log.ready = on_log;
 	s->child_end.ready = on_child_end;
+	s->budget.ready = on_budget;
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
@@ -472,6 +486,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		if (!s->leaks)
 			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
 	}
+	if (cfg->budget) {
+		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->feed, e);
+		if (err)
+			return err;
+	}
 	err = open_loop(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
@@ -501,6 +520,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (s->leaks)
 		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids);
 	mb_model_interval(&s->model);
+	mb_overhead_start(s->overhead);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
 }
@@ -514,6 +534,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	if (!s->opened)
 		return 0;
 	err = mb_out_close(&s->out, e);
+	mb_overhead_close(s->overhead);
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);

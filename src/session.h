@@ -15,6 +15,7 @@
 
 struct mb_cgroups;
 struct mb_names;
+struct mb_overhead;
 struct mb_oom_store;
 struct mb_oom_watch;
 struct mb_child;
@@ -53,6 +54,7 @@ struct mb_session_config {
 	const struct mb_history_config *history; /* the flight history */
 	const struct mb_leaks_config *leaks; /* show what grows, not accounts; NULL: do not */
 	bool blame; /* show who is to blame, not accounts */
+	double budget; /* what tracing may cost, as a share of one CPU; 0: anything */
 	/* blame: victims shown are those of the selection in kern, but everything is traced */
 	struct mb_victims victims;
 	struct mb_recorder *recorder; /* record: where all goes too; NULL */
@@ -86,6 +88,7 @@ struct mb_session {
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
 	struct mb_names *names;
+	struct mb_overhead *overhead; /* NULL: there is no budget */
 	struct mb_oom_watch *oom_watch;
 	struct mb_oom_store *oom_store;
 	struct mb_leaks_session *leaks;
@@ -97,7 +100,7 @@ struct mb_session {
 	uint64_t tick_began_ns;
 	uint64_t end_ns; /* of the loop; 0 while it runs */
 	struct mb_loop loop;
-	struct mb_watch signals, timer, rings, log, child_end; /* what it waits for */
+	struct mb_watch signals, timer, rings, log, child_end, budget; /* what it waits for */
 	int signal; /* the one that ended the loop; 0: none */
 	bool opened;
 };

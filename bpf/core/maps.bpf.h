@@ -11,6 +11,8 @@
 
 MB_SHARED const volatile struct mb_knobs knobs SEC(".rodata.knobs");
 
+MB_SHARED volatile struct mb_pace pace SEC(".data.pace");
+
 /* Counters of every traced thread. Only the running thread writes its own: no atomics. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

@@ -13,6 +13,7 @@
 #define MEMBLAME_STALL_H
 
 #include "core/ledger.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/tables.bpf.h"
 
 /* The mb_stall of a ledger, by what identifies it on the stack: its offset. */
@@ -140,6 +141,13 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 	if (!(f->slot & STALL_OPEN_ENDED))
 		return;
 	planned = f->info;
+	if (!planned && before_gap(f->start_ns)) {
+		/* what tells the end of a wait was off meanwhile */
+		l->task.depth = top;
+		stall_tell_outer(l, top, f->child_ns);
+		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
+		return;
+	}
 	slept = (__u32)MB_TASK(compat_current(), nvcsw) - f->nvcsw > 1;
 	if (planned && slept) {
 		now = f->start_ns + planned;

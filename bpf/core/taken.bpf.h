@@ -9,6 +9,7 @@
 
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
+#include "core/pace.bpf.h"
 #include "core/tables.bpf.h"
 
 #define HUGE_PAGES 512 /* pages of 4 KiB that one page-middle-directory entry maps */
@@ -20,6 +21,8 @@ static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 ki
 	struct mb_eviction_key key = {};
 	__u64 zero = 0, *entry;
 
+	if (!level_before(MB_LEVEL_COUNTS))
+		return;
 	key.owner_start_ns = of->task.start_ns;
 	key.by_start_ns = by ? by->task.start_ns : 0;
 	key.owner = owner;

@@ -40,6 +40,18 @@ enum mb_drop_reason {
 	MB_DROP_REASONS = 6,
 };
 
+/*
+ * How much is traced, which decides what tracing costs (docs/overhead.md). Each level does without something
+ * that the one before has; the kernel's own counts, minor and major faults among them, are exact at all.
+ */
+enum mb_level {
+	MB_LEVEL_FULL = 0, /* every event */
+	MB_LEVEL_SAMPLED = 1, /* fewer faults are timed and streamed */
+	MB_LEVEL_COUNTS = 2, /* counts and causes; no timing of faults, no tables */
+	MB_LEVEL_ITERATOR = 3, /* what the iterator reads; no hooks on hot paths */
+	MB_LEVELS = 4,
+};
+
 /* Whom to trace. A thread is traced if and only if it has a ledger; this says who gets one. */
 enum mb_select {
 	MB_SELECT_ALL = 0, /* every thread of the machine */
@@ -82,8 +94,19 @@ struct mb_knobs {
 	__u32 regions; /* calls that change the address space are sent, with their stacks */
 	__u32 page_mask; /* a fault is sent when its page is of the sample (abi/fault.h); 0: none is */
 	__u32 kmem_mask; /* an object of the kernel is followed when it is of the sample (abi/kmem.h) */
+	__u32 governed; /* the level may change: see struct mb_pace */
+	__u32 pad;
 	__u32 kmem_read_ptr; /* pointers to const void must be read from the arguments by a call */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
+};
+
+/* Set by user space while tracing, where knobs.governed (.data.pace). */
+struct mb_pace {
+	__u64 gap_ns; /* when the hooks on hot paths were last taken off, CLOCK_BOOTTIME; 0: never */
+	__u32 level; /* enum mb_level */
+	__u32 sample_mask; /* as in struct mb_knobs, at this level */
+	__u32 weight; /* a fault timed now stands for so many timed at level full */
+	__u32 settle; /* the iterator closes what hot hooks have begun in a ledger, and reports nothing */
 };
 
 struct mb_drop {

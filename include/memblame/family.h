@@ -36,6 +36,7 @@ struct mb_field {
 	enum mb_field_kind kind;
 	enum mb_unit unit;
 	const char *question; /* the question without whose answer this is not known; or NULL */
+	bool is_rest; /* what no hook has told; not known once hooks were taken off for a while */
 };
 
 /* ---- events ---- */
@@ -50,6 +51,7 @@ enum mb_value_kind {
 	MB_VALUE_STRING, /* char[], NUL-terminated within size */
 	MB_VALUE_ENUM16, /* u16 index into names */
 	MB_VALUE_FLAGS32, /* u32; one boolean per name, by bit position */
+	MB_VALUE_MILLI, /* u64 in thousandths */
 };
 
 struct mb_event_field {
@@ -67,6 +69,7 @@ struct mb_event_field {
 
 #define MB_EVENT_KEEP 1u /* rare and wanted singly: listed in the summary too */
 #define MB_EVENT_INTERNAL 2u /* feeds the accounts; not shown by trace */
+#define MB_EVENT_ALWAYS 4u /* shown by trace whatever families it was asked for: it is about the trace */
 
 struct mb_event_kind {
 	uint16_t type;
@@ -130,6 +133,15 @@ struct mb_missed {
 	const char *with; /* repaired only where this one is loaded; NULL: always */
 };
 
+/*
+ * A program on a hot path: with a budget (--budget) its hook is taken off from this level on (enum mb_level),
+ * and put back below it. Programs that no row names stay.
+ */
+struct mb_hot {
+	const char *program;
+	enum mb_level from;
+};
+
 /* ---- the family ---- */
 
 struct mb_family {
@@ -143,6 +155,8 @@ struct mb_family {
 	size_t n_questions;
 	const struct mb_missed *missed; /* programs whose misses are not MB_DROP_MISSED; or NULL */
 	size_t n_missed;
+	const struct mb_hot *hot; /* or NULL */
+	size_t n_hot;
 	const struct mb_kern_table *tables; /* or NULL */
 	size_t n_tables;
 

@@ -20,6 +20,7 @@ struct mb_options {
 	double duration_s; /* 0: not given */
 	double interval_s; /* 0: not given */
 	const char *out_path;
+	double budget_percent; /* 0: not given */
 	bool pss; /* each process's shares of memory, too */
 	bool raw; /* record: every event too */
 	bool pace; /* replay: at the session's own pace */

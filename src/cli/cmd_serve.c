@@ -69,6 +69,7 @@ static int session_of(const struct mb_options *o, const struct mb_serve_config *
 	all.families = (unsigned int)c->families;
 	for (all.n_cgroups = 0; all.n_cgroups < c->cgroups.n; all.n_cgroups++)
 		all.cgroups[all.n_cgroups] = c->cgroups.list[all.n_cgroups];
+	all.budget_percent = (double)c->budget_ppm / 10000;
 	return mb_options_session(&all, cfg, e);
 }
 

@@ -70,6 +70,9 @@ static const struct argp_option options[] = {
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
+	{ "budget", OPT_BUDGET, "PERCENT", 0,
+	  "trace less where memblame would cost more than so many percent of one CPU; off: trace all (default: off; serve: 1)",
+	  0 },
 	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
 	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
@@ -100,8 +103,6 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "listen", OPT_LISTEN, "ADDR", 0,
 	  "serve: answer HTTP at ADDRESS:PORT or unix:PATH (default 127.0.0.1:9742; repeatable)", 0 },
-	{ "budget", OPT_BUDGET, "PERCENT", 0,
-	  "serve: percent of one CPU that memblame itself may cost, or off (default 1)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
 	/* argp's own are off with its error messages, of which ours take the place */
@@ -315,6 +316,14 @@ static int parse_serve_option(int key, const char *arg, struct mb_options *o, st
 	return 0;
 }
 
+static int parse_budget(const char *text, double *percent, struct mb_err *e)
+{
+	*percent = 0;
+	if (strcmp(text, "off") == 0 || (parse_seconds(text, percent) && *percent >= 0.01 && *percent <= 100))
+		return 0;
+	return mb_err_set(e, MB_EXIT_USAGE, 0, "--budget needs percent of one CPU, 0.01 to 100, or off, not '%s'", text);
+}
+
 static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
 	switch (key) {
@@ -338,6 +347,8 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case 'o':
 		o->out_path = arg;
 		return 0;
+	case OPT_BUDGET:
+		return parse_budget(arg, &o->budget_percent, e);
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -541,6 +552,8 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	cfg->json = o->json;
 	cfg->out_path = o->out_path;
 	cfg->pss = o->pss;
+	cfg->budget = o->budget_percent / 100;
+	cfg->kern.governed = cfg->budget > 0;
 	cfg->history = &o->history;
 	cfg->duration_ns = (uint64_t)(o->duration_s * (double)MB_NS_PER_S);
 	cfg->tick_ns = (uint64_t)(interval * (double)MB_NS_PER_S);

@@ -70,8 +70,8 @@ static const struct mb_field fields[F_FIELDS] = {
 			    MB_LEDGER(fault.segv_access), MB_FIELD_COUNTER, MB_UNIT_COUNT,
 			    "fault.segv" },
 	[F_USER] = DERIVED("user", "faults taken in user mode", "fault.cause"),
-	[F_KERNEL] =
-		DERIVED("kernel", "faults taken inside the kernel, e.g. in read(2)", "fault.cause"),
+	[F_KERNEL] = { "faults", "kernel", "faults taken inside the kernel, e.g. in read(2)", 0,
+		       MB_FIELD_DERIVED, MB_UNIT_COUNT, "fault.cause", .is_rest = true },
 	[F_READ] = DERIVED("read", "faults on a read", "fault.cause"),
 	[F_WRITE] = DERIVED("write", "faults on a write", "fault.cause"),
 	[F_EXEC] = DERIVED("exec", "faults on an instruction fetch", "fault.cause"),
@@ -164,6 +164,16 @@ static const struct mb_hook major_hooks[] = {
 	  .programs = { "fault_major_end" },
 	  .shares = "fault_begin_user", /* where the clock starts */
 	  .quality = MB_QUALITY_FULL },
+};
+
+static const struct mb_hot hot[] = {
+	{ "fault_begin_user", MB_LEVEL_ITERATOR },
+	{ "fault_begin_kernel", MB_LEVEL_ITERATOR },
+	{ "fault_moved", MB_LEVEL_ITERATOR },
+	{ "fault_end", MB_LEVEL_ITERATOR },
+	{ "fault_swap", MB_LEVEL_ITERATOR },
+	{ "fault_filemap", MB_LEVEL_COUNTS },
+	{ "fault_major_end", MB_LEVEL_COUNTS },
 };
 
 static const struct mb_question questions[] = {
@@ -297,14 +307,15 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	add_latency(m, &before->fault, r);
 	last.class_id = counted ? (__u8)mb_fault_classify(p, last.major, m->has_swap) :
 				  MB_FAULT_FAILED;
-	f->by_class[last.class_id]++;
-	if (counted)
+	if (!p->settled)
+		f->by_class[last.class_id]++;
+	if (counted && !p->settled)
 		f->by_access[MB_FAULT_ACCESS(p->error)]++;
 	if (!(m->stream & (1u << MB_FAM_fault)))
 		return;
 	/* a thread at work changes its ledger while it is read: show one that was idle for a tick */
 	if (gone || before->fault.pending.seq == p->seq)
-		show_rest(m, r, counted || gone ? &last : NULL);
+		show_rest(m, r, (counted || gone) && p->start_ns ? &last : NULL);
 }
 
 static void consume(struct mb_model *m, const struct mb_event *event)
@@ -368,6 +379,8 @@ const struct mb_family mb_family_fault = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.hot = hot,
+	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
 	.prepare = prepare,

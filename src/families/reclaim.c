@@ -196,6 +196,17 @@ static const struct mb_kern_table tables[] = {
 	{ "shrinkers", MB_RECLAIM_EVENT_SHRUNK },
 };
 
+/* Not reclaim_shrink_inactive: it runs once for some 32 pages, and kswapd runs have no other number. */
+static const struct mb_hot hot[] = {
+	{ "reclaim_taken", MB_LEVEL_ITERATOR },
+	{ "reclaim_taken_huge", MB_LEVEL_ITERATOR },
+	{ "reclaim_unmap_begin", MB_LEVEL_ITERATOR },
+	{ "reclaim_unmap_end", MB_LEVEL_ITERATOR },
+	{ "reclaim_allocated", MB_LEVEL_ITERATOR },
+	{ "reclaim_shrink_begin", MB_LEVEL_COUNTS },
+	{ "reclaim_shrink_end", MB_LEVEL_COUNTS },
+};
+
 static const struct mb_question questions[] = {
 	{ "direct", "who reclaims because the machine is short?", direct_hooks, 1,
 	  "direct reclaim is not seen" },
@@ -379,6 +390,8 @@ const struct mb_family mb_family_reclaim = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.hot = hot,
+	.n_hot = MB_ARRAY_SIZE(hot),
 	.tables = tables,
 	.n_tables = MB_ARRAY_SIZE(tables),
 	.prepare = prepare,

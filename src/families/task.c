@@ -29,6 +29,22 @@ static const struct mb_event_field late_fields[] = {
 	{ "major", MB_MEMBER(mb_late_event, maj_flt), MB_VALUE_U64 },
 };
 
+#define OF_LEVEL(member) MB_MEMBER(mb_level_event, member)
+#define KNOWN_IF(member) .known_if = offsetof(struct mb_level_event, member)
+
+static const struct mb_event_field level_fields[] = {
+	{ "from", OF_LEVEL(from), MB_VALUE_U16 },
+	{ "to", OF_LEVEL(to), MB_VALUE_U16 },
+	{ "name", OF_LEVEL(to), MB_VALUE_ENUM16, .names = mb_level_names, .n_names = MB_LEVELS },
+	{ "stretch_from", OF_LEVEL(stretch_from), MB_VALUE_U16 },
+	{ "stretch", OF_LEVEL(stretch), MB_VALUE_U16 },
+	{ "reason", OF_LEVEL(reason), MB_VALUE_STRING },
+	{ "cost_percent", OF_LEVEL(cost), MB_VALUE_MILLI, KNOWN_IF(known) },
+	{ "budget_percent", OF_LEVEL(budget), MB_VALUE_MILLI },
+	{ "bpf_percent", OF_LEVEL(bpf), MB_VALUE_MILLI, KNOWN_IF(bpf_known) },
+	{ "own_percent", OF_LEVEL(own), MB_VALUE_MILLI, KNOWN_IF(known) },
+};
+
 static const struct mb_event_kind events[] = {
 	{ MB_TASK_EVENT_FORK, "fork", sizeof(struct mb_fork_event), fork_fields,
 	  MB_ARRAY_SIZE(fork_fields), 0 },
@@ -40,6 +56,8 @@ static const struct mb_event_kind events[] = {
 	  MB_EVENT_INTERNAL },
 	{ MB_TASK_EVENT_LATE, "late", sizeof(struct mb_late_event), late_fields,
 	  MB_ARRAY_SIZE(late_fields), MB_EVENT_INTERNAL },
+	{ MB_TASK_EVENT_LEVEL, "level", sizeof(struct mb_level_event), level_fields,
+	  MB_ARRAY_SIZE(level_fields), MB_EVENT_KEEP | MB_EVENT_ALWAYS },
 	{ MB_TASK_EVENT_STALLS, "stalls", sizeof(struct mb_stalls_event), NULL, 0,
 	  MB_EVENT_INTERNAL },
 	{ MB_TASK_EVENT_CGROUP, "cgroup", sizeof(struct mb_cgroup_event), NULL, 0,
@@ -185,6 +203,9 @@ static void take_stalls(struct mb_model *m, const struct mb_stalls_event *e)
 static void consume(struct mb_model *m, const struct mb_event *e)
 {
 	switch (e->type) {
+	case MB_TASK_EVENT_LEVEL:
+		mb_model_level(m, (const struct mb_level_event *)e);
+		break;
 	case MB_TASK_EVENT_STALLS:
 		take_stalls(m, (const struct mb_stalls_event *)e);
 		break;

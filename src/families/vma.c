@@ -84,6 +84,19 @@ static const struct mb_hook regions_hooks[] = {
 		     "at the next tick, without the code that did it" },
 };
 
+static const struct mb_hot hot[] = {
+	{ "vma_lock", MB_LEVEL_ITERATOR },
+	{ "vma_unlock", MB_LEVEL_ITERATOR },
+	{ "vma_enter_mmap", MB_LEVEL_ITERATOR },
+	{ "vma_exit_mmap", MB_LEVEL_ITERATOR },
+	{ "vma_enter_munmap", MB_LEVEL_ITERATOR },
+	{ "vma_exit_munmap", MB_LEVEL_ITERATOR },
+	{ "vma_enter_mremap", MB_LEVEL_ITERATOR },
+	{ "vma_exit_mremap", MB_LEVEL_ITERATOR },
+	{ "vma_enter_brk", MB_LEVEL_ITERATOR },
+	{ "vma_exit_brk", MB_LEVEL_ITERATOR },
+};
+
 static const struct mb_question questions[] = {
 	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 2,
 	  "mmap, munmap, mremap and brk are not counted" },
@@ -110,6 +123,8 @@ const struct mb_family mb_family_vma = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.hot = hot,
+	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
 };

@@ -138,6 +138,18 @@ static const struct mb_missed missed[] = {
 	{ "writeback_waited_page", true, MB_DROP_UNTIMED },
 };
 
+/* Pauses stay: the next one, and the CPU time of the writer, tell the end of one (core/stall.bpf.h). */
+static const struct mb_hot hot[] = {
+	{ "writeback_dirtied", MB_LEVEL_ITERATOR },
+	{ "writeback_dirtied_page", MB_LEVEL_ITERATOR },
+	{ "writeback_wait", MB_LEVEL_ITERATOR },
+	{ "writeback_wait_page", MB_LEVEL_ITERATOR },
+	{ "writeback_wait_end", MB_LEVEL_ITERATOR },
+	{ "writeback_waited", MB_LEVEL_ITERATOR },
+	{ "writeback_waited_page", MB_LEVEL_ITERATOR },
+	{ "writeback_written", MB_LEVEL_COUNTS },
+};
+
 static const struct mb_question questions[] = {
 	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks), "dirtied pages are not counted" },
 	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks,
@@ -237,6 +249,8 @@ const struct mb_family mb_family_writeback = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
+	.hot = hot,
+	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
 	.tables = tables,

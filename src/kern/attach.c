@@ -1,16 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Attaching one program: by its section, or to a perf software event on every CPU. */
+/*
+ * Attaching one program: by its section, or to a perf software event on every CPU; taking it off for a while and
+ * putting it back.
+ */
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kern/internal.h"
 
-static int add_link(struct mb_kern *k, struct bpf_link *link)
+/* The level from which on the families do without this program. */
+static enum mb_level off_from(const struct bpf_program *p)
 {
-	struct bpf_link **links = k->links;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_hot; j++) {
+			if (strcmp(fam[i]->hot[j].program, bpf_program__name(p)) == 0)
+				return fam[i]->hot[j].from;
+		}
+	}
+	return MB_LEVELS;
+}
+
+/* Once taken off, could it be put back? If not it stays, and has nothing to do at a level that does without it. */
+static bool can_return(const struct mb_kern *k, const struct bpf_program *p)
+{
+	enum bpf_attach_type type = bpf_program__expected_attach_type(p);
+	const char *function = strchr(bpf_program__section_name(p), '/');
+
+	if (!k->cfg.governed || !function || (type != BPF_TRACE_FENTRY && type != BPF_TRACE_FEXIT))
+		return true;
+	return mb_probe_reattach(function + 1);
+}
+
+static int add_link(struct mb_kern *k, struct bpf_program *p, struct bpf_link *link, int perf_fd)
+{
+	struct mb_link *links = k->links;
 
 	if (!link)
 		return -errno;
@@ -23,14 +54,14 @@ static int add_link(struct mb_kern *k, struct bpf_link *link)
 		return -ENOMEM;
 	}
 	k->links = links;
-	k->links[k->n_links++] = link;
+	k->links[k->n_links++] = (struct mb_link){ link, p, perf_fd, can_return(k, p) ? off_from(p) : MB_LEVELS };
 	return 0;
 }
 
 void mb_detach_from(struct mb_kern *k, size_t n)
 {
 	while (k->n_links > n)
-		bpf_link__destroy(k->links[--k->n_links]);
+		bpf_link__destroy(k->links[--k->n_links].link);
 }
 
 /* Each major fault, on each CPU. A CPU that is offline has no event, and no faults. */
@@ -52,7 +83,7 @@ static int attach_major_faults(struct mb_kern *k, struct bpf_program *p)
 			err = errno == ENODEV || errno == EINVAL ? 0 : -errno;
 			continue;
 		}
-		err = add_link(k, bpf_program__attach_perf_event(p, fd));
+		err = add_link(k, p, bpf_program__attach_perf_event(p, fd), fd);
 		if (err)
 			close(fd);
 		attached += !err;
@@ -72,8 +103,42 @@ int mb_attach_program(struct mb_kern *k, struct bpf_program *p)
 			k->iter = bpf_program__attach_iter(p, NULL);
 			return k->iter ? 0 : -errno;
 		}
-		return add_link(k, bpf_program__attach(p));
+		return add_link(k, p, bpf_program__attach(p), -1);
 	default:
-		return add_link(k, bpf_program__attach(p));
+		return add_link(k, p, bpf_program__attach(p), -1);
 	}
+}
+
+/* A perf event is only stopped: to open it again would need a privilege that is dropped after the start. */
+void mb_attach_take_off(struct mb_kern *k, enum mb_level level)
+{
+	for (size_t i = 0; i < k->n_links; i++) {
+		struct mb_link *l = &k->links[i];
+
+		if (l->off_from > level)
+			continue;
+		if (l->perf_fd >= 0) {
+			ioctl(l->perf_fd, PERF_EVENT_IOC_DISABLE, 0);
+			continue;
+		}
+		bpf_link__destroy(l->link);
+		l->link = NULL;
+	}
+}
+
+int mb_attach_put_back(struct mb_kern *k, enum mb_level level)
+{
+	for (size_t i = 0; i < k->n_links; i++) {
+		struct mb_link *l = &k->links[i];
+
+		if (l->off_from <= level)
+			continue;
+		if (l->perf_fd >= 0 && ioctl(l->perf_fd, PERF_EVENT_IOC_ENABLE, 0))
+			return -errno;
+		if (!l->link)
+			l->link = bpf_program__attach(l->program);
+		if (!l->link)
+			return -errno;
+	}
+	return 0;
 }

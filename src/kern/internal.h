@@ -21,10 +21,18 @@ struct mb_ring_place {
 	unsigned long mark; /* the producer's at mb_kern_mark() */
 };
 
+/* One attached program, or one that is taken off for now. */
+struct mb_link {
+	struct bpf_link *link; /* NULL: taken off */
+	struct bpf_program *program;
+	int perf_fd; /* of a perf event, which the link owns; -1: none */
+	enum mb_level off_from; /* the level from which on it is taken off; MB_LEVELS: none */
+};
+
 struct mb_kern {
 	struct mb_kern_config cfg;
 	struct memblame_bpf *bpf; /* the programs, from the generated skeleton */
-	struct bpf_link **links;
+	struct mb_link *links;
 	size_t n_links, links_size;
 	struct bpf_link *iter;
 	struct mb_answer answers[MB_MAX_ANSWERS];
@@ -43,6 +51,7 @@ struct mb_kern {
 	struct mb_tables *tables; /* tables.c */
 	struct mb_uprobes *uprobes; /* uprobes.c; NULL: none yet */
 	size_t n_tables;
+	enum mb_level level;
 	uint64_t readings; /* of all tables */
 	int budget; /* events left in this drain of one ring */
 	mb_kern_sink take;
@@ -65,6 +74,12 @@ int mb_probe_function(const char *name, char *error, size_t size);
 
 /* probe.c: may this process read the types of modules? */
 bool mb_probe_modules_readable(void);
+
+/*
+ * probe.c: can a program on a kernel function be attached again when it was taken off? Not before 5.13
+ * (f3a95075549e).
+ */
+bool mb_probe_reattach(const char *function);
 
 /* probe.c: does the kernel have a struct of this name? */
 bool mb_probe_struct(const char *name);
@@ -108,5 +123,14 @@ void mb_rings_close(struct mb_kern *k);
 
 /* attach.c: attach one loaded program as its section says. */
 int mb_attach_program(struct mb_kern *k, struct bpf_program *p);
+
+/* attach.c: take off what is off at this level. */
+void mb_attach_take_off(struct mb_kern *k, enum mb_level level);
+
+/* attach.c: put back what is on at this level. Returns 0, or -errno: some of it is not there. */
+int mb_attach_put_back(struct mb_kern *k, enum mb_level level);
+
+/* levels.c: how things are at the start, before loading. */
+void mb_levels_prepare(struct mb_kern *k);
 
 #endif

@@ -285,6 +285,25 @@ bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns)
 	return t.known;
 }
 
+void mb_kern_runs(const struct mb_kern *k, uint64_t *ns, uint64_t *runs)
+{
+	struct bpf_program *p;
+
+	*ns = *runs = 0;
+	bpf_object__for_each_program(p, k->bpf->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		__u32 len = sizeof(info);
+
+		/* what iterators take is CPU time of our own */
+		if (bpf_program__fd(p) < 0 || bpf_program__expected_attach_type(p) == BPF_TRACE_ITER ||
+		    bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
+			continue;
+		*ns += info.run_time_ns;
+		*runs += info.run_cnt;
+	}
+}
+
 long long mb_kern_unheard(struct mb_kern *k)
 {
 	int records = mb_kern_harvest(k, NULL, NULL);

@@ -31,6 +31,7 @@ struct mb_kern_config {
 	uint32_t n_cgroups;
 	const char *force_hooks; /* "family.question=hook,..." as in MEMBLAME_HOOKS; or NULL */
 	uint32_t hash_entries; /* ledgers in the hash by thread id; 0: as many as it should have */
+	bool governed; /* the level may be changed */
 };
 
 /* How a question was answered here. */
@@ -112,6 +113,20 @@ void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_R
  * mb_late_event, or an exit record). Runs the iterator. Negative: not known.
  */
 long long mb_kern_unheard(struct mb_kern *k);
+
+/*
+ * Trace at this level from now on (enum mb_level): hooks are taken off or put back, what threads were about to be
+ * told by those that go is closed. Only where the configuration says governed. Returns 0, or -errno: the level is
+ * as it was.
+ */
+int mb_kern_set_level(struct mb_kern *k, enum mb_level level);
+enum mb_level mb_kern_level(const struct mb_kern *k);
+
+/*
+ * How long and how often our programs have run, those of the iterator left out, while the kernel kept statistics;
+ * for who has them kept (cost.h).
+ */
+void mb_kern_runs(const struct mb_kern *k, uint64_t *ns, uint64_t *runs);
 
 /* Time spent in our programs in ns; false where the kernel does not keep it. */
 bool mb_kern_bpf_ns(const struct mb_kern *k, uint64_t *ns);

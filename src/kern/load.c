@@ -296,6 +296,7 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	/* only swap-ins need every fault's start */
 	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 	knobs->hash_ledgers = k->hash_ledgers;
+	knobs->governed = k->cfg.governed;
 	for (size_t i = 0; i < k->n_answers; i++) {
 		knobs->dirtied_by_task |= k->answers[i].hook && k->answers[i].hook->task_io;
 		knobs->kmem_read_ptr |= k->answers[i].hook && k->answers[i].hook->reads_pointers;
@@ -397,6 +398,7 @@ static int try_load(struct mb_kern *k)
 		want_hook(k, o, k->answers[i].hook);
 	}
 	set_knobs(k, &k->bpf->rodata_knobs->knobs);
+	mb_levels_prepare(k);
 	mb_uprobes_prepare(k);
 	err = size_maps(k);
 	return err ? err : memblame_bpf__load(k->bpf);

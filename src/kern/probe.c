@@ -212,7 +212,7 @@ unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
 	return MB_ARG_MISSING;
 }
 
-/* The least program that needs a trampoline; kernels without them refuse it here already. */
+/* The least program that needs a trampoline; kernels without them refuse it here already. Its descriptor, or -errno. */
 static int try_trampoline(int id)
 {
 	static const struct bpf_insn insns[] = {
@@ -223,10 +223,25 @@ static int try_trampoline(int id)
 		    .attach_btf_id = (__u32)id);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "mb_probe", "Dual BSD/GPL", insns, 2, &opts);
 
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	return fd < 0 ? -errno : fd;
+}
+
+bool mb_probe_reattach(const char *function)
+{
+	static int known = -1; /* it does not depend on the function */
+	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), function, BTF_KIND_FUNC) : -1;
+	int fd = known < 0 && id > 0 ? try_trampoline(id) : -1;
+
+	for (int i = 0; fd >= 0 && i < 2; i++) {
+		int link = bpf_raw_tracepoint_open(NULL, fd);
+
+		known = link >= 0;
+		if (link >= 0)
+			close(link);
+	}
+	if (fd >= 0)
+		close(fd);
+	return known > 0;
 }
 
 int mb_probe_function(const char *name, char *error, size_t size)
@@ -238,6 +253,10 @@ int mb_probe_function(const char *name, char *error, size_t size)
 		return -ENOENT;
 	}
 	err = try_trampoline(id);
+	if (err >= 0) {
+		close(err);
+		err = 0;
+	}
 	if (err)
 		snprintf(error, size, "this kernel allows no trampolines: %s", strerror(-err));
 	return err;

@@ -379,6 +379,22 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 	p->exit_code = r->info.exit_code;
 }
 
+void mb_model_level(struct mb_model *m, const struct mb_level_event *e)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	mb_levels_add(&m->levels, e);
+	if (!m->levels.partial_ns)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			if (fam[i]->fields[j].is_rest)
+				mb_field_set_unknown(m->unknown_slots, &fam[i]->fields[j]);
+		}
+	}
+}
+
 void mb_model_keep(struct mb_model *m, const struct mb_event *e)
 {
 	struct mb_kept *k;
@@ -424,7 +440,9 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 		mb_family_by_id(e->family)->consume(m, e);
 	if (kind->flags & MB_EVENT_KEEP)
 		mb_model_keep(m, e);
-	if (!(kind->flags & MB_EVENT_INTERNAL))
+	if ((kind->flags & MB_EVENT_ALWAYS) && m->on_event)
+		m->on_event(m->on_event_arg, m, e);
+	else if (!(kind->flags & MB_EVENT_INTERNAL))
 		mb_model_show(m, e);
 }
 

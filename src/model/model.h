@@ -17,6 +17,7 @@
 #include "memblame/family.h"
 #include "model/blame.h"
 #include "model/history.h"
+#include "model/levels.h"
 #include "model/system.h"
 
 /* Bounds: what is over them is evicted, oldest exited process first, and counted. */
@@ -145,6 +146,7 @@ struct mb_model {
 	struct mb_lost lost;
 	struct mb_system_state system;
 	bool pss; /* shares of memory are read, too */
+	struct mb_levels levels;
 	struct mb_shrinker *shrinkers;
 	struct mb_blame blame;
 	struct mb_history *history; /* not owned; NULL: none is kept */
@@ -174,6 +176,9 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r);
 
 /* Show an event to whoever listens (trace). */
 void mb_model_show(struct mb_model *m, const struct mb_event *e);
+
+/* The governor has changed the level: from the first gap in what hooks saw on, rests are not known. */
+void mb_model_level(struct mb_model *m, const struct mb_level_event *e);
 
 /* Keep an event for the summary; the oldest goes where there are too many. */
 void mb_model_keep(struct mb_model *m, const struct mb_event *e);

@@ -384,6 +384,26 @@ static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_
 	return 0;
 }
 
+/* At which levels tracing was in the window: what was before it says at which it began. */
+static int take_levels(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, uint64_t from_ns,
+		       struct mb_err *e)
+{
+	sqlite3_stmt *s = query(r, "SELECT data, ?1 FROM event WHERE tick <= ?2 AND family = 'task'"
+				   " AND name = 'level' ORDER BY event", w);
+
+	if (!s)
+		return mb_reader_damaged(r, e);
+	m->levels.from_ns = from_ns;
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		const struct mb_level_event *event = sqlite3_column_blob(s, 0);
+
+		if (event && sqlite3_column_bytes(s, 0) == sizeof(*event))
+			mb_levels_add(&m->levels, event);
+	}
+	sqlite3_finalize(s);
+	return 0;
+}
+
 /* The machine, and the moment at which the window ends. */
 static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		      struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
@@ -445,6 +465,8 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 		err = take_lost(r, &m, w, e);
 	if (!err)
 		err = take_events(r, &m, w, e);
+	if (!err)
+		err = take_levels(r, &m, w, sum.at.t_ns - sum.at.since_start_ns, e);
 	if (!err)
 		err = mb_system_report(r, w, &m.system, e);
 	if (!err) {

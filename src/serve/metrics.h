@@ -86,7 +86,7 @@ struct mb_metrics_code {
 /* memblame itself, as serve knows it. MB_UNKNOWN, NULL: not known, and then there is no such series. */
 struct mb_metrics_self {
 	uint64_t bpf_ns, cpu_ns; /* since the start: in our programs, and of this process */
-	uint64_t overhead_ppm; /* both together lately, of all CPUs, in millionths */
+	uint64_t overhead_ppm; /* both together lately, of one CPU, in millionths */
 	uint64_t budget_ppm; /* what they may be */
 	uint64_t level; /* 0: everything is traced, to 3: as little as there is */
 	const char *level_name;

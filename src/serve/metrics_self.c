@@ -96,7 +96,7 @@ struct own {
 
 static const struct own owns[] = {
 	OWN(GAUGE, "memblame_overhead_ratio", overhead_ppm, 6,
-	    "CPU time that tracing takes of all there is, in programs in the kernel and in memblame itself, lately."),
+	    "CPU time that tracing takes, in programs in the kernel and in memblame itself, lately, as a share of one CPU."),
 	OWN(GAUGE, "memblame_budget_ratio", budget_ppm, 6, "What that may be before less is traced."),
 	OWN(GAUGE, "memblame_level", level, 0, "How much is left out to keep to the budget: 0 (nothing) to 3."),
 	OWN(GAUGE, "memblame_tick_seconds", tick_ns, 9, "How long the last tick took."),

@@ -29,6 +29,7 @@ uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *
 	case MB_VALUE_U64:
 	case MB_VALUE_S64:
 	case MB_VALUE_HEX64:
+	case MB_VALUE_MILLI:
 		memcpy(&u64, p, sizeof(u64));
 		return u64 * scale;
 	case MB_VALUE_STRING:

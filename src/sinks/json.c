@@ -281,6 +281,27 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 	mb_json_object_end(o);
 }
 
+/* Without a budget, all there is to say is that it is full. */
+static void put_levels(struct mb_out *o, const struct mb_levels *l, uint64_t now_ns)
+{
+	mb_json_str(o, "level", mb_level_names[l->now]);
+	mb_json_u64(o, "level_number", l->now);
+	mb_json_u64(o, "stretch", l->governed ? l->stretch : 1);
+	mb_json_u64_if(o, "partial_since_t_ns", l->partial_ns, l->partial_ns);
+	if (!l->governed) {
+		mb_json_null(o, "levels");
+		return;
+	}
+	mb_json_array(o, "levels");
+	for (enum mb_level level = 0; level < MB_LEVELS; level++) {
+		mb_json_object(o, NULL);
+		mb_json_str(o, "level", mb_level_names[level]);
+		mb_json_u64(o, "ns", mb_levels_ns(l, level, now_ns));
+		mb_json_object_end(o);
+	}
+	mb_json_array_end(o);
+}
+
 void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_json_object(o, "overhead");
@@ -288,7 +309,7 @@ void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_u64(o, "self_cpu_ns", s->self_cpu_ns);
 	mb_json_u64(o, "self_rss_bytes", s->self_rss_bytes);
 	mb_json_u64(o, "events", s->model->events);
-	mb_json_str(o, "level", "full");
+	put_levels(o, &s->model->levels, s->t_ns);
 	mb_json_object_end(o);
 }
 
@@ -320,6 +341,9 @@ static void put_event_value(struct mb_out *o, const char *name, const struct mb_
 	case MB_VALUE_S32:
 	case MB_VALUE_S64:
 		mb_json_s64(o, name, (int64_t)v);
+		break;
+	case MB_VALUE_MILLI:
+		mb_json_fixed(o, name, v, 3);
 		break;
 	case MB_VALUE_HEX64:
 		mb_json_hex(o, name, v);

@@ -273,6 +273,8 @@ static void put_event_field(struct mb_out *o, const struct mb_event *e,
 		mb_text_name(o, mb_event_string(e, f, buf), 0);
 	else if (f->kind == MB_VALUE_ENUM16)
 		mb_out_printf(o, "%s", v < f->n_names ? f->names[v] : "?");
+	else if (f->kind == MB_VALUE_MILLI)
+		mb_out_printf(o, "%" PRIu64 ".%03" PRIu64, v / 1000, v % 1000);
 	else if (f->kind == MB_VALUE_HEX64)
 		mb_out_printf(o, "0x%" PRIx64, v);
 	else if (f->kind == MB_VALUE_S32 || (f->kind == MB_VALUE_S64 && (int64_t)v < 0))
@@ -318,19 +320,54 @@ static void put_summary_head(struct mb_out *o, const struct mb_snapshot *s)
 		      mb_format(cpu, MB_UNIT_NS, s->self_cpu_ns));
 }
 
+static const char *const level_lacks[MB_LEVELS] = {
+	[MB_LEVEL_SAMPLED] = "fewer faults are timed",
+	[MB_LEVEL_COUNTS] = "faults are not timed",
+	[MB_LEVEL_ITERATOR] = "faults are counted, not explained; calls are not counted",
+};
+
+/* With a budget: how long which level was in force. */
+static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
+{
+	const struct mb_levels *l = &s->model->levels;
+	char buf[MB_UNITS_LEN];
+	bool first = true;
+
+	if (!l->governed)
+		return;
+	mb_out_printf(o, "To keep to its budget, memblame was at level");
+	for (enum mb_level level = 0; level < MB_LEVELS; level++) {
+		uint64_t ns = mb_levels_ns(l, level, s->t_ns);
+
+		if (!ns)
+			continue;
+		mb_out_printf(o, "%s %s for %s", first ? "" : ",", mb_level_names[level],
+			      mb_format(buf, MB_UNIT_NS, ns));
+		if (level_lacks[level])
+			mb_out_printf(o, " (%s)", level_lacks[level]);
+		first = false;
+	}
+	mb_out_printf(o, ".\n\n");
+}
+
 static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 {
 	size_t n;
 	struct ranked *list;
 
 	if (s->interval) {
-		mb_out_printf(o, "%s\n", s->time);
+		mb_out_printf(o, "%s", s->time);
+		if (s->model->levels.now)
+			mb_out_printf(o, "  level %s: %s", mb_level_names[s->model->levels.now],
+				      level_lacks[s->model->levels.now]);
+		mb_out_printf(o, "\n");
 		mb_system_text(o, s);
 		put_table(o, s, ROWS_INTERVAL);
 		mb_out_printf(o, "\n");
 		return;
 	}
 	put_summary_head(o, s);
+	put_levels(o, s);
 	if (s->model->system.known) {
 		mb_system_text(o, s);
 		mb_out_printf(o, "\n");

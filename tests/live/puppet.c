@@ -72,6 +72,10 @@ static pid_t obey(char letter)
 			usleep(50000);
 		}
 		return 0;
+	case 'z': /* a storm without */
+		for (int i = 0; i < PUPPET_STORM_ROUNDS; i++)
+			munmap(touch(PUPPET_STORM_PAGES, MAP_PRIVATE), PUPPET_STORM_PAGES * PAGE);
+		return 0;
 	case 'f': /* a child that touches and ends */
 		child = fork();
 		if (!child) {

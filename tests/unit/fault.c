@@ -106,6 +106,45 @@ static void a_pending_fault_counts_once(void **state)
 	mb_model_free(&m);
 }
 
+/* The hooks are taken off after a fault: it stays what it was, and those that follow are of no known cause. */
+static void a_settled_fault_is_not_counted_again(void **state)
+{
+	const struct mb_family *fault = mb_family_by_name("fault");
+	struct mb_task_record r = record(MB_PF_WRITE, ANON, false);
+	struct mb_level_event gap = { .h = { 7, 1, 1, MB_FAM_task, MB_TASK_EVENT_LEVEL, sizeof(gap) },
+				      .from = MB_LEVEL_COUNTS, .to = MB_LEVEL_ITERATOR, .stretch = 1 };
+	struct mb_process *p;
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	mb_model_event(&m, &r, sizeof(r));
+	mb_model_event(&m, &gap, sizeof(gap));
+	/* as the iterator leaves it */
+	r.ledger.fault.by_class[MB_FAULT_ANON] = 1;
+	r.ledger.fault.pending.settled = 1;
+	mb_model_event(&m, &r, sizeof(r));
+	/* ten more, which no hook sees; then one that a hook does */
+	r.info.min_flt = 11;
+	mb_model_event(&m, &r, sizeof(r));
+	mb_model_tick(&m, 1000, true);
+	p = mb_model_find(&m, 5);
+	assert_int_equal(sum_of_causes(p, fault, "anon"), 1);
+	assert_int_equal(sum_of_causes(p, fault, "other"), 10);
+	r.info.min_flt = 12;
+	r.ledger.fault.pending.settled = 0;
+	r.ledger.fault.pending.flt = 11;
+	r.ledger.fault.pending.seq = 2;
+	mb_model_event(&m, &r, sizeof(r));
+	mb_model_tick(&m, 2000, true);
+	assert_int_equal(sum_of_causes(p, fault, "anon"), 2);
+	assert_int_equal(sum_of_causes(p, fault, "other"), 10);
+	for (size_t i = 0; i < fault->n_fields; i++)
+		assert_int_equal(mb_field_known(&m, fault, &fault->fields[i]), !fault->fields[i].is_rest);
+	assert_int_equal(m.levels.partial_ns, 7);
+	mb_model_free(&m);
+}
+
 static unsigned int shown;
 static uint32_t last_seq;
 
@@ -139,6 +178,7 @@ static void no_fault_is_shown_twice(void **state)
 	r.ledger.fault.n_batch = 3;
 	r.ledger.fault.pending.seq = 4;
 	r.ledger.fault.pending.flt = 3;
+	r.ledger.fault.pending.start_ns = 1;
 	r.info.min_flt = 4;
 	mb_model_event(&m, &r, sizeof(r));
 	assert_int_equal(shown, 0); /* it may be at work: wait for one tick */
@@ -166,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_cause_is_told),
 		cmocka_unit_test(a_pending_fault_counts_once),
+		cmocka_unit_test(a_settled_fault_is_not_counted_again),
 		cmocka_unit_test(no_fault_is_shown_twice),
 	};
 

@@ -11,6 +11,7 @@ enum mb_task_event_type {
 	MB_TASK_EVENT_LATE = 4, /* faults of a thread after its exit record */
 	MB_TASK_EVENT_STALLS = 5, /* from table stall_lengths: not in a ring */
 	MB_TASK_EVENT_CGROUP = 6, /* a memory cgroup was made; of the machine, not of a process */
+	MB_TASK_EVENT_LEVEL = 7, /* of memblame itself, from user space */
 };
 
 /* A host name (64 bytes, <linux/utsname.h>), its NUL, and what makes a whole of it and the id before it. */
@@ -83,6 +84,27 @@ struct mb_stalls_event {
 	struct mb_event h;
 	struct mb_stall_key key;
 	__u64 buckets[MB_STALL_BUCKETS];
+};
+
+#define MB_REASON_LEN 120
+
+/*
+ * The governor has changed what is traced (docs/overhead.md), or begins to. Costs are in thousandths of a percent
+ * of one CPU.
+ */
+struct mb_level_event {
+	struct mb_event h; /* memblame */
+	__u64 known; /* the costs are known; not yet at the start */
+	__u64 cost;
+	__u64 bpf_known;
+	__u64 bpf;
+	__u64 own;
+	__u64 budget;
+	__u16 from; /* enum mb_level */
+	__u16 to;
+	__u16 stretch_from; /* threads are read each so many ticks */
+	__u16 stretch;
+	char reason[MB_REASON_LEN];
 };
 
 /* What is known of one thread, less its ledger, which follows in struct mb_task_record. */

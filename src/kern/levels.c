@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The level at which the kernel side traces: see bpf/core/pace.bpf.h for the order of things. */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "kern/internal.h"
+
+/* From level sampled on; no less than what is timed at level full. */
+#define SAMPLED_1_IN 1024u
+
+/* Where membarrier cannot wait for a grace period (nohz_full), so long is enough for one. */
+#define GRACE_US 50000
+
+static void set_pace(struct mb_kern *k, enum mb_level level)
+{
+	struct mb_pace pace = k->bpf->data_pace->pace;
+	uint32_t full = mb_kern_sample_1_in(k), now = level >= MB_LEVEL_SAMPLED ? SAMPLED_1_IN : full;
+
+	pace.level = level;
+	pace.sample_mask = now - 1;
+	pace.weight = now / full;
+	if (level >= MB_LEVEL_ITERATOR && k->level < MB_LEVEL_ITERATOR)
+		pace.gap_ns = mb_now_ns();
+	k->bpf->data_pace->pace = pace;
+}
+
+void mb_levels_prepare(struct mb_kern *k)
+{
+	k->level = MB_LEVEL_FULL;
+	set_pace(k, MB_LEVEL_FULL);
+}
+
+/* Every program that runs from now on knows of the level, and those that did not are over. */
+static void wait_grace_period(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		usleep(GRACE_US);
+}
+
+/* Close what hot hooks have begun in all ledgers. */
+static int settle(struct mb_kern *k)
+{
+	int n;
+
+	wait_grace_period();
+	*(volatile __u32 *)&k->bpf->data_pace->pace.settle = 1;
+	n = mb_kern_harvest(k, NULL, NULL);
+	*(volatile __u32 *)&k->bpf->data_pace->pace.settle = 0;
+	return n < 0 ? n : 0;
+}
+
+enum mb_level mb_kern_level(const struct mb_kern *k)
+{
+	return k->level;
+}
+
+int mb_kern_set_level(struct mb_kern *k, enum mb_level level)
+{
+	int err = 0;
+
+	if (!k->cfg.governed || level >= MB_LEVELS)
+		return -EINVAL;
+	if (level > k->level) {
+		set_pace(k, level);
+		if (level >= MB_LEVEL_ITERATOR && k->level < MB_LEVEL_ITERATOR)
+			err = settle(k);
+		if (!err)
+			mb_attach_take_off(k, level);
+		if (err)
+			set_pace(k, k->level);
+	} else if (level < k->level) {
+		err = mb_attach_put_back(k, level);
+		if (err) /* not half of it */
+			mb_attach_take_off(k, k->level);
+		else
+			set_pace(k, level);
+	}
+	if (!err)
+		k->level = level;
+	return err;
+}

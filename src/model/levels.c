@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Adding up the time at each level. */
+#include "model/levels.h"
+
+const char *const mb_level_names[MB_LEVELS] = { "full", "sampled", "counts", "iterator" };
+
+/* Since the last event, or since what counts. */
+static uint64_t time_until(const struct mb_levels *l, uint64_t t_ns)
+{
+	uint64_t from = l->since_ns > l->from_ns ? l->since_ns : l->from_ns;
+
+	return l->governed && t_ns > from ? t_ns - from : 0;
+}
+
+void mb_levels_add(struct mb_levels *l, const struct mb_level_event *e)
+{
+	if (e->to >= MB_LEVELS)
+		return;
+	l->ns[l->now] += time_until(l, e->h.t_ns);
+	l->governed = true;
+	l->since_ns = e->h.t_ns;
+	l->now = e->to;
+	l->stretch = e->stretch;
+	if (e->to >= MB_LEVEL_ITERATOR && !l->partial_ns)
+		l->partial_ns = e->h.t_ns;
+}
+
+uint64_t mb_levels_ns(const struct mb_levels *l, enum mb_level level, uint64_t now_ns)
+{
+	return l->ns[level] + (level == l->now ? time_until(l, now_ns) : 0);
+}
