@@ -22,6 +22,7 @@
 #include "session_parts.h"
 
 #define RECORDING "memblame.db" /* in the state folder */
+#define RETRY_NS (10 * MB_NS_PER_S) /* with a disk that was full at the start */
 #define ENDED_KEPT 256u /* processes that have ended, for summaries and OOM reports */
 
 /* ---- the recording ---- */
@@ -65,9 +66,24 @@ static void end_recording(struct mb_serve *s)
 	s->recorder = NULL;
 }
 
-/* A kept recording goes on whatever the disk does: see mb_recorder_open_kept(). */
+/* At the start the disk was full: is it still? */
+static void try_recording(struct mb_serve *s, uint64_t now_ns)
+{
+	struct mb_err e = { 0 };
+
+	if (s->recorder || !s->cfg.record_enabled || now_ns < s->next_try_ns)
+		return;
+	s->next_try_ns = now_ns + RETRY_NS;
+	if (open_recording(s, &e))
+		return;
+	begin_recording(s);
+	mb_warn("there is room on the disk again: it is recorded from now on");
+}
+
+/* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_kept(). */
 static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err *e)
 {
+	try_recording(s, at->t_ns);
 	if (!s->recorder || at->t_ns + s->cfg.interval_ns / 2 < s->recorded_ns + s->cfg.record_interval_ns)
 		return 0;
 	s->recorded_ns = at->t_ns;
@@ -266,7 +282,11 @@ static int open_parts(struct mb_serve *s, struct mb_err *e)
 		err = listen_at(s, &s->cfg, e);
 	if (!err && s->cfg.record_enabled)
 		err = open_recording(s, e);
-	return err;
+	if (err != -ENOSPC)
+		return err;
+	mb_warn("%s; nothing is recorded until there is room", e->text);
+	memset(e, 0, sizeof(*e));
+	return 0;
 }
 
 static void close_parts(struct mb_serve *s)

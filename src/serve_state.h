@@ -20,6 +20,7 @@ struct mb_serve {
 	struct mb_http_body *scrapes[2]; /* of this tick, by format; NULL: not asked for yet */
 	struct mb_recorder *recorder; /* NULL: nothing is recorded */
 	uint64_t recorded_ns; /* when it was written last */
+	uint64_t next_try_ns; /* when it is tried again, after a start with a full disk */
 	uint64_t ticks;
 	uint64_t ticked_ns; /* the end of the last tick */
 	uint64_t tick_ns; /* how long its work took */

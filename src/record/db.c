@@ -522,6 +522,8 @@ int mb_db_error(struct mb_db *db, struct mb_err *e)
 	if (db->error)
 		err = mb_err_set(e, MB_EXIT_FAILED, 0, "writing to '%s' failed: %s", db->path,
 				 db->message);
+	if ((db->error & 0xff) == SQLITE_FULL)
+		err = -ENOSPC;
 	pthread_mutex_unlock(&db->mutex);
 	return err;
 }

@@ -123,7 +123,7 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r);
  */
 bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames, bool last);
 
-/* Has writing failed? *e says how. Cheap. */
+/* Has writing failed? *e says how; -ENOSPC: the disk is full. Cheap. */
 int mb_db_error(struct mb_db *db, struct mb_err *e);
 
 /* Write what is queued, end the thread, close. Returns 0 or -errno with *e set. db may be NULL. */

@@ -19,7 +19,8 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
  * those there are, and a process that is still alive keeps its number. What is no recording, or damaged, is
  * moved aside (PATH.corrupt-TIME) with a warning. It is never raw. Once it is open nothing that the disk does is
  * an error: what cannot be written is tried again, and what there is no room for is counted. Returns 0 or
- * -errno with *e set (another memblame has it; made by record, or by a newer memblame); close it in either case.
+ * -errno with *e set (another memblame has it; made by record, or by a newer memblame; -ENOSPC: the disk is full
+ * now); close it in either case.
  */
 int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
 			  struct mb_err *e);

@@ -21,7 +21,7 @@
 #include "sandbox.h"
 
 #define PAGE 4096L
-#define RECORDING_BYTES (4 << 20) /* full after some ten seconds */
+#define RECORDING_BYTES (1 << 20) /* full after some ten seconds, and old after a minute */
 #define RECORDING_AGE_S 60
 #define MAX_SCRAPES 8192
 
@@ -268,8 +268,8 @@ static void test_minutes(void **state)
 	}
 	close(to[1]);
 	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
-	serving_prepare(&serving, "long", "interval = 500ms\nbudget = 5\n[record]\ninterval = 500ms\nmax-size = 4MiB\n"
-					  "max-age = 60s\n[metrics]\ncgroups = 20\n");
+	serving_prepare(&serving, "long", "interval = 200ms\nbudget = 5\n[record]\ninterval = 200ms\nmax-size = 1MiB\n"
+					  "max-age = 60s\n[metrics]\ncgroups = 20\n[history]\nsize = 1MiB\n");
 	serving_start(&serving, LIVE_ARGV("-c", group.path));
 	serving_wait_ticks(&serving, 3);
 	before = all_faults(&lost);
