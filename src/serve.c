@@ -127,30 +127,43 @@ static int attached(void *arg, struct mb_session *session, struct mb_err *e)
 	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "cannot wait for requests") : 0;
 }
 
-/* The manager hears that we are ready, then of each tick, at least twice in the time that it waits. */
+/* The manager hears that we are ready when a tick is over, then that we live, twice in the time that it waits. */
 static void tell_manager(struct mb_serve *s)
 {
 	char text[160];
 
-	if (s->ready && (!s->watchdog_ns || s->ticked_ns - s->told_ns < s->watchdog_ns / 2))
-		return;
 	snprintf(text, sizeof(text), "%sWATCHDOG=1\nSTATUS=%u processes, %llu events lost", s->ready ? "" : "READY=1\n",
 		 s->session.model.n_processes, (unsigned long long)mb_lost_total(&s->session.model.lost));
 	mb_notify(text);
-	s->told_ns = s->ticked_ns;
+	s->told_ns = mb_now_ns();
 	s->ready = true;
 }
 
-/* Clients that have been waited for long enough are not heard of by the descriptor. */
+/* Until it is to hear of us again; -1: never. */
+static int manager_waits_ms(const struct mb_serve *s, uint64_t now_ns)
+{
+	uint64_t due_ns = s->told_ns + s->watchdog_ns / 2;
+
+	if (!s->ready || !s->watchdog_ns)
+		return -1;
+	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns) / 1000000 + 1);
+}
+
+/* What is due by the clock: the manager; clients that have been waited for long enough. */
 static int wait_ms(void *arg)
 {
 	struct mb_serve *s = arg;
-	int ms = mb_http_timeout_ms(s->http);
+	int manager = manager_waits_ms(s, mb_now_ns()), clients = mb_http_timeout_ms(s->http);
 
-	if (ms)
-		return ms;
-	mb_http_run(s->http);
-	return mb_http_timeout_ms(s->http);
+	if (!manager) {
+		tell_manager(s);
+		manager = manager_waits_ms(s, mb_now_ns());
+	}
+	if (!clients) {
+		mb_http_run(s->http);
+		clients = mb_http_timeout_ms(s->http);
+	}
+	return manager >= 0 && (clients < 0 || manager < clients) ? manager : clients;
 }
 
 static int ticked(void *arg, struct mb_session *session, const struct mb_moment *at, struct mb_err *e)
@@ -167,7 +180,8 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_moment 
 		malloc_trim(0); /* loading has taken some MiB for a moment */
 	s->ticked_ns = mb_now_ns();
 	s->tick_ns = s->ticked_ns - session->tick_began_ns;
-	tell_manager(s);
+	if (!s->ready)
+		tell_manager(s);
 	return 0;
 }
 
