@@ -8,21 +8,9 @@
 #include <unistd.h>
 
 #include "puppet.h"
-#include "sandbox.h"
 
 static struct serving serving;
-static struct sandbox_cgroup group;
 static int port;
-
-static int tidy(void **state)
-{
-	(void)state;
-	live_kill_rest();
-	if (group.dir[0])
-		sandbox_cgroup_close(&group);
-	group.dir[0] = '\0';
-	return 0;
-}
 
 static struct live_bg *start_prometheus(void)
 {
@@ -128,21 +116,20 @@ static void test_scraped(void **state)
 	double before;
 
 	(void)state;
-	if (sandbox_cgroup_open(&group, 1ul << 30))
-		live_skip("no memory cgroup");
+	serving_open_group(1ul << 30);
 	r = live_exec(LIVE_ARGV("prometheus", "--version"), NULL);
 	if (r->status == 127)
 		live_skip("there is no prometheus");
 	live_result_free(r);
-	assert_true(sandbox_cgroup_add(&group, p->pid));
+	assert_true(sandbox_cgroup_add(&serving_group, p->pid));
 	serving_prepare(&serving, "scraped", "interval = 200ms\n");
 	serving_start(&serving, NULL);
 	serving_wait_ticks(&serving, 2);
 	prometheus = start_prometheus();
 	wait_value("up{job=\"memblame\"}", 1);
-	snprintf(faults, sizeof(faults), "sum(memblame_faults_total{cgroup=\"%s\"})", group.path);
+	snprintf(faults, sizeof(faults), "sum(memblame_faults_total{cgroup=\"%s\"})", serving_group.path);
 	text = serving_get_ok(&serving, "/metrics", false);
-	snprintf(query, sizeof(query), "cgroup=\"%s\"", group.path);
+	snprintf(query, sizeof(query), "cgroup=\"%s\"", serving_group.path);
 	before = metric_sum(text, "memblame_faults_total", LIVE_ARGV(query), NULL);
 	free(text);
 	wait_value(faults, before);
@@ -159,7 +146,7 @@ static void test_scraped(void **state)
 	free(text);
 	/* by process and by cgroup: within one scrape they are the same faults */
 	wait_value("sum(memblame_faults_total{type=\"minor\"}) - sum(memblame_process_minor_faults_total)", 0);
-	snprintf(query, sizeof(query), "memblame_threads{cgroup=\"%s\"}", group.path);
+	snprintf(query, sizeof(query), "memblame_threads{cgroup=\"%s\"}", serving_group.path);
 	wait_value(query, (double)live_proc_status(p->pid, "Threads"));
 	check_targets();
 	check_rules();
@@ -172,7 +159,7 @@ static void test_scraped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_scraped, tidy),
+		cmocka_unit_test_teardown(test_scraped, serving_tidy),
 	};
 
 	return cmocka_run_group_tests_name("prometheus", tests, NULL, NULL);

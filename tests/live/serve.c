@@ -12,45 +12,14 @@
 #include <unistd.h>
 
 #include "puppet.h"
-#include "sandbox.h"
 
 #define SECRET "thesecretword"
 
 static struct serving serving;
-static struct sandbox_cgroup group;
-
-static int tidy(void **state)
-{
-	(void)state;
-	unsetenv("NOTIFY_SOCKET");
-	unsetenv("WATCHDOG_USEC");
-	live_kill_rest();
-	if (group.dir[0])
-		sandbox_cgroup_close(&group);
-	group.dir[0] = '\0';
-	return 0;
-}
-
-static void open_group(void)
-{
-	const char *reason = sandbox_cgroup_open(&group, 1ul << 30);
-
-	if (reason)
-		live_skip("%s", reason);
-}
-
-/* cgroup="PATH" of the test's own. */
-static const char *own(void)
-{
-	static char label[128];
-
-	snprintf(label, sizeof(label), "cgroup=\"%s\"", group.path);
-	return label;
-}
 
 static double faults(const char *text, const char *type)
 {
-	return metric_sum(text, "memblame_faults_total", LIVE_ARGV(own(), type), NULL);
+	return metric_sum(text, "memblame_faults_total", LIVE_ARGV(serving_own(), type), NULL);
 }
 
 /* --- numbers --- */
@@ -63,8 +32,8 @@ static void test_counts_are_the_kernels(void **state)
 	json_t *summary, *process;
 
 	(void)state;
-	open_group();
-	assert_true(sandbox_cgroup_add(&group, p->pid));
+	serving_open_group(1ul << 30);
+	assert_true(sandbox_cgroup_add(&serving_group, p->pid));
 	base = puppet_faults(p);
 	serving_prepare(&serving, "counts", "interval = 200ms\n");
 	serving_start(&serving, NULL);
@@ -79,11 +48,11 @@ static void test_counts_are_the_kernels(void **state)
 	live_equal("faults", (long long)(faults(second, "type=\"minor\"") - faults(first, "type=\"minor\"") +
 					 faults(second, "type=\"major\"") - faults(first, "type=\"major\"")),
 		   after - before);
-	live_equal("threads", (long long)metric_value(second, "memblame_threads", LIVE_ARGV(own())),
+	live_equal("threads", (long long)metric_value(second, "memblame_threads", LIVE_ARGV(serving_own())),
 		   live_proc_status(p->pid, "Threads"));
-	live_equal("processes", (long long)metric_value(second, "memblame_processes", LIVE_ARGV(own())), 1);
+	live_equal("processes", (long long)metric_value(second, "memblame_processes", LIVE_ARGV(serving_own())), 1);
 	/* the kernel's counters are added up per CPU: some pages late (64 per CPU and kind) */
-	live_near("anon", (long long)metric_value(second, "memblame_memory_bytes", LIVE_ARGV(own(), "kind=\"anon\"")),
+	live_near("anon", (long long)metric_value(second, "memblame_memory_bytes", LIVE_ARGV(serving_own(), "kind=\"anon\"")),
 		  live_proc_status(p->pid, "RssAnon") * 1024, 64 * 4096 * sysconf(_SC_NPROCESSORS_CONF));
 	/* the same numbers by the other way */
 	summary = serving_json(&serving, "/api/v1/summary");
@@ -287,8 +256,8 @@ static void test_reload(void **state)
 	char *first, *second;
 
 	(void)state;
-	open_group();
-	assert_true(sandbox_cgroup_add(&group, p->pid));
+	serving_open_group(1ul << 30);
+	assert_true(sandbox_cgroup_add(&serving_group, p->pid));
 	serving_prepare(&serving, "reload", "interval = 200ms\n");
 	serving_start(&serving, NULL);
 	serving_wait_ticks(&serving, 2);
@@ -359,12 +328,11 @@ static void test_oom(void **state)
 	json_t *report;
 
 	(void)state;
-	if (sandbox_cgroup_open(&group, 32ul << 20))
-		live_skip("no memory cgroup");
+	serving_open_group(32ul << 20);
 	serving_prepare(&serving, "oom", "interval = 200ms\n");
 	serving_start(&serving, LIVE_ARGV("--json"));
 	serving_wait_ticks(&serving, 2);
-	setenv("WORKLOAD_CGROUP", group.dir, 1);
+	setenv("WORKLOAD_CGROUP", serving_group.dir, 1);
 	hog = live_spawn(LIVE_ARGV(live_workload("memhog"), "64", "anon"));
 	unsetenv("WORKLOAD_CGROUP");
 	live_result_free(live_wait(hog));
@@ -372,13 +340,13 @@ static void test_oom(void **state)
 	serving_wait_ticks(&serving, 2);
 	text = serving_get_ok(&serving, "/metrics", false);
 	live_equal("kills", (long long)metric_sum(text, "memblame_oom_kills_total",
-						  LIVE_ARGV(own(), "constraint=\"memcg\""), NULL),
-		   sandbox_cgroup_oom_kills(&group));
+						  LIVE_ARGV(serving_own(), "constraint=\"memcg\""), NULL),
+		   sandbox_cgroup_oom_kills(&serving_group));
 	free(text);
 	reports = serving_get_ok(&serving, "/api/v1/oom?number=1", true);
 	report = live_json(reports);
 	assert_string_equal(live_str(report, "kind"), "oom");
-	assert_string_equal(live_str(report, "victim.cgroup"), group.path);
+	assert_string_equal(live_str(report, "victim.cgroup"), serving_group.path);
 	json_decref(report);
 	free(reports);
 	serving_stop(&serving);
@@ -387,13 +355,13 @@ static void test_oom(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_counts_are_the_kernels, tidy),
-		cmocka_unit_test_teardown(test_promtool, tidy),
-		cmocka_unit_test_teardown(test_privacy, tidy),
-		cmocka_unit_test_teardown(test_unit, tidy),
-		cmocka_unit_test_teardown(test_reload, tidy),
-		cmocka_unit_test_teardown(test_check_config, tidy),
-		cmocka_unit_test_teardown(test_oom, tidy),
+		cmocka_unit_test_teardown(test_counts_are_the_kernels, serving_tidy),
+		cmocka_unit_test_teardown(test_promtool, serving_tidy),
+		cmocka_unit_test_teardown(test_privacy, serving_tidy),
+		cmocka_unit_test_teardown(test_unit, serving_tidy),
+		cmocka_unit_test_teardown(test_reload, serving_tidy),
+		cmocka_unit_test_teardown(test_check_config, serving_tidy),
+		cmocka_unit_test_teardown(test_oom, serving_tidy),
 	};
 
 	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);

@@ -3,71 +3,26 @@
 #include "serving.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "puppet.h"
-#include "sandbox.h"
 
-#define PAGE 4096L
 #define CGROUPS 10000
 #define SERIES 50
 #define THREADS 20000
 #define CLIENTS "200"
 
 static struct serving serving;
-static struct sandbox_cgroup group;
-
-static int tidy(void **state)
-{
-	(void)state;
-	live_kill_rest();
-	if (group.dir[0])
-		sandbox_cgroup_close(&group);
-	group.dir[0] = '\0';
-	return 0;
-}
-
-static void open_group(void)
-{
-	const char *reason = sandbox_cgroup_open(&group, 4ul << 30);
-
-	if (reason)
-		live_skip("%s", reason);
-}
-
-static void touch(size_t pages)
-{
-	char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (area == MAP_FAILED)
-		_exit(90);
-	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
-	for (size_t i = 0; i < pages; i++)
-		*(volatile char *)(area + i * PAGE) = 1;
-}
-
-static void join(const char *dir)
-{
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1)
-		_exit(91);
-	close(fd);
-}
 
 static long long faults_of(int who)
 {
@@ -93,10 +48,10 @@ static pid_t start_named(const char *dir)
 	assert_true(pid >= 0);
 	if (pid)
 		return pid;
-	join(dir);
+	serving_join(dir);
 	prctl(PR_SET_NAME, "a\"b\\\n\t\x1b[2J\xff{}");
 	for (;;) {
-		touch(50);
+		serving_touch(50);
 		usleep(10000);
 	}
 }
@@ -109,8 +64,8 @@ static void test_names(void **state)
 	pid_t pid;
 
 	(void)state;
-	open_group();
-	snprintf(dir, sizeof(dir), "%s/x\"} 1\t# HELP y\\\x1b[31m\xc3\x28,le=\"", group.dir);
+	serving_open_group(1ul << 30);
+	snprintf(dir, sizeof(dir), "%s/x\"} 1\t# HELP y\\\x1b[31m\xc3\x28,le=\"", serving_group.dir);
 	assert_int_equal(mkdir(dir, 0755), 0);
 	pid = start_named(dir);
 	serving_prepare(&serving, "names", "interval = 200ms\n[record]\ninterval = 200ms\n");
@@ -155,19 +110,6 @@ static int connect_to(int port)
 	return fd;
 }
 
-static int descriptors(pid_t pid)
-{
-	char script[64];
-	struct live_result *r;
-	int n;
-
-	snprintf(script, sizeof(script), "ls /proc/%d/fd | wc -l", (int)pid);
-	r = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
-	n = atoi(r->out);
-	live_result_free(r);
-	return n;
-}
-
 static void test_clients(void **state)
 {
 	static const char *const begun[] = { "GET /metr", "GET /metrics HTTP/1.1\r\nHost: a", "\x16\x03\x01\x02", "" };
@@ -181,7 +123,7 @@ static void test_clients(void **state)
 	serving_start(&serving, NULL);
 	pid = serving.bg->pid;
 	serving_wait_ticks(&serving, 2);
-	before = descriptors(pid);
+	before = serving_descriptors(pid);
 	for (int i = 0; i < 4; i++) {
 		stalled[i] = connect_to(serving.port);
 		assert_true(send(stalled[i], begun[i], strlen(begun[i]), MSG_NOSIGNAL) >= 0);
@@ -203,9 +145,9 @@ static void test_clients(void **state)
 	for (int i = 0; i < 4; i++)
 		close(stalled[i]);
 	close(slow);
-	for (int i = 0; i < 100 && descriptors(pid) > before; i++)
+	for (int i = 0; i < 100 && serving_descriptors(pid) > before; i++)
 		usleep(100000);
-	live_equal("descriptors", descriptors(pid), before);
+	live_equal("descriptors", serving_descriptors(pid), before);
 	serving_stop(&serving);
 }
 
@@ -224,13 +166,13 @@ static void make_cgroups(int from, int to, int n)
 		for (int i = 0; byte == 'm' && i < n; i++) {
 			pid_t pid;
 
-			snprintf(dir, sizeof(dir), "%s/short-%d", group.dir, i);
+			snprintf(dir, sizeof(dir), "%s/short-%d", serving_group.dir, i);
 			if (mkdir(dir, 0755))
 				_exit(92);
 			pid = fork();
 			if (!pid) {
-				join(dir);
-				touch(10);
+				serving_join(dir);
+				serving_touch(10);
 				_exit(0);
 			}
 			waitpid(pid, NULL, 0);
@@ -268,20 +210,20 @@ static void test_short_cgroups(void **state)
 	pid_t pid;
 
 	(void)state;
-	open_group();
+	serving_open_group(1ul << 30);
 	assert_int_equal(pipe(to) | pipe(from), 0);
 	pid = fork();
 	if (!pid) {
 		close(to[1]);
 		close(from[0]);
-		join(group.dir);
+		serving_join(serving_group.dir);
 		make_cgroups(to[0], from[1], n);
 	}
 	close(to[0]);
 	close(from[1]);
 	assert_int_equal(read(from[0], &told, sizeof(told)), sizeof(told));
 	serving_prepare(&serving, "short", "interval = 500ms\n[record]\nmax-size = 64MiB\n[metrics]\ncgroups = 50\n");
-	serving_start(&serving, LIVE_ARGV("-c", group.path));
+	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	serving_wait_ticks(&serving, 2);
 	ask(to[1], from[0], 'm'); /* as many as there can be: tables have their size now */
 	told = ask(to[1], from[0], 'n');
@@ -337,17 +279,17 @@ static void make_threads(int to, int n)
 static void test_threads(void **state)
 {
 	int n = live_emulated() ? 500 : THREADS, from[2], made = 0;
-	char label[128], *text;
+	char *text;
 	pid_t pid;
 
 	(void)state;
-	open_group();
+	serving_open_group(4ul << 30);
 	serving_prepare(&serving, "threads", "interval = 500ms\n");
-	serving_start(&serving, LIVE_ARGV("-c", group.path));
+	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	assert_int_equal(pipe(from), 0);
 	pid = fork();
 	if (!pid) {
-		join(group.dir);
+		serving_join(serving_group.dir);
 		make_threads(from[1], n);
 	}
 	close(from[1]);
@@ -355,8 +297,7 @@ static void test_threads(void **state)
 	assert_true(made > n / 10);
 	serving_wait_ticks(&serving, 3);
 	text = serving_get_ok(&serving, "/metrics", false);
-	snprintf(label, sizeof(label), "cgroup=\"%s\"", group.path);
-	live_equal("threads", (long long)metric_value(text, "memblame_threads", LIVE_ARGV(label)), made + 1);
+	live_equal("threads", (long long)metric_value(text, "memblame_threads", LIVE_ARGV(serving_own())), made + 1);
 	live_equal("lost", (long long)metric_sum(text, "memblame_lost_events_total", NULL, NULL), 0);
 	free(text);
 	kill(pid, SIGKILL);
@@ -364,7 +305,7 @@ static void test_threads(void **state)
 	close(from[0]);
 	serving_wait_ticks(&serving, 3);
 	text = serving_get_ok(&serving, "/metrics", false);
-	live_equal("threads that are gone", (long long)metric_sum(text, "memblame_threads", LIVE_ARGV(label), NULL), 0);
+	live_equal("threads that are gone", (long long)metric_sum(text, "memblame_threads", LIVE_ARGV(serving_own()), NULL), 0);
 	/* that many records of ends at once are more than a ring holds: what is lost is told */
 	print_message("%.0f events lost at the end of %d threads\n",
 		      metric_sum(text, "memblame_lost_events_total", NULL, NULL), made);
@@ -430,11 +371,11 @@ static void test_killed_and_started_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_names, tidy),
-		cmocka_unit_test_teardown(test_clients, tidy),
-		cmocka_unit_test_teardown(test_short_cgroups, tidy),
-		cmocka_unit_test_teardown(test_threads, tidy),
-		cmocka_unit_test_teardown(test_killed_and_started_again, tidy),
+		cmocka_unit_test_teardown(test_names, serving_tidy),
+		cmocka_unit_test_teardown(test_clients, serving_tidy),
+		cmocka_unit_test_teardown(test_short_cgroups, serving_tidy),
+		cmocka_unit_test_teardown(test_threads, serving_tidy),
+		cmocka_unit_test_teardown(test_killed_and_started_again, serving_tidy),
 	};
 
 	return cmocka_run_group_tests_name("serve_hostile", tests, NULL, NULL);

@@ -5,12 +5,10 @@
  */
 #include "serving.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,25 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sandbox.h"
-
-#define PAGE 4096L
 #define RECORDING_BYTES (1 << 20) /* full after some ten seconds, and old after a minute */
 #define RECORDING_AGE_S 60
 #define MAX_SCRAPES 8192
 
 static struct serving serving;
-static struct sandbox_cgroup group;
-
-static int tidy(void **state)
-{
-	(void)state;
-	live_kill_rest();
-	if (group.dir[0])
-		sandbox_cgroup_close(&group);
-	group.dir[0] = '\0';
-	return 0;
-}
 
 static double now_s(void)
 {
@@ -47,18 +31,6 @@ static double now_s(void)
 }
 
 /* --- the load --- */
-
-static void touch(size_t pages)
-{
-	char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (area == MAP_FAILED)
-		_exit(90);
-	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
-	for (size_t i = 0; i < pages; i++)
-		*(volatile char *)(area + i * PAGE) = 1;
-	munmap(area, pages * PAGE);
-}
 
 static void dirty(const char *path)
 {
@@ -84,37 +56,32 @@ static void end(int sig)
 static void load(int to, int ready)
 {
 	const char *file = live_path("dirty");
-	char dir[300], path[320];
 	struct rusage self, children;
 	long long told = 0;
-	int fd;
+	char dir[300];
 
 	signal(SIGTERM, end);
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group.dir);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1 || write(to, &told, sizeof(told)) < 0 || read(ready, &told, 1) != 1)
+	serving_join(serving_group.dir);
+	if (write(to, &told, sizeof(told)) < 0 || read(ready, &told, 1) != 1)
 		_exit(91);
 	getrusage(RUSAGE_SELF, &self);
 	told = -(self.ru_minflt + self.ru_majflt);
 	for (unsigned long round = 0; !over; round++) {
 		pid_t pid;
 
-		snprintf(dir, sizeof(dir), "%s/round-%lu", group.dir, round);
+		snprintf(dir, sizeof(dir), "%s/round-%lu", serving_group.dir, round);
 		mkdir(dir, 0755);
 		pid = fork();
 		if (!pid) {
-			snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-			if (fd < 0 || write(fd, "0", 1) != 1)
-				_exit(92);
-			touch(2000);
+			serving_join(dir);
+			serving_touch(2000);
 			dirty(file);
 			_exit(0);
 		}
 		waitpid(pid, NULL, 0);
 		while (rmdir(dir))
 			usleep(1000);
-		touch(5000);
+		serving_touch(5000);
 		usleep(20000);
 	}
 	getrusage(RUSAGE_SELF, &self);
@@ -127,21 +94,6 @@ static void load(int to, int ready)
 }
 
 /* --- what is looked at --- */
-
-static int descriptors(pid_t pid)
-{
-	char path[64];
-	int n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	d = opendir(path);
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static long long file_size(const char *ending)
 {
@@ -227,14 +179,14 @@ static void watch(double seconds)
 		/* when a third is over, tables have their size */
 		if (now_s() - begun < seconds / 3) {
 			early_rss = most;
-			fds = descriptors(serving.bg->pid);
+			fds = serving_descriptors(serving.bg->pid);
 			continue;
 		}
 		if (i % 4)
 			continue;
 		full += check_recording();
 		looks++;
-		live_near("descriptors", descriptors(serving.bg->pid), fds, 2); /* a request may be under way */
+		live_near("descriptors", serving_descriptors(serving.bg->pid), fds, 2); /* a request may be under way */
 	}
 	qsort(scrapes, (size_t)n_scrapes, sizeof(scrapes[0]), by_size);
 	print_message("%d scrapes, median %.1f ms, longest %.1f ms; resident %lld kB at a third, %lld kB at most; "
@@ -257,8 +209,7 @@ static void test_minutes(void **state)
 	(void)state;
 	if (live_emulated())
 		live_skip("minutes under load: on the machine itself only");
-	if (sandbox_cgroup_open(&group, 1ul << 30))
-		live_skip("no memory cgroup");
+	serving_open_group(1ul << 30);
 	assert_int_equal(pipe(to) | pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
@@ -270,7 +221,7 @@ static void test_minutes(void **state)
 	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
 	serving_prepare(&serving, "long", "interval = 200ms\nbudget = 5\n[record]\ninterval = 200ms\nmax-size = 1MiB\n"
 					  "max-age = 60s\n[metrics]\ncgroups = 20\n[history]\nsize = 1MiB\n");
-	serving_start(&serving, LIVE_ARGV("-c", group.path));
+	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	serving_wait_ticks(&serving, 3);
 	before = all_faults(&lost);
 	assert_int_equal(write(ready[1], "g", 1), 1);
@@ -289,7 +240,7 @@ static void test_minutes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_minutes, tidy),
+		cmocka_unit_test_teardown(test_minutes, serving_tidy),
 	};
 
 	return cmocka_run_group_tests_name("serve_long", tests, NULL, NULL);

@@ -3,13 +3,85 @@
 #include "serving.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+struct sandbox_cgroup serving_group;
+
+void serving_open_group(unsigned long limit_bytes)
+{
+	const char *reason = sandbox_cgroup_open(&serving_group, limit_bytes);
+
+	if (reason)
+		live_skip("%s", reason);
+}
+
+const char *serving_own(void)
+{
+	static char label[128];
+
+	snprintf(label, sizeof(label), "cgroup=\"%s\"", serving_group.path);
+	return label;
+}
+
+int serving_tidy(void **state)
+{
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	live_kill_rest();
+	if (serving_group.dir[0])
+		sandbox_cgroup_close(&serving_group);
+	serving_group.dir[0] = '\0';
+	return 0;
+}
+
+void serving_join(const char *dir)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		_exit(91);
+	close(fd);
+}
+
+void serving_touch(size_t pages)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *area = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		_exit(90);
+	madvise(area, pages * page, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)(area + i * page) = 1;
+	munmap(area, pages * page);
+}
+
+int serving_descriptors(pid_t pid)
+{
+	char path[64];
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2; /* . and .. */
+}
 
 int free_port(void)
 {

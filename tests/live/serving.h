@@ -4,6 +4,7 @@
 #define MB_TESTS_SERVING_H
 
 #include "live.h"
+#include "sandbox.h"
 
 struct serving {
 	struct live_bg *bg;
@@ -12,6 +13,24 @@ struct serving {
 	char local[256]; /* its unix socket */
 	int port; /* of 127.0.0.1 */
 };
+
+extern struct sandbox_cgroup serving_group; /* the test's own */
+
+/* Open it with this limit; skips the test where that cannot be. */
+void serving_open_group(unsigned long limit_bytes);
+
+/* The label that its metrics have, as "cgroup=\"/PATH\"". */
+const char *serving_own(void);
+
+/* Ends what a test has left behind, and closes its cgroup; for cmocka. */
+int serving_tidy(void **state);
+
+/* In a child of the test's: join a cgroup by its folder; touch so many fresh pages, and give them back. */
+void serving_join(const char *dir);
+void serving_touch(size_t pages);
+
+/* Open descriptors of a process. */
+int serving_descriptors(pid_t pid);
 
 /* A state folder and a configuration file of this name, with these lines (sections and all) behind what all need. */
 void serving_prepare(struct serving *s, const char *name, const char *lines);
