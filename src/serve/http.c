@@ -204,9 +204,9 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (!c)
 			return;
-		/* of a client that never said what it wants, libmicrohttpd tells no more than this */
+		/* of a client that never said what it wants, libmicrohttpd tells no more than this; its clock is another */
 		h->stats.unasked += !c->asked;
-		if (!c->asked && !c->dropped && mb_now_ns() - c->since_ns >= idle_ns)
+		if (!c->asked && !c->dropped && mb_now_ns() - c->since_ns >= idle_ns - idle_ns / 8)
 			h->stats.timed_out++;
 		c->connection = NULL;
 		h->stats.open--;

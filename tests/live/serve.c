@@ -224,15 +224,6 @@ static void test_unit(void **state)
 
 /* --- reload --- */
 
-static void rewrite(const struct serving *s, const char *lines)
-{
-	FILE *f = fopen(s->config, "we");
-
-	assert_non_null(f);
-	fputs(lines, f);
-	assert_int_equal(fclose(f), 0);
-}
-
 static void wait_reloads(long long reloads)
 {
 	for (int i = 0; i < 100; i++) {
@@ -268,7 +259,7 @@ static void test_reload(void **state)
 	serving.port = free_port();
 	snprintf(lines, sizeof(lines), "[serve]\nlisten = 127.0.0.1:%d\nlisten = unix:%s\nstate-dir = %s\n"
 		 "interval = 300ms\n[metrics]\nprocesses = no\n", serving.port, serving.local, serving.dir);
-	rewrite(&serving, lines);
+	serving_rewrite(&serving, lines);
 	puppet_do(p, "a");
 	kill(serving.bg->pid, SIGHUP);
 	puppet_do(p, "a");
@@ -283,7 +274,7 @@ static void test_reload(void **state)
 	/* a mistake: each is told with its line, and all stays */
 	snprintf(lines, sizeof(lines), "[serve]\nlisten = 127.0.0.1:%d\nintervall = 1s\n[record]\nmax-age = soon\n",
 		 old_port);
-	rewrite(&serving, lines);
+	serving_rewrite(&serving, lines);
 	kill(serving.bg->pid, SIGHUP);
 	assert_true(live_wait_text(serving.bg->err_path, "stays as it was"));
 	text = live_slurp(serving.bg->err_path, NULL);
@@ -307,7 +298,7 @@ static void test_check_config(void **state)
 	live_equal("status", r->status, 0);
 	assert_non_null(strstr(r->out, serving.dir));
 	live_result_free(r);
-	rewrite(&serving, "[serve]\nbudget = lots\n[recrd]\n");
+	serving_rewrite(&serving, "[serve]\nbudget = lots\n[recrd]\n");
 	r = live_memblame(LIVE_ARGV("serve", "--check-config", "--config", serving.config));
 	live_equal("status", r->status, 2);
 	assert_non_null(strstr(r->err, "check.conf:2: "));

@@ -165,6 +165,19 @@ static double all_faults(long long *lost)
 	return sum;
 }
 
+/* The configuration again, from time to time: now as it was, now with a mistake in it. */
+static void reload(int i)
+{
+	static char *good;
+
+	if (!good)
+		good = live_slurp(serving.config, NULL);
+	if (i % 20 != 10)
+		return;
+	serving_rewrite(&serving, i % 40 == 10 ? "[serve]\nlisten = nowhere\n" : good);
+	kill(serving.bg->pid, SIGHUP);
+}
+
 static void watch(double seconds)
 {
 	double begun = now_s();
@@ -173,6 +186,7 @@ static void watch(double seconds)
 
 	for (int i = 0; now_s() - begun < seconds; i++) {
 		scrape();
+		reload(i);
 		usleep(500000);
 		rss = live_proc_status(serving.bg->pid, "VmRSS");
 		most = rss > most ? rss : most;

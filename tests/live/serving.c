@@ -114,6 +114,15 @@ void serving_prepare(struct serving *s, const char *name, const char *lines)
 	assert_int_equal(fclose(f), 0);
 }
 
+void serving_rewrite(const struct serving *s, const char *lines)
+{
+	FILE *f = fopen(s->config, "we");
+
+	assert_non_null(f);
+	fputs(lines, f);
+	assert_int_equal(fclose(f), 0);
+}
+
 void serving_start(struct serving *s, const char *const *more)
 {
 	const char *args[32] = { "serve", "--config", s->config };

@@ -35,6 +35,9 @@ int serving_descriptors(pid_t pid);
 /* A state folder and a configuration file of this name, with these lines (sections and all) behind what all need. */
 void serving_prepare(struct serving *s, const char *name, const char *lines);
 
+/* Other lines in that file, all of them. */
+void serving_rewrite(const struct serving *s, const char *lines);
+
 /* memblame serve with it, and with more arguments; comes back when it says that it has attached. */
 void serving_start(struct serving *s, const char *const *more);
 

@@ -169,7 +169,7 @@ void steady_fragment(int argc, char **argv)
 
 		while (cracked < PIECES / 4 && cracked < wanted)
 			crack(cracked++);
-		for (int i = 0; i < 10; i++)
+		for (int i = 0; i < 100; i++) /* all of them after a few seconds */
 			fragment_use();
 	}
 	after = wl_proc_number("/proc/self/status", "VmRSS:");
