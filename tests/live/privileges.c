@@ -3,10 +3,12 @@
 #include "live.h"
 
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BIT(cap) (1ull << (cap))
 
@@ -126,6 +128,41 @@ static void test_files_are_private(void **state)
 	check_private(recording);
 }
 
+/* The service, too: it is ready, and what it writes is its own. */
+static void test_service_without_root(void **state)
+{
+	const char *memblame = public_copy(live_bin("memblame"), "memblame"), *dir = live_path("nobody");
+	char listen[320], db[300], socket[300];
+	struct live_result *r = NULL;
+	struct live_bg *serve;
+	struct stat st;
+
+	(void)state;
+	snprintf(socket, sizeof(socket), "%s/socket", dir);
+	snprintf(listen, sizeof(listen), "unix:%s", socket);
+	snprintf(db, sizeof(db), "%s/memblame.db", dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(chown(dir, 65534, 65534), 0);
+	serve = live_spawn(LIVE_ARGV(NOBODY, "--inh-caps=-all,+bpf,+perfmon", "--ambient-caps=-all,+bpf,+perfmon",
+				     memblame, "serve", "--state-dir", dir, "--listen", listen, "-i", "0.5"));
+	for (int i = 0; i < 40; i++) {
+		live_result_free(r);
+		r = live_exec(LIVE_ARGV("curl", "-s", "-m", "10", "--unix-socket", socket, "http://memblame/readyz"), NULL);
+		if (!strcmp(r->out, "ready\n"))
+			break;
+		usleep(500000);
+	}
+	assert_string_equal(r->out, "ready\n");
+	live_result_free(r);
+	check_private(db);
+	assert_int_equal(stat(db, &st), 0);
+	assert_int_equal(st.st_uid, 65534);
+	kill(serve->pid, SIGTERM);
+	r = live_wait(serve);
+	live_equal("status", r->status, 0);
+	live_result_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_doctor_tells),
 		cmocka_unit_test(test_the_rest_is_dropped),
 		cmocka_unit_test(test_files_are_private),
+		cmocka_unit_test(test_service_without_root),
 	};
 
 	lock_without_limit();
