@@ -331,10 +331,17 @@ static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_levels *l = &s->model->levels;
 	char buf[MB_UNITS_LEN];
+	uint64_t less_ns = 0;
 	bool first = true;
 
 	if (!l->governed)
 		return;
+	for (enum mb_level level = MB_LEVEL_FULL + 1; level < MB_LEVELS; level++)
+		less_ns += mb_levels_ns(l, level, s->t_ns);
+	if (!less_ns) {
+		mb_out_printf(o, "All was traced (level full): that was within the budget.\n\n");
+		return;
+	}
 	mb_out_printf(o, "To keep to its budget, memblame was at level");
 	for (enum mb_level level = 0; level < MB_LEVELS; level++) {
 		uint64_t ns = mb_levels_ns(l, level, s->t_ns);
