@@ -138,7 +138,7 @@ static void nothing_said_means_the_defaults(void **state)
 		h = mb_serve_config_history(&c);
 		assert_int_equal(h.fine, 180);
 		assert_int_equal(h.coarse, 180);
-		assert_int_equal(h.bytes, 16 << 20);
+		assert_int_equal(h.bytes, 8 << 20);
 		mb_serve_config_free(&c);
 	}
 }
@@ -469,7 +469,7 @@ static void a_reload_takes_what_it_can(void **state)
 	assert_int_equal(a.listen.n, 2);
 	assert_int_equal(a.metrics_top, 3);
 	assert_string_equal(a.state_dir, "/a");
-	assert_int_equal(a.history_bytes, 16 << 20);
+	assert_int_equal(a.history_bytes, 8 << 20);
 	mb_serve_config_changes(&a, &b, &changes);
 	assert_int_equal(changes.n_restart, 2);
 	mb_serve_config_free(&a);
