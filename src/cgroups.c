@@ -32,7 +32,7 @@ struct mb_cgroups {
  * What is remembered of cgroups that are gone: the last word of a process can come after its cgroup was removed,
  * and what it did is told for as long as it is in the model.
  */
-#define GONE_MAX 8192u
+#define GONE_MAX 4096u
 
 #define ROOT_ID 1 /* of each hierarchy's root (fs/kernfs) */
 

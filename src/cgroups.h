@@ -20,7 +20,7 @@ const char *mb_cgroups_root(const struct mb_cgroups *c);
 
 /*
  * Path below the hierarchy's root ("/" for the root) of the cgroup with this directory inode
- * number; NULL if none has been seen. Paths of cgroups that are gone are kept: at least those of the 8,192 that
+ * number; NULL if none has been seen. Paths of cgroups that are gone are kept: at least those of the 4,096 that
  * were seen last, at most of twice as many. Owned by c, valid until the next call.
  */
 const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id);

@@ -23,6 +23,7 @@
 
 #define RECORDING "memblame.db" /* in the state folder */
 #define RETRY_NS (10 * MB_NS_PER_S) /* with a disk that was full at the start */
+#define FREE_KEPT (2u << 20) /* bytes of memory that is free, for the next ticks */
 #define ENDED_KEPT 256u /* processes that have ended, for summaries and OOM reports */
 
 /* ---- the recording ---- */
@@ -80,6 +81,13 @@ static void try_recording(struct mb_serve *s, uint64_t now_ns)
 	mb_warn("there is room on the disk again: it is recorded from now on");
 }
 
+/* After many processes at once, or the start, much is free and in pieces: malloc does not give that back by itself. */
+static void give_back(void)
+{
+	if (mallinfo2().fordblks > FREE_KEPT)
+		malloc_trim(0);
+}
+
 /* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_kept(). */
 static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err *e)
 {
@@ -87,6 +95,7 @@ static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err 
 	if (!s->recorder || at->t_ns + s->cfg.interval_ns / 2 < s->recorded_ns + s->cfg.record_interval_ns)
 		return 0;
 	s->recorded_ns = at->t_ns;
+	give_back();
 	mb_procfs_memory(&s->session.feed, true);
 	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
@@ -177,7 +186,7 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_moment 
 	mb_model_forget_ended(&session->model, ENDED_KEPT);
 	mb_serve_answers_drop(s);
 	if (!s->ticks++)
-		malloc_trim(0); /* loading has taken some MiB for a moment */
+		give_back();
 	s->ticked_ns = mb_now_ns();
 	s->tick_ns = s->ticked_ns - session->tick_began_ns;
 	if (!s->ready)
