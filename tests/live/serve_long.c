@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORDING_BYTES (1 << 20) /* full after some ten seconds, and old after a minute */
-#define RECORDING_AGE_S 60
+#define RECORDING_BYTES (2 << 20) /* full before a third of the time; less, and 5 % is a moment's rows */
+#define RECORDING_AGE_S 120
 #define MAX_SCRAPES 8192
 
 static struct serving serving;
@@ -233,8 +233,8 @@ static void test_minutes(void **state)
 	}
 	close(to[1]);
 	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
-	serving_prepare(&serving, "long", "interval = 200ms\nbudget = 5\n[record]\ninterval = 200ms\nmax-size = 1MiB\n"
-					  "max-age = 60s\n[metrics]\ncgroups = 20\n[history]\nsize = 1MiB\n");
+	serving_prepare(&serving, "long", "interval = 200ms\nbudget = 5\n[record]\ninterval = 200ms\nmax-size = 2MiB\n"
+					  "max-age = 120s\n[metrics]\ncgroups = 20\n[history]\nsize = 1MiB\n");
 	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	serving_wait_ticks(&serving, 3);
 	before = all_faults(&lost);
