@@ -346,7 +346,10 @@ struct live_result *live_memblame(const char *const *args)
 
 bool live_wait_text(const char *path, const char *text)
 {
-	for (int waited = 0; waited < TEXT_TIMEOUT_MS; waited += STEP_MS) {
+	/* an emulator beside other work can need that long to load programs */
+	int patience_ms = live_emulated() ? 6 * TEXT_TIMEOUT_MS : TEXT_TIMEOUT_MS;
+
+	for (int waited = 0; waited < patience_ms; waited += STEP_MS) {
 		if (!access(path, R_OK)) {
 			char *have = live_slurp(path, NULL);
 			bool found = strstr(have, text) != NULL;

@@ -83,7 +83,7 @@ struct live_bg *live_start(const char *const *args);
 struct live_result *live_wait(struct live_bg *bg);
 /* Sends SIGINT, then as live_wait. */
 struct live_result *live_stop(struct live_bg *bg);
-/* Waits until the text is in the file, up to ten seconds; false when it did not come. */
+/* Waits until the text is in the file, up to ten seconds (a minute in a guest); false when it did not come. */
 bool live_wait_text(const char *path, const char *text);
 
 /* Kills what a failed test has left running. */
