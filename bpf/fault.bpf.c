@@ -88,17 +88,45 @@ MB_INLINE void stream(struct mb_fault_ledger *f, __u32 class, bool major, __u64 
 	f->n_batch = (i + 1) & (MB_FAULT_BATCH - 1);
 }
 
+/*
+ * A fault in memory that userfaultfd watches is over, or if not returned, was some time ago: if the thread slept in it
+ * and mapped no page itself, another has done that. In the kernel a call goes on after the fault; it may sleep for
+ * something else.
+ */
+static __noinline int userfault_end(struct task_struct *task, struct mb_ledger *l, bool returned)
+{
+	struct mb_fault_pending *p = &l->fault.pending;
+	__u32 slept = (__u32)MB_TASK(task, nvcsw) - p->nvcsw;
+	bool user = p->error & MB_PF_USER;
+	__u64 now = bpf_ktime_get_boot_ns(), ns;
+
+	p->kind &= ~MB_FAULT_KIND_ASKABLE;
+	if (!slept || p->moved || !p->start_ns)
+		return 0;
+	p->kind |= MB_FAULT_KIND_USERFAULT;
+	if (user ? !returned : slept > 1) {
+		count_drop(MB_FAM_fault, MB_DROP_UNTIMED);
+		return 0;
+	}
+	p->mapped_ns = now;
+	ns = now - p->start_ns;
+	stall_charge(l, STALL_SLOT(fault, userfault), ns > p->stalled_ns ? ns - p->stalled_ns : 0);
+	emit_sample(p, MB_FAULT_USERFAULT, false, ns);
+	return 0;
+}
+
 /* The last fault is over: count it, time it, send it. */
-MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
+MB_INLINE void finish(struct task_struct *task, struct mb_ledger *l, __u64 flt, __u64 maj)
 {
 	struct mb_fault_pending *p = &l->fault.pending;
 	bool major = maj != p->maj, sampled = !(p->seq & sample_mask());
-	__u32 class = pending_count(l, flt, major);
+	__u32 class = pending_count(task, l, flt, major);
 	__u64 ns = 0;
 
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
-	if (ns && sampled && !major && class != MB_FAULT_FAILED)
+	/* of one that another thread has answered a sample was sent */
+	if (ns && sampled && !major && class != MB_FAULT_FAILED && class != MB_FAULT_USERFAULT)
 		add_latency(&l->fault, ns, sample_weight());
 	if (streaming(MB_FAM_fault) && p->start_ns && (sampled || level_before(MB_LEVEL_SAMPLED)))
 		stream(&l->fault, class, major, ns);
@@ -107,29 +135,45 @@ MB_INLINE void finish(struct mb_ledger *l, __u64 flt, __u64 maj)
 /* Faults of fault_begin_kernel's own reads of a stack: the kernel counts them as missed, as they nest. */
 __u64 own_traps;
 
-/* A page of the sample, or the first of a huge one, which brings some: who touches it? */
-MB_INLINE void emit_page(void *ctx, struct task_struct *task, struct mb_ledger *l, unsigned long addr, __u64 regs,
-			 __u32 error)
+/*
+ * A page of the sample, or the first of a huge one, which brings some: who touches it? Not static, so that the verifier
+ * goes through it once by itself.
+ */
+__noinline int emit_page(__u64 addr, __u64 regs, __u32 error)
 {
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l = ledger_of(task);
 	struct mb_page_event e = {};
 	struct stack_source stack;
 	void *ring = cpu_ring();
 
-	if (!ring)
-		return;
+	if (!ring || !l)
+		return 0;
 	stack_source(task, l, regs, &stack);
 	e.h.t_ns = bpf_ktime_get_boot_ns();
 	e.mm = (__u64)BPF_CORE_READ(task, mm);
 	e.addr = addr;
 	e.error = error;
-	stack_emit(ctx, ring, MB_FAM_fault, MB_FAULT_EVENT_PAGE, &e, &stack);
+	stack_emit(ring, MB_FAM_fault, MB_FAULT_EVENT_PAGE, &e, &stack);
 	if (!regs && stack.traps)
 		__sync_fetch_and_add(&own_traps, stack.traps);
+	return 0;
 }
 
 MB_INLINE bool wants_page(unsigned long addr)
 {
-	return knobs.page_mask && (mb_page_sampled(addr, knobs.page_mask) || mb_page_first_of_huge(addr));
+	return knobs.page_mask &&
+	       (mb_page_sampled(addr, knobs.page_mask) || mb_page_first_of_huge(addr));
+}
+
+/* The system call that the thread is in, as far as its number, arguments and place tell it from another. */
+MB_INLINE __u64 call_of(struct task_struct *task)
+{
+	struct pt_regs *regs = knobs.hash_ledgers ? compat_entry_regs(task) :
+						    (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return BPF_CORE_READ(regs, ip) ^ BPF_CORE_READ(regs, si) ^ BPF_CORE_READ(regs, di) << 40 ^
+	       BPF_CORE_READ(regs, orig_ax) << 52;
 }
 
 /* Returns the thread's ledger; NULL: it is not traced, or this is no fault of its own. */
@@ -149,8 +193,10 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	flt = MB_TASK(task, min_flt) + maj;
 	p->version++;
 	barrier();
+	if (p->kind & MB_FAULT_KIND_ASKABLE)
+		userfault_end(task, l, false);
 	if (p->seq && !p->settled)
-		finish(l, flt, maj);
+		finish(task, l, flt, maj);
 	p->flt = flt;
 	p->maj = maj;
 	p->error = error;
@@ -159,10 +205,12 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	p->mapping = 0;
 	p->mapped_ns = 0;
 	p->stalled_ns = 0;
-	if (streaming(MB_FAM_fault)) {
-		p->addr = addr;
+	p->addr = addr;
+	p->numa = numa_faults(task);
+	p->kind = 0;
+	p->failed = 0;
+	if (streaming(MB_FAM_fault))
 		p->ip = regs->ip;
-	}
 	p->start_ns = 0;
 	p->seq++;
 	barrier();
@@ -173,26 +221,136 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 	return l;
 }
 
-SEC("?tp_btf/page_fault_user")
-int BPF_PROG(fault_begin_user, unsigned long addr, struct pt_regs *regs, unsigned long error)
+MB_INLINE struct mb_ledger *begin_user(unsigned long addr, struct pt_regs *regs,
+				       unsigned long error)
 {
 	struct mb_ledger *l = fault_begin(addr, regs, error | MB_PF_USER);
 
 	if (l && wants_page(addr))
-		emit_page(ctx, compat_current(), l, addr, (__u64)regs, error);
+		emit_page(addr, number_of(regs), error);
+	return l;
+}
+
+SEC("?tp_btf/page_fault_user")
+int BPF_PROG(fault_begin_user, unsigned long addr, struct pt_regs *regs, unsigned long error)
+{
+	begin_user(addr, regs, error);
 	return 0;
+}
+
+MB_INLINE struct mb_ledger *begin_kernel(unsigned long addr, struct pt_regs *regs,
+					 unsigned long error)
+{
+	struct mb_ledger *l;
+
+	if ((__s64)addr < 0) /* the kernel's own half: no fault of a process */
+		return NULL;
+	l = fault_begin(addr, regs, error & ~MB_PF_USER);
+	if (l)
+		l->fault.pending.call = call_of(compat_current());
+	if (l && wants_page(addr))
+		emit_page(addr, 0, error);
+	return l;
 }
 
 SEC("?tp_btf/page_fault_kernel")
 int BPF_PROG(fault_begin_kernel, unsigned long addr, struct pt_regs *regs, unsigned long error)
 {
-	struct mb_ledger *l;
+	begin_kernel(addr, regs, error);
+	return 0;
+}
 
-	if ((__s64)addr < 0) /* the kernel's own half: no fault of a process */
+/*
+ * Faults that another thread answers (userfaultfd), where there are no trampolines: no tracepoint tells of them, but a
+ * thread can be had to run a function when it returns to user space. So that no other fault pays for this, address
+ * spaces with such memory are known from the call that makes it so (fault_remap).
+ */
+__u32 userfault_spaces; /* how many were found so far */
+
+/* By mm_struct. One that is gone for want of room, 1,024 later: its faults count as other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} userfaults SEC(".maps");
+
+/* By thread id. One that finds it full, beside 1,024 that wait, is not timed. */
+struct userfault_wait {
+	struct bpf_task_work work;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct userfault_wait);
+} userfault_waits SEC(".maps");
+
+/* __weak: a kernel without it still loads the object, but for the programs that call it. */
+extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
+					      void *map__map, bpf_task_work_callback_t callback,
+					      void *aux__prog) __weak __ksym;
+
+static int userfault_returned(struct bpf_map *map, void *key, void *value)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_ledger *l = ledger_of(task);
+
+	if (l && (l->fault.pending.kind & MB_FAULT_KIND_ASKABLE))
+		userfault_end(task, l, true);
+	return 0;
+}
+
+static __noinline int userfault_begin(struct mb_ledger *l, __u64 addr)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mb_fault_pending *p = &l->fault.pending;
+	__u64 mm = (__u64)BPF_CORE_READ(task, mm);
+	struct userfault_wait *w, zero = {};
+	struct vm_area_struct *vma;
+	__u32 tid = task->pid;
+
+	if (l->fault.userfaults_seen != userfault_spaces) {
+		l->fault.userfaults_seen = userfault_spaces;
+		l->fault.userfaults = bpf_map_lookup_elem(&userfaults, &mm) != NULL;
+	}
+	vma = l->fault.userfaults ? (void *)mapping_find(mm, addr) : NULL;
+	if (!vma || !BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx))
 		return 0;
-	l = fault_begin(addr, regs, error & ~MB_PF_USER);
-	if (l && wants_page(addr))
-		emit_page(ctx, compat_current(), l, addr, 0, error);
+	p->kind = mapping_kind(vma) | MB_FAULT_KIND_ASKABLE;
+	p->nvcsw = task->nvcsw;
+	if (!p->start_ns)
+		p->start_ns = bpf_ktime_get_boot_ns();
+	w = bpf_map_lookup_elem(&userfault_waits, &tid);
+	if (!w) {
+		bpf_map_update_elem(&userfault_waits, &tid, &zero, BPF_NOEXIST);
+		w = bpf_map_lookup_elem(&userfault_waits, &tid);
+	}
+	if (w)
+		bpf_task_work_schedule_resume_impl(task, &w->work, &userfault_waits,
+						   userfault_returned, NULL);
+	return 0;
+}
+
+SEC("?tp_btf/page_fault_user")
+int BPF_PROG(fault_begin_user_waits, unsigned long addr, struct pt_regs *regs, unsigned long error)
+{
+	struct mb_ledger *l = begin_user(addr, regs, error);
+
+	if (l && (l->fault.userfaults || l->fault.userfaults_seen != userfault_spaces))
+		userfault_begin(l, addr);
+	return 0;
+}
+
+SEC("?tp_btf/page_fault_kernel")
+int BPF_PROG(fault_begin_kernel_waits, unsigned long addr, struct pt_regs *regs,
+	     unsigned long error)
+{
+	struct mb_ledger *l = begin_kernel(addr, regs, error);
+
+	if (l && (l->fault.userfaults || l->fault.userfaults_seen != userfault_spaces))
+		userfault_begin(l, addr);
 	return 0;
 }
 
@@ -216,6 +374,9 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	p = &l->fault.pending;
 	/* the kernel has counted it, so it is over: this is a later unmap */
 	if (MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) != p->flt)
+		return 0;
+	/* or it had failed, in another call, and the kernel takes a page for itself now */
+	if (!(p->error & MB_PF_USER) && p->call != call_of(task))
 		return 0;
 	p->moved |= 1u << (member & 3);
 	/* with fault_end every fault is timed there */
@@ -250,29 +411,102 @@ SEC("?fexit/handle_mm_fault")
 int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
 	     struct pt_regs *regs, unsigned int ret)
 {
+	struct task_struct *task = compat_current();
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
 	if (!regs || (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)) || !level_before(MB_LEVEL_ITERATOR))
 		return 0;
-	l = ledger_of(compat_current());
+	l = ledger_of(task);
 	if (!l)
 		return 0;
 	p = &l->fault.pending;
 	p->mapping = MB_FAULT_ENDED | moved_by_mapping(vma, flags);
+	p->kind = (p->kind & MB_FAULT_KIND_USERFAULT) | mapping_kind(vma);
+	if (!p->moved && !(p->error & MB_PF_PROT) && numa_faults(task) != p->numa)
+		p->kind |= MB_FAULT_KIND_NUMA;
 	if (p->start_ns)
 		p->mapped_ns = bpf_ktime_get_boot_ns();
+	/* a major one is timed where all of them are */
+	if (p->start_ns && (p->kind & MB_FAULT_KIND_USERFAULT) && !(ret & VM_FAULT_MAJOR) &&
+	    !(flags & FAULT_FLAG_TRIED))
+		emit_sample(p, MB_FAULT_USERFAULT, false, p->mapped_ns - p->start_ns);
 	return 0;
 }
 
-/* A page comes from swap, or from the swap cache. */
+/* With trampolines, the wait for the thread that answers a fault. The kernel may be in one that it takes for itself. */
+SEC("?fentry/handle_userfault")
+int BPF_PROG(fault_wait_begin, struct vm_fault *vmf)
+{
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l = ledger_of(task);
+	struct mb_fault_pending *p;
+	__u64 addr;
+
+	if (!l || !level_before(MB_LEVEL_ITERATOR))
+		return 0;
+	p = &l->fault.pending;
+	addr = bpf_core_field_exists(vmf->real_address) ? BPF_CORE_READ(vmf, real_address) :
+							  BPF_CORE_READ(vmf, address);
+	stall_begin(l, MB_FAM_fault, STALL_SLOT(fault, userfault), bpf_ktime_get_boot_ns(), 0);
+	if (!((addr ^ p->addr) >> 21) && !p->failed &&
+	    MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) == p->flt)
+		p->kind |= MB_FAULT_KIND_USERFAULT;
+	return 0;
+}
+
+SEC("?fexit/handle_userfault")
+int BPF_PROG(fault_wait_end)
+{
+	struct mb_ledger *l = ledger_of(compat_current());
+	struct stall_time t;
+
+	if (l)
+		stall_end(l, STALL_SLOT(fault, userfault), bpf_ktime_get_boot_ns(), &t);
+	return 0;
+}
+
+/* A page comes from swap, or from the swap cache: for the thread's fault, unless that is over and this is none of its own. */
 SEC("?fentry/do_swap_page")
 int BPF_PROG(fault_swap)
 {
-	struct mb_ledger *l = ledger_of(compat_current());
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l = ledger_of(task);
 
-	if (l)
+	if (l && !l->fault.pending.failed &&
+	    MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) == l->fault.pending.flt)
 		l->fault.pending.moved |= 1 << MM_SWAPENTS;
+	return 0;
+}
+
+/* Other threads may from now on have to answer faults in this address space. */
+static __noinline void watch_userfaults(struct mm_struct *mm)
+{
+	__u64 key = (__u64)mm;
+	__u32 one = 1;
+
+	if (!bpf_map_update_elem(&userfaults, &key, &one, BPF_NOEXIST))
+		__sync_fetch_and_add(&userfault_spaces, 1);
+}
+
+/*
+ * The thread is about to change what is mapped in its address space: what its last fault was about is asked now. On
+ * the write lock (include/linux/mmap_lock.h) whoever changes it waits here.
+ */
+SEC("?tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(fault_remap, struct mm_struct *mm)
+{
+	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
+	struct mb_ledger *l;
+
+	if (!MB_ARG_OF(ctx, mmap_lock_acquire_returned, write) || !level_before(MB_LEVEL_ITERATOR))
+		return 0;
+	l = ledger_of(task);
+	/* in fork, the child's address space is a copy */
+	if (compat_is_ioctl(task, UFFDIO_REGISTER) || (l && l->fault.userfaults && task->mm != mm))
+		watch_userfaults(mm);
+	if (l)
+		mapping_explain(task, &l->fault, task->min_flt + task->maj_flt);
 	return 0;
 }
 
@@ -315,22 +549,31 @@ int fault_major_end(void *ctx)
 	return 0;
 }
 
-/* An access that ends in SIGSEGV, by what was wrong with it. */
+/*
+ * An access that ends in a signal: SIGSEGV by what was wrong with it. Its fault has failed, however many the kernel
+ * counts for this thread before the next one begins: it counts those that it takes for itself, too.
+ */
 SEC("?tp_btf/signal_generate")
 int BPF_PROG(fault_signal, int sig, struct kernel_siginfo *info, struct task_struct *task)
 {
 	struct mb_ledger *l;
+	bool failed;
 	int code = 0;
 
 	/* SEND_SIG_NOINFO and SEND_SIG_PRIV are small numbers, not pointers */
-	if (sig != SIGSEGV || (unsigned long)info < 4096 || task != compat_current())
+	if ((sig != SIGSEGV && sig != SIGBUS) || (unsigned long)info < 4096 ||
+	    task != compat_current())
 		return 0;
 	l = ledger_of(task);
 	if (!l || bpf_probe_read_kernel(&code, sizeof(code), &info->si_code))
 		return 0;
-	if (code == SEGV_MAPERR)
+	if (sig == SIGSEGV && code == SEGV_MAPERR)
 		l->fault.segv_unmapped++;
-	else if (code == SEGV_ACCERR)
+	else if (sig == SIGSEGV && code == SEGV_ACCERR)
 		l->fault.segv_access++;
+	failed = sig == SIGSEGV ? code >= SEGV_MAPERR && code <= SEGV_PKUERR :
+				  code >= BUS_ADRERR && code <= BUS_MCEERR_AR;
+	if (failed && MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) == l->fault.pending.flt)
+		l->fault.pending.failed = 1;
 	return 0;
 }

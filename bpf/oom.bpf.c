@@ -4,6 +4,7 @@
  * have been chosen instead, which memory was short, where trigger and victim were. When a victim is marked,
  * the current thread is the one whose allocation failed: the trigger, not the victim.
  */
+#include "core/cgroup.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
 
@@ -65,20 +66,6 @@ MB_INLINE struct oom_room *room(void)
 
 /* ---- why: the kernel's struct oom_control ---- */
 
-/* Is the task in this memory cgroup or below it? */
-MB_INLINE bool is_in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
-{
-	struct cgroup_subsys_state *css = compat_task_memcg(task);
-	struct cgroup_subsys_state *of = (void *)memcg + bpf_core_field_offset(struct mem_cgroup, css);
-
-	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
-		if (css == of)
-			return true;
-		css = BPF_CORE_READ(css, parent);
-	}
-	return false;
-}
-
 /* The i-th zone of a list; NULL: it has fewer. */
 MB_INLINE struct zone *zone_of(struct zonelist *list, int i)
 {
@@ -120,7 +107,7 @@ __noinline int oom_is_control(__u64 address)
 	    !BPF_CORE_READ(oc, gfp_mask))
 		return 0;
 	if (constraint == MB_OOM_MEMCG)
-		return memcg && is_in_memcg(BPF_CORE_READ(oc, chosen), memcg);
+		return memcg && in_memcg(BPF_CORE_READ(oc, chosen), memcg);
 	return !memcg && is_zonelist(BPF_CORE_READ(oc, zonelist));
 }
 
@@ -191,24 +178,42 @@ MB_INLINE void fill_control(struct mb_oom_event *e, struct oom_control *oc, stru
 
 /* ---- who could have been chosen ---- */
 
-/* Where all threads but its leader's memory is gone, it is another's: find_lock_task_mm() of the kernel. */
-MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
-{
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct task_struct *t = task;
+#define THREADS_TRIED 64 /* those that are about to end come before others */
 
-	for (int i = 0; i < 4 && !mm; i++) {
+/* A thread that still has the process's memory, find_lock_task_mm() of the kernel; 0: none has. */
+__noinline __u64 oom_thread_with_memory(__u64 address)
+{
+	struct task_struct *task = (void *)address, *t = task;
+
+	for (int i = 0; i < THREADS_TRIED; i++) {
+		if (BPF_CORE_READ(t, mm))
+			return (__u64)t;
 		t = (void *)BPF_CORE_READ(t, thread_node.next) -
 		    bpf_core_field_offset(struct task_struct, thread_node);
-		if (BPF_CORE_READ(t, tgid) != BPF_CORE_READ(task, tgid))
-			break; /* the list's head */
-		mm = BPF_CORE_READ(t, mm);
+		if (t == task || BPF_CORE_READ(t, tgid) != BPF_CORE_READ(task, tgid))
+			break; /* the list's head, behind its end */
 	}
-	return mm;
+	return 0;
 }
 
-MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm_struct *mm, __u64 kill_t_ns)
+MB_INLINE struct task_struct *thread_with_memory(struct task_struct *task)
 {
+	return (void *)oom_thread_with_memory((__u64)task);
+}
+
+/* The head lies between the last thread and the first: from the first on, all are passed. */
+MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
+{
+	struct task_struct *t = BPF_CORE_READ(task, mm) ? task :
+							  thread_with_memory(BPF_CORE_READ(task, group_leader));
+
+	return t ? BPF_CORE_READ(t, mm) : NULL;
+}
+
+/* task: the process's first thread; alive: one that has its memory, and is where the process is now. */
+MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct task_struct *alive, __u64 kill_t_ns)
+{
+	struct mm_struct *mm = BPF_CORE_READ(alive, mm);
 	struct mb_oom_task_event *e = NULL;
 
 	if (bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA) < TASKS_UNTIL_BYTES)
@@ -220,7 +225,7 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm
 	}
 	e->kill_t_ns = kill_t_ns;
 	e->start_ns = BPF_CORE_READ(task, start_boottime);
-	e->cgroup = compat_cgroup_id(compat_task_cgroup(task));
+	e->cgroup = compat_cgroup_id(compat_task_cgroup(alive));
 	e->total_vm_pages = BPF_CORE_READ(mm, total_vm);
 	for (int i = 0; i < NR_MM_COUNTERS; i++)
 		e->rss_pages[i] = compat_mm_counter(mm, i);
@@ -228,7 +233,7 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm
 	e->tgid = BPF_CORE_READ(task, tgid);
 	e->uid = BPF_CORE_READ(task, real_cred, uid.val);
 	e->oom_score_adj = BPF_CORE_READ(task, signal, oom_score_adj);
-	e->pad = 0;
+	e->mm_id = (__u32)((__u64)mm >> 6);
 	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	r->told++;
@@ -238,13 +243,13 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct mm
 __noinline __u64 oom_tell_process(__u64 address, __u64 memcg, __u64 kill_t_ns)
 {
 	struct task_struct *task = (void *)address;
-	struct mm_struct *mm = memory_of(task);
+	struct task_struct *alive = thread_with_memory(task);
 	struct oom_room *r = room();
 
 	/* whom oom_unkillable_task() of the kernel spares: init and kernel threads */
-	if (r && mm && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
-	    (!memcg || is_in_memcg(task, (void *)memcg)))
-		tell_task(r, task, mm, kill_t_ns);
+	if (r && alive && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
+	    (!memcg || in_memcg(alive, (void *)memcg)))
+		tell_task(r, task, alive, kill_t_ns);
 	return (__u64)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(struct task_struct, tasks);
 }
 
@@ -361,10 +366,11 @@ MB_INLINE bool is_traced(struct task_struct *trigger, struct task_struct *victim
 
 /*
  * victim: NULL where only its id is known; oc: NULL where it is not at hand. chosen_tgid: for whom the kill
- * is, where oc does not tell; 0.
+ * is, where oc does not tell; 0. decided: the kernel chose a victim; else the trigger is ending by
+ * itself, and only gets access to the memory reserves.
  */
 MB_INLINE void kill(void *ctx, struct task_struct *victim, __u32 victim_tgid, struct oom_control *oc,
-		    __u32 chosen_tgid)
+		    __u32 chosen_tgid, bool decided)
 {
 	struct task_struct *trigger = compat_current();
 	struct mb_ledger *l = ledger_of(trigger);
@@ -373,7 +379,7 @@ MB_INLINE void kill(void *ctx, struct task_struct *victim, __u32 victim_tgid, st
 
 	if (!is_traced(trigger, victim))
 		return;
-	if (l)
+	if (l && decided)
 		l->oom.triggered++;
 	e = begin_event(MB_OOM_EVENT_KILL, trigger);
 	if (!e)
@@ -426,7 +432,7 @@ int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 		remember_kill(oc, (__u64)oc);
 	else if (victim != trigger) /* else it is ending already, and gets the reserves */
 		oc = control_of_group();
-	kill(ctx, victim, 0, oc, 0);
+	kill(ctx, victim, 0, oc, 0, oc || victim != trigger);
 	return 0;
 }
 
@@ -434,7 +440,7 @@ int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 SEC("?fentry/oom_kill_process")
 int BPF_PROG(oom_kill, struct oom_control *oc)
 {
-	kill(ctx, BPF_CORE_READ(oc, chosen), 0, oc, 0);
+	kill(ctx, BPF_CORE_READ(oc, chosen), 0, oc, 0, true);
 	remember_kill(oc, 0);
 	return 0;
 }
@@ -458,14 +464,14 @@ int BPF_PROG(oom_mark_member, __u32 pid)
 
 	if (k && k->chosen_tgid == pid) /* told already */
 		return 0;
-	kill(ctx, pid == (__u32)id ? task : NULL, pid, NULL, k ? k->chosen_tgid : 0);
+	kill(ctx, pid == (__u32)id ? task : NULL, pid, NULL, k ? k->chosen_tgid : 0, k || pid != (__u32)id);
 	return 0;
 }
 
 SEC("?tp_btf/mark_victim")
 int BPF_PROG(oom_mark_victim_id, int pid)
 {
-	kill(ctx, NULL, pid, NULL, 0);
+	kill(ctx, NULL, pid, NULL, 0, true);
 	return 0;
 }
 
@@ -520,36 +526,12 @@ int BPF_PROG(oom_reaper_skipped, int tid)
 
 /* ---- kills by a process: systemd-oomd, earlyoom, or anybody ---- */
 
-/* Of the cgroups with a limit that the task is in, the one with the least room for more. */
-MB_INLINE void fill_fullest(struct mb_oom_event *e, struct task_struct *task)
-{
-	struct cgroup_subsys_state *css = compat_task_memcg(task);
-	struct mem_cgroup *fullest = NULL;
-	__u64 least = ~0ull >> 1;
-
-	for (int up = 0; up < MB_CGROUP_LEVELS && css; up++) {
-		struct mem_cgroup *memcg =
-			(void *)css - bpf_core_field_offset(struct mem_cgroup, css);
-		__u64 limit = BPF_CORE_READ(memcg, memory.max);
-		__u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
-		__u64 left = limit > usage ? limit - usage : 0;
-
-		/* no limit is a number of pages that no machine has (PAGE_COUNTER_MAX) */
-		if (limit < MB_OOM_NO_LIMIT && left < least) {
-			least = left;
-			fullest = memcg;
-		}
-		css = BPF_CORE_READ(css, parent);
-	}
-	if (fullest)
-		fill_memcg(e, fullest, task);
-}
-
 SEC("?tp_btf/signal_generate")
 int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_struct *victim, int group,
 	     int result)
 {
 	struct task_struct *sender = compat_current();
+	struct mem_cgroup *fullest;
 	struct mb_oom_event *e;
 
 	/* SEND_SIG_PRIV, 1, is the kernel's own */
@@ -565,7 +547,9 @@ int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_stru
 	if (!e)
 		return 0;
 	fill_victim(e, victim);
-	fill_fullest(e, victim);
+	fullest = fullest_memcg(victim);
+	if (fullest)
+		fill_memcg(e, fullest, victim);
 	bpf_ringbuf_submit(e, 0); /* wakes a consumer that waits, not one that is behind */
 	return 0;
 }

@@ -3,6 +3,7 @@
  * reclaim: who stalls in reclaim, compaction and throttling, what it frees, whose pages it
  * takes, and when kswapd runs and for whom.
  */
+#include "core/cgroup.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/stall.bpf.h"
 #include "core/taken.bpf.h"
@@ -127,6 +128,24 @@ int BPF_PROG(reclaim_node_end, unsigned long nr_reclaimed)
 	return end(STALL_SLOT(reclaim, direct_reclaim), MB_RECLAIM_EVENT_DIRECT, nr_reclaimed);
 }
 
+/*
+ * Whose limit the current thread reclaims for, as in struct mb_reclaim_ledger. A write to memory.reclaim, memory.high,
+ * memory.max and their like reclaims from the cgroup of that file, whichever the writer is in.
+ */
+MB_INLINE __u32 reclaimed_for(__u64 *ctx, struct task_struct *task)
+{
+	struct file *written = compat_written_file(task);
+	__u64 magic = written ? BPF_CORE_READ(written, f_inode, i_sb, s_magic) : 0;
+	__u32 up;
+
+	if (magic == CGROUP_MAGIC || magic == CGROUP2_MAGIC)
+		return MB_LIMIT_ASKED;
+	if (knobs.args[MB_ARG_mm_vmscan_memcg_reclaim_begin_memcg] != MB_ARG_MISSING)
+		return memcg_levels_up(task, (void *)MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, memcg));
+	up = memcg_over(task, false);
+	return up == MB_LIMIT_UNKNOWN ? memcg_over(task, true) : up;
+}
+
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
 int reclaim_memcg_begin(__u64 *ctx)
 {
@@ -134,7 +153,7 @@ int reclaim_memcg_begin(__u64 *ctx)
 	struct mb_ledger *l = ledger_of(task);
 
 	if (l)
-		l->reclaim.limit_up = compat_memcg_over(task, false);
+		l->reclaim.limit_up = reclaimed_for(ctx, task);
 	return begin(STALL_SLOT(reclaim, memcg_reclaim),
 		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, order),
 		     MB_ARG_OF(ctx, mm_vmscan_memcg_reclaim_begin, gfp_flags));
@@ -217,7 +236,7 @@ MB_INLINE int high_begin(void)
 	l = ledger_of(task);
 	if (!l)
 		return 0;
-	l->reclaim.limit_up = compat_memcg_over(task, true);
+	l->reclaim.limit_up = memcg_over(task, true);
 	stall_begin(l, MB_FAM_reclaim, STALL_SLOT(reclaim, high_throttle), bpf_ktime_get_boot_ns(), 0);
 	return 0;
 }

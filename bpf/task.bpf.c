@@ -7,6 +7,7 @@
 #include "core/compat.bpf.h"
 #include "core/dirtied.bpf.h"
 #include "core/filter.bpf.h"
+#include "core/ledger_life.bpf.h"
 #include "core/pace.bpf.h"
 #include "core/stall.bpf.h"
 
@@ -15,35 +16,67 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set by user space for the first pass of the iterator only. */
 __u32 first_pass;
 
-/* Threads that have a ledger: those that the iterator does not report are still to be heard of. */
-__u64 traced;
+/* What a ledger is made from, by the program that makes it: on one CPU none of them can be within itself. */
+enum creator {
+	CREATOR_FORK,
+	CREATOR_CGROUP,
+	CREATORS
+};
 
-/* Room to build a record: too large for the BPF stack. One per CPU, used without sleeping. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CREATORS);
+	__type(key, __u32);
+	__type(value, struct mb_ledger);
+} creators SEC(".maps");
+
+/*
+ * The iterator has no such rule, and can be preempted: each of its readers has room of its own, to build a record in
+ * and to make a ledger from. As a rule memblame is the only one. Those that read last longest ago go first.
+ */
+struct reader {
+	struct mb_task_record record;
+	struct mb_ledger ledger;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct reader);
+} readers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct mb_task_record);
-} scratch SEC(".maps");
+	__type(value, struct reader);
+} reader_zero SEC(".maps");
 
-MB_INLINE struct mb_ledger *trace(struct task_struct *task, bool born)
+MB_INLINE struct reader *reader_room(void)
 {
-	struct mb_ledger *l = ledger_create(task, born);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), key = 0;
+	struct reader *r = bpf_map_lookup_elem(&readers, &tid), *zero;
 
-	if (l)
-		__sync_fetch_and_add(&traced, 1);
-	return l;
+	if (r)
+		return r;
+	zero = bpf_map_lookup_elem(&reader_zero, &key);
+	if (!zero || bpf_map_update_elem(&readers, &tid, zero, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&readers, &tid);
 }
 
-MB_INLINE void forget(struct task_struct *task)
+MB_INLINE struct mb_ledger *trace(struct task_struct *task, __u32 creator, bool born)
 {
-	if (ledger_delete(task))
-		__sync_fetch_and_add(&traced, -1);
+	struct mb_ledger *room = bpf_map_lookup_elem(&creators, &creator);
+
+	return room ? ledger_create(task, room, born) : NULL;
 }
 
 MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	/* a thread of the kernel has none of its own: it borrows that of a process at times (kthread_use_mm) */
+	struct mm_struct *mm = MB_TASK(task, flags) & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
 	__u64 rss = 0, peak;
 
 	r->peak_pages = BPF_CORE_READ(task, signal, maxrss);
@@ -80,6 +113,15 @@ MB_INLINE void fill_inside(struct task_struct *task, struct mb_task_info *r)
 		BPF_CORE_READ_STR_INTO(&r->host_name, uts, name.nodename);
 }
 
+/*
+ * Does this thread report what all threads of the process have in common? The first one does; where it has ended and
+ * others go on, it has no memory any more, and is not heard of: then each of them does.
+ */
+MB_INLINE bool speaks_for_process(struct task_struct *task)
+{
+	return task->tgid == task->pid || !BPF_CORE_READ(task, group_leader, mm);
+}
+
 /* Everything but the memory of the process, which only one thread of it needs to report. */
 MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct mb_task_info *r,
 			 __u16 type)
@@ -103,7 +145,7 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct m
 	r->threads = BPF_CORE_READ(task, signal, nr_threads);
 	/* the leader's name, or ps and we would disagree on what the process is called */
 	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
-	if (task->tgid == task->pid)
+	if (speaks_for_process(task))
 		fill_inside(task, r);
 }
 
@@ -112,10 +154,13 @@ int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
 {
 	struct task_struct *parent = compat_current();
 	struct mb_fork_event *e;
+	struct mb_ledger *l;
 
 	if (!filter_follows(child, clone_flags, ledger_of(parent) != NULL))
 		return 0;
-	trace(child, true);
+	l = trace(child, CREATOR_FORK, true);
+	if (l) /* the iterator may have come first; the child has not run yet */
+		l->task.born = 1;
 	if (clone_flags & CLONE_THREAD)
 		return 0;
 	e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_FORK, sizeof(*e),
@@ -157,8 +202,9 @@ int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_bi
 SEC("?tp_btf/cgroup_attach_task")
 int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struct *task)
 {
-	if (knobs.select == MB_SELECT_CGROUPS && !ledger_of(task) && in_selected_cgroup(task))
-		trace(task, false);
+	if (knobs.select == MB_SELECT_CGROUPS && !(task->flags & PF_EXITING) && !ledger_of(task) &&
+	    in_selected_cgroup(task))
+		trace(task, CREATOR_CGROUP, false);
 	return 0;
 }
 
@@ -176,17 +222,25 @@ int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
 	if (!e)
 		return 0;
 	e->cgroup = compat_cgroup_id(cgrp);
-	bpf_probe_read_kernel_str(e->path, sizeof(e->path), path);
+	/* full, it is cut */
+	if (bpf_probe_read_kernel_str(e->path, sizeof(e->path), path) == sizeof(e->path)) {
+		e->below.no_path = 0;
+		e->below.parent = compat_cgroup_id(BPF_CORE_READ(cgrp, self.parent, cgroup));
+		bpf_probe_read_kernel_str(e->below.name, sizeof(e->below.name), BPF_CORE_READ(cgrp, kn, name));
+	}
 	emit_submit(&urgent, e);
 	return 0;
 }
 
-/* How wait(2) will see the process end: exit_group and fatal signals set the group's code. */
+/*
+ * How wait(2) will see the process end: exit_group and fatal signals set the group's code, as from 5.18 on does the
+ * last thread; else it is what the first thread said, however long ago.
+ */
 MB_INLINE __s32 final_exit_code(struct task_struct *task)
 {
 	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
 		return BPF_CORE_READ(task, signal, group_exit_code);
-	return task->exit_code;
+	return BPF_CORE_READ(task, group_leader, exit_code);
 }
 
 MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct mb_task_record *r)
@@ -194,9 +248,7 @@ MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct
 	bpf_probe_read_kernel(&r->ledger, sizeof(r->ledger), l);
 	r->info.min_flt = task->min_flt;
 	r->info.maj_flt = task->maj_flt;
-	if (knobs.dirtied_by_task)
-		r->ledger.writeback.dirtied_pages =
-			compat_dirtied_pages(task) - l->writeback.dirtied_base;
+	r->ledger.writeback.dirtied_pages += r->ledger.writeback.dirtied_by_kernel;
 }
 
 /*
@@ -209,7 +261,7 @@ MB_INLINE void retire(struct task_struct *task)
 	struct mm_struct *mm = task->mm;
 
 	if (!mm || mm->mm_users.counter < 2)
-		forget(task);
+		ledger_delete(task);
 }
 
 /* The thread does not run any more, or is the one that runs here: its ledger does not change. */
@@ -221,6 +273,7 @@ static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 		count_drop(MB_FAM_task, MB_DROP_RING_FULL);
 		return -1;
 	}
+	mapping_explain(task, &l->fault, task->min_flt + task->maj_flt);
 	fill_info(task, l, &r->info, MB_TASK_EVENT_EXIT);
 	r->info.group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
 	if (r->info.group_dead) {
@@ -228,10 +281,11 @@ static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 		r->info.exit_code = final_exit_code(task);
 	}
 	copy_ledger(task, l, r);
-	/* before the record can be read: the iterator must not report the thread after it */
+	/* before the record can be read: the iterator must not report the thread after it, nor with another base */
+	l->task.exited = 1;
+	barrier();
 	l->task.min_base = task->min_flt;
 	l->task.maj_base = task->maj_flt;
-	l->task.exited = 1;
 	emit_submit(&urgent, r);
 	return 0;
 }
@@ -278,7 +332,7 @@ int BPF_PROG(task_free, struct task_struct *task)
 			emit_submit(&urgent, e);
 		}
 	}
-	forget(task);
+	ledger_delete(task);
 	return 0;
 }
 
@@ -311,35 +365,63 @@ MB_INLINE void copy_consistent(struct task_struct *task, struct mb_ledger *l,
 	(void)done;
 }
 
+/*
+ * For a thread that has none. It may have come to its end since that was seen, and its exit record be out: then this one
+ * is only there for its late faults.
+ */
+MB_INLINE struct mb_ledger *trace_found(struct task_struct *task, struct reader *room)
+{
+	struct mb_ledger *l = ledger_create(task, &room->ledger, knobs.select == MB_SELECT_TREE);
+
+	barrier();
+	if (l && *(volatile unsigned int *)&task->flags & PF_EXITING)
+		l->task.exited = 1;
+	return l;
+}
+
+/*
+ * Is it still this thread's? While it was copied the thread may have sent its exit record, after which nothing is
+ * reported of it; and a hash hands the room of what was deleted out again at once.
+ */
+MB_INLINE bool is_current(struct task_struct *task, const struct mb_ledger *l)
+{
+	return ledger_of(task) == l && !*(volatile const __u16 *)&l->task.exited &&
+	       l->task.start_ns == BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
 SEC("?iter/task")
 int task_harvest(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct seq_file *seq = ctx->meta->seq;
 	struct mb_task_record *r;
+	struct reader *room;
 	struct mb_ledger *l;
-	__u32 key = 0;
 
 	if (!task)
 		return 0;
 	l = ledger_of(task);
 	if (knobs.governed && pace.settle) {
 		if (l && !l->task.exited)
-			pace_settle(l, task->min_flt + task->maj_flt, task->maj_flt);
+			pace_settle(task, l);
 		return 0;
 	}
-	if (!l) {
-		if ((task->flags & PF_EXITING) || !filter_selects(task, first_pass))
-			return 0;
-		l = trace(task, knobs.select == MB_SELECT_TREE);
-	}
-	r = bpf_map_lookup_elem(&scratch, &key);
-	if (!l || !r || l->task.exited || !ledger_complete(l))
+	if (!l && ((task->flags & PF_EXITING) || !filter_selects(task, first_pass)))
 		return 0;
+	room = reader_room();
+	if (!room)
+		return 0;
+	if (!l)
+		l = trace_found(task, room);
+	if (!l || l->task.exited)
+		return 0;
+	r = &room->record;
 	fill_info(task, l, &r->info, MB_TASK_EVENT_HARVEST);
 	copy_consistent(task, l, r);
-	if (task->tgid == task->pid)
+	mapping_explain(task, &r->ledger.fault, r->info.min_flt + r->info.maj_flt);
+	if (speaks_for_process(task))
 		fill_memory(task, &r->info);
-	bpf_seq_write(seq, r, sizeof(*r));
+	if (is_current(task, l))
+		bpf_seq_write(seq, r, sizeof(*r));
 	return 0;
 }

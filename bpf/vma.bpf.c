@@ -84,27 +84,117 @@ MB_INLINE bool has_failed(struct mm_struct *mm, struct compat_vma_call *c, __s64
 	return false;
 }
 
-/* The call is about to end, or has ended with result: send what it was and did. */
-MB_INLINE void emit_region(void *ctx, struct task_struct *task, struct mb_ledger *l, __u32 op, __s64 delta,
-			   __u64 result)
+#define CALL32_OLD_MMAP 90
+
+/*
+ * The call's number and arguments as a 64-bit program has them. Of a 32-bit call without the same number no number is
+ * told; the old mmap has its arguments in memory, of which none is read, so that it is any call.
+ */
+MB_INLINE void region_args(struct task_struct *task, const struct stack_pt_regs *r, struct mb_region_event *e)
 {
-	struct mb_vma_ledger *v = &l->vma;
+	bool compat = BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+
+	e->args[0] = compat ? r->bx : r->di;
+	e->args[1] = compat ? r->cx : r->si;
+	e->args[2] = r->dx;
+	e->args[3] = compat ? r->si : r->r10;
+	e->args[4] = compat ? r->di : r->r8;
+	e->args[5] = compat ? r->bp << PAGE_SHIFT : r->r9;
+	e->call = compat ? MB_CALL_UNKNOWN : r->orig_ax;
+	if (compat && r->orig_ax == CALL32_OLD_MMAP)
+		e->op = MB_VMA_OTHER;
+}
+
+#define PATH_NAMES 24
+
+/* The names of a file's path, the innermost first, across mounts. Returns the bytes used. */
+MB_INLINE __u32 path_of(struct file *file, char *to)
+{
+	struct dentry *d = BPF_CORE_READ(file, f_path.dentry), *parent;
+	struct vfsmount *v = BPF_CORE_READ(file, f_path.mnt);
+	struct mount *m = (void *)v - bpf_core_field_offset(struct mount, mnt), *up;
+	const unsigned char *name;
+	__u64 used = 0, at;
+	long n;
+
+	for (int i = 0; i < PATH_NAMES; i++) {
+		if (d == BPF_CORE_READ(m, mnt.mnt_root)) {
+			up = BPF_CORE_READ(m, mnt_parent);
+			if (up == m)
+				break;
+			d = BPF_CORE_READ(m, mnt_mountpoint);
+			m = up;
+			continue;
+		}
+		parent = BPF_CORE_READ(d, d_parent);
+		if (parent == d)
+			break;
+		name = BPF_CORE_READ(d, d_name.name);
+		at = used;
+		asm volatile("" : "+r"(at)); /* before 5.11 the verifier forgets the bounds of what was spilled */
+		if (at > MB_CODE_PATH - MB_CODE_NAME)
+			break;
+		n = bpf_probe_read_kernel_str(to + at, MB_CODE_NAME, name);
+		if (n <= 0 || n > MB_CODE_NAME)
+			break;
+		used += n;
+		d = parent;
+	}
+	return used;
+}
+
+/*
+ * Which file is mapped as code: by its descriptor, which the call has open. Not static, so that the verifier goes through
+ * it once by itself, and not again with each way through the rest of the program.
+ */
+__noinline int emit_code(__u64 t_ns, __u32 fd)
+{
+	struct task_struct *task = compat_current();
+	void *ring = cpu_ring();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct mb_region_code_event *e;
+	struct file *file = NULL, **files;
+	struct inode *inode;
+
+	if (!ring || fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	files = BPF_CORE_READ(table, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	e = emit_reserve_in(ring, MB_FAM_vma, MB_VMA_CODE, sizeof(*e), t_ns);
+	if (!e)
+		return 0;
+	e->ino = BPF_CORE_READ(inode, i_ino);
+	e->bytes = BPF_CORE_READ(inode, i_size);
+	compat_mtime(inode, &e->mtime_s, &e->mtime_ns);
+	e->pad = 0;
+	e->path_bytes = path_of(file, e->path);
+	emit_submit_now(e); /* it may not be there for long */
+	return 0;
+}
+
+/*
+ * The call is about to end, or has ended with result: send what it was and did. Not static, as emit_code(): for each of
+ * its callers the verifier took half a second.
+ */
+__noinline int emit_region(__u32 op, __s64 delta, __u64 result)
+{
+	struct task_struct *task = compat_current();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mb_ledger *l = ledger_of(task);
 	struct mb_region_event e = {};
+	struct mb_vma_ledger *v;
 	struct stack_source stack;
 	void *ring = cpu_ring();
 
-	if (!ring)
-		return;
+	if (!ring || !l)
+		return 0;
+	v = &l->vma;
 	stack_source(task, l, 0, &stack);
 	e.h.t_ns = bpf_ktime_get_boot_ns();
 	e.mm = (__u64)mm;
-	e.args[0] = stack.regs.di;
-	e.args[1] = stack.regs.si;
-	e.args[2] = stack.regs.dx;
-	e.args[3] = stack.regs.r10;
-	e.args[4] = stack.regs.r8;
-	e.args[5] = stack.regs.r9;
+	region_args(task, &stack.regs, &e);
 	e.result = result;
 	e.area_addr = v->area_addr;
 	e.area_len = v->area_len;
@@ -112,15 +202,17 @@ MB_INLINE void emit_region(void *ctx, struct task_struct *task, struct mb_ledger
 	e.delta_bytes = delta;
 	e.stack_delta_bytes = (__s64)(BPF_CORE_READ(mm, stack_vm) - v->before_stack_pages) << PAGE_SHIFT;
 	e.total_vm_bytes = (__u64)BPF_CORE_READ(mm, total_vm) << PAGE_SHIFT;
-	e.op = op;
-	e.call = stack.regs.orig_ax;
+	e.op = e.op ? e.op : op;
 	if (delta <= 0 && op != MB_VMA_MMAP && op != MB_VMA_MREMAP) { /* nobody asks who gave memory back */
 		stack.kind = MB_STACK_NONE;
 		stack.depth = 0;
 	}
+	if (e.op == MB_VMA_MMAP && (e.args[2] & PROT_EXEC) && !(e.args[3] & MAP_ANONYMOUS))
+		emit_code(e.h.t_ns, e.args[4]);
 	/* code: it may be an allocator, which is to be probed before it is used much */
 	stack.now = knobs.heap_mean && op == MB_VMA_MMAP && (e.args[2] & PROT_EXEC);
-	stack_emit(ctx, ring, MB_FAM_vma, MB_VMA_REGION, &e, &stack);
+	stack_emit(ring, MB_FAM_vma, MB_VMA_REGION, &e, &stack);
+	return 0;
 }
 
 /* Can the call have changed what is mapped? */
@@ -231,7 +323,7 @@ int BPF_PROG(vma_exec, struct task_struct *task)
 }
 
 /* Also after munmap's downgrade to a read lock, which is when total_vm has changed. */
-MB_INLINE int released(void *ctx, struct mm_struct *mm)
+MB_INLINE int released(struct mm_struct *mm)
 {
 	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
 	struct compat_vma_call c;
@@ -248,14 +340,14 @@ MB_INLINE int released(void *ctx, struct mm_struct *mm)
 	l->vma.op = MB_VMA_NONE;
 	delta = (__s64)(mm->total_vm - l->vma.before_pages) << PAGE_SHIFT;
 	if (c.op == MB_VMA_OTHER) {
-		if (delta)
-			emit_region(ctx, task, l, MB_VMA_OTHER, delta, MB_RESULT_UNKNOWN);
+		if (knobs.regions && delta) /* regions is always set here; the verifier only knows by this check */
+			emit_region(MB_VMA_OTHER, delta, MB_RESULT_UNKNOWN);
 		return 0;
 	}
 	compat_vma_call(task, &c);
 	failed = has_failed(mm, &c, delta);
 	if (knobs.regions && changes_regions(c.op, delta, failed))
-		emit_region(ctx, task, l, c.op, delta, MB_RESULT_UNKNOWN);
+		emit_region(c.op, delta, MB_RESULT_UNKNOWN);
 	account(&l->vma, &c, delta, failed);
 	if (streaming(MB_FAM_vma) && level_before(MB_LEVEL_COUNTS))
 		emit_call(&c, delta, failed);
@@ -265,13 +357,13 @@ MB_INLINE int released(void *ctx, struct mm_struct *mm)
 SEC("?tp_btf/mmap_lock_released")
 int BPF_PROG(vma_unlock, struct mm_struct *mm)
 {
-	return released(ctx, mm);
+	return released(mm);
 }
 
 SEC("?tp_btf/mmap_lock_released")
 int BPF_PROG(vma_unlock_again, struct mm_struct *mm)
 {
-	return released(ctx, mm);
+	return released(mm);
 }
 
 /*
@@ -292,7 +384,11 @@ MB_INLINE int call_begin(enum mb_vma_op op)
 	return 0;
 }
 
-MB_INLINE int call_end(void *ctx, long ret)
+/*
+ * regions: this program is of the set that sends regions. Only the set that knobs.regions asks for does anything; before 6.8 the
+ * verifier checks emit_region() in each program that names it, which takes the other set's four programs a second.
+ */
+MB_INLINE int call_end(long ret, bool regions)
 {
 	struct task_struct *task = compat_current();
 	struct pt_regs *regs = compat_entry_regs(task);
@@ -301,7 +397,7 @@ MB_INLINE int call_end(void *ctx, long ret)
 	__s64 delta;
 	bool failed;
 
-	if (!l || !l->vma.op)
+	if (!l || !l->vma.op || knobs.regions != regions)
 		return 0;
 	c.op = l->vma.op;
 	c.addr = BPF_CORE_READ(regs, di);
@@ -310,8 +406,8 @@ MB_INLINE int call_end(void *ctx, long ret)
 	l->vma.op = MB_VMA_NONE;
 	delta = (__s64)(BPF_CORE_READ(task, mm, total_vm) - l->vma.before_pages) << PAGE_SHIFT;
 	failed = c.op != MB_VMA_BRK && ret < 0 && ret >= -4095;
-	if (knobs.regions && changes_regions(c.op, delta, failed))
-		emit_region(ctx, task, l, c.op, delta, ret);
+	if (regions && changes_regions(c.op, delta, failed))
+		emit_region(c.op, delta, ret);
 	account(&l->vma, &c, delta, failed);
 	if (streaming(MB_FAM_vma) && level_before(MB_LEVEL_COUNTS))
 		emit_call(&c, delta, failed);
@@ -327,7 +423,12 @@ MB_INLINE int call_end(void *ctx, long ret)
 	SEC("?fexit/__x64_sys_" #name)                                         \
 	int vma_exit_##name(__u64 *ctx)                                        \
 	{                                                                      \
-		return call_end(ctx, ctx[1]); /* after the one argument */          \
+		return call_end(ctx[1], false); /* after the one argument */   \
+	}                                                                      \
+	SEC("?fexit/__x64_sys_" #name)                                         \
+	int vma_region_##name(__u64 *ctx)                                      \
+	{                                                                      \
+		return call_end(ctx[1], true);                                 \
 	}
 
 CALL(mmap, MB_VMA_MMAP)

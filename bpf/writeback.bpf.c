@@ -121,16 +121,36 @@ MB_INLINE void note_dirtied(struct mb_ledger *l, struct address_space *mapping, 
 		dirtied_flush(l);
 }
 
+/*
+ * A kernel thread that has taken on a process's memory works for that process: io_uring's workers until 5.11
+ * (3bfe6106693b made them threads of the process). False: it does not, or the process is not traced. The process
+ * may be running: atomic.
+ */
+static __noinline bool count_for_owner(struct task_struct *task, __u32 pages)
+{
+	struct task_struct *owner = compat_mm_owner(task);
+	struct mb_ledger *l = owner ? ledger_of(owner) : NULL;
+
+	if (!l)
+		return false;
+	__sync_fetch_and_add(&l->writeback.dirtied_by_kernel, pages);
+	return true;
+}
+
+/* writeback_dirty_folio fires where the kernel counts (nr_dirtied of /proc/vmstat): each time that a clean page turns dirty. */
 MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 {
-	struct mb_ledger *l = ledger_of(compat_current());
+	struct task_struct *task = compat_current();
+	struct mb_ledger *l;
 
+	if (MB_TASK(task, flags) & PF_KTHREAD && count_for_owner(task, pages))
+		return 0;
+	l = ledger_of(task);
 	if (!l)
 		return 0;
 	if (l->task.depth)
 		stall_close_open(l, bpf_ktime_get_boot_ns());
-	if (!knobs.dirtied_by_task)
-		l->writeback.dirtied_pages += pages;
+	l->writeback.dirtied_pages += pages;
 	if (knobs.dirty_files && mapping && level_before(MB_LEVEL_COUNTS))
 		note_dirtied(l, mapping, pages);
 	return 0;
@@ -140,8 +160,6 @@ MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 SEC("?tp_btf/writeback_dirty_folio")
 int BPF_PROG(writeback_dirtied, struct folio *folio, struct address_space *mapping)
 {
-	if (knobs.dirtied_by_task && !knobs.dirty_files) /* it only ends a pause */
-		return count_dirtied(NULL, 0);
 	return count_dirtied(mapping, compat_folio_pages(folio));
 }
 
@@ -258,12 +276,15 @@ int BPF_PROG(writeback_pause_end)
 	return end_open(STALL_SLOT(writeback, dirty_throttle));
 }
 
-/* The start of a wait for one folio; without trampolines, the next sign of life is its end. */
+/*
+ * The start of a wait for one folio; without trampolines, the next sign of life is its end. In an fsync it is no stall
+ * of its own: to wait for pages is what an fsync does.
+ */
 MB_INLINE int wait_begin(struct address_space *mapping)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
 
-	if (!l)
+	if (!l || stall_is_innermost(l, STALL_SLOT(writeback, fsync)))
 		return 0;
 	stall_begin(l, MB_FAM_writeback, STALL_SLOT(writeback, writeback_wait) | STALL_OPEN_ENDED,
 		    bpf_ktime_get_boot_ns(), 0);

@@ -24,7 +24,8 @@ static void report(const struct mb_options *o, const struct mb_err *e)
 	mb_json_str(&out, "message", e->text);
 	mb_json_object_end(&out);
 	mb_json_end_line(&out);
-	mb_out_close(&out, &ignored);
+	if (mb_out_close(&out, &ignored)) /* nothing can be written there */
+		fprintf(stderr, "memblame: %s\n", e->text);
 }
 
 int main(int argc, char **argv)

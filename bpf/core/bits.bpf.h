@@ -5,16 +5,26 @@
 
 #include "core/kernel.h"
 
+/* 1 where v is not 0, else 0. Has no branch: the verifier checks what follows a branch once for each outcome. */
+MB_INLINE __u64 is_nonzero(__u64 v)
+{
+	__u64 negative = -v;
+
+	asm volatile("" : "+r"(negative)); /* keeps the compiler from making a branch of it */
+	return (v | negative) >> 63;
+}
+
 /* Position of the highest bit set; v > 0. */
 MB_INLINE __u32 highest_bit(__u64 v)
 {
 	__u32 bit = 0;
 
-	for (__u32 step = 32; step; step >>= 1) {
-		if (v >> step) {
-			v >>= step;
-			bit += step;
-		}
+#pragma unroll
+	for (int log = 5; log >= 0; log--) {
+		__u64 step = is_nonzero(v >> (1u << log)) << log;
+
+		v >>= step;
+		bit += step;
 	}
 	return bit;
 }

@@ -135,15 +135,35 @@ MB_INLINE struct dentry *compat_first_name(struct inode *inode)
 	return alias - bpf_core_field_offset(struct dentry, d_alias);
 }
 
-/*
- * Pages that a thread has dirtied, as the kernel counts them for /proc/PID/io (write_bytes; mm/page-writeback.c,
- * folio_account_dirtied): where writeback_dirty_folio fires, too.
- */
-MB_INLINE __u64 compat_dirtied_pages(struct task_struct *task)
+/* When a file was written to last. */
+MB_INLINE void compat_mtime(struct inode *inode, __u64 *s, __u64 *ns)
 {
-	if (!bpf_core_field_exists(task->ioac.write_bytes))
-		return 0;
-	return BPF_CORE_READ(task, ioac.write_bytes) >> PAGE_SHIFT;
+	struct inode___v610 *v610 = (void *)inode;
+	struct inode___v66 *v66 = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_mtime_sec)) {
+		*s = BPF_CORE_READ(inode, i_mtime_sec);
+		*ns = BPF_CORE_READ(inode, i_mtime_nsec);
+	} else if (bpf_core_field_exists(v610->__i_mtime)) {
+		*s = BPF_CORE_READ(v610, __i_mtime.tv_sec);
+		*ns = BPF_CORE_READ(v610, __i_mtime.tv_nsec);
+	} else {
+		*s = BPF_CORE_READ(v66, i_mtime.tv_sec);
+		*ns = BPF_CORE_READ(v66, i_mtime.tv_nsec);
+	}
+}
+
+/* The process whose memory a task uses, by its main thread; NULL: it uses none, or this kernel does not tell. */
+MB_INLINE struct task_struct *compat_mm_owner(struct task_struct *task)
+{
+	struct mm_struct *mm;
+
+	if (!bpf_core_field_exists(struct mm_struct, owner))
+		return NULL;
+	if (knobs.hash_ledgers)
+		return BPF_CORE_READ(task, mm, owner);
+	mm = task->mm;
+	return mm ? mm->owner : NULL;
 }
 
 /*
@@ -199,28 +219,6 @@ MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
 	return memory;
 }
 
-/*
- * Which memory cgroup is over its limit (high: over memory.high): 0 the task's own, 1 the one above, and so
- * on; MB_LIMIT_UNKNOWN. A charge that fails has been taken back, so usage is a charge short of it: 64
- * pages are charged at once (mm/memcontrol.c, MEMCG_CHARGE_BATCH), of huge pages 512.
- */
-MB_INLINE __u32 compat_memcg_over(struct task_struct *task, bool high)
-{
-	struct cgroup_subsys_state *css = compat_task_memcg(task);
-
-	for (__u32 up = 0; up < MB_CGROUP_LEVELS && css; up++) {
-		struct mem_cgroup *memcg =
-			(void *)css - bpf_core_field_offset(struct mem_cgroup, css);
-		__u64 usage = BPF_CORE_READ(memcg, memory.usage.counter), limit;
-
-		limit = high ? BPF_CORE_READ(memcg, memory.high) : BPF_CORE_READ(memcg, memory.max);
-		if (high ? usage > limit : usage + 64 + 512 > limit)
-			return up;
-		css = BPF_CORE_READ(css, parent);
-	}
-	return MB_LIMIT_UNKNOWN;
-}
-
 /* A process's id in its own pid namespace, the innermost one that it is in. */
 MB_INLINE __u32 compat_inner_tgid(struct task_struct *task)
 {
@@ -247,6 +245,48 @@ MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)
 MB_INLINE struct pt_regs *compat_entry_regs(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, stack) + (16 << 10) - bpf_core_type_size(struct pt_regs);
+}
+
+/* Is the current thread in an ioctl(2) of this command? Where there is bpf_task_pt_regs only. */
+MB_INLINE bool compat_is_ioctl(struct task_struct *task, __u32 command)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	if (task->thread_info.status & TS_COMPAT)
+		return regs->orig_ax == 54 && (__u32)regs->cx == command;
+	return regs->orig_ax == 16 && (__u32)regs->si == command;
+}
+
+/* What the current thread writes to, being in a system call for that: its file descriptor; -1: it is in none of these. */
+MB_INLINE __s64 compat_written_fd(struct task_struct *task)
+{
+	struct pt_regs *regs = knobs.hash_ledgers ? compat_entry_regs(task) :
+						    (struct pt_regs *)bpf_task_pt_regs(task);
+	__s64 call = BPF_CORE_READ(regs, orig_ax);
+
+	if (MB_TASK(task, thread_info.status) & TS_COMPAT) /* write, writev, pwrite64, pwritev, pwritev2 */
+		return call == 4 || call == 146 || call == 181 || call == 334 || call == 379 ?
+			       (__u32)BPF_CORE_READ(regs, bx) :
+			       -1;
+	return call == 1 || call == 20 || call == 18 || call == 296 || call == 328 ?
+		       (__u32)BPF_CORE_READ(regs, di) :
+		       -1;
+}
+
+/* That file; NULL: none. */
+MB_INLINE struct file *compat_written_file(struct task_struct *task)
+{
+	__s64 fd = compat_written_fd(task);
+	struct files_struct *files = MB_TASK(task, files);
+	struct fdtable *table;
+	struct file *file = NULL;
+
+	if (fd < 0 || !files)
+		return NULL;
+	table = BPF_CORE_READ(files, fdt);
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
 }
 
 /*

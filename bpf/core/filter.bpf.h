@@ -7,24 +7,8 @@
 #ifndef MEMBLAME_FILTER_H
 #define MEMBLAME_FILTER_H
 
-#include "core/compat.bpf.h"
+#include "core/cgroup.bpf.h"
 #include "core/maps.bpf.h"
-
-MB_INLINE bool in_selected_cgroup(struct task_struct *task)
-{
-	struct cgroup *cgrp = compat_task_cgroup(task);
-
-	for (int level = 0; level < MB_CGROUP_LEVELS && cgrp; level++) {
-		__u64 id = compat_cgroup_id(cgrp);
-
-		for (__u32 i = 0; i < MB_MAX_CGROUPS && i < knobs.nr_cgroups; i++) {
-			if (knobs.cgroup_ids[i] == id)
-				return true;
-		}
-		cgrp = BPF_CORE_READ(cgrp, self.parent, cgroup);
-	}
-	return false;
-}
 
 MB_INLINE bool is_listed(__u32 tgid)
 {

@@ -108,6 +108,7 @@ struct nsproxy {
 
 struct kernfs_node {
 	__u64 id;
+	const char *name;
 };
 
 struct cgroup_subsys_state {
@@ -136,7 +137,29 @@ struct percpu_counter {
 	__s64 count;
 };
 
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+enum maple_type {
+	maple_leaf_64 = 1, /* taken from BTF, not from here */
+	maple_range_64 = 2,
+	maple_arange_64 = 3,
+};
+
 struct mm_struct {
+	struct maple_tree mm_mt;
+	int mm_lock_seq;
 	atomic_t mm_users;
 	atomic_long_t pgtables_bytes;
 	unsigned long task_size;
@@ -158,6 +181,15 @@ struct mm_struct___v61 {
 	struct mm_rss_stat___v61 rss_stat;
 };
 
+/* From 6.13 (commit dba4761a3e40) a sequence count, odd while the address space is locked for writing. */
+typedef struct {
+	unsigned int sequence;
+} seqcount_t___v613;
+
+struct mm_struct___v613 {
+	seqcount_t___v613 mm_lock_seq;
+};
+
 struct signal_struct {
 	atomic_t live;
 	int nr_threads;
@@ -171,12 +203,23 @@ struct cred {
 	kuid_t uid;
 };
 
-struct sched_entity {
-	__u64 sum_exec_runtime;
+struct rq {
+	__u64 clock;
+	__u64 clock_task;
 };
 
-struct task_io_accounting {
-	__u64 write_bytes;
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	__u64 exec_start;
+	__u64 sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
+};
+
+struct sched_info {
+	unsigned long long run_delay;
 };
 
 struct thread_struct {
@@ -191,7 +234,6 @@ struct task_struct {
 	void *stack;
 	struct thread_struct thread;
 	unsigned in_execve : 1;
-	struct task_io_accounting ioac;
 	struct sched_entity se;
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -205,14 +247,21 @@ struct task_struct {
 	struct list_head thread_node;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	struct files_struct *files;
 	const struct cred *real_cred;
 	struct css_set *cgroups;
 	struct nsproxy *nsproxy;
+	unsigned long sas_ss_sp;
+	__u64 sas_ss_size; /* size_t */
 	unsigned long nvcsw;
+	unsigned long nivcsw;
+	struct sched_info sched_info;
 	unsigned int memcg_nr_pages_over_high;
 	__u64 start_boottime;
 	unsigned long min_flt;
 	unsigned long maj_flt;
+	unsigned long *numa_faults;
+	unsigned long numa_faults_locality[3];
 	char comm[16];
 };
 
@@ -237,8 +286,26 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	__u32 i_generation;
+	__s64 i_size;
+	__s64 i_mtime_sec;
+	__u32 i_mtime_nsec;
 	struct hlist_head i_dentry;
 	struct bdi_writeback *i_wb;
+};
+
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+/* Until 6.10. */
+struct inode___v610 {
+	struct timespec64 __i_mtime;
+};
+
+/* Until 6.6. */
+struct inode___v66 {
+	struct timespec64 i_mtime;
 };
 
 struct address_space {
@@ -262,16 +329,57 @@ struct dentry___v619 {
 	} d_u;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct page;
 
+struct vm_operations_struct;
+struct userfaultfd_ctx;
+
+struct vm_userfaultfd_ctx {
+	struct userfaultfd_ctx *ctx;
+};
+
 struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
 	struct mm_struct *vm_mm;
 	unsigned long vm_flags;
+	const struct vm_operations_struct *vm_ops;
 	struct file *vm_file;
+	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
+};
+
+struct vm_fault {
+	unsigned long address;
+	unsigned long real_address;
 };
 
 struct zone {
@@ -379,6 +487,17 @@ struct kmem_cache {
 	const char *name;
 };
 
+/* In a value of a map: a function that a thread runs when it returns to user space (6.18, 38aa7003e369). */
+struct bpf_task_work {
+	__u64 __opaque;
+};
+
+struct bpf_map {
+	__u32 id; /* a type that is only declared is not that of the kernel's */
+};
+
+typedef int (*bpf_task_work_callback_t)(struct bpf_map *map, void *key, void *value);
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
 };
@@ -398,19 +517,30 @@ struct bpf_iter__task {
 #define CLONE_VM 0x00000100u /* include/uapi/linux/sched.h */
 #define CLONE_THREAD 0x00010000u /* include/uapi/linux/sched.h */
 #define TS_COMPAT 0x0002u /* arch/x86/include/asm/thread_info.h: 32-bit system call */
+#define VM_WRITE 0x00000002u /* include/linux/mm.h */
 #define VM_SHARED 0x00000008u /* include/linux/mm.h */
 #define VM_HUGETLB 0x00400000u
 #define FAULT_FLAG_WRITE 0x01u /* include/linux/mm_types.h */
+#define FAULT_FLAG_TRIED 0x20u
+#define VM_FAULT_MAJOR 0x000004u
 #define VM_FAULT_RETRY 0x000400u
 #define VM_FAULT_ERROR 0x000873u /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
+#define CGROUP_MAGIC 0x27e0eb /* the same */
+#define CGROUP2_MAGIC 0x63677270
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
 #define PROC_UTS_INIT_INO 0xeffffffeu /* include/linux/proc_ns.h: the machine's own UTS namespace */
+#define SIGBUS 7
 #define SIGKILL 9
 #define SIGSEGV 11
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2
+#define SEGV_PKUERR 4 /* the last of those that a fault raises */
+#define BUS_ADRERR 2 /* include/uapi/asm-generic/siginfo.h */
+#define BUS_MCEERR_AR 4
 #define MAP_FIXED 0x10u /* include/uapi/asm-generic/mman-common.h */
+#define MAP_ANONYMOUS 0x20u
 #define SIGNAL_GROUP_EXIT 0x00000004u /* include/linux/sched/signal.h */
+#define UFFDIO_REGISTER 0xc020aa00u /* include/uapi/linux/userfaultfd.h */
 #define PAGE_SHIFT 12 /* x86-64 */
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A thread's ledger: find it, make it. */
+/* A thread's ledger: find it. How it is made and deleted: core/ledger_life.bpf.h. */
 #ifndef MEMBLAME_LEDGER_H
 #define MEMBLAME_LEDGER_H
 
@@ -11,7 +11,7 @@
  * (knobs.hash_ledgers), in a hash by thread id. Task storage can be refused to a single thread too,
  * for want of memory that can be had without waiting (kmalloc_nolock() may fail at any time, and does so
  * always from 7.0 on where the CPU has no cmpxchg16b) or because the CPU was within it already (where
- * programs can be preempted). Such a thread's ledger goes into the hash as well, as a spare.
+ * programs can be preempted). Such a thread's ledger goes into the hash instead, as a spare.
  */
 
 /* Number of spares: almost always 0, and then no one has to look for one. */
@@ -39,33 +39,6 @@ MB_INLINE struct mb_ledger *hash_lookup(struct task_struct *task)
 	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
 }
 
-MB_INLINE struct mb_ledger *hash_insert(struct task_struct *task)
-{
-	struct mb_ledger *zero;
-	__u32 key = 0, tid = BPF_CORE_READ(task, pid);
-	__u64 *n;
-
-	zero = bpf_map_lookup_elem(&ledger_zero, &key);
-	if (!zero || bpf_map_update_elem(&ledgers_by_tid, &tid, zero, BPF_ANY))
-		return NULL;
-	n = spares();
-	if (n)
-		__sync_fetch_and_add(n, 1);
-	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
-}
-
-MB_INLINE bool hash_delete(__u32 tid)
-{
-	__u64 *n;
-
-	if (bpf_map_delete_elem(&ledgers_by_tid, &tid))
-		return false;
-	n = spares();
-	if (n)
-		__sync_fetch_and_add(n, -1);
-	return true;
-}
-
 /* The task's ledger, or NULL where it is not traced. */
 MB_INLINE struct mb_ledger *ledger_of(struct task_struct *task)
 {
@@ -74,23 +47,6 @@ MB_INLINE struct mb_ledger *ledger_of(struct task_struct *task)
 	if (!knobs.hash_ledgers)
 		l = bpf_task_storage_get(&ledgers, task, NULL, 0);
 	return l || !hash_in_use() ? l : hash_lookup(task);
-}
-
-MB_INLINE struct mb_ledger *ledger_insert(struct task_struct *task)
-{
-	struct mb_ledger *l = NULL;
-
-	if (!knobs.hash_ledgers)
-		l = bpf_task_storage_get(&ledgers, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	return l ? l : hash_insert(task);
-}
-
-/* The task is not traced any more. False: this CPU was within task storage already, it still is. */
-MB_INLINE bool ledger_delete(struct task_struct *task)
-{
-	bool done = !knobs.hash_ledgers && !bpf_task_storage_delete(&ledgers, task);
-
-	return done || (hash_in_use() && hash_delete(BPF_CORE_READ(task, pid)));
 }
 
 /* exec exchanges the ids of the thread and its leader: so must what the hash has under them. */
@@ -116,37 +72,6 @@ MB_INLINE void ledger_exchange(__u32 a, __u32 b)
 		bpf_map_update_elem(&ledgers_by_tid, &a, room, BPF_ANY);
 	else
 		bpf_map_delete_elem(&ledgers_by_tid, &a);
-}
-
-/*
- * Make a ledger. born: the thread starts its life now, or was started by us, so that the
- * kernel's own counts are the trace's counts; otherwise they are where counting begins.
- */
-MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, bool born)
-{
-	struct mb_ledger *l = ledger_insert(task);
-
-	if (!l) {
-		count_drop(MB_FAM_task, MB_DROP_NO_LEDGER);
-		return NULL;
-	}
-	l->task.born_tid = task->pid;
-	l->task.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	l->task.born = born;
-	if (!born) {
-		l->task.min_base = task->min_flt;
-		l->task.maj_base = task->maj_flt;
-		l->writeback.dirtied_base = compat_dirtied_pages(task);
-	}
-	barrier(); /* last: see ledger_complete() */
-	l->task.born_ns = bpf_ktime_get_boot_ns();
-	return l;
-}
-
-/* A new ledger can be found by others before the one that makes it has filled it in. */
-MB_INLINE bool ledger_complete(const struct mb_ledger *l)
-{
-	return *(volatile const __u64 *)&l->task.born_ns != 0;
 }
 
 #endif

@@ -32,14 +32,6 @@ MB_SHARED struct {
 	__type(value, struct mb_ledger);
 } ledgers_by_tid SEC(".maps");
 
-/* A ledger of zeros, to make others from: too large for the BPF stack. */
-MB_SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct mb_ledger);
-} ledger_zero SEC(".maps");
-
 /* How many ledgers ledgers_by_tid holds. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -89,6 +81,14 @@ MB_SHARED struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } frame_pointers SEC(".maps");
+
+/* Calls of allocators that a signal handler on an alternate stack has interrupted, by thread: see heap.bpf.c. */
+MB_SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct mb_heap_ledger);
+} heap_aside SEC(".maps");
 
 /* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/taken.bpf.h. */
 struct last_taken {

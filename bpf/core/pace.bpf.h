@@ -10,6 +10,7 @@
 #ifndef MEMBLAME_PACE_H
 #define MEMBLAME_PACE_H
 
+#include "core/mapping.bpf.h"
 #include "core/maps.bpf.h"
 
 /* Is tracing at a level before this one? The verifier sees no such question where no budget was given. */
@@ -30,40 +31,38 @@ MB_INLINE __u32 sample_weight(void)
 	return knobs.governed ? pace.weight : 1;
 }
 
-/* Was that before hooks were last taken off, so that its end may not have been seen? */
-MB_INLINE bool before_gap(__u64 ns)
-{
-	return knobs.governed && ns < pace.gap_ns;
-}
-
 /* The pending fault is over: count it under its cause, if the kernel counted it at all. Returns its class. */
-MB_INLINE __u32 pending_count(struct mb_ledger *l, __u64 flt, bool major)
+MB_INLINE __u32 pending_count(struct task_struct *task, struct mb_ledger *l, __u64 flt, bool major)
 {
 	struct mb_fault_pending *p = &l->fault.pending;
 	__u32 class = MB_FAULT_FAILED;
 
 	if (flt != p->flt) {
+		if (mb_fault_asks_mapping(p))
+			mapping_ask(task, &l->fault);
 		class = mb_fault_classify(p, major, knobs.has_swap);
-		l->fault.by_access[MB_BOUNDED(MB_FAULT_ACCESS(p->error), 7)]++;
 	}
-	l->fault.by_class[MB_BOUNDED(class, MB_FAULT_CLASSES - 1)]++;
+	if (class != MB_FAULT_FAILED)
+		l->fault.by_access[MB_BOUNDED(MB_FAULT_ACCESS(p->error), 7)]++;
+	l->fault.by_class[MB_BOUNDED(class, MB_FAULT_CLASS_ROOM - 1)]++;
 	return class;
 }
 
 /*
- * Close what hot hooks have begun in this ledger; flt, maj: the kernel's counts of the thread. It may run, but
+ * Close what hot hooks have begun in this ledger of the thread. It may run, but
  * no program changes these parts of its ledger any more. A fault that has gone on through the gap is counted as
  * failed, so that when the kernel counts it, it is among those of no known cause; of one that has ended, its hooks
  * have seen all.
  */
-MB_INLINE void pace_settle(struct mb_ledger *l, __u64 flt, __u64 maj)
+MB_INLINE void pace_settle(struct task_struct *task, struct mb_ledger *l)
 {
+	__u64 maj = task->maj_flt, flt = task->min_flt + maj;
 	struct mb_fault_pending *p = &l->fault.pending;
 
 	l->vma.op = MB_VMA_NONE;
 	if (!p->seq || p->settled)
 		return;
-	pending_count(l, flt, maj != p->maj);
+	pending_count(task, l, flt, maj != p->maj);
 	p->start_ns = 0;
 	p->mapped_ns = 0;
 	p->settled = 1;

@@ -23,12 +23,6 @@
 
 #define STALL_OPEN_ENDED 0x80000000u
 
-/*
- * A pause ends with a timer, then the thread must get a CPU. Up to this much more than was planned
- * (three ticks at 250 Hz) is taken as that; of more, the thread's CPU time is taken off.
- */
-#define PAUSE_SLACK_NS 12000000ull
-
 struct stall_time {
 	__u64 start_ns;
 	__u64 ns; /* exclusive */
@@ -113,6 +107,47 @@ MB_INLINE __u64 cpu_time(struct task_struct *task)
 	return BPF_CORE_READ(task, se.sum_exec_runtime);
 }
 
+/* The kernel adds up CPU time each tick at least; of 100 Hz, the slowest there is. */
+#define CPU_TIME_LAG_NS 10000000
+
+/*
+ * By how much a running thread's cpu_time() lags behind, less the constant by which the scheduler's clock and ours differ.
+ * exec_start is in clock_task, which leaves out interrupts and what the hypervisor takes: a CPU may lose much of it while
+ * the thread sleeps, and each CPU has lost another amount, so that is put back (kernel/sched/core.c,
+ * update_rq_clock_task()). Without CONFIG_FAIR_GROUP_SCHED it is not known.
+ */
+MB_INLINE __u32 cpu_time_lag(struct task_struct *task, __u64 now)
+{
+	__u64 left_out = 0;
+
+	if (bpf_core_field_exists(struct sched_entity, cfs_rq)) {
+		struct rq *rq = BPF_CORE_READ(task, se.cfs_rq, rq);
+
+		left_out = BPF_CORE_READ(rq, clock) - BPF_CORE_READ(rq, clock_task);
+	}
+	return now - BPF_CORE_READ(task, se.exec_start) - left_out;
+}
+
+/* How long a thread was ready to run without a CPU, in all; 0: this kernel does not keep it. */
+MB_INLINE __u32 cpu_wait(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(struct task_struct, sched_info))
+		return 0;
+	return BPF_CORE_READ(task, sched_info.run_delay);
+}
+
+/* CPU time of the current thread since the open-ended stall f began: to a tick where the clocks do not fit. */
+MB_INLINE __u64 cpu_time_since(struct mb_ledger *l, struct mb_stall_frame *f, __u64 now)
+{
+	struct task_struct *task = compat_current();
+	__s64 ran = cpu_time(task) - f->cpu_ns;
+	__s32 more = cpu_time_lag(task, now) - l->writeback.run.open_lag;
+
+	if (more < CPU_TIME_LAG_NS && more > -CPU_TIME_LAG_NS)
+		ran += more;
+	return ran > 0 ? ran : 0;
+}
+
 /* Take the innermost stall, an open-ended one, off the stack as ended at now, and tell of it. */
 MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
 {
@@ -124,15 +159,16 @@ MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
 }
 
 /*
- * The thread runs again: if its innermost stall is open-ended, that is over. If the thread has
- * slept for something else since, this moment says nothing: a pause is then taken to have
+ * The thread runs again: if its innermost stall is open-ended, that is over. It was when the thread began to run,
+ * so what it has run since is taken off: it may be long, as the hooks that a thread at work comes by are off at some
+ * levels. If the thread has slept for something else since, this moment says nothing: a pause is then taken to have
  * lasted as planned, and a wait outside of any other stall is counted as not timed.
  */
 static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 {
 	__u32 top = l->task.depth - 1;
 	struct mb_stall_frame *f;
-	__u64 planned;
+	__u64 planned, end, preempted;
 	bool slept;
 
 	if (top >= MB_STALL_DEPTH)
@@ -141,27 +177,23 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 	if (!(f->slot & STALL_OPEN_ENDED))
 		return;
 	planned = f->info;
-	if (!planned && before_gap(f->start_ns)) {
-		/* what tells the end of a wait was off meanwhile */
-		l->task.depth = top;
-		stall_tell_outer(l, top, f->child_ns);
-		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
-		return;
-	}
-	slept = (__u32)MB_TASK(compat_current(), nvcsw) - f->nvcsw > 1;
-	if (planned && slept) {
-		now = f->start_ns + planned;
-	} else if (planned && now - f->start_ns > planned + PAUSE_SLACK_NS) {
-		/* it waited for a CPU, or has worked since: take off its CPU time (to a tick) */
-		now -= cpu_time(compat_current()) - f->cpu_ns;
-		if (now < f->start_ns + planned)
-			now = f->start_ns + planned;
-	} else if (!planned && slept && top == 0) {
+	slept = (__u16)(MB_TASK(compat_current(), nvcsw) - f->nvcsw) > 1;
+	if (!planned && slept && top == 0) {
 		l->task.depth = 0;
 		count_drop(MB_FAM_writeback, MB_DROP_UNTIMED);
 		return;
 	}
-	stall_pop_open(l, now);
+	end = now - cpu_time_since(l, f, now);
+	/*
+	 * run_delay is one sum: the thread's wake-up, which is a part of its stall, and the times that it was preempted since,
+	 * which are not. All of them are taken to be equally long.
+	 */
+	preempted = (__u16)(MB_TASK(compat_current(), nivcsw) - f->nivcsw);
+	if (preempted)
+		end -= (__u32)(cpu_wait(compat_current()) - l->writeback.run.open_wait) * preempted / (preempted + 1);
+	if ((planned && slept) || (__s64)(end - f->start_ns - planned) < 0)
+		end = f->start_ns + planned;
+	stall_pop_open(l, end);
 }
 
 /* What a stall of this slot, begun as an open-ended one, was in has returned: it is over now. */
@@ -220,7 +252,12 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 	f->info = info;
 	f->slot = slot;
 	f->nvcsw = MB_TASK(task, nvcsw);
+	f->nivcsw = MB_TASK(task, nivcsw);
 	f->cpu_ns = cpu_time(task);
+	if (slot & STALL_OPEN_ENDED) {
+		l->writeback.run.open_lag = cpu_time_lag(task, now);
+		l->writeback.run.open_wait = cpu_wait(task);
+	}
 	l->task.depth = depth + 1;
 }
 
@@ -251,6 +288,14 @@ MB_INLINE void stall_cancel(struct mb_ledger *l, __u32 slot)
 	stall_tell_outer(l, top, stall_frame(l, top)->child_ns);
 }
 
+/* Is that of this slot the innermost stall that is open? */
+MB_INLINE bool stall_is_innermost(struct mb_ledger *l, __u32 slot)
+{
+	__u32 top = l->task.depth - 1;
+
+	return top < MB_STALL_DEPTH && stall_frame(l, top)->slot == slot;
+}
+
 /* How often the thread has gone to sleep since the stall of this slot, the innermost, began. */
 MB_INLINE __u32 stall_sleeps(struct mb_ledger *l, __u32 slot)
 {
@@ -258,7 +303,7 @@ MB_INLINE __u32 stall_sleeps(struct mb_ledger *l, __u32 slot)
 
 	if (top >= MB_STALL_DEPTH || stall_frame(l, top)->slot != slot)
 		return 0;
-	return (__u32)MB_TASK(compat_current(), nvcsw) - stall_frame(l, top)->nvcsw;
+	return (__u16)(MB_TASK(compat_current(), nvcsw) - stall_frame(l, top)->nvcsw);
 }
 
 /* A stall whose length is known only afterwards, or in advance: charge ns at once. */

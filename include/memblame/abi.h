@@ -19,7 +19,6 @@
 #define MB_STALL_DEPTH 8 /* a power of two: indexes are masked for the verifier */
 #define MB_MAX_PIDS 64
 #define MB_MAX_CGROUPS 8
-#define MB_CGROUP_LEVELS 16
 
 enum mb_family_id {
 #define MB_FAMILY(id, name, on, title) MB_FAM_##name = (id),
@@ -89,13 +88,11 @@ struct mb_knobs {
 	__u32 time_all_faults; /* stamp every fault's start (needed to time swap-ins) */
 	__u32 hash_ledgers; /* no task storage here: ledgers are in a hash by thread id */
 	__u32 has_swap;	       /* there is swap: a major fault in shared memory is a swap-in */
-	__u32 dirtied_by_task; /* the kernel's own count of pages dirtied is read, none is kept */
 	__u32 dirty_files; /* pages dirtied are counted by file, too */
 	__u32 regions; /* calls that change the address space are sent, with their stacks */
 	__u32 page_mask; /* a fault is sent when its page is of the sample (abi/fault.h); 0: none is */
 	__u32 kmem_mask; /* an object of the kernel is followed when it is of the sample (abi/kmem.h) */
 	__u32 governed; /* the level may change: see struct mb_pace */
-	__u32 pad;
 	__u32 kmem_read_ptr; /* pointers to const void must be read from the arguments by a call */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
@@ -140,7 +137,8 @@ struct mb_stall_frame {
 	__u64 cpu_ns;   /* CPU time of the thread at the start */
 	__u64 info; /* what the family wants back at the end; pauses: planned ns */
 	__u32 slot; /* offset of the mb_stall in the ledger it is charged to */
-	__u32 nvcsw; /* voluntary context switches of the thread at the start */
+	__u16 nvcsw; /* voluntary context switches of the thread at the start, and others */
+	__u16 nivcsw;
 };
 
 /* Every ring event starts with this. */
@@ -162,6 +160,7 @@ enum mb_stack_kind {
 	MB_STACK_NONE = 0, /* not asked for, or the thread has no user side */
 	MB_STACK_FP = 1, /* return addresses, found by frame pointers */
 	MB_STACK_COPY = 2, /* a copy of the stack, to be unwound by user space */
+	MB_STACK_IP = 3, /* where the thread is, and nothing else: 32-bit code */
 };
 
 #define MB_STACK_BYTES 16384 /* most that is copied; whole chunks, see bpf/core/stack.bpf.h */
@@ -185,6 +184,8 @@ struct mb_user_stack {
 	__u64 hidden;
 	__u32 kind; /* enum mb_stack_kind */
 	__u32 len;
+	__u32 missing; /* of a copy, pages that could not be read: bit n: the nth behind that of regs.sp */
+	__u32 reserved;
 };
 
 #pragma GCC diagnostic pop

@@ -70,6 +70,7 @@ struct mb_event_field {
 #define MB_EVENT_KEEP 1u /* rare and wanted singly: listed in the summary too */
 #define MB_EVENT_INTERNAL 2u /* feeds the accounts; not shown by trace */
 #define MB_EVENT_ALWAYS 4u /* shown by trace whatever families it was asked for: it is about the trace */
+#define MB_EVENT_MADE 8u /* made by user space to be shown: in no recording */
 
 struct mb_event_kind {
 	uint16_t type;
@@ -91,10 +92,10 @@ struct mb_hook {
 	const char *programs[MB_HOOK_PROGRAMS + 1]; /* BPF programs it needs, NULL-terminated */
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
 	const char *argument[2]; /* tracepoint and argument that it must have; or NULL */
-	const char *shares; /* a program of an earlier question that this needs too; or NULL */
+	const char *kfunc; /* a kernel function that its programs call; or NULL */
+	const char *shares[2]; /* programs of an earlier question, one of which this needs too; or NULL */
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
-	bool task_io; /* needs the kernel's accounting of I/O by task, and uses it */
 	bool reads_pointers; /* with it, pointers to const void are read by a call, as older verifiers want it */
 	bool times_every_fault; /* with it, minor faults need not be sampled */
 	const char *file; /* no program, but a file that must be readable; or NULL */
@@ -110,6 +111,8 @@ struct mb_question {
 	size_t n_hooks;
 	const char *without; /* what is lost when no hook works */
 	bool on_request; /* asked only where its answer is shown (blame, doctor): it costs too much */
+	enum mb_level off_from; /* with a budget, from this level on there is no answer; 0: there is one at all */
+	bool has_rest; /* what was not traced then is in one of its fields, so that they still add up */
 };
 
 /*
@@ -180,6 +183,15 @@ const struct mb_family *const *mb_families(size_t *n);
 /* The family of this id or name, or NULL. */
 const struct mb_family *mb_family_by_id(unsigned int id);
 const struct mb_family *mb_family_by_name(const char *name);
+
+/* The field of this group (NULL: those that are not shown) and name in a family; NULL: it has none such. */
+const struct mb_field *mb_family_field(const struct mb_family *fam, const char *group, const char *name);
+
+/* The question without whose answer a field is not known; NULL: it always is. */
+const struct mb_question *mb_field_question(const struct mb_family *fam, const struct mb_field *f);
+
+/* The level from which on a field is not counted; 0 (MB_LEVEL_FULL): it is at all. */
+enum mb_level mb_field_off_from(const struct mb_family *fam, const struct mb_field *f);
 
 /* Title and default of a family, from families.def. */
 const char *mb_family_title(unsigned int id);

@@ -8,7 +8,6 @@
 
 #include "base/out.h"
 #include "model/feed.h"
-#include "model/oom.h"
 
 /* The model at one moment, with what belongs to it in every output. */
 struct mb_snapshot {
@@ -23,11 +22,14 @@ struct mb_snapshot {
 	uint64_t bpf_ns; /* time spent in our programs */
 	bool bpf_ns_known;
 	uint64_t self_cpu_ns;
-	uint64_t self_rss_bytes;
+	uint64_t self_rss_bytes; /* resident now; MB_UNKNOWN: not known */
 	const struct mb_setup *setup;
+	const uint32_t *pids; /* processes asked for by their number */
+	uint32_t n_pids;
 	const struct mb_victims *victims; /* blame: whom to show; NULL: all */
 	const char *command; /* run: as given; NULL. The summary's. */
 	int command_status; /* run: exit status, 128 + signal */
+	uint64_t late_events; /* of a stream: shown after later ones */
 	bool history; /* show what the flight history says; recordings have no such view */
 	bool color; /* the output is a terminal that wants it */
 };
@@ -40,21 +42,13 @@ struct mb_victims {
 	char cgroups[MB_MAX_CGROUPS][MB_PATH_LEN]; /* paths; those below count, too */
 };
 
-struct mb_leaks_view; /* sinks/leaks.h */
-
 struct mb_sink {
 	const char *name;
+	bool json; /* else text; what features show of their own they choose by this */
 	/* A summary or an interval. */
 	void (*snapshot)(struct mb_out *o, const struct mb_snapshot *s);
-	/* Who is to blame, in an interval or since the start. */
-	void (*blame)(struct mb_out *o, const struct mb_snapshot *s);
-	/* What grows. */
-	void (*leaks)(struct mb_out *o, const struct mb_snapshot *s, const struct mb_leaks_view *v);
-	/* One event. m: to say who pid is; NULL where nothing is known. */
-	void (*event)(struct mb_out *o, struct mb_model *m, const struct mb_event *e);
-	/* A kill by the OOM killer, and whose fault it was. */
-	void (*oom)(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
-		    const struct mb_oom_culprit *c);
+	/* One event. comm: of its process; "" where that is not known. */
+	void (*event)(struct mb_out *o, const char *comm, const struct mb_event *e);
 	/* The end of a stream of events. */
 	void (*stream_end)(struct mb_out *o, const struct mb_snapshot *s);
 };
@@ -73,22 +67,21 @@ void mb_snapshot_interval(struct mb_snapshot *s, const struct mb_model *m,
 uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process *p,
 			   unsigned int slot);
 
+/* Was this process asked for by its number? */
+bool mb_snapshot_selects(const struct mb_snapshot *s, const struct mb_process *p);
+
+/* Is it listed: in a total any, in an interval who did something in it or was asked for and is there? */
+bool mb_snapshot_lists(const struct mb_snapshot *s, const struct mb_process *p);
+
 /* All time lost by a process in a snapshot, in ns; stalls are exclusive, so it is their sum. */
 uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_process *p);
-
-/* Is this victim one to show? */
-bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_who *victim);
-
-/* The process of a name, if the model still has it; or NULL. */
-const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_who *who);
-
-/* What would have avoided the stalls on a device; buf of MB_ADVICE_LEN. "": nothing was in the way. */
-#define MB_ADVICE_LEN 320
-const char *mb_device_advice(const struct mb_device *d, const struct mb_dirty_sysctls *sysctls, char *buf);
 
 /* Read one field of an event from the wire; strings: up to size bytes, not terminated. */
 uint64_t mb_event_number(const struct mb_event *e, const struct mb_event_field *f);
 bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_field *f);
+
+/* The program of an event's process, as the model (or NULL) knows it now; "" where it does not. */
+const char *mb_event_comm(const struct mb_model *m, const struct mb_event *e);
 
 /* Copy a string field, NUL-terminated, into buf of MB_PATH_LEN bytes. */
 const char *mb_event_string(const struct mb_event *e, const struct mb_event_field *f, char *buf);

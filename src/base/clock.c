@@ -2,8 +2,9 @@
 /* The two clocks of memblame: CLOCK_BOOTTIME for events, UTC for people. */
 #include "base/clock.h"
 
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 uint64_t mb_now_ns(void)
@@ -32,15 +33,57 @@ void mb_utc_now(char *buf, size_t size)
 	print_utc(t.tv_sec, t.tv_nsec, buf, size);
 }
 
-/* ms since 1970; false for text that is no such time. */
-static bool parse_utc(const char *time, int64_t *ms)
+void mb_utc_print(int64_t ms, char *buf, size_t size)
+{
+	int64_t part = (ms % 1000 + 1000) % 1000;
+
+	print_utc((time_t)((ms - part) / 1000), (long)part * 1000000, buf, size);
+}
+
+/* "HH:MM", ":SS" and ".fff" maybe, and a zone: *ms since the day began in UTC, which it can lie before. */
+static bool read_clock(const char *text, int64_t *ms)
+{
+	int h, m, zh = 0, zm = 0, n = 0, more = 0;
+	char sign = '+';
+	double s = 0;
+
+	if (!isdigit((unsigned char)*text) || sscanf(text, "%2d:%2d%n", &h, &m, &n) != 2)
+		return false;
+	text += n;
+	if (*text == ':') {
+		n = (int)strspn(text + 1, "0123456789.");
+		if (!n || sscanf(text + 1, "%lf%n", &s, &more) != 1 || more != n)
+			return false;
+		text += 1 + n;
+	}
+	if (*text == 'Z' || *text == 'z') {
+		text++;
+	} else if (*text) {
+		sign = *text;
+		if ((sign != '+' && sign != '-') ||
+		    (sscanf(text + 1, "%2d:%2d%n", &zh, &zm, &n) != 2 && sscanf(text + 1, "%2d%2d%n", &zh, &zm, &n) != 2))
+			return false;
+		text += 1 + n;
+	}
+	if (*text || h < 0 || h > 23 || m < 0 || m > 59 || s >= 60 || zh < 0 || zh > 14 || zm < 0 || zm > 59)
+		return false;
+	*ms = (h * 60 + m) * 60000ll + (int64_t)(s * 1000 + 0.5) - (sign == '-' ? -1 : 1) * (zh * 60 + zm) * 60000ll;
+	return true;
+}
+
+bool mb_utc_read_clock(const char *text, int64_t *ms)
+{
+	return strlen(text) < 32 && read_clock(text, ms);
+}
+
+bool mb_utc_read(const char *text, int64_t *ms)
 {
 	struct tm tm = { 0 };
-	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	const char *rest = strlen(text) < 64 ? strptime(text, "%Y-%m-%dT", &tm) : NULL;
 
-	if (!rest || *rest != '.')
+	if (!rest || !read_clock(rest, ms))
 		return false;
-	*ms = (int64_t)timegm(&tm) * 1000 + strtol(rest + 1, NULL, 10);
+	*ms += (int64_t)timegm(&tm) * 1000;
 	return true;
 }
 
@@ -49,17 +92,15 @@ void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size)
 	int64_t at;
 
 	buf[0] = '\0';
-	if (!parse_utc(time, &at))
-		return;
-	at += ns / 1000000;
-	print_utc((time_t)(at / 1000), (long)(at % 1000) * 1000000, buf, size);
+	if (mb_utc_read(time, &at))
+		mb_utc_print(at + ns / 1000000, buf, size);
 }
 
 bool mb_utc_seconds(const char *time, uint64_t *s)
 {
 	int64_t ms;
 
-	if (!parse_utc(time, &ms) || ms < 0)
+	if (!mb_utc_read(time, &ms) || ms < 0)
 		return false;
 	*s = (uint64_t)ms / 1000;
 	return true;

@@ -8,9 +8,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
+
+/* Is it the file that the caller's shell has opened for this standard stream (-o /dev/stdout)? */
+static bool is_stream(const struct stat *file, int stream)
+{
+	struct stat st;
+
+	return !fstat(stream, &st) && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+/* A file that was there before is emptied, and from then on its owner's alone: O_CREAT changes no mode. */
+static int claim_file(struct mb_out *o, struct mb_err *e)
+{
+	struct stat st;
+
+	if (fstat(o->fd, &st))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot write to '%s'", o->path);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (!is_stream(&st, STDOUT_FILENO) && !is_stream(&st, STDERR_FILENO) &&
+	    (st.st_mode & 07777) != 0600 && fchmod(o->fd, 0600))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot make '%s' readable by its owner only",
+				  o->path);
+	if (st.st_size && ftruncate(o->fd, 0))
+		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot empty '%s'", o->path);
+	return 0;
+}
 
 int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
 {
@@ -24,11 +51,11 @@ int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e)
 	if (!path)
 		return 0;
 	o->path = path;
-	o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	o->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (o->fd < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot write to '%s'", path);
 	o->is_file = true;
-	return 0;
+	return claim_file(o, e);
 }
 
 int mb_out_to(struct mb_out *o, int fd, const char *path)
@@ -230,6 +257,14 @@ void mb_json_s64(struct mb_out *o, const char *key, int64_t v)
 	}
 	json_key(o, key);
 	mb_out_printf(o, "%lld", (long long)v);
+}
+
+void mb_json_number(struct mb_out *o, const char *key, uint64_t v)
+{
+	if (v == MB_NO_VALUE)
+		mb_json_null(o, key);
+	else
+		mb_json_s64(o, key, (int64_t)v);
 }
 
 void mb_json_fixed(struct mb_out *o, const char *key, uint64_t v, unsigned int decimals)

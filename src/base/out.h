@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/units.h"
 
 #define MB_OUT_BUFFER (256 * 1024)
 #define MB_JSON_DEPTH 16
@@ -29,7 +30,8 @@ struct mb_out {
 };
 
 /*
- * Open path for writing, created or truncated, readable by its owner only; NULL means stdout.
+ * Open path for writing, created or emptied; NULL means stdout. A file has mode 0600 afterwards, also where it
+ * was there before with another one; what is no file (a pipe, a device), or is open as stdout or stderr, keeps its mode.
  * Returns 0 or -errno with *e set.
  */
 int mb_out_open(struct mb_out *o, const char *path, struct mb_err *e);
@@ -69,6 +71,10 @@ void mb_json_array(struct mb_out *o, const char *key);
 void mb_json_array_end(struct mb_out *o);
 void mb_json_u64(struct mb_out *o, const char *key, uint64_t v);
 void mb_json_s64(struct mb_out *o, const char *key, int64_t v);
+/*
+ * A number of an account (mb_process_value): signed, as what is left of a total can shrink; MB_NO_VALUE is null.
+ */
+void mb_json_number(struct mb_out *o, const char *key, uint64_t v);
 void mb_json_u64_if(struct mb_out *o, const char *key, bool known, uint64_t v); /* else null */
 void mb_json_bool(struct mb_out *o, const char *key, bool v);
 void mb_json_null(struct mb_out *o, const char *key);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *scaled(char *buf, double v, double base, const char *const *names, int n)
 {
@@ -36,5 +37,17 @@ const char *mb_format(char *buf, enum mb_unit unit, uint64_t value)
 		break;
 	}
 	snprintf(buf, MB_UNITS_LEN, "%" PRIu64, value);
+	return buf;
+}
+
+const char *mb_format_number(char *buf, enum mb_unit unit, uint64_t value)
+{
+	char size[MB_UNITS_LEN];
+
+	if (value == MB_NO_VALUE)
+		return strcpy(buf, "?");
+	if ((int64_t)value >= 0)
+		return mb_format(buf, unit, value);
+	snprintf(buf, MB_UNITS_LEN, "-%s", mb_format(size, unit, 0 - value));
 	return buf;
 }

@@ -16,4 +16,10 @@ enum mb_unit { MB_UNIT_COUNT, MB_UNIT_NS, MB_UNIT_BYTES, MB_UNIT_PAGES };
  */
 const char *mb_format(char *buf, enum mb_unit unit, uint64_t value);
 
+/* A number of an account that is not known: no sum of counts or times comes near it. */
+#define MB_NO_VALUE ((uint64_t)INT64_MIN)
+
+/* The same of a number of an account: signed, with a minus sign below zero; "?" for MB_NO_VALUE. */
+const char *mb_format_number(char *buf, enum mb_unit unit, uint64_t value);
+
 #endif

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "serve/config.h"
-#include "session.h"
+#include "session/session.h"
 
 struct mb_options {
 	const char *command;
@@ -23,6 +23,7 @@ struct mb_options {
 	double budget_percent; /* 0: not given */
 	bool pss; /* each process's shares of memory, too */
 	bool raw; /* record: every event too */
+	bool own_events; /* trace, replay: memblame's, too */
 	bool pace; /* replay: at the session's own pace */
 	const char *from, *to; /* report: the window */
 	const char *csv_path; /* report */

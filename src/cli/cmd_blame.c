@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cgroups.h"
 #include "cli/traced.h"
+#include "host/cgroups.h"
 
 /* Whose pages were dirty when is known to this time at most: docs/families/writeback.md. */
 #define BLAME_TICK_NS (200 * 1000 * 1000ull)

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "cli/traced.h"
-#include "oom_store.h"
+#include "oom/store.h"
 
 static int show_kept(const struct mb_options *o, const char *dir, uint32_t number, struct mb_err *e)
 {

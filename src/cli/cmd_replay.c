@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "record/replay.h"
+#include "session/replay.h"
 
 static int play(const char *path, const struct mb_options *view, struct mb_err *e)
 {
@@ -17,6 +17,7 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 						 (double)MB_NS_PER_S),
 		.families = view->families ? view->families : ~0u,
 		.events = trace,
+		.own_events = view->own_events,
 		.blame = blame,
 		.oom = !strcmp(view->command, "oom"),
 		.own_pace = view->pace,

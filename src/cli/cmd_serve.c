@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "serve.h"
+#include "serve/serve.h"
 
 static int show(const struct mb_options *o, const struct mb_serve_config *c, struct mb_err *e)
 {

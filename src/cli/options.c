@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/live_thread.h"
 #include "base/log.h"
-#include "cgroups.h"
 #include "cli/cli.h"
-#include "oom_store.h"
+#include "host/cgroups.h"
+#include "oom/store.h"
 
 static const struct mb_command commands[] = {
 	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
@@ -52,10 +53,12 @@ enum {
 	OPT_SVG,
 	OPT_DIFF,
 	OPT_MAPS,
+	OPT_SERIES,
 	OPT_CONFIG,
 	OPT_CHECK_CONFIG,
 	OPT_LISTEN,
 	OPT_BUDGET,
+	OPT_SELF,
 	OPT_HELP = '?',
 };
 
@@ -75,9 +78,10 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "record: every event too, for replay", 0 },
+	{ "self", OPT_SELF, NULL, 0, "trace: memblame's own events, too", 0 },
 	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
 	{ "from", OPT_FROM, "TIME", 0,
-	  "report: from this time on (10:00, 10:00:05, an RFC 3339 time, or +SECONDS of it)", 0 },
+	  "report: from this time on (10:00, 10:00:05+02:00, an RFC 3339 time, or +SECONDS)", 0 },
 	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
 	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
 	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
@@ -98,6 +102,7 @@ static const struct argp_option options[] = {
 	{ "diff", OPT_DIFF, "FROM,TO", 0,
 	  "leaks: show growth, in graphs too, between these seconds after the start", 0 },
 	{ "maps", OPT_MAPS, NULL, 0, "leaks --json: list what is mapped, too", 0 },
+	{ "series", OPT_SERIES, NULL, 0, "leaks --json: the values that verdicts are made of, too", 0 },
 	{ "config", OPT_CONFIG, "FILE", 0, "serve: the configuration; options take the place of what it says", 0 },
 	{ "check-config", OPT_CHECK_CONFIG, NULL, 0, "serve: say what is wrong with it, or what it comes to, and end",
 	  0 },
@@ -260,6 +265,9 @@ static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct m
 	case OPT_KERNEL:
 		o->leaks.kernel = true;
 		return 0;
+	case OPT_SERIES:
+		o->leaks.series = true;
+		return 0;
 	case OPT_MAPS:
 		o->leaks.maps = true;
 		return 0;
@@ -357,6 +365,9 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 		return 0;
 	case OPT_RAW:
 		o->raw = true;
+		return 0;
+	case OPT_SELF:
+		o->own_events = true;
 		return 0;
 	case OPT_PACE:
 		o->pace = true;
@@ -508,13 +519,12 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 
 static int select_pids(const struct mb_options *o, struct mb_kern_config *k, struct mb_err *e)
 {
-	char path[64];
-
 	for (size_t i = 0; i < o->n_pids; i++) {
-		snprintf(path, sizeof(path), "/proc/%u/task/%u", o->pids[i], o->pids[i]);
-		if (access(path, F_OK))
+		uint32_t pid = mb_process_of(o->pids[i]); /* any of its threads may be named */
+
+		if (!pid)
 			return mb_err_set(e, MB_EXIT_FAILED, 0, "no process %u", o->pids[i]);
-		k->pids[k->n_pids++] = o->pids[i];
+		k->pids[k->n_pids++] = pid;
 	}
 	k->select = MB_SELECT_PIDS;
 	return 0;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "child.h"
+#include "host/child.h"
 
 static void join(char *buf, size_t size, char **argv)
 {
@@ -24,7 +24,7 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 
 	/* what it inherits must be as we found it, and our memory small: fork before all else */
 	if (o->argv[0])
-		err = mb_child_start(&child, o->argv, e);
+		err = mb_child_start(&child, o->argv, cfg->leaks && cfg->leaks->heap, e);
 	if (child) {
 		cfg->kern.select = MB_SELECT_TREE;
 		cfg->kern.pids[0] = (unsigned int)mb_child_pid(child);
@@ -35,7 +35,7 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 	if (!err && child) {
 		join(command, sizeof(command), o->argv);
 		s.command = command;
-		err = mb_child_release(child, e);
+		err = mb_session_release_child(&s, e);
 	}
 	if (!err)
 		err = mb_session_run(&s, e);

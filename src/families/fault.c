@@ -9,17 +9,26 @@
 #include "model/model.h"
 
 static const char *const class_names[MB_FAULT_CLASSES] = {
-	"anon", "file", "cow", "shmem", "swap", "file_io", "other", "failed",
+	[MB_FAULT_ANON] = "anon",	[MB_FAULT_FILE] = "file",
+	[MB_FAULT_COW] = "cow",		[MB_FAULT_SHMEM] = "shmem",
+	[MB_FAULT_SWAP] = "swap",	[MB_FAULT_FILE_IO] = "file_io",
+	[MB_FAULT_OTHER] = "other",	[MB_FAULT_FAILED] = "failed",
+	[MB_FAULT_MKWRITE] = "mkwrite", [MB_FAULT_HUGETLB] = "hugetlb",
+	[MB_FAULT_NUMA] = "numa",	[MB_FAULT_USERFAULT] = "userfault",
 };
 
 /* Bits of the error code, in order; bit 3 (reserved bit set) is an error of the kernel's. */
 static const char *const error_names[] = { "present", "write", "user", NULL, "exec" };
 
-#define CLASS(name, id, text)                                                           \
-	{ "faults",	    name,	   text,	 MB_LEDGER(fault.by_class[id]), \
-	  MB_FIELD_COUNTER, MB_UNIT_COUNT, "fault.cause" }
-#define DERIVED(name, text, question) \
-	{ "faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, question }
+#define CLASS(name, id, text)                                                          \
+	{                                                                              \
+		"faults", name, text, MB_LEDGER(fault.by_class[id]), MB_FIELD_COUNTER, \
+			MB_UNIT_COUNT, "fault.cause"                                   \
+	}
+#define DERIVED(name, text, question)                                              \
+	{                                                                          \
+		"faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, question \
+	}
 
 enum {
 	F_MINOR,
@@ -30,6 +39,10 @@ enum {
 	F_SHMEM,
 	F_SWAP,
 	F_FILE_IO,
+	F_MKWRITE,
+	F_HUGETLB,
+	F_NUMA,
+	F_USERFAULT,
 	F_OTHER,
 	F_SEGV_UNMAPPED,
 	F_SEGV_ACCESS,
@@ -42,6 +55,7 @@ enum {
 	F_LATENCY = F_ACCESS + 8,
 	F_SWAP_IN,
 	F_FILE_IO_STALL,
+	F_USERFAULT_STALL,
 	F_FIELDS
 };
 
@@ -57,10 +71,19 @@ static const struct mb_field fields[F_FIELDS] = {
 			    NULL),
 	[F_ANON] = CLASS("anon", MB_FAULT_ANON, "first touch of anonymous memory"),
 	[F_FILE] = CLASS("file", MB_FAULT_FILE, "file page found in the page cache"),
-	[F_COW] = CLASS("cow", MB_FAULT_COW, "write to a present, read-only page"),
+	[F_COW] = CLASS("cow", MB_FAULT_COW,
+			"write to a private page that is shared: copied, or had alone by now"),
 	[F_SHMEM] = CLASS("shmem", MB_FAULT_SHMEM, "shared memory or tmpfs page"),
 	[F_SWAP] = CLASS("swap", MB_FAULT_SWAP, "page brought back from swap"),
 	[F_FILE_IO] = CLASS("file_io", MB_FAULT_FILE_IO, "file page read from its device"),
+	[F_MKWRITE] = CLASS("mkwrite", MB_FAULT_MKWRITE,
+			    "page of a shared mapping made writable, nothing is copied"),
+	[F_HUGETLB] = CLASS("hugetlb", MB_FAULT_HUGETLB, "page of hugetlbfs or MAP_HUGETLB"),
+	[F_NUMA] = CLASS("numa", MB_FAULT_NUMA,
+			 "NUMA hint: the page was there, where is it used from?"),
+	[F_USERFAULT] = { "faults", "userfault", "another thread answered it (userfaultfd)",
+			  MB_LEDGER(fault.by_class[MB_FAULT_USERFAULT]), MB_FIELD_COUNTER,
+			  MB_UNIT_COUNT, "fault.userfault" },
 	[F_OTHER] = DERIVED("other", "any other cause, and pages the kernel touched for itself",
 			    "fault.cause"),
 	[F_SEGV_UNMAPPED] = { "faults", "segv_unmapped", "SIGSEGV: nothing is mapped there",
@@ -88,8 +111,11 @@ static const struct mb_field fields[F_FIELDS] = {
 	[F_SWAP_IN] = { "stalls", "swap_in", "major faults that read from swap",
 			MB_LEDGER(fault.swap_in), MB_FIELD_STALL, MB_UNIT_NS, "fault.end" },
 	[F_FILE_IO_STALL] = { "stalls", "file_io", "major faults that read a file",
-			      MB_LEDGER(fault.file_io), MB_FIELD_STALL, MB_UNIT_NS,
-			      "fault.end" },
+			      MB_LEDGER(fault.file_io), MB_FIELD_STALL, MB_UNIT_NS, "fault.end" },
+	[F_USERFAULT_STALL] = { "stalls", "userfault",
+				"faults that waited for another thread (userfaultfd)",
+				MB_LEDGER(fault.userfault), MB_FIELD_STALL, MB_UNIT_NS,
+				"fault.userfault" },
 };
 
 static const struct mb_event_field fault_fields[] = {
@@ -120,6 +146,13 @@ static const struct mb_event_kind events[] = {
  * fault_moved, where it is seen for each change, tells which pages come from swap, and all of the
  * faults whose fault_end is not run.
  */
+#define TASK_WORK "bpf_task_work_schedule_resume_impl"
+#define CAUSE_MISSING                                                                                    \
+	"a read of anonymous memory that finds its page just mapped by another thread counts as anon; "  \
+	"faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE, process_vm_writev) "   \
+	"count as other; a first write to a private file page counts as anon; what another thread maps " \
+	"there before the next fault decides whether a write to a page that was there is cow or mkwrite"
+
 static const struct mb_hook cause_hooks[] = {
 	{ .name = "fexit",
 	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_end", "fault_moved" },
@@ -132,13 +165,19 @@ static const struct mb_hook cause_hooks[] = {
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
 		     "count as other; a first write to a private file page counts as anon" },
-	{ .name = "tp_btf",
-	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_moved" },
+	{ .name = "tp_btf+work",
+	  .programs = { "fault_begin_user_waits", "fault_begin_kernel_waits", "fault_moved",
+			"fault_remap" },
+	  .kfunc = TASK_WORK,
 	  .lacks_type = RSS_STAT_BATCHED,
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = "a read that finds its page just mapped by another thread counts as anon; "
-		     "faults the kernel takes for itself (exec arguments, mlock, MAP_POPULATE) "
-		     "count as other; a first write to a private file page counts as anon" },
+	  .missing = CAUSE_MISSING },
+	{ .name = "tp_btf",
+	  .programs = { "fault_begin_user", "fault_begin_kernel", "fault_moved" },
+	  .optional = { "fault_remap" },
+	  .lacks_type = RSS_STAT_BATCHED,
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing = CAUSE_MISSING },
 };
 
 static const struct mb_hook segv_hooks[] = {
@@ -162,14 +201,30 @@ static const struct mb_hook latency_hooks[] = {
 static const struct mb_hook major_hooks[] = {
 	{ .name = "perf",
 	  .programs = { "fault_major_end" },
-	  .shares = "fault_begin_user", /* where the clock starts */
+	  .shares = { "fault_begin_user", "fault_begin_user_waits" }, /* where the clock starts */
 	  .quality = MB_QUALITY_FULL },
 };
 
+static const struct mb_hook userfault_hooks[] = {
+	{ .name = "fexit",
+	  .programs = { "fault_wait_begin", "fault_wait_end" },
+	  .quality = MB_QUALITY_FULL },
+	{ .name = "work",
+	  .shares = { "fault_begin_user_waits" },
+	  .quality = MB_QUALITY_PARTIAL,
+	  .missing =
+		  "address spaces that were given to userfaultfd before tracing began: their faults count as other; "
+		  "faults the kernel takes for itself; a wait in a system call that sleeps again is not timed" },
+};
+
 static const struct mb_hot hot[] = {
+	{ "fault_begin_user_waits", MB_LEVEL_ITERATOR },
+	{ "fault_begin_kernel_waits", MB_LEVEL_ITERATOR },
+	{ "fault_wait_begin", MB_LEVEL_ITERATOR },
 	{ "fault_begin_user", MB_LEVEL_ITERATOR },
 	{ "fault_begin_kernel", MB_LEVEL_ITERATOR },
 	{ "fault_moved", MB_LEVEL_ITERATOR },
+	{ "fault_remap", MB_LEVEL_ITERATOR },
 	{ "fault_end", MB_LEVEL_ITERATOR },
 	{ "fault_swap", MB_LEVEL_ITERATOR },
 	{ "fault_filemap", MB_LEVEL_COUNTS },
@@ -178,13 +233,17 @@ static const struct mb_hot hot[] = {
 
 static const struct mb_question questions[] = {
 	{ "cause", "why did this fault happen?", cause_hooks, MB_ARRAY_SIZE(cause_hooks),
-	  "faults are counted, not explained" },
+	  "faults are counted, not explained", .off_from = MB_LEVEL_ITERATOR, .has_rest = true },
 	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
 	  "invalid accesses are not counted" },
 	{ "latency", "how long did a minor fault take?", latency_hooks, 2,
-	  "minor faults are not timed" },
+	  "minor faults are not timed", .off_from = MB_LEVEL_COUNTS },
 	{ "end", "when did this major fault end?", major_hooks, 1,
-	  "major faults and swap-ins are not timed" },
+	  "major faults and swap-ins are not timed", .off_from = MB_LEVEL_COUNTS },
+	{ "userfault",
+	  "did another thread answer this fault, and how long did that take (userfaultfd)?",
+	  userfault_hooks, MB_ARRAY_SIZE(userfault_hooks),
+	  "faults that another thread answers count as other, and are not timed", .off_from = MB_LEVEL_ITERATOR },
 };
 
 static const struct mb_missed missed[] = {
@@ -249,9 +308,9 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 	if (last && last->seq > after)
 		show_fault(m, &r->info.h, last);
 	if (r->info.h.type == MB_TASK_EVENT_EXIT) {
+		/* the urgent ring is read first: batches from before may still come, and must not be shown again */
 		if (s)
-			HASH_DEL(m->shown, s);
-		free(s);
+			s->exit_tick = m->tick + 1;
 		return;
 	}
 	if (!s) {
@@ -262,6 +321,21 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 		HASH_ADD(hh, m->shown, tid, sizeof(s->tid), s);
 	}
 	s->seq = last ? last->seq : f->pending.seq - 1;
+}
+
+/* Faults that the thread will send, or that are shown at a later tick. */
+static void note_unsent(struct mb_model *m, const struct mb_task_record *r)
+{
+	const struct mb_fault_ledger *f = &r->ledger.fault;
+	const struct mb_shown *s = shown_find(m, r->info.h.tid);
+	uint32_t after = s ? s->seq : 0;
+
+	for (uint64_t i = 0; i < f->n_batch && i < MB_FAULT_BATCH; i++) {
+		if (f->batch[i].seq > after)
+			mb_model_unsent(m, f->batch[i].t_ns);
+	}
+	if (f->pending.seq > after)
+		mb_model_unsent(m, f->pending.start_ns);
 }
 
 /* What the thread's histogram of minor faults has gained goes to its process's. */
@@ -316,6 +390,8 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 	/* a thread at work changes its ledger while it is read: show one that was idle for a tick */
 	if (gone || before->fault.pending.seq == p->seq)
 		show_rest(m, r, (counted || gone) && p->start_ns ? &last : NULL);
+	else
+		note_unsent(m, r);
 }
 
 static void consume(struct mb_model *m, const struct mb_event *event)
@@ -358,7 +434,7 @@ static void tick(struct mb_model *m, struct mb_process *p)
 	uint64_t total = p->minor + p->major, known = 0;
 
 	(void)m;
-	for (int i = F_ANON; i <= F_FILE_IO; i++)
+	for (int i = F_ANON; i < F_OTHER; i++)
 		known += v[i];
 	v[F_MINOR] = p->minor;
 	v[F_MAJOR] = p->major;
@@ -368,6 +444,20 @@ static void tick(struct mb_model *m, struct mb_process *p)
 	v[F_WRITE] = access_sum(v + F_ACCESS, 1, 1);
 	v[F_EXEC] = access_sum(v + F_ACCESS, 4, 4);
 	v[F_READ] = access_sum(v + F_ACCESS, 5, 0);
+}
+
+/* What a thread sent before its exit record has been read by now. */
+static void ticked(struct mb_model *m)
+{
+	struct mb_shown *s, *tmp;
+
+	HASH_ITER(hh, m->shown, s, tmp)
+	{
+		if (!s->exit_tick || s->exit_tick + 2 > m->tick)
+			continue;
+		HASH_DEL(m->shown, s);
+		free(s);
+	}
 }
 
 const struct mb_family mb_family_fault = {
@@ -386,4 +476,5 @@ const struct mb_family mb_family_fault = {
 	.prepare = prepare,
 	.consume = consume,
 	.tick = tick,
+	.ticked = ticked,
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* heap: blocks of user-space allocators. Its events are for leaks (src/leak_heap.c); it has no numbers. */
+/* heap: blocks of user-space allocators. Its events are for leaks (src/leaks/heap.c); it has no numbers. */
 #include "memblame/family.h"
 
 static const struct mb_hook blocks_hooks[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * kmem: objects of the kernel by call site, cache and process. It keeps no numbers of a process: what its table
- * tells is added up by leak_kernel.c.
+ * tells is added up by kernel.c.
  */
 #include "memblame/family.h"
 

@@ -2,7 +2,6 @@
 /* oom: kills by the out-of-memory killer, with trigger and victim told apart. */
 #include "memblame/family.h"
 #include "model/model.h"
-#include "model/oom.h"
 
 static const struct mb_field fields[] = {
 	{ "oom", "kills_triggered", "OOM kills decided while it was allocating",
@@ -51,7 +50,7 @@ static const struct mb_event_field kill_fields[] = {
 	VICTIM("pgtables_bytes", pgtables_bytes, U64, BYTES),
 };
 
-/* What belongs to a kill is put together by model/oom.h. */
+/* What belongs to a kill is put together by oom/oom.h. */
 #define PART(type, name, s) { type, name, sizeof(struct s), NULL, 0, MB_EVENT_INTERNAL }
 
 static const struct mb_event_kind events[] = {
@@ -110,12 +109,6 @@ static const struct mb_question questions[] = {
 	  "reports of kills are without the kernel's log", false },
 };
 
-static void consume(struct mb_model *m, const struct mb_event *e)
-{
-	if (m->oom)
-		mb_oom_event(m, e);
-}
-
 const struct mb_family mb_family_oom = {
 	.id = MB_FAM_oom,
 	.name = "oom",
@@ -125,5 +118,4 @@ const struct mb_family mb_family_oom = {
 	.n_events = MB_ARRAY_SIZE(events),
 	.questions = questions,
 	.n_questions = MB_ARRAY_SIZE(questions),
-	.consume = consume,
 };

@@ -90,7 +90,7 @@ static const struct mb_event_field taken_fields[] = {
 	{ type, name, sizeof(struct mb_reclaim_event), NULL, 0, MB_EVENT_INTERNAL },                 \
 	{                                                                                            \
 		MB_RECLAIM_EVENT_SHOWN + (type), name, sizeof(struct mb_reclaim_shown_event),        \
-			stall_fields, MB_ARRAY_SIZE(stall_fields), 0                                 \
+			stall_fields, MB_ARRAY_SIZE(stall_fields), MB_EVENT_MADE                           \
 	}
 
 static const struct mb_event_kind events[] = {
@@ -159,7 +159,7 @@ static const struct mb_hook high_hooks[] = {
 
 static const struct mb_hook taken_hooks[] = {
 	{ .name = "tp_btf of fault",
-	  .shares = "fault_moved",
+	  .shares = { "fault_moved" },
 	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },
@@ -218,11 +218,11 @@ static const struct mb_question questions[] = {
 	{ "high", "who is made to sleep for being over memory.high?", high_hooks, 2,
 	  "sleeps of memory.high, which have no tracepoint, are not seen" },
 	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
-	  "pages taken are not counted" },
+	  "pages taken are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,
 	  "kswapd runs are not seen" },
 	{ "shrinkers", "which slab shrinkers does reclaim spend its time in?", shrinkers_hooks, 1,
-	  "time in shrinkers is not told apart" },
+	  "time in shrinkers is not told apart", .off_from = MB_LEVEL_COUNTS },
 	{ .name = "alloc",
 	  .asks = "who takes the free pages? (blame)",
 	  .hooks = alloc_hooks,
@@ -240,7 +240,7 @@ static const char *shrinker_key(uint64_t shrinker, char *buf, size_t size)
 
 static void take_shrunk(struct mb_model *m, const struct mb_shrink_event *e)
 {
-	struct mb_process *p = mb_model_find_exactly(m, e->key.tgid, e->key.start_ns);
+	struct mb_process *p = mb_model_account(m, e->key.tgid, e->key.start_ns);
 	struct mb_stall more = { e->count, e->ns, 0 };
 	const char *name = mb_model_shrinker(m, e->key.shrinker);
 	char key[32];
@@ -263,64 +263,23 @@ static void take_shrinker(struct mb_model *m, const struct mb_shrinker_event *e)
 		mb_process_row_rename(p, &fields[F_SHRINKERS], key, name);
 }
 
-static void take_evicted(struct mb_model *m, const struct mb_eviction_event *e)
-{
-	struct mb_who owner, by;
-
-	if (!m->blames)
-		return;
-	mb_model_who(m, e->key.owner, e->key.owner_start_ns, &owner);
-	mb_model_who(m, e->key.by, e->key.by_start_ns, &by);
-	mb_blame_eviction(&m->blame, &owner, &by, e);
-}
-
 /* A huge page that was taken at once: the table has counted it as one page. */
 static void take_taken(struct mb_model *m, const struct mb_taken_event *e)
 {
-	struct mb_process *p = mb_model_find(m, e->owner), *by = mb_model_find(m, e->h.tgid);
-	struct mb_eviction_event more = { .pages = e->pages };
+	struct mb_process *p = mb_model_find(m, e->owner);
 
-	if (!p)
-		return;
-	p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
-	more.key.owner = e->owner;
-	more.key.owner_start_ns = p->start_ns;
-	more.key.by = e->h.tgid;
-	more.key.by_start_ns = by ? by->start_ns : 0;
-	take_evicted(m, &more);
+	if (p)
+		p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
 }
 
-static enum mb_blame_what what_of(uint16_t type)
-{
-	switch (type) {
-	case MB_RECLAIM_EVENT_MEMCG:
-		return MB_BLAME_MEMCG;
-	case MB_RECLAIM_EVENT_COMPACTION:
-		return MB_BLAME_COMPACTION;
-	case MB_RECLAIM_EVENT_THROTTLE:
-		return MB_BLAME_THROTTLE;
-	case MB_RECLAIM_EVENT_HIGH:
-		return MB_BLAME_HIGH;
-	default:
-		return MB_BLAME_DIRECT;
-	}
-}
-
-/* trace: the stall, which its ledger has counted, with who is to blame most by what is known so far. */
+/* trace: the stall, which its ledger has counted. */
 static void show(struct mb_model *m, const struct mb_reclaim_event *e)
 {
 	struct mb_reclaim_shown_event shown = { .stall = *e };
-	struct mb_who who;
-	double share;
 
 	shown.stall.h.type = (uint16_t)(MB_RECLAIM_EVENT_SHOWN + e->h.type);
 	shown.stall.h.size = sizeof(shown);
-	if (m->blames &&
-	    mb_blame_reclaim_first(m, e->h.tgid, what_of(e->h.type), e->limit_up, &who, &share)) {
-		shown.culprit = who.tgid;
-		shown.share_permille = (uint32_t)(share * 1000 + 0.5);
-		__builtin_memcpy(shown.culprit_comm, who.comm, sizeof(shown.culprit_comm));
-	}
+	mb_observers_annotate(m, &shown.stall.h); /* with who is to blame */
 	mb_model_show(m, &shown.stall.h);
 }
 
@@ -329,9 +288,6 @@ static void consume(struct mb_model *m, const struct mb_event *event)
 	switch (event->type) {
 	case MB_RECLAIM_EVENT_TAKEN:
 		take_taken(m, (const struct mb_taken_event *)event);
-		break;
-	case MB_RECLAIM_EVENT_EVICTED:
-		take_evicted(m, (const struct mb_eviction_event *)event);
 		break;
 	case MB_RECLAIM_EVENT_SHRUNK:
 		take_shrunk(m, (const struct mb_shrink_event *)event);
@@ -364,23 +320,6 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 		p->values[mb_slot(&fields[F_LIMIT_UP])] = l->limit_up;
 }
 
-static void ticked(struct mb_model *m)
-{
-	struct mb_reclaim_slots slots = {
-		.stall = { [MB_BLAME_DIRECT] = mb_slot(&fields[F_DIRECT]),
-			   [MB_BLAME_MEMCG] = mb_slot(&fields[F_MEMCG]),
-			   [MB_BLAME_COMPACTION] = mb_slot(&fields[F_COMPACTION]),
-			   [MB_BLAME_THROTTLE] = mb_slot(&fields[F_THROTTLE]),
-			   [MB_BLAME_HIGH] = mb_slot(&fields[F_HIGH]) },
-		.allocated_pages = mb_slot(&fields[F_ALLOCATED]),
-		.kswapd_wakeups = mb_slot(&fields[F_WAKEUPS]),
-		.limit_up = mb_slot(&fields[F_LIMIT_UP]),
-	};
-
-	if (m->blames)
-		mb_blame_reclaim(m, &slots);
-}
-
 const struct mb_family mb_family_reclaim = {
 	.id = MB_FAM_reclaim,
 	.name = "reclaim",
@@ -396,5 +335,4 @@ const struct mb_family mb_family_reclaim = {
 	.n_tables = MB_ARRAY_SIZE(tables),
 	.prepare = prepare,
 	.consume = consume,
-	.ticked = ticked,
 };

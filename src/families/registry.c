@@ -43,6 +43,19 @@ const struct mb_family *mb_family_by_name(const char *name)
 	return NULL;
 }
 
+const struct mb_field *mb_family_field(const struct mb_family *fam, const char *group, const char *name)
+{
+	for (size_t i = 0; i < fam->n_fields; i++) {
+		const struct mb_field *f = &fam->fields[i];
+
+		bool of_group = group ? f->group && !strcmp(f->group, group) : !f->group;
+
+		if (of_group && f->name && !strcmp(f->name, name))
+			return f;
+	}
+	return NULL;
+}
+
 const char *mb_family_title(unsigned int family)
 {
 	switch (family) {
@@ -65,6 +78,24 @@ bool mb_family_default_on(unsigned int family)
 #undef MB_FAMILY
 	}
 	return false;
+}
+
+const struct mb_question *mb_field_question(const struct mb_family *fam, const struct mb_field *f)
+{
+	const char *name = f->question ? strchr(f->question, '.') : NULL;
+
+	for (size_t i = 0; name && i < fam->n_questions; i++) {
+		if (strcmp(fam->questions[i].name, name + 1) == 0)
+			return &fam->questions[i];
+	}
+	return NULL;
+}
+
+enum mb_level mb_field_off_from(const struct mb_family *fam, const struct mb_field *f)
+{
+	const struct mb_question *q = mb_field_question(fam, f);
+
+	return q ? q->off_from : MB_LEVEL_FULL;
 }
 
 const struct mb_event_kind *mb_event_kind_of(const struct mb_event *e)

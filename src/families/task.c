@@ -130,6 +130,7 @@ static void take_exec(struct mb_model *m, const struct mb_exec_event *e)
 
 	if (!p)
 		return;
+	p->execed = true;
 	memcpy(p->comm, e->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';
 	free(p->exe);
@@ -153,9 +154,9 @@ static void take_fork(struct mb_model *m, const struct mb_fork_event *e)
 
 static void take_late(struct mb_model *m, const struct mb_late_event *e)
 {
-	struct mb_process *p = mb_model_find(m, e->h.tgid);
+	struct mb_process *p = mb_model_account(m, e->h.tgid, e->start_ns);
 
-	if (!p || p->start_ns != e->start_ns)
+	if (!p)
 		return;
 	p->minor += e->min_flt;
 	p->major += e->maj_flt;
@@ -188,7 +189,7 @@ static uint64_t stall_upper(unsigned int bucket)
 
 static void take_stalls(struct mb_model *m, const struct mb_stalls_event *e)
 {
-	struct mb_process *p = mb_model_find_exactly(m, e->key.tgid, e->key.start_ns);
+	struct mb_process *p = mb_model_account(m, e->key.tgid, e->key.start_ns);
 	const struct mb_field *f = stall_field(e->key.slot);
 
 	for (unsigned int i = 0; p && f && i < MB_STALL_BUCKETS; i++) {

@@ -71,14 +71,15 @@ static const struct mb_hook regions_hooks[] = {
 	{ .name = "tp_btf",
 	  .programs = { "vma_area", "vma_area_again", "vma_fork", "vma_exec", "vma_lock_again",
 			"vma_unlock_again" },
-	  .shares = "vma_lock",
+	  .shares = { "vma_lock" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "whether a move to a fixed place was done is not always seen: mappings are then read again "
 		     "at the next tick, and what had moved is from nobody" },
 	{ .name = "fexit",
-	  .programs = { "vma_fork", "vma_exec" },
+	  .programs = { "vma_fork", "vma_exec", "vma_region_mmap", "vma_region_munmap", "vma_region_mremap",
+			"vma_region_brk" },
 	  .optional = { "vma_area" },
-	  .shares = "vma_enter_mmap",
+	  .shares = { "vma_enter_mmap" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "shmat, stacks that grow, and some of what two threads of a process do at the same time: seen "
 		     "at the next tick, without the code that did it" },
@@ -99,7 +100,7 @@ static const struct mb_hot hot[] = {
 
 static const struct mb_question questions[] = {
 	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 2,
-	  "mmap, munmap, mremap and brk are not counted" },
+	  "mmap, munmap, mremap and brk are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "regions", "what is mapped where, and which code mapped it?", regions_hooks, 2,
 	  "leaks shows no regions", .on_request = true },
 };

@@ -14,8 +14,9 @@ enum { F_THROTTLE, F_WAIT, F_FSYNC, F_PAGES, F_BYTES, F_PAUSES, F_FIELDS };
 static const struct mb_field fields[F_FIELDS] = {
 	[F_THROTTLE] = STALL(dirty_throttle, "writeback.pause",
 			     "made to pause for writing too fast (balance_dirty_pages)"),
-	[F_WAIT] = STALL(writeback_wait, "writeback.wait", "waiting for a page under writeback"),
-	[F_FSYNC] = STALL(fsync, "writeback.fsync", "fsync and fdatasync, other than such waits"),
+	[F_WAIT] = STALL(writeback_wait, "writeback.wait",
+			 "waiting for a page under writeback, other than in an fsync that is timed"),
+	[F_FSYNC] = STALL(fsync, "writeback.fsync", "fsync and fdatasync, with the waits for pages in them"),
 	[F_PAGES] = { "writeback", "dirtied_pages", "pages dirtied",
 		      MB_LEDGER(writeback.dirtied_pages), MB_FIELD_COUNTER, MB_UNIT_PAGES,
 		      "writeback.dirtied" },
@@ -32,6 +33,8 @@ static const struct mb_event_field stall_fields[] = {
 	{ "ns", OF(stall.ns), MB_VALUE_U64, MB_UNIT_NS },
 	{ "total_ns", OF(stall.total_ns), MB_VALUE_U64, MB_UNIT_NS },
 	{ "bdi", OF(stall.on.name), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "device", OF(device), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
+	{ "mount", OF(mount), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
 	{ "bdi_dirty_pages", OF(stall.on.bdi_dirty_pages), MB_VALUE_U64, MB_UNIT_PAGES },
 	{ "bdi_limit_pages", OF(stall.on.bdi_limit_pages), MB_VALUE_U64, MB_UNIT_PAGES,
 	  .null_if_zero = true },
@@ -46,7 +49,7 @@ static const struct mb_event_field stall_fields[] = {
 	{ type, name, sizeof(struct mb_writeback_event), NULL, 0, MB_EVENT_INTERNAL },               \
 	{                                                                                            \
 		MB_WRITEBACK_EVENT_SHOWN + (type), name, sizeof(struct mb_blamed_event),             \
-			stall_fields, MB_ARRAY_SIZE(stall_fields), 0                                 \
+			stall_fields, MB_ARRAY_SIZE(stall_fields), MB_EVENT_MADE                           \
 	}
 
 static const struct mb_event_kind events[] = {
@@ -64,7 +67,6 @@ static const struct mb_kern_table tables[] = {
 };
 
 static const struct mb_hook dirtied_hooks[] = {
-	{ .name = "task io", .task_io = true, .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf", .programs = { "writeback_dirtied" }, .quality = MB_QUALITY_FULL },
 	{ .name = "tp_btf page",
 	  .programs = { "writeback_dirtied_page" },
@@ -138,20 +140,16 @@ static const struct mb_missed missed[] = {
 	{ "writeback_waited_page", true, MB_DROP_UNTIMED },
 };
 
-/* Pauses stay: the next one, and the CPU time of the writer, tell the end of one (core/stall.bpf.h). */
+/* Who pauses or waits sleeps: what tells of it is on no hot path, and stays at all levels. */
 static const struct mb_hot hot[] = {
 	{ "writeback_dirtied", MB_LEVEL_ITERATOR },
 	{ "writeback_dirtied_page", MB_LEVEL_ITERATOR },
-	{ "writeback_wait", MB_LEVEL_ITERATOR },
-	{ "writeback_wait_page", MB_LEVEL_ITERATOR },
-	{ "writeback_wait_end", MB_LEVEL_ITERATOR },
-	{ "writeback_waited", MB_LEVEL_ITERATOR },
-	{ "writeback_waited_page", MB_LEVEL_ITERATOR },
 	{ "writeback_written", MB_LEVEL_COUNTS },
 };
 
 static const struct mb_question questions[] = {
-	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks), "dirtied pages are not counted" },
+	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks),
+	  "dirtied pages are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks,
 	  MB_ARRAY_SIZE(pause_hooks),
 	  "pauses are not seen" },
@@ -165,22 +163,19 @@ static const struct mb_question questions[] = {
 	  .on_request = true },
 };
 
-/* trace: the stall with who is to blame most, by the pages known so far. */
+/* trace: the stall, on a device by its name. */
 static void show(struct mb_model *m, const struct mb_writeback_event *e)
 {
 	struct mb_blamed_event shown = { .stall = *e };
-	struct mb_file_key file;
-	struct mb_who who;
-	double share;
+	const struct mb_device_name *name = mb_device_name_of(&m->devices, e->on.name);
+	const char *mount = name ? mb_device_mount(name, 0) : NULL;
 
+	if (name)
+		memcpy(shown.device, name->device, sizeof(shown.device));
+	snprintf(shown.mount, sizeof(shown.mount), "%s", mount ? mount : "");
 	shown.stall.h.type = (uint16_t)(MB_WRITEBACK_EVENT_SHOWN + e->h.type);
 	shown.stall.h.size = sizeof(shown);
-	if (m->blames && mb_blame_first(&m->blame, e, &who, &share, &file)) {
-		shown.culprit = who.tgid;
-		shown.share_permille = (uint32_t)(share * 1000 + 0.5);
-		memcpy(shown.culprit_comm, who.comm, sizeof(shown.culprit_comm));
-		mb_blame_path(&m->blame, &file, shown.culprit_file);
-	}
+	mb_observers_annotate(m, &shown.stall.h); /* with who is to blame */
 	mb_model_show(m, &shown.stall.h);
 }
 
@@ -189,30 +184,25 @@ static void take_stall(struct mb_model *m, const struct mb_writeback_event *e)
 	struct mb_process *p = mb_model_find(m, e->h.tgid);
 	struct mb_stall more = { 1, e->ns, e->ns };
 	char bdi[MB_BDI_NAME_LEN + 1] = "";
-	struct mb_who victim;
 
+	memcpy(bdi, e->on.name, sizeof(e->on.name));
+	mb_device_note(&m->devices, bdi, 0);
 	if (m->on_event && (m->stream & (1u << MB_FAM_writeback)))
 		show(m, e);
 	if (!p)
 		return;
-	if (e->h.type == MB_WRITEBACK_EVENT_PAUSE) {
-		memcpy(bdi, e->on.name, sizeof(e->on.name));
+	if (e->h.type == MB_WRITEBACK_EVENT_PAUSE)
 		mb_process_row_add(p, &fields[F_PAUSES], bdi, &more);
-	}
-	if (!m->blames)
-		return;
-	mb_model_who(m, p->tgid, p->start_ns, &victim);
-	mb_blame_stall(&m->blame, &victim, e);
 }
 
-static void take_dirtied(struct mb_model *m, const struct mb_dirtied_event *e)
+/* Who replays a recording may ask for the names, so all sessions look for them. */
+static void take_names(struct mb_model *m, const struct mb_file_event *e)
 {
-	struct mb_who who;
+	char bdi[MB_BDI_NAME_LEN + 1] = "";
 
-	if (!m->blames)
-		return;
-	mb_model_who(m, e->key.tgid, e->key.start_ns, &who);
-	mb_blame_dirtied(&m->blame, e->key.start_ns ? &who : NULL, e);
+	memcpy(bdi, e->bdi_name, sizeof(e->bdi_name));
+	mb_mount_note(&m->mounts, e->dev);
+	mb_device_note(&m->devices, bdi, e->dev);
 }
 
 static void consume(struct mb_model *m, const struct mb_event *e)
@@ -224,12 +214,7 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 		take_stall(m, (const struct mb_writeback_event *)e);
 		break;
 	case MB_WRITEBACK_EVENT_FILE:
-		mb_blame_note_mount(&m->blame, ((const struct mb_file_event *)e)->dev);
-		if (m->blames)
-			mb_blame_file(&m->blame, (const struct mb_file_event *)e);
-		break;
-	case MB_WRITEBACK_EVENT_DIRTIED:
-		take_dirtied(m, (const struct mb_dirtied_event *)e);
+		take_names(m, (const struct mb_file_event *)e);
 		break;
 	}
 }

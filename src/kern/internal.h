@@ -14,6 +14,7 @@
 #define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
 #define MB_BLOCKS (2u << 20) /* of allocators, followed at once: 16 bytes each, and 100 more where there is one */
 #define MB_BLOCKS_PREALLOCATED (256u << 10) /* 80 bytes each */
+#define MB_HEAP_NETS 1024u /* processes of which all blocks are counted: 1.1 KiB each */
 
 /* How far a ring has been filled and read, in bytes since it was made: pages that are shared with the kernel. */
 struct mb_ring_place {
@@ -80,6 +81,12 @@ bool mb_probe_modules_readable(void);
  * (f3a95075549e).
  */
 bool mb_probe_reattach(const char *function);
+
+/*
+ * probe.c: does the kernel have a function of this name, for programs to call, whose last argument, the program itself, is of
+ * type void *? From 7.0 on it has a type of its own, and libbpf refuses an object that declares it otherwise.
+ */
+bool mb_probe_kfunc(const char *name);
 
 /* probe.c: does the kernel have a struct of this name? */
 bool mb_probe_struct(const char *name);

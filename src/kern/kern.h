@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "memblame/family.h"
@@ -152,13 +153,17 @@ bool mb_kern_kmem_cache(const struct mb_kern *k, uint64_t cache, char name[MB_KM
 /* Does the code of this process keep frame pointers? Stacks of its events are walked by them from now on, or copied. */
 void mb_kern_trust_frame_pointers(struct mb_kern *k, uint32_t tgid, bool trust);
 
+/* A file with an allocator that the process has mapped, probed at since_ns. */
+typedef void mb_kern_allocator_fn(void *arg, const char *path, const struct stat *st, uint64_t since_ns);
+
 /*
  * Put probes on the allocators that a process has mapped now, as far as they are not there yet: at the start,
  * after an exec, and when it maps code. Where all or a cgroup is traced the probes are for all processes, else for
  * this one only. Nothing to do where the heap is not traced. Returns the number of functions newly probed, or
  * -errno with *e set.
+ * found (NULL: nobody) is called for each file that is probed there, also since an earlier call.
  */
-int mb_kern_attach_heap(struct mb_kern *k, uint32_t pid, struct mb_err *e);
+int mb_kern_attach_heap(struct mb_kern *k, uint32_t pid, mb_kern_allocator_fn *found, void *arg, struct mb_err *e);
 
 /* The process has ended: take its own probes away. */
 void mb_kern_detach_heap(struct mb_kern *k, uint32_t pid);
@@ -168,6 +173,12 @@ void mb_kern_forget_blocks(struct mb_kern *k, uint64_t mm, const uint64_t *addrs
 
 /* Is this block followed still? False also where the heap is not traced. */
 bool mb_kern_has_block(struct mb_kern *k, uint64_t mm, uint64_t addr);
+
+/* What this address space has allocated and freed since it was probed. False: nothing, or it is not known. */
+bool mb_kern_heap_net(struct mb_kern *k, uint64_t mm, uint32_t tgid, struct mb_heap_net *out);
+
+/* The address space is gone: its account goes. */
+void mb_kern_forget_heap_net(struct mb_kern *k, uint64_t mm, uint32_t tgid);
 
 /* Free what choosing hooks needed: the kernel's types, 8 MB; who asks again reads them again. */
 void mb_kern_forget_types(void);

@@ -206,10 +206,6 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 			snprintf(error, sizeof(error), "no task storage for tracing programs");
 			possible = false;
 		}
-		if (h->task_io && !mb_probe_field("task_io_accounting", "write_bytes")) {
-			snprintf(error, sizeof(error), "no accounting of I/O by task in this kernel");
-			possible = false;
-		}
 		if (h->file && access(h->file, R_OK)) {
 			snprintf(error, sizeof(error), "%s: %s", h->file, strerror(errno));
 			possible = false;
@@ -224,8 +220,13 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 				 h->argument[0], h->argument[1]);
 			possible = false;
 		}
-		if (h->shares && !is_wanted(o, h->shares)) {
-			snprintf(error, sizeof(error), "%s is not loaded", h->shares);
+		if (h->kfunc && !mb_probe_kfunc(h->kfunc)) {
+			snprintf(error, sizeof(error), "no %s in this kernel", h->kfunc);
+			possible = false;
+		}
+		if (h->shares[0] && !is_wanted(o, h->shares[0]) &&
+		    !(h->shares[1] && is_wanted(o, h->shares[1]))) {
+			snprintf(error, sizeof(error), "%s is not loaded", h->shares[0]);
 			possible = false;
 		}
 		for (int j = 0; possible && h->programs[j]; j++)
@@ -298,7 +299,6 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	knobs->hash_ledgers = k->hash_ledgers;
 	knobs->governed = k->cfg.governed;
 	for (size_t i = 0; i < k->n_answers; i++) {
-		knobs->dirtied_by_task |= k->answers[i].hook && k->answers[i].hook->task_io;
 		knobs->kmem_read_ptr |= k->answers[i].hook && k->answers[i].hook->reads_pointers;
 	}
 	knobs->dirty_files = k->cfg.requests >> MB_FAM_writeback & 1;
@@ -331,8 +331,12 @@ static int size_blocks(const struct mb_kern *k)
 
 	if (!mb_uprobes_on(k)) {
 		err = bpf_map__set_autocreate(k->bpf->maps.heap_never_called, false);
+		err = err ? err : bpf_map__set_autocreate(k->bpf->maps.heap_nets, false);
 		return err ? err : bpf_map__set_autocreate(map, false);
 	}
+	err = bpf_map__set_max_entries(k->bpf->maps.heap_nets, MB_HEAP_NETS);
+	if (err)
+		return err;
 	err = bpf_map__set_max_entries(map, grows ? MB_BLOCKS : MB_BLOCKS_PREALLOCATED);
 	return err || grows ? err : bpf_map__set_map_flags(map, 0);
 }
@@ -372,24 +376,69 @@ static int size_maps(const struct mb_kern *k)
 	return err;
 }
 
+/*
+ * The object, in which a function that this kernel has in another form has another name, so that libbpf takes it for one that
+ * is missing. libbpf reads the copy until the object is loaded.
+ */
+static struct memblame_bpf *open_object(void)
+{
+	static const char name[] = "bpf_task_work_schedule_resume_impl";
+	struct memblame_bpf *bpf;
+	static char *copy;
+	size_t size;
+	char *at;
+
+	if (mb_probe_kfunc(name))
+		return memblame_bpf__open();
+	bpf = calloc(1, sizeof(*bpf));
+	if (!bpf)
+		return NULL;
+	if (memblame_bpf__create_skeleton(bpf)) {
+		memblame_bpf__destroy(bpf);
+		errno = ENOMEM;
+		return NULL;
+	}
+	size = bpf->skeleton->data_sz;
+	if (!copy) {
+		copy = malloc(size);
+		if (copy)
+			memcpy(copy, bpf->skeleton->data, size);
+		for (at = copy; at && (at = memmem(at, size - (size_t)(at - copy), name, sizeof(name)));)
+			*at = 'x';
+	}
+	if (copy)
+		bpf->skeleton->data = copy;
+	errno = -bpf_object__open_skeleton(bpf->skeleton, NULL);
+	if (!errno)
+		return bpf;
+	memblame_bpf__destroy(bpf);
+	return NULL;
+}
+
+/*
+ * Types of modules may be read with CAP_SYS_ADMIN only. libbpf (1.1.2, 1.4.6) looks there for a function or a
+ * field that this kernel does not have, and takes the refusal for an error, also of what is __weak; but it looks once: let it look now, for
+ * something that is nowhere.
+ */
+static void look_for_no_modules(struct memblame_bpf *bpf)
+{
+	bpf_program__set_attach_target(bpf->progs.task_exit, 0, "memblame_nowhere");
+}
+
 /* Open the object and load it with the programs of the hooks chosen so far. */
 static int try_load(struct mb_kern *k)
 {
-	/*
-	 * Types of modules may be read with CAP_SYS_ADMIN only. libbpf looks there for each field that this kernel
-	 * does not have, and takes the refusal for an error, unless it is told which types there are.
-	 */
-	LIBBPF_OPTS(bpf_object_open_opts, opts,
-		    .btf_custom_path = mb_probe_modules_readable() ? NULL : MB_BTF_PATH);
 	struct bpf_object *o;
 	int err;
 
 	memset(&refused, 0, sizeof(refused));
 	k->hash_ledgers = false;
-	k->bpf = memblame_bpf__open_opts(&opts);
+	k->bpf = open_object();
 	if (!k->bpf)
 		return -errno;
 	o = k->bpf->obj;
+	if (!mb_probe_modules_readable())
+		look_for_no_modules(k->bpf);
 	for (size_t i = 0; i < k->n_answers; i++) {
 		choose(k, o, &k->answers[i]);
 		if (!k->answers[i].hook)

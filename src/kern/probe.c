@@ -11,6 +11,7 @@
 
 #include <uthash.h>
 
+#include "base/live_thread.h"
 #include "kern/internal.h"
 
 static bool has_capability(unsigned int cap)
@@ -48,12 +49,22 @@ int mb_kern_check(struct mb_err *e)
 	return 0;
 }
 
+/* Do probes on allocators take one event each? See attach_kind() in uprobes.c. */
+static bool probes_singly(const struct mb_kern *k)
+{
+	bool singly = !mb_probe_struct("bpf_uprobe_multi_link");
+
+	for (uint32_t i = 0; i < k->cfg.n_pids; i++)
+		singly |= mb_live_thread(k->cfg.pids[i]) != k->cfg.pids[i];
+	return singly && mb_uprobes_on(k);
+}
+
 int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 {
 	/* what remains: reading maps, /proc/PID/exe of others, and signals to the traced command */
 	static const int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL,
 				    CAP_CHECKPOINT_RESTORE /* /proc/PID/map_files */ };
-	bool before_split = !has_capability(CAP_BPF);
+	bool before_split = !has_capability(CAP_BPF), singly = probes_singly(k);
 
 	if (before_split) /* CAP_SYS_ADMIN alone: it is all we have */
 		return 0;
@@ -64,7 +75,7 @@ int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 			kept |= keep[i] == cap;
 		/* probes on allocators of processes that show up later: singly they want more than as one link */
 		kept |= cap == CAP_PERFMON && mb_uprobes_on(k);
-		kept |= cap == CAP_SYS_ADMIN && mb_uprobes_on(k) && !mb_probe_struct("bpf_uprobe_multi_link");
+		kept |= cap == CAP_SYS_ADMIN && singly;
 		if (!kept && has_capability((unsigned int)cap))
 			capng_update(CAPNG_DROP,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE,
@@ -260,6 +271,19 @@ int mb_probe_function(const char *name, char *error, size_t size)
 	if (err)
 		snprintf(error, size, "this kernel allows no trampolines: %s", strerror(-err));
 	return err;
+}
+
+bool mb_probe_kfunc(const char *name)
+{
+	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), name, BTF_KIND_FUNC) : -1;
+	const struct btf_type *t = id > 0 ? btf__type_by_id(vmlinux(), (__u32)id) : NULL;
+	const struct btf_type *last;
+
+	t = t ? btf__type_by_id(vmlinux(), t->type) : NULL;
+	if (!t || !btf_vlen(t))
+		return false;
+	last = btf__type_by_id(vmlinux(), btf_params(t)[btf_vlen(t) - 1].type);
+	return last && btf_is_ptr(last) && !last->type;
 }
 
 bool mb_probe_struct(const char *name)

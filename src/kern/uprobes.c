@@ -4,15 +4,19 @@
  * kernel side follows.
  */
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uthash.h>
 
+#include "base/clock.h"
+#include "base/live_thread.h"
 #include "base/log.h"
 #include "kern/internal.h"
 #include "symbols/allocators.h"
@@ -49,6 +53,7 @@ struct heap_target {
 	struct target_key key;
 	struct heap_link *links;
 	size_t n;
+	uint64_t since_ns; /* all of them are there */
 	UT_hash_handle hh;
 };
 
@@ -61,6 +66,9 @@ struct mb_uprobes {
 struct attaching {
 	struct mb_kern *k;
 	uint32_t pid; /* whose probes; 0: everyone's */
+	uint32_t tid; /* a thread of it that goes on: mb_live_thread() */
+	mb_kern_allocator_fn *found;
+	void *arg;
 	int functions, err;
 	char failed[160];
 };
@@ -127,7 +135,7 @@ static int attach_singly(struct attaching *at, struct heap_target *t, struct bpf
 	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = p == at->k->bpf->progs.heap_return);
 
 	for (size_t i = 0; i < n; i++) {
-		struct bpf_link *link = bpf_program__attach_uprobe_opts(p, at->pid ? (pid_t)at->pid : -1, path,
+		struct bpf_link *link = bpf_program__attach_uprobe_opts(p, at->tid ? (pid_t)at->tid : -1, path,
 									offsets[i], &opts);
 
 		if (!link)
@@ -171,6 +179,51 @@ static int attach_together(struct attaching *at, struct heap_target *t, struct b
 	return 0;
 }
 
+/* A number in a file of the PMU for uprobes, behind a text. */
+static int pmu_number(const char *name, const char *format)
+{
+	char path[96];
+	int n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/uprobe/%s", name);
+	f = fopen(path, "re");
+	if (f && fscanf(f, format, &n) != 1)
+		n = -1;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/*
+ * For a process whose first thread has ended: a link takes that one only, which has no memory any more, where an event
+ * takes any thread. Programs that are loaded for such links cannot be attached to an event by libbpf.
+ */
+static int attach_events(struct attaching *at, struct heap_target *t, struct bpf_program *p, const char *path,
+			 const uint64_t *offsets, size_t n)
+{
+	int type = pmu_number("type", "%d"), retprobe = pmu_number("format/retprobe", "config:%d");
+	struct perf_event_attr attr = { .type = (uint32_t)type, .size = sizeof(attr) };
+
+	if (type < 0 || retprobe < 0)
+		return -EOPNOTSUPP;
+	if (p == at->k->bpf->progs.heap_return)
+		attr.config = 1ull << retprobe;
+	attr.uprobe_path = (uintptr_t)path;
+	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		attr.probe_offset = offsets[i];
+		fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)at->tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		t->links[t->n++] = (struct heap_link){ .fd = fd };
+		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(p)) || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
+			return -errno;
+	}
+	return 0;
+}
+
 static bool has_multi(void)
 {
 	return mb_probe_struct("bpf_uprobe_multi_link");
@@ -205,7 +258,10 @@ static int attach_kind(struct attaching *at, struct heap_target *t, int fd, cons
 		return 0;
 	/* whatever the file is called, in whichever name space, or if it has been deleted */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return has_multi() ? attach_together(at, t, p, path, offsets, n) : attach_singly(at, t, p, path, offsets, n);
+	if (!has_multi())
+		return attach_singly(at, t, p, path, offsets, n);
+	return at->tid == at->pid ? attach_together(at, t, p, path, offsets, n) :
+				    attach_events(at, t, p, path, offsets, n);
 }
 
 /* What frees first: blocks that are followed must be seen to go. Then what ends calls, then what begins them. */
@@ -291,7 +347,8 @@ static void targets_free(struct mb_uprobes *u, struct heap_target *only)
 	free(all);
 }
 
-static int attach_file(struct attaching *at, int fd, const struct heap_file *f)
+/* *since_ns: when it has been done. */
+static int attach_file(struct attaching *at, int fd, const struct heap_file *f, uint64_t *since_ns)
 {
 	struct target_key key = { .file = f->key, .pid = at->pid };
 	struct mb_uprobes *u = at->k->uprobes;
@@ -299,8 +356,10 @@ static int attach_file(struct attaching *at, int fd, const struct heap_file *f)
 	int err;
 
 	HASH_FIND(hh, u->targets, &key, sizeof(key), t);
-	if (t)
+	if (t) {
+		*since_ns = t->since_ns;
 		return 0;
+	}
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
@@ -308,6 +367,7 @@ static int attach_file(struct attaching *at, int fd, const struct heap_file *f)
 	t->links = calloc(2 * f->allocator->n, sizeof(*t->links));
 	HASH_ADD(hh, u->targets, key, sizeof(t->key), t);
 	err = t->links ? attach_calls(at, t, fd, f->allocator) : -ENOMEM;
+	t->since_ns = *since_ns = mb_now_ns();
 	if (err)
 		targets_free(u, t);
 	else
@@ -341,6 +401,7 @@ static void on_file(void *arg, int fd, const char *path)
 {
 	struct attaching *at = arg;
 	struct heap_file *f = NULL;
+	uint64_t since_ns;
 	struct stat st;
 	int err, before = at->functions;
 
@@ -351,7 +412,9 @@ static void on_file(void *arg, int fd, const char *path)
 		f = file_of(at->k->uprobes, fd, &key, path);
 	}
 	if (f && f->allocator) {
-		err = attach_file(at, fd, f);
+		err = attach_file(at, fd, f, &since_ns);
+		if (!err && at->found)
+			at->found(at->arg, path, &st, since_ns);
 		if (err && !at->err) {
 			at->err = err;
 			snprintf(at->failed, sizeof(at->failed), "%s", path);
@@ -364,10 +427,13 @@ static void on_file(void *arg, int fd, const char *path)
 	close(fd);
 }
 
-int mb_kern_attach_heap(struct mb_kern *k, uint32_t pid, struct mb_err *e)
+int mb_kern_attach_heap(struct mb_kern *k, uint32_t pid, mb_kern_allocator_fn *found, void *arg, struct mb_err *e)
 {
 	bool all = k->cfg.select == MB_SELECT_ALL || k->cfg.select == MB_SELECT_CGROUPS;
-	struct attaching at = { .k = k, .pid = all ? 0 : pid };
+	struct attaching at = { .k = k, .pid = all ? 0 : pid, .tid = all ? 0 : mb_live_thread(pid) };
+
+	at.found = found;
+	at.arg = arg;
 
 	if (!mb_uprobes_on(k))
 		return 0;
@@ -447,4 +513,21 @@ bool mb_kern_has_block(struct mb_kern *k, uint64_t mm, uint64_t addr)
 	__u64 born;
 
 	return map >= 0 && !bpf_map_lookup_elem(map, &key, &born);
+}
+
+bool mb_kern_heap_net(struct mb_kern *k, uint64_t mm, uint32_t tgid, struct mb_heap_net *out)
+{
+	int map = bpf_map__fd(k->bpf->maps.heap_nets);
+	uint64_t key = MB_HEAP_NET_KEY(mm, tgid);
+
+	return map >= 0 && !bpf_map_lookup_elem(map, &key, out);
+}
+
+void mb_kern_forget_heap_net(struct mb_kern *k, uint64_t mm, uint32_t tgid)
+{
+	int map = bpf_map__fd(k->bpf->maps.heap_nets);
+	uint64_t key = MB_HEAP_NET_KEY(mm, tgid);
+
+	if (map >= 0)
+		bpf_map_delete_elem(map, &key);
 }

@@ -132,3 +132,29 @@ void mb_process_row_set(struct mb_process *p, const struct mb_field *f, const ch
 	if (r)
 		r->stall = (struct mb_stall){ count, ns, max_ns };
 }
+
+static void hist_add(struct mb_hist *to, const struct mb_hist *from)
+{
+	for (unsigned int b = 0; b < MB_HIST_BUCKETS; b++)
+		to->buckets[b] += from->buckets[b];
+	to->count += from->count;
+	if (from->max > to->max)
+		to->max = from->max;
+}
+
+void mb_details_add(struct mb_process *p, const struct mb_detail *from)
+{
+	const struct mb_row *r;
+
+	for (; from; from = from->next) {
+		struct mb_detail *d = detail_get(p, from->field);
+
+		if (!d)
+			continue;
+		if (from->sampled_1_in)
+			d->sampled_1_in = from->sampled_1_in;
+		hist_add(&d->hist, &from->hist);
+		LL_FOREACH(from->rows, r)
+		mb_process_row_add(p, from->field, r->key, &r->stall);
+	}
+}

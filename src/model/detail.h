@@ -8,4 +8,7 @@
 /* Free a process's details; NULL is accepted. */
 void mb_details_free(struct mb_detail *d);
 
+/* Add the histograms and rows of another process to those of p. */
+void mb_details_add(struct mb_process *p, const struct mb_detail *from);
+
 #endif

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/oom.h"
+#include "base/longpath.h"
 
-/* Paths of the kernel are shorter. */
-#define PATH_MAX_LEN 4096
+/* Paths of files are shorter. */
+#define EXE_MAX_LEN 4096
 
 static void apply_setup(struct mb_model *m, const struct mb_setup *s)
 {
@@ -29,7 +29,7 @@ static int apply_identity(struct mb_model *m, const struct mb_identity *id, size
 
 	if (sizeof(*id) + id->exe_len + id->cgroup_len != len)
 		return -EINVAL;
-	p = mb_model_find_exactly(m, id->tgid, id->start_ns);
+	p = id->tgid ? mb_model_find_exactly(m, id->tgid, id->start_ns) : mb_ended_row(m, id->start_ns);
 	if (!p)
 		return 0;
 	p->looked_up = true;
@@ -73,6 +73,38 @@ static int apply_system(struct mb_system_state *s, const void *data, size_t len)
 	return 0;
 }
 
+static int apply_memcg(struct mb_model *m, const void *data, size_t len)
+{
+	struct mb_memcg_same_frame same;
+	struct mb_memcg_frame f;
+
+	if (len == sizeof(same)) {
+		memcpy(&same, data, len);
+		mb_memcg_same(&m->memcgs, same.cgroup, same.t_ns);
+		return 0;
+	}
+	if (len != sizeof(f))
+		return -EINVAL;
+	memcpy(&f, data, len);
+	/* those of the machine come with its numbers */
+	if (f.cgroup)
+		mb_memcg_note(&m->memcgs, f.cgroup, &f.split);
+	return 0;
+}
+
+/* A frame about a feature: for whoever goes along. */
+static int apply_observed(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+{
+	size_t least = type == MB_FRAME_LIMITS ? sizeof(struct mb_cgroup_limits) :
+		       type == MB_FRAME_LOG    ? sizeof(struct mb_log_line) :
+						 sizeof(struct mb_oom_name);
+
+	if (len < least)
+		return -EINVAL;
+	mb_observers_frame(m, type, data, len);
+	return 0;
+}
+
 static int apply_drops(struct mb_model *m, const struct mb_drop_row *row, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -91,31 +123,18 @@ static void apply_mount(struct mb_model *m, const struct mb_mount *mount)
 
 	memcpy(path, mount->path, sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	mb_blame_mount(&m->blame, mount->dev, path);
+	mb_mount_found(&m->mounts, mount->dev, path);
 }
 
-/* Frames about OOM kills: without reports, nobody needs them. */
-static int apply_oom(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+static int apply_device(struct mb_model *m, const void *data, size_t len)
 {
-	const struct mb_log_line *line = data;
-	struct mb_oom_name n;
+	struct mb_device_name name;
 
-	if (len < (type == MB_FRAME_LOG ? sizeof(*line) : sizeof(n)))
+	if (len != sizeof(name))
 		return -EINVAL;
-	if (!m->oom)
-		return 0;
-	if (type == MB_FRAME_LOG) {
-		mb_oom_log_line(m->oom, line->caller, (const char *)(line + 1), len - sizeof(*line));
-		return 0;
-	}
-	memcpy(&n, data, sizeof(n));
-	n.name[sizeof(n.name) - 1] = '\0';
-	if (type == MB_FRAME_SYMBOL)
-		mb_oom_symbol(m->oom, n.kill_t_ns, n.stack, n.frame, n.name);
-	else if (type == MB_FRAME_OOM_PATH)
-		mb_oom_path(m->oom, n.kill_t_ns, n.cgroup, n.name);
-	else
-		mb_oom_stat(m->oom, n.kill_t_ns, (const char *)data + sizeof(n), len - sizeof(n));
+	memcpy(&name, data, sizeof(name));
+	name.bdi[sizeof(name.bdi) - 1] = name.device[sizeof(name.device) - 1] = '\0';
+	mb_device_named(&m->devices, &name);
 	return 0;
 }
 
@@ -149,17 +168,22 @@ int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data
 			return -EINVAL;
 		apply_mount(m, data);
 		return 0;
+	case MB_FRAME_DEVICE:
+		return apply_device(m, data, len);
 	case MB_FRAME_SUMMARY:
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
 	case MB_FRAME_SYSTEM:
 		return apply_system(&m->system, data, len);
+	case MB_FRAME_MEMCG:
+		return apply_memcg(m, data, len);
 	case MB_FRAME_OOM_REPORT:
 		return len == sizeof(struct mb_oom_report) ? 0 : -EINVAL;
+	case MB_FRAME_LIMITS:
 	case MB_FRAME_LOG:
 	case MB_FRAME_SYMBOL:
 	case MB_FRAME_OOM_PATH:
 	case MB_FRAME_OOM_STAT:
-		return apply_oom(m, type, data, len);
+		return apply_observed(m, type, data, len);
 	}
 	return -EINVAL;
 }
@@ -174,11 +198,14 @@ void mb_feed(struct mb_feed *f, enum mb_frame_type type, const void *data, size_
 void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char *exe,
 		      const char *cgroup)
 {
-	_Alignas(8) char frame[sizeof(struct mb_identity) + 2 * PATH_MAX_LEN];
+	_Alignas(8) char frame[sizeof(struct mb_identity) + EXE_MAX_LEN + MB_CGROUP_PATH_MAX];
 	struct mb_identity *id = (struct mb_identity *)frame;
-	size_t exe_len = exe ? strnlen(exe, PATH_MAX_LEN) : 0;
-	size_t cgroup_len = cgroup ? strnlen(cgroup, PATH_MAX_LEN) : 0;
+	size_t exe_len = exe ? strnlen(exe, EXE_MAX_LEN) : 0, cgroup_len;
+	char path[MB_CGROUP_PATH_MAX + 1] = "";
 
+	if (cgroup)
+		mb_shorten(path, sizeof(path), cgroup, p->cgroup);
+	cgroup_len = strlen(path);
 	id->start_ns = p->start_ns;
 	id->tgid = p->tgid;
 	id->exe_len = (uint16_t)exe_len;
@@ -186,7 +213,7 @@ void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char 
 	if (exe_len)
 		memcpy(id + 1, exe, exe_len);
 	if (cgroup_len)
-		memcpy((char *)(id + 1) + exe_len, cgroup, cgroup_len);
+		memcpy((char *)(id + 1) + exe_len, path, cgroup_len);
 	mb_feed(f, MB_FRAME_IDENTITY, frame, sizeof(*id) + exe_len + cgroup_len);
 }
 

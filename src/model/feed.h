@@ -21,9 +21,12 @@ enum mb_frame_type {
 	MB_FRAME_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
 	MB_FRAME_LOG = 10, /* struct mb_log_line, then the text: one record of the kernel's log */
 	MB_FRAME_SYMBOL = 11, /* struct mb_oom_name: of an address in a stack of an OOM kill */
-	MB_FRAME_OOM_PATH = 12, /* struct mb_oom_name: of a cgroup in an OOM kill */
+	MB_FRAME_OOM_PATH = 12, /* struct mb_oom_name, then the path where it is longer: of a cgroup in an OOM kill */
 	MB_FRAME_OOM_STAT = 13, /* struct mb_oom_name, then memory.stat of the cgroup at its limit */
 	MB_FRAME_OOM_REPORT = 14, /* struct mb_oom_report: a kill is reported now */
+	MB_FRAME_MEMCG = 15, /* struct mb_memcg_frame: what a memory cgroup is charged, by kind; or struct mb_memcg_same_frame */
+	MB_FRAME_LIMITS = 16, /* struct mb_cgroup_limits, then the path: of a cgroup at whose limit somebody stalls */
+	MB_FRAME_DEVICE = 17, /* struct mb_device_name: what people call a device, and where it is mounted */
 };
 
 /* /proc/sys/vm/dirty_*; MB_UNKNOWN where there is none. */
@@ -93,7 +96,7 @@ struct mb_moment {
 	uint64_t since_start_ns;
 	uint64_t bpf_ns;
 	uint64_t self_cpu_ns;
-	uint64_t self_rss_bytes;
+	uint64_t self_rss_bytes; /* MB_UNKNOWN: not known */
 	uint32_t bpf_ns_known;
 	uint32_t pad;
 	char time[32]; /* RFC 3339 UTC */
@@ -110,6 +113,12 @@ struct mb_summary {
 	int32_t command_status;
 	uint32_t has_command;
 	char command[200];
+};
+
+/* What a memory cgroup may have and has; MB_UNKNOWN: not known, or (of the limits) there is none. */
+struct mb_cgroup_limits {
+	uint64_t max_bytes, high_bytes;
+	uint64_t usage_bytes;
 };
 
 struct mb_oom_report {

@@ -454,6 +454,12 @@ static void end_process(struct mb_model *m, struct mb_process *p, uint64_t t_ns)
 	p->history_ended = true;
 }
 
+void mb_history_end_process(struct mb_model *m, struct mb_process *p)
+{
+	if (m->history && m->history->first_ns && !p->history_ended)
+		end_process(m, p, m->history->last_ns);
+}
+
 void mb_history_tick(struct mb_model *m, uint64_t t_ns)
 {
 	struct mb_history *h = m->history;

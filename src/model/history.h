@@ -75,6 +75,9 @@ void mb_history_free(struct mb_history *h);
 /* What is touched of it from now on stays in memory. Returns 0 or -errno: not permitted. */
 int mb_history_lock(struct mb_history *h);
 
+/* A process leaves the model before the next tick: its end, and what it did last, go to its cgroups. */
+void mb_history_end_process(struct mb_model *m, struct mb_process *p);
+
 /* A tick of the model is over, at t_ns: take a point of each process and cgroup, if it is time for one. */
 void mb_history_tick(struct mb_model *m, uint64_t t_ns);
 

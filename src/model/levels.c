@@ -21,6 +21,12 @@ void mb_levels_add(struct mb_levels *l, const struct mb_level_event *e)
 	l->since_ns = e->h.t_ns;
 	l->now = e->to;
 	l->stretch = e->stretch;
+	for (enum mb_level level = MB_LEVEL_FULL + 1; level < MB_LEVELS; level++) {
+		if (e->to < level)
+			l->off_since_ns[level] = 0;
+		else if (!l->off_since_ns[level])
+			l->off_since_ns[level] = e->h.t_ns;
+	}
 	if (e->to >= MB_LEVEL_ITERATOR && !l->partial_ns)
 		l->partial_ns = e->h.t_ns;
 }
@@ -28,4 +34,13 @@ void mb_levels_add(struct mb_levels *l, const struct mb_level_event *e)
 uint64_t mb_levels_ns(const struct mb_levels *l, enum mb_level level, uint64_t now_ns)
 {
 	return l->ns[level] + (level == l->now ? time_until(l, now_ns) : 0);
+}
+
+uint64_t mb_levels_off_ns(const struct mb_levels *l, enum mb_level from, uint64_t now_ns)
+{
+	uint64_t ns = 0;
+
+	for (enum mb_level level = from; level < MB_LEVELS; level++)
+		ns += mb_levels_ns(l, level, now_ns);
+	return ns;
 }

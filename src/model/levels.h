@@ -4,6 +4,7 @@
 #define MB_MODEL_LEVELS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "memblame/abi.h"
@@ -13,6 +14,7 @@ struct mb_levels {
 	uint64_t since_ns; /* of the last event */
 	uint64_t partial_ns; /* when hooks on hot paths were first taken off; 0: never */
 	uint64_t ns[MB_LEVELS]; /* up to since_ns */
+	uint64_t off_since_ns[MB_LEVELS]; /* by level: since when it has been that or one above; 0: it is not */
 	uint32_t now; /* enum mb_level */
 	uint32_t stretch; /* each so many ticks threads are read */
 	bool governed; /* there is a budget */
@@ -23,6 +25,9 @@ void mb_levels_add(struct mb_levels *l, const struct mb_level_event *e);
 
 /* Time spent at a level up to now_ns. */
 uint64_t mb_levels_ns(const struct mb_levels *l, enum mb_level level, uint64_t now_ns);
+
+/* Time spent at a level or one above, up to now_ns: what is off from that level on was not traced so long. */
+uint64_t mb_levels_off_ns(const struct mb_levels *l, enum mb_level from, uint64_t now_ns);
 
 /* "full", "sampled", "counts", "iterator"; by enum mb_level. */
 extern const char *const mb_level_names[MB_LEVELS];

@@ -40,9 +40,25 @@ void mb_model_init(struct mb_model *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->kept_tail = &m->kept;
+	m->unsent_ns = UINT64_MAX;
 }
 
-static void process_free(struct mb_process *p)
+struct mb_process *mb_process_new(void)
+{
+	struct mb_process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->values = calloc(mb_slots(), sizeof(*p->values));
+	p->before = calloc(mb_slots(), sizeof(*p->before));
+	p->pss_bytes = p->uss_bytes = MB_UNKNOWN;
+	if (p->values && p->before)
+		return p;
+	mb_process_free(p);
+	return NULL;
+}
+
+void mb_process_free(struct mb_process *p)
 {
 	mb_details_free(p->details);
 	free(p->exe);
@@ -76,7 +92,7 @@ static void process_remove(struct mb_model *m, struct mb_process *p)
 	mb_history_forget(m->history, p->series);
 	DL_DELETE(m->all, p);
 	m->n_processes--;
-	process_free(p);
+	mb_process_free(p);
 }
 
 static void drop_kept(struct mb_model *m)
@@ -97,6 +113,8 @@ void mb_model_free(struct mb_model *m)
 	struct mb_shown *s, *ss;
 	struct mb_shrinker *sh, *sht;
 
+	free(m->uncounted_ns);
+	mb_memcgs_free(&m->memcgs);
 	HASH_ITER(hh, m->threads, t, tt)
 	{
 		HASH_DEL(m->threads, t);
@@ -114,7 +132,9 @@ void mb_model_free(struct mb_model *m)
 	}
 	while (m->all)
 		process_remove(m, m->all);
-	mb_blame_free(&m->blame);
+	mb_ended_free(m);
+	mb_observers_free(m);
+	mb_device_names_free(&m->devices);
 	drop_kept(m);
 	mb_model_init(m);
 }
@@ -140,6 +160,13 @@ struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint
 			return p;
 	}
 	return NULL;
+}
+
+struct mb_process *mb_model_account(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+{
+	struct mb_process *p = mb_model_find_exactly(m, tgid, start_ns);
+
+	return p ? p : mb_ended_find(m, tgid, start_ns);
 }
 
 bool mb_cgroup_is_below(const char *path, const char *group)
@@ -192,23 +219,31 @@ void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *na
 
 static void process_forget(struct mb_model *m, struct mb_process *p)
 {
-	if (m->on_forget) {
+	if (!m->recorded)
 		derive(m, p);
+	if (m->on_forget)
 		m->on_forget(m->on_forget_arg, m, p);
-	}
-	process_remove(m, p);
 }
 
-/* Over the bound: the oldest process that has ended goes. */
+/* Nothing is to be heard of it any more. */
+static bool has_ended(const struct mb_process *p)
+{
+	return p->exited && !p->live_threads && !p->unheard_threads;
+}
+
+/* Over the bound: the oldest process that has ended goes, into the row of its program. */
 static bool evict_one(struct mb_model *m)
 {
 	struct mb_process *p;
 
 	DL_FOREACH(m->all, p)
 	{
-		if (p->exited && !p->live_threads) {
-			m->lost.processes_evicted += !m->on_forget;
+		if (has_ended(p)) {
 			process_forget(m, p);
+			mb_history_end_process(m, p);
+			if (!m->forgets && !mb_ended_fold(m, p, 1))
+				m->lost.processes_evicted++;
+			process_remove(m, p);
 			return true;
 		}
 	}
@@ -221,33 +256,30 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 
 	if (p && p->start_ns == start_ns)
 		return p;
-	if (m->n_processes >= MB_MODEL_PROCESSES && !evict_one(m)) {
-		m->lost.processes_evicted++;
+	if (m->n_processes >= MB_MODEL_PROCESSES && !evict_one(m))
 		return NULL;
-	}
 	if (p) { /* the number is in use again */
 		p->exited = true;
 		HASH_DEL(m->by_tgid, p);
 	}
-	p = calloc(1, sizeof(*p));
-	if (p) {
-		p->values = calloc(mb_slots(), sizeof(*p->values));
-		p->before = calloc(mb_slots(), sizeof(*p->before));
-	}
-	if (!p || !p->values || !p->before) {
-		if (p)
-			process_free(p);
-		m->lost.processes_evicted++;
+	p = mb_process_new();
+	if (!p)
 		return NULL;
-	}
 	p->tgid = tgid;
 	p->start_ns = start_ns;
-	p->pss_bytes = p->uss_bytes = MB_UNKNOWN;
 	p->seen_tick = m->tick;
 	HASH_ADD(hh, m->by_tgid, tgid, sizeof(p->tgid), p);
 	DL_APPEND(m->all, p);
 	m->n_processes++;
 	return p;
+}
+
+/* Is it listed by the iterator? unheard_ns: since when it is not; 0: it is. */
+static void thread_list(struct mb_thread *t, uint64_t unheard_ns)
+{
+	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) -= 1;
+	t->unheard_ns = unheard_ns;
+	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) += 1;
 }
 
 static struct mb_thread *thread_get(struct mb_model *m, const struct mb_task_ledger *l,
@@ -272,7 +304,7 @@ static struct mb_thread *thread_get(struct mb_model *m, const struct mb_task_led
 
 static void thread_remove(struct mb_model *m, struct mb_thread *t)
 {
-	t->process->live_threads--;
+	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) -= 1;
 	HASH_DEL(m->threads, t);
 	free(t);
 }
@@ -340,27 +372,33 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	memcpy(p->rss_pages, i->rss_pages, sizeof(p->rss_pages));
 }
 
-void mb_model_record(struct mb_model *m, struct mb_task_record *r)
+void mb_model_unsent(struct mb_model *m, uint64_t t_ns)
+{
+	if (t_ns && t_ns < m->unsent_ns)
+		m->unsent_ns = t_ns;
+}
+
+/* Stalls are told when they are over, with the time of their start. */
+static void note_open_stalls(struct mb_model *m, const struct mb_task_ledger *l)
+{
+	for (uint32_t i = 0; m->stream && i < l->depth && i < MB_STALL_DEPTH; i++)
+		mb_model_unsent(m, l->stack[i].start_ns);
+}
+
+/* What thread t has gained since its last record goes to p. */
+static void add_gains(struct mb_model *m, struct mb_process *p, struct mb_thread *t, struct mb_task_record *r)
 {
 	uint64_t min, maj;
-	struct mb_process *p;
-	struct mb_thread *t;
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
-	p = mb_model_process(m, r->info.h.tgid, r->info.start_ns);
-	if (!p)
-		return;
-	p->seen_tick = m->tick;
-	take_process_info(p, r);
-	t = thread_get(m, &r->ledger.task, p);
-	if (!t)
-		return;
 	for (size_t i = 0; i < n; i++) {
 		if (fam[i]->prepare)
 			fam[i]->prepare(m, &t->last, r);
 	}
 	t->seen_tick = m->tick;
+	if (t->unheard_ns)
+		thread_list(t, 0);
 	add_ledger(p->values, &r->ledger, &t->last);
 	min = r->info.min_flt - r->ledger.task.min_base;
 	maj = r->info.maj_flt - r->ledger.task.maj_base;
@@ -369,8 +407,52 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 	t->min_flt = min;
 	t->maj_flt = maj;
 	t->last = r->ledger;
-	if (r->info.h.type != MB_TASK_EVENT_EXIT)
+}
+
+/*
+ * All 8,192 are alive. Ledgers are cumulative: as nothing of this thread was taken in before, its last record has all
+ * of it, and goes to the row of its program at once. Others wait for that.
+ */
+static void take_without_room(struct mb_model *m, struct mb_task_record *r)
+{
+	struct mb_process *p = r->info.h.type == MB_TASK_EVENT_EXIT && !m->forgets ? mb_process_new() : NULL;
+	struct mb_thread none = { 0 };
+
+	if (!p) {
+		m->no_room += r->info.h.tid == r->info.h.tgid;
+		m->lost.processes_evicted += r->info.h.type == MB_TASK_EVENT_EXIT && r->info.group_dead;
 		return;
+	}
+	p->tgid = r->info.h.tgid;
+	p->start_ns = r->info.start_ns;
+	p->exited = true;
+	take_process_info(p, r);
+	add_gains(m, p, &none, r);
+	process_forget(m, p);
+	if (!mb_ended_fold(m, p, r->info.group_dead))
+		m->lost.processes_evicted += r->info.group_dead;
+	mb_process_free(p);
+}
+
+void mb_model_record(struct mb_model *m, struct mb_task_record *r)
+{
+	struct mb_process *p = mb_model_process(m, r->info.h.tgid, r->info.start_ns);
+	struct mb_thread *t;
+
+	if (!p) {
+		take_without_room(m, r);
+		return;
+	}
+	p->seen_tick = m->tick;
+	take_process_info(p, r);
+	t = thread_get(m, &r->ledger.task, p);
+	if (!t)
+		return;
+	add_gains(m, p, t, r);
+	if (r->info.h.type != MB_TASK_EVENT_EXIT) {
+		note_open_stalls(m, &r->ledger.task);
+		return;
+	}
 	thread_remove(m, t);
 	if (!r->info.group_dead)
 		return;
@@ -379,11 +461,32 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 	p->exit_code = r->info.exit_code;
 }
 
+/* Is the process younger than the time for which tracing has now been at this level, or one above? */
+static bool born_within(const struct mb_levels *l, enum mb_level level, const struct mb_process *p)
+{
+	return l->off_since_ns[level] && p->start_ns >= l->off_since_ns[level];
+}
+
+/* The level is about to change: note who has lived and ended since it last did. */
+static void note_untraced(struct mb_model *m)
+{
+	struct mb_process *p;
+
+	DL_FOREACH(m->all, p)
+	{
+		for (enum mb_level level = MB_LEVEL_FULL + 1; level < MB_LEVELS; level++) {
+			if (p->exited && born_within(&m->levels, level, p))
+				p->untraced |= (uint8_t)(1u << level);
+		}
+	}
+}
+
 void mb_model_level(struct mb_model *m, const struct mb_level_event *e)
 {
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
+	note_untraced(m);
 	mb_levels_add(&m->levels, e);
 	if (!m->levels.partial_ns)
 		return;
@@ -438,6 +541,7 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 	m->events++;
 	if (mb_family_by_id(e->family)->consume)
 		mb_family_by_id(e->family)->consume(m, e);
+	mb_observers_event(m, e);
 	if (kind->flags & MB_EVENT_KEEP)
 		mb_model_keep(m, e);
 	if ((kind->flags & MB_EVENT_ALWAYS) && m->on_event)
@@ -452,36 +556,51 @@ static void end_tick(struct mb_model *m, uint64_t t_ns)
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
-	if (m->blames)
-		mb_blame_tick(&m->blame, t_ns);
 	for (size_t i = 0; i < n; i++) {
 		if (fam[i]->ticked)
 			fam[i]->ticked(m);
 	}
-	m->lost.not_blamed = m->blame.evicted;
+	m->lost.not_blamed = m->devices.evicted + m->mounts.evicted; /* observers add to it */
+	mb_observers_tick(m, t_ns);
+	m->lost.processes_waiting = m->no_room;
+	m->no_room = 0;
+}
+
+static void retire_threads(struct mb_model *m, uint64_t t_ns)
+{
+	struct mb_thread *t, *tmp;
+
+	HASH_ITER(hh, m->threads, t, tmp)
+	{
+		/* one missed pass can be a thread whose exit record is still in the ring */
+		if (!t->unheard_ns && t->seen_tick + 1 < m->tick)
+			thread_list(t, t_ns);
+		else if (t->unheard_ns && t_ns - t->unheard_ns > MB_MODEL_UNHEARD_NS)
+			thread_remove(m, t);
+	}
 }
 
 void mb_model_tick(struct mb_model *m, uint64_t t_ns, bool complete)
 {
-	struct mb_thread *t, *tmp;
 	struct mb_process *p;
 
-	/* one missed pass can be a thread whose exit record is still in the ring */
-	HASH_ITER(hh, m->threads, t, tmp)
-	{
-		if (complete && t->seen_tick + 1 < m->tick)
-			thread_remove(m, t);
-	}
+	if (complete)
+		retire_threads(m, t_ns);
 	DL_FOREACH(m->all, p)
 	{
 		if (complete && !p->live_threads && p->seen_tick + 1 < m->tick)
 			p->exited = true;
 		derive(m, p);
 	}
+	DL_FOREACH(m->ended.rows, p)
+	derive(m, p);
 	end_tick(m, t_ns);
 	if (m->history)
 		mb_history_tick(m, t_ns);
+	if (m->history && m->history->last_ns == t_ns)
+		mb_memcg_tick(m, t_ns);
 	m->tick++;
+	m->unsent_ns = UINT64_MAX;
 }
 
 void mb_model_forget_ended(struct mb_model *m, uint32_t keep)
@@ -490,13 +609,14 @@ void mb_model_forget_ended(struct mb_model *m, uint32_t keep)
 	uint32_t ended = 0;
 
 	DL_FOREACH(m->all, p)
-	ended += p->exited && !p->live_threads;
+	ended += has_ended(p);
 	DL_FOREACH_SAFE(m->all, p, tmp)
 	{
 		if (ended <= keep)
 			break;
-		if (p->exited && !p->live_threads) {
+		if (has_ended(p)) {
 			process_forget(m, p);
+			process_remove(m, p);
 			ended--;
 		}
 	}
@@ -509,8 +629,22 @@ void mb_model_interval(struct mb_model *m)
 
 	DL_FOREACH(m->all, p)
 	memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
+	DL_FOREACH(m->ended.rows, p)
+	memcpy(p->before, p->values, mb_slots() * sizeof(*p->before));
 	m->system.before = m->system.now;
-	mb_blame_interval(&m->blame);
+	mb_observers_interval(m);
+}
+
+uint64_t mb_values_sum(uint64_t a, uint64_t b)
+{
+	return a == MB_NO_VALUE ? b : b == MB_NO_VALUE ? a : a + b;
+}
+
+uint64_t mb_values_max(uint64_t a, uint64_t b)
+{
+	if (a == MB_NO_VALUE || b == MB_NO_VALUE)
+		return MB_NO_VALUE;
+	return (int64_t)a > (int64_t)b ? a : b;
 }
 
 uint64_t mb_process_value(const struct mb_process *p, unsigned int slot)
@@ -531,6 +665,24 @@ void mb_field_set_unknown(uint64_t unknown_slots[4], const struct mb_field *f)
 		unknown_slots[slot / 64] |= 1ull << (slot % 64);
 }
 
+void mb_model_uncounted(struct mb_model *m, unsigned int slot, uint64_t ns)
+{
+	if (!m->uncounted_ns && ns)
+		m->uncounted_ns = calloc(mb_slots(), sizeof(*m->uncounted_ns));
+	if (m->uncounted_ns)
+		m->uncounted_ns[slot] = ns;
+}
+
+uint64_t mb_field_untraced_ns(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f,
+			      uint64_t now_ns)
+{
+	enum mb_level from = mb_field_off_from(fam, f);
+	uint64_t off = from ? mb_levels_off_ns(&m->levels, from, now_ns) : 0;
+	uint64_t uncounted = m->uncounted_ns ? m->uncounted_ns[mb_slot(f)] : 0;
+
+	return off > uncounted ? off : uncounted;
+}
+
 bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f)
 {
 	unsigned int slot = mb_slot(f);
@@ -540,10 +692,21 @@ bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const
 	return slot >= 256 || !(m->unknown_slots[slot / 64] & (1ull << (slot % 64)));
 }
 
+bool mb_process_field_known(const struct mb_model *m, const struct mb_process *p, const struct mb_family *fam,
+			    const struct mb_field *f)
+{
+	enum mb_level from = mb_field_off_from(fam, f);
+	bool untraced = from && ((p->untraced >> from & 1) || born_within(&m->levels, from, p));
+
+	if (untraced && !mb_field_question(fam, f)->has_rest)
+		return false;
+	return mb_field_known(m, fam, f);
+}
+
 uint64_t mb_lost_total(const struct mb_lost *l)
 {
 	uint64_t sum =
-		l->processes_evicted + l->threads_evicted + l->events_not_kept + l->undecodable +
+		l->processes_evicted + l->processes_waiting + l->threads_evicted + l->events_not_kept + l->undecodable +
 		l->not_blamed + l->not_recorded;
 
 	for (int f = 0; f < MB_FAM_MAX; f++) {

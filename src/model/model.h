@@ -14,17 +14,31 @@
 #include <uthash.h>
 
 #include "base/hist.h"
+#include "model/device_names.h"
+#include "model/mount_points.h"
+#include "model/observer.h"
 #include "memblame/family.h"
-#include "model/blame.h"
+#include "model/ended.h"
 #include "model/history.h"
 #include "model/levels.h"
+#include "model/memcg.h"
 #include "model/system.h"
 
-/* Bounds: what is over them is evicted, oldest exited process first, and counted. */
+/* Bounds: over them, the process that has ended first is folded into a row of such (ended.h); others are counted. */
 #define MB_MODEL_PROCESSES 8192u
 #define MB_MODEL_THREADS 65536u
 #define MB_MODEL_KEPT_EVENTS 1024u
 #define MB_PROCESS_ROWS 16u
+
+/* Paths of cgroups up to this are whole; of longer ones the middle is left out, and marked (mb_shorten()). */
+#define MB_CGROUP_PATH_MAX 16384u
+
+/*
+ * A thread that the iterator lists no more has ended, but its exit record may still come: where it found the ring full,
+ * the task sends it when it is freed, some grace periods after its end. Until then what has been counted of the thread
+ * must be remembered, or all of it would be counted again.
+ */
+#define MB_MODEL_UNHEARD_NS (30 * 1000000000ull)
 
 /* Stalls by name, e.g. pauses per device; the last row of a full list is "(other)". */
 struct mb_row {
@@ -57,10 +71,16 @@ struct mb_process {
 	bool exit_known; /* exit_code is what wait(2) would say */
 	bool history_ended; /* its end is in the history */
 	bool born; /* its whole life is in the account */
+	uint64_t oom_kill_ns; /* the last OOM kill for which it could have been chosen; 0: none */
+	bool execed; /* since it was born: its memory is not what its parent had */
+	uint8_t untraced; /* bit per level: it has ended, and all its life tracing was at that one or above */
 	int exit_code;
 	uint32_t threads;
-	uint32_t live_threads; /* in the thread table */
+	uint32_t live_threads; /* in the thread table, and listed by the iterator */
+	uint32_t unheard_threads; /* in the thread table, but not listed any more: see MB_MODEL_UNHEARD_NS */
 	uint64_t seen_tick;
+	bool is_sum; /* no process, but a row of ended_processes that have ended (ended.h) */
+	uint32_t ended_processes;
 
 	bool has_memory;
 	uint64_t mm; /* its address space, as the kernel side names it; 0: not known */
@@ -91,6 +111,7 @@ struct mb_thread {
 	struct mb_process *process;
 	uint64_t min_flt, maj_flt;
 	uint64_t seen_tick;
+	uint64_t unheard_ns; /* when it was found not to be listed any more; 0: it is */
 	struct mb_ledger last;
 	UT_hash_handle hh;
 };
@@ -99,6 +120,7 @@ struct mb_thread {
 struct mb_shown {
 	uint32_t tid;
 	uint32_t seq;
+	uint64_t exit_tick; /* its exit record has been read; 0: not yet */
 	UT_hash_handle hh;
 };
 
@@ -120,20 +142,33 @@ struct mb_shrinker {
 /* What was lost, by family and reason; the kernel's counts are set, our own added. */
 struct mb_lost {
 	struct mb_drop kernel[MB_FAM_MAX][MB_DROP_REASONS];
-	uint64_t processes_evicted;
+	uint64_t processes_evicted; /* there was no room for: they are in no row */
+	uint64_t processes_waiting; /* the same of those alive, as of the last tick: when they end they are in one */
 	uint64_t threads_evicted;
 	uint64_t events_not_kept;
 	uint64_t undecodable;
-	uint64_t not_blamed; /* mb_blame.evicted */
+	uint64_t not_blamed; /* blame: stalls, pages and names for which there was no room */
 	uint64_t not_recorded; /* in a report: what the disk did not take; with any reason */
+};
+
+/* A process, as far as it must be known when it is long gone. */
+struct mb_who {
+	uint64_t start_ns;
+	uint32_t tgid; /* 0: several, or not known */
+	char comm[MB_COMM_LEN];
 };
 
 struct mb_model {
 	struct mb_process *by_tgid;
 	struct mb_process *all;
+	struct mb_ended ended; /* those there is no room for any more */
+	bool forgets; /* they leave for good instead: on_forget adds them up */
+	bool recorded; /* accounts are those of a recording, with all that is derived */
 	struct mb_thread *threads;
 	uint32_t n_processes;
 	uint64_t tick;
+	uint64_t unsent_ns; /* streams: threads have events since then that are in no ring yet; since mb_model_tick() */
+	uint32_t no_room; /* processes that records of this tick are of and that there was no room for */
 	uint64_t events; /* taken in */
 	uint32_t sample_1_in; /* of minor faults timed */
 	bool has_swap;	      /* as mb_knobs.has_swap */
@@ -147,20 +182,26 @@ struct mb_model {
 	struct mb_system_state system;
 	bool pss; /* shares of memory are read, too */
 	struct mb_levels levels;
+	uint64_t *uncounted_ns; /* a report, by slot: for how long of its window that was not counted; NULL: all was */
 	struct mb_shrinker *shrinkers;
-	struct mb_blame blame;
+	struct mb_device_names devices; /* of which something was written, or waited for */
+	struct mb_mount_points mounts; /* of file systems that such files are on */
+	struct mb_observer *observers; /* features that go along; each is part of its feature */
+	struct mb_memcgs memcgs; /* what memory cgroups and the machine were charged, by kind */
 	struct mb_history *history; /* not owned; NULL: none is kept */
-	struct mb_oom *oom; /* the same: reports of OOM kills */
-	bool blames; /* keep the blame: it takes memory and time that only its views are worth */
 
 	/* Called for each event that trace shows. */
 	void (*on_event)(void *arg, struct mb_model *m, const struct mb_event *e);
 	void *on_event_arg;
 
-	/* Called before a process leaves the model, for whoever adds up; what it had is not lost then. */
+	/* Called before a process leaves the model, for whoever adds up or writes down. */
 	void (*on_forget)(void *arg, struct mb_model *m, struct mb_process *p);
 	void *on_forget_arg;
 };
+
+/* A process of no model, with all its numbers 0, and its end. NULL: no memory. */
+struct mb_process *mb_process_new(void);
+void mb_process_free(struct mb_process *p);
 
 /* Initialise and empty a model. */
 void mb_model_init(struct mb_model *m);
@@ -173,6 +214,9 @@ unsigned int mb_slot(const struct mb_field *f);
 /* Take in one ring event or task record of len bytes; malformed ones are counted, not used. */
 void mb_model_event(struct mb_model *m, const void *data, size_t len);
 void mb_model_record(struct mb_model *m, struct mb_task_record *r);
+
+/* A thread has an event of that time that it has not sent yet. */
+void mb_model_unsent(struct mb_model *m, uint64_t t_ns);
 
 /* Show an event to whoever listens (trace). */
 void mb_model_show(struct mb_model *m, const struct mb_event *e);
@@ -204,6 +248,12 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 /* The process that has this number now, or had it last; NULL if never seen. */
 struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid);
 
+/*
+ * Where what is still to come of a process is counted: its account, or the row that it was folded into; NULL: the model
+ * does not know of it.
+ */
+struct mb_process *mb_model_account(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
+
 /* The process with this number and start, also if the number is in use again; NULL if not there. */
 struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
 
@@ -217,13 +267,34 @@ void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct m
 const char *mb_model_shrinker(struct mb_model *m, uint64_t address);
 void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *name);
 
-/* Value of a slot, and its change in this interval. */
+/*
+ * Of two numbers of accounts, the sum of what is known, and the larger one; MB_NO_VALUE where neither is known, and of
+ * the larger one also where either is not. For how long parts of a sum are not known: mb_field_untraced_ns().
+ */
+uint64_t mb_values_sum(uint64_t a, uint64_t b);
+uint64_t mb_values_max(uint64_t a, uint64_t b);
+
+/*
+ * Value of a slot, and its change in this interval. Signed: what is left of a total can shrink. MB_NO_VALUE where it
+ * is not known of this process, as in reports of recordings.
+ */
 uint64_t mb_process_value(const struct mb_process *p, unsigned int slot);
 uint64_t mb_process_delta(const struct mb_process *p, unsigned int slot);
 
 /* Is the field's number known on this kernel, with these families on? */
 bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
 		    const struct mb_field *f);
+
+/* The same of one process: not known either if nothing of its life was at a level that has the field. */
+bool mb_process_field_known(const struct mb_model *m, const struct mb_process *p, const struct mb_family *fam,
+			    const struct mb_field *f);
+
+/* For a report: the number of a slot was not counted for so long of its window, though in the rest of it. */
+void mb_model_uncounted(struct mb_model *m, unsigned int slot, uint64_t ns);
+
+/* For how long a field's number was not counted, by the level of tracing or in parts of a recording; up to now_ns. */
+uint64_t mb_field_untraced_ns(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f,
+			      uint64_t now_ns);
 
 /* Mark a field's number as not known, in the unknown_slots of a model. */
 void mb_field_set_unknown(uint64_t unknown_slots[4], const struct mb_field *f);

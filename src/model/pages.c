@@ -7,17 +7,25 @@
 
 #define HUGE_MASK (~((2ull << 20) - 1))
 
-static void tell(const struct mb_pages *p, uint32_t stack, int sign)
+static void tell(const struct mb_pages *p, const struct mb_page *page, int sign)
 {
 	if (p->changed)
-		p->changed(p->arg, stack, sign);
+		p->changed(p->arg, page, sign);
+}
+
+/* A page that is in the accounts is somebody else's from now on. */
+static void hand_over(const struct mb_pages *p, struct mb_page *page, uint32_t stack)
+{
+	tell(p, page, -1);
+	page->stack = stack;
+	tell(p, page, 1);
 }
 
 void mb_pages_free(struct mb_pages *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->list[i].resident)
-			tell(p, p->list[i].stack, -1);
+			tell(p, &p->list[i], -1);
 	}
 	free(p->list);
 	p->list = NULL;
@@ -67,17 +75,16 @@ void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool mark
 		if (!page)
 			return;
 		page->marker = marker;
-	} else if (anew || !page->stack) {
-		if (page->resident) {
-			tell(p, page->stack, -1);
-			tell(p, stack, 1);
-		}
+	} else if (anew || !page->stack || page->found) {
+		if (page->resident)
+			hand_over(p, page, stack);
 		page->stack = stack;
+		page->found = false;
 	}
 	page->touched = true;
 }
 
-void mb_pages_found(struct mb_pages *p, uint64_t addr, uint32_t fallback)
+void mb_pages_found(struct mb_pages *p, uint64_t addr, uint32_t fallback, bool shared)
 {
 	struct mb_page *first = mb_pages_at(p, addr & HUGE_MASK), *page;
 	uint32_t stack = first ? first->stack : fallback;
@@ -85,8 +92,9 @@ void mb_pages_found(struct mb_pages *p, uint64_t addr, uint32_t fallback)
 	page = append(p, addr, stack);
 	if (!page)
 		return;
-	page->resident = true;
-	tell(p, stack, 1);
+	page->resident = page->found = true;
+	page->shared = shared;
+	tell(p, page, 1);
 }
 
 /* By address; of one address, what is in the accounts first, then as they came. */
@@ -112,12 +120,14 @@ void mb_pages_sort(struct mb_pages *p)
 		struct mb_page *last = n ? &p->list[n - 1] : NULL;
 
 		if (last && last->addr == p->list[i].addr) {
-			if (!last->stack && last->resident) {
-				tell(p, last->stack, -1);
-				tell(p, p->list[i].stack, 1);
-			}
-			if (!last->stack)
+			bool takes = !last->stack || (last->found && !p->list[i].found);
+
+			if (takes && last->resident)
+				hand_over(p, last, p->list[i].stack);
+			if (takes) {
 				last->stack = p->list[i].stack;
+				last->found = p->list[i].found;
+			}
 			last->touched |= p->list[i].touched;
 			continue;
 		}
@@ -126,7 +136,7 @@ void mb_pages_sort(struct mb_pages *p)
 	p->n = p->n_sorted = n;
 }
 
-void mb_pages_answer(struct mb_pages *p, size_t i, bool there)
+void mb_pages_answer(struct mb_pages *p, size_t i, bool there, bool shared)
 {
 	struct mb_page *page = &p->list[i];
 
@@ -137,10 +147,13 @@ void mb_pages_answer(struct mb_pages *p, size_t i, bool there)
 			page->addr |= 1; /* for the sweep */
 		return;
 	}
+	if (page->resident && (!there || page->shared != shared)) {
+		tell(p, page, -1);
+		page->resident = false;
+	}
+	page->shared = shared;
 	if (there && !page->resident)
-		tell(p, page->stack, 1);
-	if (!there && page->resident)
-		tell(p, page->stack, -1);
+		tell(p, page, 1);
 	page->resident = there;
 	if (!there)
 		page->addr |= 1;

@@ -113,34 +113,40 @@ static void label(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t s
 			p.start = at;
 		if (p.end > end)
 			p.end = end;
-		mb_regions_map(r, p.start, p.end, stack, p.kind);
+		p.stack = stack;
+		mb_regions_put(r, &p);
 		at = p.end;
 	}
 	r->label = true;
 }
 
-void mb_regions_map(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t stack, uint32_t kind)
+void mb_regions_put(struct mb_regions *r, const struct mb_region *one)
 {
-	struct mb_region piece = { start, end, stack, kind };
+	struct mb_region piece = *one; /* which may be in the list */
 	size_t i;
 
-	if (start >= end)
+	if (piece.start >= piece.end)
 		return;
-	if (end > MB_REGIONS_END) { /* no such call can have been made */
+	if (piece.end > MB_REGIONS_END) { /* no such call can have been made */
 		r->unsure = true;
 		return;
 	}
 	if (r->label) {
-		label(r, start, end, stack);
+		label(r, piece.start, piece.end, piece.stack);
 		return;
 	}
-	mb_regions_unmap(r, start, end);
-	i = first_behind(r, start);
+	mb_regions_unmap(r, piece.start, piece.end);
+	i = first_behind(r, piece.start);
 	if (!open_gap(r, i, 1))
 		return;
 	r->list[i] = piece;
-	r->bytes += end - start;
-	tell(r, &piece, (int64_t)(end - start), 1);
+	r->bytes += piece.end - piece.start;
+	tell(r, &piece, (int64_t)(piece.end - piece.start), 1);
+}
+
+void mb_regions_map(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t stack, uint32_t kind)
+{
+	mb_regions_put(r, &(struct mb_region){ .start = start, .end = end, .stack = stack, .kind = kind });
 }
 
 uint64_t mb_regions_covered(const struct mb_regions *r, uint64_t start, uint64_t end)
@@ -182,7 +188,7 @@ static void remove_between(struct mb_regions *r, const struct mb_region *now, si
 	mb_regions_unmap(r, from, UINT64_MAX);
 }
 
-/* What is mapped now, but not in the list. */
+/* What is mapped now, but not in the list; and which of it is System V shared memory. */
 static void add_missing(struct mb_regions *r, const struct mb_region *now)
 {
 	uint64_t at = now->start;
@@ -190,18 +196,26 @@ static void add_missing(struct mb_regions *r, const struct mb_region *now)
 	while (at < now->end) {
 		const struct mb_region *have = mb_regions_at(r, at);
 		size_t i = first_behind(r, at);
-		uint64_t end = now->end;
+		struct mb_region piece = *now;
 
-		if (have) {
-			at = have->end;
-			continue;
+		piece.start = at;
+		if (have) { /* its origin is known, what it is may be news */
+			piece = *have;
+			if (piece.start < at)
+				piece.start = at;
+			if (piece.end > now->end)
+				piece.end = now->end;
+			piece.attached = now->attached;
+		} else {
+			piece.stack = 0;
+			if (i < r->n && r->list[i].start < piece.end)
+				piece.end = r->list[i].start;
 		}
-		if (i < r->n && r->list[i].start < end)
-			end = r->list[i].start;
-		mb_regions_map(r, at, end, 0, now->kind);
+		if (!have || have->attached != piece.attached)
+			mb_regions_put(r, &piece);
 		if (r->unsure)
 			return;
-		at = end;
+		at = piece.end;
 	}
 }
 
@@ -218,14 +232,11 @@ void mb_regions_sync(struct mb_regions *r, const struct mb_region *now, size_t n
 	r->unsure_ns = to_ns;
 }
 
-void mb_regions_copy(struct mb_regions *r, const struct mb_regions *parent)
+void mb_regions_copy(struct mb_regions *r, const struct mb_regions *parent, uint64_t fork_ns)
 {
-	for (size_t i = 0; i < parent->n; i++) {
-		const struct mb_region *p = &parent->list[i];
-
-		mb_regions_map(r, p->start, p->end, p->stack, p->kind);
-	}
+	for (size_t i = 0; i < parent->n; i++)
+		mb_regions_put(r, &parent->list[i]);
 	r->unsure = parent->unsure;
-	r->synced_ns = parent->synced_ns;
+	r->synced_ns = fork_ns;
 	r->unsure_ns = parent->unsure_ns;
 }

@@ -33,6 +33,7 @@ struct mb_region {
 	uint64_t start, end;
 	uint32_t stack; /* who mapped it; 0: it was there before tracing, or it is not known */
 	uint32_t kind; /* enum mb_region_kind */
+	uint64_t attached; /* System V shared memory: the address for shmdt, whose start it may have lost; 0: it is none */
 };
 
 struct mb_regions {
@@ -58,6 +59,7 @@ void mb_regions_free(struct mb_regions *r);
 
 /* A mapping comes (over whatever was there), goes, or moves: absolute, so that doing it twice does no harm. */
 void mb_regions_map(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t stack, uint32_t kind);
+void mb_regions_put(struct mb_regions *r, const struct mb_region *piece); /* the same as mapping, with all there is of it */
 void mb_regions_unmap(struct mb_regions *r, uint64_t start, uint64_t end);
 
 /* Bytes between start and end that are mapped. */
@@ -68,6 +70,9 @@ const struct mb_region *mb_regions_at(const struct mb_regions *r, uint64_t addr)
 
 /* The first piece that ends behind an address, or NULL. */
 const struct mb_region *mb_regions_next(const struct mb_regions *r, uint64_t addr);
+
+/* Where a call of mmap has mapped something, unless it failed. False: that is not told. */
+bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t *end);
 
 /*
  * A call has ended. stack: who made it. Where it cannot be understood, or the sum is not what the kernel has,
@@ -82,7 +87,7 @@ void mb_regions_apply(struct mb_regions *r, const struct mb_region_event *e, uin
 void mb_regions_sync(struct mb_regions *r, const struct mb_region *now, size_t n, uint64_t from_ns,
 		     uint64_t to_ns);
 
-/* A child's copy of its parent's. */
-void mb_regions_copy(struct mb_regions *r, const struct mb_regions *parent);
+/* A child's copy of its parent's, with all that was done before the fork, at fork_ns. */
+void mb_regions_copy(struct mb_regions *r, const struct mb_regions *parent, uint64_t fork_ns);
 
 #endif

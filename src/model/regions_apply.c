@@ -63,10 +63,15 @@ static uint32_t kind_of(uint64_t flags)
 	return (flags & 3) == 2 ? MB_REGION_ANON : MB_REGION_SHARED;
 }
 
-static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+static bool is_fixed(const struct mb_region_event *e)
+{
+	return e->args[3] & (FLAG_FIXED | FLAG_FIXED_NOREPLACE);
+}
+
+bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t *end)
 {
 	uint64_t flags = e->args[3], len = page_up(e->args[1]), place;
-	bool fixed = flags & (FLAG_FIXED | FLAG_FIXED_NOREPLACE);
+	bool fixed = is_fixed(e);
 
 	/*
 	 * Nothing is replaced where the kernel chooses: the address space grows by all of it (huge pages: by more). Where
@@ -77,12 +82,29 @@ static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, ui
 	place = e->result != MB_RESULT_UNKNOWN ? e->result :
 		fixed			       ? e->args[0] :
 						 found_place(e, len, e->args[0], flags & FLAG_ANONYMOUS ? 0 : e->args[5]);
-	if (is_error(e->result) || (fixed && !e->delta_bytes && mb_regions_covered(r, place, place + len) != len))
+	*start = place;
+	*end = place + len;
+	return place != NO_PLACE && !is_error(e->result);
+}
+
+static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t start, end;
+	bool known = mb_regions_place(e, &start, &end);
+
+	if (is_error(e->result) ||
+	    (is_fixed(e) && !e->delta_bytes && mb_regions_covered(r, start, end) != end - start))
 		return; /* it failed */
-	if (place == NO_PLACE)
+	if (!known)
 		r->unsure = true;
 	else
-		mb_regions_map(r, place, place + len, stack, kind_of(flags));
+		mb_regions_map(r, start, end, stack, kind_of(e->args[3]));
+}
+
+/* What shmdt takes for a piece that has moved. */
+static uint64_t moved_attached(const struct mb_region *p, uint64_t from, uint64_t to)
+{
+	return p && p->attached ? p->attached + (to - from) : 0;
 }
 
 /* Pieces keep their origin; those behind what fits go. */
@@ -101,8 +123,11 @@ static void move_pieces(struct mb_regions *r, uint64_t from, uint64_t len, uint6
 			piece.start = at;
 		if (piece.end > from + len)
 			piece.end = from + len;
-		mb_regions_map(r, to + (piece.start - from), to + (piece.end - from), piece.stack, piece.kind);
 		at = piece.end;
+		piece.attached = moved_attached(&piece, from, to);
+		piece.start = to + (piece.start - from);
+		piece.end = to + (piece.end - from);
+		mb_regions_put(r, &piece);
 	}
 }
 
@@ -111,11 +136,15 @@ static void apply_move(struct mb_regions *r, const struct mb_region_event *e, ui
 	uint64_t from = e->args[0], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
 	uint64_t moved = old_len < new_len ? old_len : new_len;
 	const struct mb_region *first = mb_regions_at(r, from);
-	uint32_t kind = first ? first->kind : MB_REGION_ANON;
+	struct mb_region grown = { .start = to + moved,
+				   .end = to + new_len,
+				   .stack = stack,
+				   .kind = first ? first->kind : MB_REGION_ANON,
+				   .attached = moved_attached(first, from, to) };
 
 	mb_regions_unmap(r, to, to + new_len);
 	move_pieces(r, from, moved, to);
-	mb_regions_map(r, to + moved, to + new_len, stack, kind);
+	mb_regions_put(r, &grown);
 	if (!(e->args[3] & REMAP_DONTUNMAP))
 		mb_regions_unmap(r, from, from + old_len);
 }
@@ -163,7 +192,11 @@ static void apply_mremap(struct mb_regions *r, const struct mb_region_event *e, 
 	if ((e->result != MB_RESULT_UNKNOWN && e->result != from) || !e->delta_bytes)
 		return;
 	if (new_len > old_len)
-		mb_regions_map(r, from + old_len, from + new_len, stack, p ? p->kind : MB_REGION_ANON);
+		mb_regions_put(r, &(struct mb_region){ .start = from + old_len,
+						       .end = from + new_len,
+						       .stack = stack,
+						       .kind = p ? p->kind : MB_REGION_ANON,
+						       .attached = p ? p->attached : 0 });
 	else
 		mb_regions_unmap(r, from + new_len, from + old_len);
 }
@@ -195,34 +228,52 @@ static void grow_stack(struct mb_regions *r, uint64_t bytes)
 	r->unsure = true;
 }
 
-/* System V shared memory comes whole, and goes whole where nothing else has cut it. */
-static void apply_shm(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+/*
+ * System V shared memory goes as it was attached: all that is left of it, be there holes or other mappings between
+ * (ipc/shm.c, ksys_shmdt).
+ */
+static void apply_shmdt(struct mb_regions *r, uint64_t at, uint64_t bytes)
 {
-	uint64_t bytes = e->delta_bytes > 0 ? (uint64_t)e->delta_bytes : -(uint64_t)e->delta_bytes, at;
+	uint64_t left = 0;
 
-	if (e->call == CALL_SHMDT) {
-		at = e->args[0];
-		if (mb_regions_covered(r, at, at + bytes) == bytes)
-			mb_regions_unmap(r, at, at + bytes);
+	for (size_t i = 0; i < r->n; i++)
+		left += r->list[i].attached == at ? r->list[i].end - r->list[i].start : 0;
+	if (!at || left != bytes) {
+		r->unsure = true;
 		return;
 	}
-	at = e->area_addr && e->area_len == bytes ? e->area_addr : e->args[1] & ~(PAGE - 1);
+	for (size_t i = r->n; i-- > 0;) {
+		struct mb_region p = r->list[i];
+
+		if (p.attached == at)
+			mb_regions_unmap(r, p.start, p.end);
+	}
+}
+
+static void apply_shmat(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
+{
+	uint64_t bytes = (uint64_t)e->delta_bytes;
+	uint64_t at = e->area_addr && e->area_len == bytes ? e->area_addr : e->args[1] & ~(PAGE - 1);
+
 	if (!at || mb_regions_covered(r, at, at + bytes)) /* over another one: how large it is, is not told */
 		r->unsure = true;
 	else
-		mb_regions_map(r, at, at + bytes, stack, MB_REGION_SHARED);
+		mb_regions_put(r, &(struct mb_region){ .start = at,
+						       .end = at + bytes,
+						       .stack = stack,
+						       .kind = MB_REGION_SHARED,
+						       .attached = at });
 }
 
 static void apply_other(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
 {
 	uint64_t grown = (uint64_t)e->delta_bytes;
 
-	if ((e->call == CALL_SHMAT && e->delta_bytes > 0) || (e->call == CALL_SHMDT && e->delta_bytes < 0)) {
-		apply_shm(r, e, stack);
-		return;
-	}
-
-	if (e->delta_bytes > 0 && e->stack_delta_bytes == e->delta_bytes)
+	if (e->call == CALL_SHMAT && e->delta_bytes > 0)
+		apply_shmat(r, e, stack);
+	else if (e->call == CALL_SHMDT && e->delta_bytes < 0)
+		apply_shmdt(r, e->args[0], -grown);
+	else if (e->delta_bytes > 0 && e->stack_delta_bytes == e->delta_bytes)
 		grow_stack(r, grown);
 	else if (e->delta_bytes > 0 && e->area_addr && e->area_len == grown) /* io_setup and the like */
 		mb_regions_map(r, e->area_addr, e->area_addr + grown, stack, MB_REGION_SHARED);

@@ -2,7 +2,7 @@
 /*
  * The machine beside the processes: what /proc/meminfo, vmstat, zoneinfo, buddyinfo, pressure and the
  * nodes' numastat say at one moment, and the arithmetic on two such moments. Plain data; reading the
- * files is src/systemfs.c.
+ * files is src/host/systemfs.c.
  */
 #ifndef MB_SYSTEM_H
 #define MB_SYSTEM_H

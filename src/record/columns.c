@@ -7,13 +7,15 @@
 #include "model/model.h"
 #include "record/db.h"
 
-static void add(struct mb_column *c, size_t *n, const struct mb_field *f, const char *suffix,
-		unsigned int offset)
+static void add(struct mb_column *c, size_t *n, const struct mb_family *fam, const struct mb_field *f,
+		const char *suffix, unsigned int offset)
 {
 	struct mb_column *to = &c[(*n)++];
 
 	snprintf(to->name, sizeof(to->name), "%s_%s%s", f->group, f->name, suffix);
 	to->slot = mb_slot(f) + offset;
+	to->family = fam;
+	to->field = f;
 	to->is_max = offset == 2;
 }
 
@@ -38,12 +40,12 @@ const struct mb_column *mb_columns(size_t *n)
 			case MB_FIELD_COUNTER:
 			case MB_FIELD_SIGNED:
 			case MB_FIELD_DERIVED:
-				add(columns, &count, f, "", 0);
+				add(columns, &count, fam[i], f, "", 0);
 				break;
 			case MB_FIELD_STALL:
-				add(columns, &count, f, "_count", 0);
-				add(columns, &count, f, "_ns", 1);
-				add(columns, &count, f, "_max_ns", 2);
+				add(columns, &count, fam[i], f, "_count", 0);
+				add(columns, &count, fam[i], f, "_ns", 1);
+				add(columns, &count, fam[i], f, "_max_ns", 2);
 				break;
 			case MB_FIELD_HIST:
 			case MB_FIELD_ROWS:

@@ -33,6 +33,7 @@ enum mb_table {
 	MB_TABLE_NODE,
 	MB_TABLE_RAW,
 	MB_TABLE_GONE, /* no table: a tick, and a process of which nothing comes after it */
+	MB_TABLE_ENDED, /* nor this: a tick at which a process of the session before is known to have ended */
 	MB_TABLES
 };
 
@@ -133,6 +134,8 @@ int mb_db_close(struct mb_db *db, struct mb_err *e);
 struct mb_column {
 	char name[64]; /* "stalls_file_io_ns" */
 	unsigned int slot;
+	const struct mb_family *family;
+	const struct mb_field *field; /* of it */
 	bool is_max; /* the longest so far, not a sum */
 };
 

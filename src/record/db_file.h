@@ -66,6 +66,12 @@ bool mb_kept_write(struct mb_db *db, const struct mb_job *j);
 /* kept.c: a part of the work that keeps the limits; false: nothing is left to do. */
 bool mb_kept_retain(struct mb_db *db);
 
+/*
+ * kept_age.c: the tick before which all are too old to be kept, or the newest one; no more of them than most, counted
+ * from the oldest there is.
+ */
+int64_t mb_kept_too_old(struct mb_db *db, int64_t newest, int most);
+
 /* kept_file.c: open the recording, or begin one. Returns 0 or -errno with *e set. */
 int mb_kept_open_file(struct mb_db *db, struct mb_err *e);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "record/carry.h"
 #include "record/db_file.h"
 
 /* One step is a transaction: short, so that nothing waits for it. */
@@ -211,7 +211,15 @@ static void run_with(struct mb_db *db, const char *sql, int64_t before, int64_t 
 	sqlite3_finalize(s);
 }
 
-/* Everything of the ticks before one, and what then belongs to none. */
+static void carry(struct mb_db *db, int64_t before)
+{
+	int code = mb_db_failed(db) ? SQLITE_OK : mb_carry_to(db->sqlite, before);
+
+	if (code)
+		mb_db_fail(db, code);
+}
+
+/* Everything of the ticks before one, but what who lives on has; and what then belongs to none. */
 static bool delete_before(struct mb_db *db, int64_t before)
 {
 	static const char *const statements[] = {
@@ -232,6 +240,7 @@ static bool delete_before(struct mb_db *db, int64_t before)
 	int64_t ticks = 0;
 
 	mb_db_run(db, "BEGIN IMMEDIATE");
+	carry(db, before);
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
 		run_with(db, statements[i], before, STEP_PROCESSES);
 	if (!mb_db_failed(db))
@@ -241,34 +250,6 @@ static bool delete_before(struct mb_db *db, int64_t before)
 	if (!mb_db_failed(db))
 		update_state(db, -ticks);
 	return ticks > 0 && !mb_db_failed(db);
-}
-
-/* The tick before which all are too old, but only so many at a time. */
-static int64_t too_old(struct mb_db *db, int64_t newest)
-{
-	int64_t before = db->oldest_tick;
-	char limit[32], now[32] = "";
-	sqlite3_stmt *s = NULL;
-
-	if (!db->keep.max_age_ns)
-		return before;
-	if (!sqlite3_prepare_v2(db->sqlite, "SELECT time FROM tick ORDER BY tick DESC LIMIT 1", -1, &s, NULL) &&
-	    sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
-		snprintf(now, sizeof(now), "%s", (const char *)sqlite3_column_text(s, 0));
-	sqlite3_finalize(s);
-	s = NULL;
-	mb_utc_shift(now, -(int64_t)db->keep.max_age_ns, limit, sizeof(limit));
-	if (!limit[0] ||
-	    sqlite3_prepare_v2(db->sqlite, "SELECT tick, time < ?2 FROM tick WHERE tick >= ?1 ORDER BY tick LIMIT ?3",
-			       -1, &s, NULL))
-		return before;
-	sqlite3_bind_int64(s, 1, before);
-	sqlite3_bind_text(s, 2, limit, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(s, 3, STEP_TICKS);
-	while (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 1))
-		before = sqlite3_column_int64(s, 0) + 1;
-	sqlite3_finalize(s);
-	return before < newest ? before : newest;
 }
 
 /* The tick before which all must go for the file to have the size it may have, but only so many at a time. */
@@ -307,7 +288,7 @@ static bool retain(struct mb_db *db)
 	newest = mb_kept_number(db, "SELECT max(tick) FROM tick", -1);
 	if (mb_db_failed(db) || newest < 0)
 		return false;
-	before = too_old(db, newest);
+	before = mb_kept_too_old(db, newest, STEP_TICKS);
 	page = (uint64_t)mb_kept_number(db, "PRAGMA page_size", 4096);
 	file = (uint64_t)mb_kept_number(db, "PRAGMA page_count", 0) * page;
 	used = file - (uint64_t)mb_kept_number(db, "PRAGMA freelist_count", 0) * page;

@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "record/recorder.h"
+#include "record/upgrade.h"
 
 #define CHUNK_MAX (16u << 20) /* unpacked; the recorder's are 256 KiB */
 
@@ -202,6 +203,13 @@ int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg
 	return 0;
 }
 
+/* Is an event of this kind of that size, or was it in an earlier build? */
+static bool size_fits(const struct mb_event_kind *k, int size)
+{
+	return size == (int)k->size || (k->size == sizeof(struct mb_task_record) &&
+					size == (int)mb_upgrade_task_record_bytes());
+}
+
 /* Do the events of the build that wrote it lie in memory as ours do? */
 static int check_layout(struct mb_reader *r, struct mb_err *e)
 {
@@ -220,8 +228,11 @@ static int check_layout(struct mb_reader *r, struct mb_err *e)
 		for (size_t i = 0; f && i < f->n_events; i++) {
 			const struct mb_event_kind *k = &f->events[i];
 
-			if (k->type != sqlite3_column_int(s, 1) ||
-			    (int)k->size != sqlite3_column_int(s, 2))
+			if (k->type != sqlite3_column_int(s, 1))
+				continue;
+			/* earlier builds list what is in no recording, too */
+			found = k->flags & MB_EVENT_MADE;
+			if (found || !size_fits(k, sqlite3_column_int(s, 2)))
 				continue;
 			found = !field;
 			for (size_t j = 0; j < k->n_fields && !found; j++)

@@ -15,6 +15,7 @@
 #define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
 
 #define PENDING_MAX (8u << 20) /* rows that wait for the next commit while there is no room for it */
+#define FOUND_TICKS 3 /* of a session: by then the model has all processes there are, if it has room */
 #define REASONS 4 /* for which something was lost of a recording */
 
 /* What table session has of table info, in its order. */
@@ -32,6 +33,7 @@ struct mb_recorder {
 	struct mb_rows *head; /* kept: what describes the session; until the first tick */
 	struct mb_told told;
 	uint64_t tick;
+	uint32_t ticks; /* kept: of this session */
 	int64_t session;
 	struct mb_db_past past; /* kept: what there was */
 	char known[MB_SESSION_KEYS][128]; /* of the session */
@@ -58,8 +60,9 @@ static void put_layout(struct mb_recorder *r)
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_events; j++) {
 			const struct mb_event_kind *k = &fam[i]->events[j];
+			bool recorded = !(k->flags & MB_EVENT_MADE);
 
-			for (size_t f = 0; f < k->n_fields || f == 0; f++) {
+			for (size_t f = 0; recorded && (f < k->n_fields || f == 0); f++) {
 				const struct mb_event_field *field = k->n_fields ? &k->fields[f] : NULL;
 
 				mb_rows_begin(r->rows, MB_TABLE_LAYOUT);
@@ -193,7 +196,7 @@ static void begin_session(struct mb_recorder *r)
 	if (!r->kept)
 		return;
 	if (!r->known[0][0] || strcmp(r->known[0], r->past.boot_id) != 0)
-		mb_told_no_past(&r->told);
+		mb_told_no_past(&r->told, r->known[0][0] && r->past.boot_id[0] ? r->rows : NULL, r->tick);
 	mb_db_head(r->db, r->head);
 	r->head = NULL;
 }
@@ -233,7 +236,7 @@ static void put_event(struct mb_recorder *r, const void *data, size_t len)
 	    !(k->flags & MB_EVENT_KEEP) || !has_room(r))
 		return;
 	r->event.len = 0;
-	mb_sink_json.event(&r->event, (struct mb_model *)r->model, e);
+	mb_sink_json.event(&r->event, mb_event_comm(r->model, e), e);
 	r->event.buf[r->event.len ? r->event.len - 1 : 0] = '\0'; /* its end of line */
 	mb_rows_begin(r->rows, MB_TABLE_EVENT);
 	mb_rows_null(r->rows);
@@ -296,6 +299,13 @@ void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
 	mb_told_gone(&r->told, r->rows, p);
 }
 
+/* Once the model has had the time to come to all that there are, those it has not found have ended. */
+static void end_past(struct mb_recorder *r, const struct mb_model *m)
+{
+	if (r->kept && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
+		mb_told_no_past(&r->told, r->rows, r->tick);
+}
+
 /* ---- a tick ---- */
 
 static void put_tick(struct mb_recorder *r, const struct mb_moment *at)
@@ -308,7 +318,10 @@ static void put_tick(struct mb_recorder *r, const struct mb_moment *at)
 	mb_rows_text(o, at->time);
 	mb_rows_int(o, (int64_t)at->since_start_ns);
 	mb_rows_int(o, (int64_t)at->self_cpu_ns);
-	mb_rows_int(o, (int64_t)at->self_rss_bytes);
+	if (at->self_rss_bytes != MB_UNKNOWN)
+		mb_rows_int(o, (int64_t)at->self_rss_bytes);
+	else
+		mb_rows_null(o);
 	if (at->bpf_ns_known)
 		mb_rows_int(o, (int64_t)at->bpf_ns);
 	else
@@ -349,6 +362,8 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 	}
 	put_lost(r, "task", "process evicted", now->processes_evicted - r->lost.processes_evicted,
 		 NULL);
+	if (r->ended) /* those that end are in a row then */
+		put_lost(r, "task", "process without room", now->processes_waiting, NULL);
 	put_lost(r, "task", "thread evicted", now->threads_evicted - r->lost.threads_evicted, NULL);
 	put_lost(r, "task", "event not decodable", now->undecodable - r->lost.undecodable, NULL);
 	put_lost(r, "task", "not blamed", now->not_blamed - r->lost.not_blamed, NULL);
@@ -386,6 +401,7 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	DL_FOREACH(m->all, p)
 	take_process(r, m, p);
 	mb_told_unseen(&r->told, r->rows, r->tick);
+	end_past(r, m);
 	if (m->system.known && m->system.now.t_ns != r->system_t_ns)
 		mb_system_rows(r->rows, r->tick, &m->system.now);
 	r->system_t_ns = m->system.now.t_ns;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "record/carry.h"
 #include "record/system.h"
 
 static sqlite3_stmt *query(struct mb_reader *r, const char *sql, const struct mb_window *w)
@@ -33,187 +33,97 @@ static uint64_t number(sqlite3_stmt *s, int column)
 	return (uint64_t)sqlite3_column_int64(s, column);
 }
 
-/* ---- the window ---- */
-
-/*
- * The day of "10:00": of a recording that is made once, the one on which it begins. Of one that is kept, the last
- * such time there is, or where after is not "" (the end of a window that begins there), the first one after that.
- */
-static void put_day(struct mb_reader *r, const char *newest, const char *after, const char *clock, char *buf,
-		    size_t size)
+static bool is_null(sqlite3_stmt *s, int column)
 {
-	const char *day = mb_reader_info(r, "start_time"), *until;
-	char moved[32];
-
-	if (mb_reader_kept(r))
-		day = after[0] ? after : newest;
-	until = after[0] ? after : newest;
-	snprintf(buf, size, "%.11s%s", day ? day : newest, clock);
-	if (!mb_reader_kept(r) || (after[0] ? strcmp(buf, until) >= 0 : strcmp(buf, until) <= 0))
-		return;
-	mb_utc_shift(buf, (after[0] ? 1 : -1) * (int64_t)(86400 * MB_NS_PER_S), moved, sizeof(moved));
-	snprintf(buf, size, "%.23s", moved);
+	return sqlite3_column_type(s, column) == SQLITE_NULL;
 }
 
-static void time_of_tick(struct mb_reader *r, sqlite3_int64 tick, char *buf, size_t size)
+/* A number of an account, which can be below zero. */
+static uint64_t value(sqlite3_stmt *s, int column)
 {
-	sqlite3_stmt *s = query(r, "SELECT time FROM tick WHERE tick = ?", NULL);
-
-	buf[0] = '\0';
-	sqlite3_bind_int64(s, 1, tick);
-	if (s && sqlite3_step(s) == SQLITE_ROW && text(s, 0))
-		snprintf(buf, size, "%s", text(s, 0));
-	sqlite3_finalize(s);
-}
-
-/* A time as SQL compares it: a value for tick.time or, where *seconds, of time traced. */
-static int parse_time(struct mb_reader *r, const char *what, const struct mb_window *w, bool has_from, char *buf,
-		      size_t size, bool *seconds, struct mb_err *e)
-{
-	char clock[16], newest[32], after[32] = "";
-	int h, m, n = 0;
-	double s = 0;
-	char *end;
-
-	*seconds = *what == '+';
-	if (*seconds) {
-		s = strtod(what + 1, &end);
-		snprintf(buf, size, "%lld", (long long)(s * 1e9));
-		if (end != what + 1 && !*end && s >= 0)
-			return 0;
-	} else if (strlen(what) >= 19 && what[4] == '-' && what[10] == 'T') {
-		snprintf(buf, size, "%.*s", (int)strcspn(what, "Z"), what);
-		return 0;
-	} else if ((sscanf(what, "%2d:%2d%n", &h, &m, &n) == 2) &&
-		   (!what[n] || sscanf(what + n, ":%lf%n", &s, &n) == 1) && h >= 0 && h < 24 && m >= 0 &&
-		   m < 60 && s >= 0 && s < 60) {
-		snprintf(clock, sizeof(clock), "%02d:%02d:%06.3f", h, m, s);
-		time_of_tick(r, w->last, newest, sizeof(newest));
-		if (has_from)
-			time_of_tick(r, w->first, after, sizeof(after));
-		put_day(r, newest, after, clock, buf, size);
-		return 0;
-	}
-	return mb_err_set(e, MB_EXIT_USAGE, 0,
-			  "'%s' is no time: 10:00, 10:00:05 (UTC), 2026-01-02T10:00:00Z or +SECONDS",
-			  what);
-}
-
-/* w: all ticks there are; of the end of a window, from where it begins. */
-static int find_tick(struct mb_reader *r, const char *what, bool from, bool has_from, struct mb_window *w,
-		     struct mb_err *e)
-{
-	char value[64], sql[256];
-	sqlite3_stmt *s;
-	bool seconds;
-	int err = parse_time(r, what, w, has_from, value, sizeof(value), &seconds, e);
-
-	if (err)
-		return err;
-	snprintf(sql, sizeof(sql), "SELECT %s(tick) FROM %s WHERE %s %s ?", from ? "min" : "max",
-		 /* of sessions one after the other, it is the time that was traced */
-		 seconds && mb_reader_kept(r) ?
-			 "(SELECT tick, sum(interval_ns) OVER (ORDER BY tick) AS since_start_ns FROM tick)" :
-			 "tick",
-		 seconds ? "since_start_ns" : "time", from ? ">=" : "<=");
-	s = query(r, sql, NULL);
-	if (!s)
-		return mb_reader_damaged(r, e);
-	if (seconds)
-		sqlite3_bind_int64(s, 1, atoll(value));
-	else
-		sqlite3_bind_text(s, 1, value, -1, SQLITE_STATIC);
-	if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
-		*(from ? &w->first : &w->last) = sqlite3_column_int64(s, 0);
-	else
-		err = mb_err_set(e, MB_EXIT_FAILED, 0, "the recording %s %s",
-				 from ? "ends before" : "begins after", what);
-	sqlite3_finalize(s);
-	return err;
-}
-
-int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,
-		     struct mb_err *e)
-{
-	sqlite3_stmt *s = query(r, "SELECT min(tick), max(tick) FROM tick", NULL);
-	int err = 0;
-
-	if (!s || sqlite3_step(s) != SQLITE_ROW)
-		err = mb_reader_damaged(r, e);
-	else if (sqlite3_column_type(s, 0) == SQLITE_NULL)
-		err = mb_err_set(e, MB_EXIT_FAILED, 0, "nothing was recorded");
-	if (!err) {
-		w->first = sqlite3_column_int64(s, 0);
-		w->last = sqlite3_column_int64(s, 1);
-	}
-	sqlite3_finalize(s);
-	w->whole = !from && !to;
-	if (!err && from)
-		err = find_tick(r, from, true, false, w, e);
-	if (!err && to)
-		err = find_tick(r, to, false, from != NULL, w, e);
-	if (!err && w->first > w->last)
-		err = mb_err_set(e, MB_EXIT_FAILED, 0, "nothing lies between %s and %s",
-				 from ? from : "the start", to ? to : "the end");
-	return err;
+	return is_null(s, column) ? MB_NO_VALUE : number(s, column);
 }
 
 /* ---- the model of the window ---- */
 
 #define HEAD_COLUMNS 24
 
-/* One row per process: who it is, its memory as of its last tick, sums of its numbers. */
-static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
+/*
+ * One row per process that lived in the window or did something in it: who it is, its memory as of its last account,
+ * sums of its numbers. Of one that has no account in the window they are 0, where they were counted. The peak of its
+ * memory is one of the window if it has grown in it, or there is nothing before.
+ */
+static char *processes_sql(struct mb_reader *r)
 {
+	sqlite3_str *sql = sqlite3_str_new(mb_reader_sqlite(r));
+	bool lives = mb_reader_has(r, "process", "gone_tick");
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
-	size_t size = 2048 + n * 160, len;
-	char *sql = malloc(size);
-	sqlite3_stmt *s;
 
-	if (!sql)
-		return NULL;
+	sqlite3_str_appendf(sql, "WITH s AS (SELECT process, sum(minor) AS minor, sum(major) AS major");
 	/* recordings of older builds lack some columns */
-	len = (size_t)snprintf(sql, size,
-			       "WITH s AS (SELECT process, max(tick) AS tick, sum(minor) AS minor,"
-			       " sum(major) AS major");
 	for (size_t i = 0; i < n; i++) {
-		bool has = mb_reader_has(r, "account", c[i].name);
-
-		len += (size_t)snprintf(sql + len, size - len, ", %s(%s) AS c%zu", c[i].is_max ? "max" : "sum",
-					has ? c[i].name : "NULL", i);
+		if (!mb_reader_has(r, "account", c[i].name))
+			sqlite3_str_appendf(sql, ", NULL AS c%u", (unsigned int)i);
+		else
+			sqlite3_str_appendf(sql, ", %s(%s) AS c%u", c[i].is_max ? "max" : "sum", c[i].name,
+					    (unsigned int)i);
 	}
-	len += (size_t)snprintf(
-		sql + len, size - len,
-		" FROM account WHERE tick BETWEEN ?1 AND ?2 GROUP BY process)"
-		" SELECT s.tick, p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
-		" p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, s.minor, s.major,"
-		" a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes, a.vm_bytes, a.rss_peak_bytes,"
-		" p.process, %s, %s, %s",
-		mb_reader_has(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
-		mb_reader_has(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL",
-		mb_reader_has(r, "process", "first_tick") ? "p.first_tick" : "NULL");
-	for (size_t i = 0; i < n; i++)
-		len += (size_t)snprintf(sql + len, size - len, ", s.c%zu", i);
-	snprintf(sql + len, size - len,
-		 " FROM s JOIN process p USING (process) JOIN account a ON a.tick = s.tick AND"
-		 " a.process = s.process ORDER BY p.process");
-	s = query(r, sql, w);
-	free(sql);
+	sqlite3_str_appendf(sql, " FROM account WHERE tick BETWEEN ?1 AND ?2 GROUP BY process),"
+				 " l AS (SELECT process, max(tick) AS tick FROM account WHERE tick <= ?2 GROUP BY process),"
+				 " b AS (SELECT process, max(rss_peak_bytes) AS peak FROM account WHERE tick < ?1"
+				 " GROUP BY process)"
+				 " SELECT l.tick, p.pid, p.ppid, p.start_t_ns, p.comm, p.exe, p.cgroup,"
+				 " p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, ifnull(s.minor, 0),"
+				 " ifnull(s.major, 0), a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes,"
+				 " a.vm_bytes, CASE WHEN NOT EXISTS (SELECT 1 FROM tick WHERE tick < ?1) OR a.rss_peak_bytes > b.peak OR (b.peak IS NULL AND %s)"
+				 " THEN a.rss_peak_bytes END, p.process, %s, %s, %s",
+			    lives ? "p.first_tick > ?1" : "1",
+			    mb_reader_has(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
+			    mb_reader_has(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL",
+			    lives ? "p.first_tick" : "NULL");
+	for (size_t i = 0; i < n; i++) {
+		if (c[i].is_max || !mb_reader_has(r, "account", c[i].name))
+			sqlite3_str_appendf(sql, ", s.c%u", (unsigned int)i);
+		else
+			sqlite3_str_appendf(sql, ", CASE WHEN s.process IS NULL THEN a.%s * 0 ELSE s.c%u END", c[i].name,
+					    (unsigned int)i);
+	}
+	sqlite3_str_appendf(sql, " FROM l JOIN process p USING (process) JOIN account a ON a.tick = l.tick AND"
+				 " a.process = l.process LEFT JOIN s ON s.process = l.process LEFT JOIN b ON"
+				 " b.process = l.process WHERE s.process IS NOT NULL%s ORDER BY p.process",
+			    lives ? " OR " MB_LIVES_ON : "");
+	return sqlite3_str_finish(sql);
+}
+
+static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
+{
+	char *sql = processes_sql(r);
+	sqlite3_stmt *s = sql ? query(r, sql, w) : NULL;
+
+	sqlite3_free(sql);
 	return s;
+}
+
+/* Sizes: below zero there are none. */
+static bool is_size(sqlite3_stmt *s, int column)
+{
+	return !is_null(s, column) && sqlite3_column_int64(s, column) >= 0;
 }
 
 static void take_memory(struct mb_process *p, sqlite3_stmt *s)
 {
-	p->peak_pages = number(s, 17) / MB_PAGE_SIZE;
-	p->has_memory = sqlite3_column_type(s, 12) != SQLITE_NULL;
+	p->peak_pages = is_size(s, 17) ? number(s, 17) / MB_PAGE_SIZE : 0;
+	p->has_memory = true;
+	for (int column = 12; column <= 16; column++)
+		p->has_memory &= is_size(s, column);
 	p->rss_pages[1] = number(s, 12) / MB_PAGE_SIZE;
 	p->rss_pages[0] = number(s, 13) / MB_PAGE_SIZE;
 	p->rss_pages[3] = number(s, 14) / MB_PAGE_SIZE;
 	p->rss_pages[2] = number(s, 15) / MB_PAGE_SIZE;
 	p->total_vm_pages = number(s, 16) / MB_PAGE_SIZE;
-	p->pss_bytes = sqlite3_column_type(s, 19) != SQLITE_NULL ? number(s, 19) : MB_UNKNOWN;
-	p->uss_bytes = sqlite3_column_type(s, 20) != SQLITE_NULL ? number(s, 20) : MB_UNKNOWN;
+	p->pss_bytes = is_size(s, 19) ? number(s, 19) : MB_UNKNOWN;
+	p->uss_bytes = is_size(s, 20) ? number(s, 20) : MB_UNKNOWN;
 }
 
 static char *copy(const char *s)
@@ -221,7 +131,8 @@ static char *copy(const char *s)
 	return s ? strdup(s) : NULL;
 }
 
-static void take_values(struct mb_model *m, struct mb_process *p, sqlite3_stmt *s)
+/* The longest is not known of stalls none of which was longer than all before the window. */
+static void take_values(struct mb_process *p, sqlite3_stmt *s, bool *known)
 {
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
@@ -229,10 +140,23 @@ static void take_values(struct mb_model *m, struct mb_process *p, sqlite3_stmt *
 	p->minor = number(s, 10);
 	p->major = number(s, 11);
 	for (size_t i = 0; i < n; i++) {
-		int column = HEAD_COLUMNS + (int)i;
+		unsigned int slot = c[i].slot;
 
-		p->values[c[i].slot] = number(s, column);
-		if (sqlite3_column_type(s, column) == SQLITE_NULL && !c[i].is_max)
+		p->values[slot] = value(s, HEAD_COLUMNS + (int)i);
+		known[slot] |= p->values[slot] != MB_NO_VALUE;
+		if (c[i].is_max && p->values[slot] == MB_NO_VALUE && !p->values[slot - 2])
+			p->values[slot] = 0;
+	}
+}
+
+/* What is known of no process there was no hook for, or that build did not have. */
+static void note_unknown(struct mb_model *m, const bool *known)
+{
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t i = 0; i < n && m->all; i++) {
+		if (!c[i].is_max && !known[c[i].slot])
 			m->unknown_slots[c[i].slot / 64 % 4] |= 1ull << (c[i].slot % 64);
 	}
 }
@@ -285,37 +209,62 @@ static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_proce
 	return 0;
 }
 
+static void take_process(struct mb_process *p, sqlite3_stmt *s)
+{
+	p->ppid = (uint32_t)number(s, 2);
+	snprintf(p->comm, sizeof(p->comm), "%s", text(s, 4) ? text(s, 4) : "");
+	p->exe = copy(text(s, 5));
+	p->cgroup_path = copy(text(s, 6));
+	p->looked_up = true;
+	snprintf(p->host_name, sizeof(p->host_name), "%s", text(s, 21) ? text(s, 21) : "");
+	p->inner_tgid = (uint32_t)number(s, 22);
+	p->exited = sqlite3_column_int(s, 7);
+	p->exit_known = !is_null(s, 8);
+	p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* as wait(2) has it */
+	p->threads = (uint32_t)number(s, 9);
+	take_memory(p, s);
+}
+
+static int no_memory(sqlite3_stmt *s, bool *known, struct mb_err *e)
+{
+	free(known);
+	sqlite3_finalize(s);
+	return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+}
+
 static int take_processes(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 			  struct mb_err *e)
 {
 	sqlite3_stmt *s = query_processes(r, w);
-	int code, err = 0;
+	bool *known = calloc(mb_slots(), sizeof(*known));
+	int code = SQLITE_DONE, err = 0;
 
-	if (!s)
+	if (!s || !known) {
+		free(known);
+		sqlite3_finalize(s);
 		return mb_reader_damaged(r, e);
+	}
 	while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
 		struct mb_process *p = mb_model_process(m, (uint32_t)number(s, 1), number(s, 3));
+		bool shown = p;
 
-		if (!p)
-			continue; /* counted as evicted */
-		p->ppid = (uint32_t)number(s, 2);
-		snprintf(p->comm, sizeof(p->comm), "%s", text(s, 4) ? text(s, 4) : "");
-		p->exe = copy(text(s, 5));
-		p->cgroup_path = copy(text(s, 6));
-		p->looked_up = true;
-		snprintf(p->host_name, sizeof(p->host_name), "%s", text(s, 21) ? text(s, 21) : "");
-		p->inner_tgid = (uint32_t)number(s, 22);
-		p->exited = sqlite3_column_int(s, 7);
-		p->exit_known = sqlite3_column_type(s, 8) != SQLITE_NULL;
-		p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* as wait(2) has it */
-		p->threads = (uint32_t)number(s, 9);
-		take_memory(p, s);
-		take_values(m, p, s);
+		if (!shown && !(p = mb_process_new()))
+			return no_memory(s, known, e);
+		take_process(p, s);
+		take_values(p, s, known);
 		if (has_details(r, w, s))
 			err = take_details(r, m, p, sqlite3_column_int64(s, 18), e);
+		if (shown)
+			continue;
+		/* more at once than are shown singly */
+		if (!mb_ended_fold(m, p, 1))
+			m->lost.processes_evicted++;
+		mb_process_free(p);
 	}
 	if (!err && code != SQLITE_DONE)
 		err = mb_reader_damaged(r, e);
+	note_unknown(m, known);
+	free(known);
 	sqlite3_finalize(s);
 	return err;
 }
@@ -351,6 +300,8 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 		}
 		if (!known && reason && strcmp(reason, "process evicted") == 0)
 			m->lost.processes_evicted += number(s, 2);
+		else if (!known && reason && strcmp(reason, "process without room") == 0)
+			m->lost.processes_waiting += number(s, 2);
 		else if (!known && reason && strcmp(reason, "thread evicted") == 0)
 			m->lost.threads_evicted += number(s, 2);
 		else if (!known && reason && strcmp(reason, "not blamed") == 0)
@@ -404,13 +355,107 @@ static int take_levels(struct mb_reader *r, struct mb_model *m, const struct mb_
 	return 0;
 }
 
+/* Families without a hook in any session of the recording were not traced: what they count is not known. */
+static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err *e)
+{
+	sqlite3_stmt *s = query(r, "SELECT DISTINCT family FROM hook", NULL);
+	uint32_t traced = 0;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	if (!s)
+		return mb_reader_damaged(r, e);
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		const struct mb_family *f = text(s, 0) ? mb_family_by_name(text(s, 0)) : NULL;
+
+		traced |= f ? 1u << f->id : 0;
+	}
+	sqlite3_finalize(s);
+	for (size_t i = 0; i < n && traced; i++)
+		m->off |= fam[i]->n_questions && !(traced >> fam[i]->id & 1) ? 1u << fam[i]->id : 0;
+	return 0;
+}
+
+/*
+ * What memblame itself has used and taken in: counters of each session, cut to the window. Of a session whose first
+ * ticks are gone, from the first tick there is.
+ */
+static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, struct mb_summary *sum,
+			 struct mb_err *e)
+{
+	static const char *const counters[] = { "self_cpu_ns", "bpf_ns", "events" };
+	sqlite3_str *sql = sqlite3_str_new(mb_reader_sqlite(r));
+	sqlite3_stmt *s;
+	char *text;
+
+	sqlite3_str_appendf(sql, "WITH n AS (SELECT *, %s AS begins FROM tick)",
+			    mb_reader_has(r, "session", "first_tick") ?
+				    "(SELECT max(first_tick) FROM session WHERE first_tick <= tick)" :
+				    "NULL");
+	for (size_t i = 0; i < 3; i++)
+		sqlite3_str_appendf(sql, "%s %s - ifnull(lag(%s) OVER v, CASE WHEN tick = ifnull(begins, tick) THEN 0 ELSE"
+					 " %s END) AS d%d", i ? "," : ", d AS (SELECT tick,", counters[i], counters[i],
+				    counters[i], (int)i);
+	sqlite3_str_appendf(sql, " FROM n WINDOW v AS (PARTITION BY begins ORDER BY tick)) SELECT sum(d0), sum(d1), sum(d2)"
+				 " FROM d WHERE tick BETWEEN ?1 AND ?2");
+	text = sqlite3_str_finish(sql);
+	s = text ? query(r, text, w) : NULL;
+	sqlite3_free(text);
+	if (!s || sqlite3_step(s) != SQLITE_ROW) {
+		sqlite3_finalize(s);
+		return mb_reader_damaged(r, e);
+	}
+	sum->at.self_cpu_ns = number(s, 0);
+	/* earlier builds could take off time that was not there */
+	sum->at.bpf_ns_known = is_size(s, 1);
+	sum->at.bpf_ns = number(s, 1);
+	m->events = number(s, 2);
+	sqlite3_finalize(s);
+	return 0;
+}
+
+/* For how long of the window each number was not counted, though it was before or after. */
+static int take_uncounted(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, struct mb_err *e)
+{
+	sqlite3_str *of = sqlite3_str_new(mb_reader_sqlite(r)), *any = sqlite3_str_new(mb_reader_sqlite(r));
+	char *ofs, *anys, *sql = NULL;
+	sqlite3_stmt *s;
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		bool has = !c[i].is_max && mb_reader_has(r, "account", c[i].name);
+
+		sqlite3_str_appendf(of, "%ssum(n%u * interval_ns)", i ? ", " : "", (unsigned int)i);
+		sqlite3_str_appendf(any, ", max(%s%s) AS n%u", has ? c[i].name : "0", has ? " IS NULL" : "", (unsigned int)i);
+	}
+	ofs = sqlite3_str_finish(of);
+	anys = sqlite3_str_finish(any);
+	if (ofs && anys)
+		sql = sqlite3_mprintf("SELECT %s FROM (SELECT tick%s FROM account WHERE tick BETWEEN ?1 AND ?2 GROUP BY"
+				      " tick) JOIN tick USING (tick)",
+				      ofs, anys);
+	s = sql && mb_reader_has(r, "tick", "interval_ns") ? query(r, sql, w) : NULL;
+	if (s && sqlite3_step(s) == SQLITE_ROW) {
+		for (size_t i = 0; i < n; i++) {
+			if (mb_field_known(m, c[i].family, c[i].field))
+				mb_model_uncounted(m, c[i].slot, number(s, (int)i));
+		}
+	} else if (s) {
+		mb_reader_damaged(r, e);
+	}
+	sqlite3_free(ofs);
+	sqlite3_free(anys);
+	sqlite3_free(sql);
+	return sqlite3_finalize(s) ? -EINVAL : 0;
+}
+
 /* The machine, and the moment at which the window ends. */
 static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		      struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
 {
 	sqlite3_stmt *s = query(r,
-				"SELECT t_ns, time, self_cpu_ns, self_rss_bytes, bpf_ns, events FROM tick"
-				" WHERE tick = ?2",
+				"SELECT t_ns, time, self_rss_bytes FROM tick WHERE tick = ?2",
 				w);
 	const char *value;
 
@@ -420,11 +465,7 @@ static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_w
 	}
 	sum->at.t_ns = number(s, 0);
 	snprintf(sum->at.time, sizeof(sum->at.time), "%s", text(s, 1) ? text(s, 1) : "");
-	sum->at.self_cpu_ns = number(s, 2);
-	sum->at.self_rss_bytes = number(s, 3);
-	sum->at.bpf_ns_known = sqlite3_column_type(s, 4) != SQLITE_NULL;
-	sum->at.bpf_ns = number(s, 4);
-	m->events = number(s, 5);
+	sum->at.self_rss_bytes = is_size(s, 2) ? number(s, 2) : MB_UNKNOWN;
 	sqlite3_finalize(s);
 	if (mb_reader_duration(r, w->first, w->last, &sum->at.since_start_ns, e))
 		return -EIO;
@@ -458,9 +499,16 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 	snprintf(traced_by, sizeof(traced_by), "%s", version ? version : "");
 
 	mb_model_init(&m);
+	m.recorded = true;
 	err = take_frame(r, &m, w, &setup, &sum, e);
 	if (!err)
+		err = take_overhead(r, &m, w, &sum, e);
+	if (!err)
+		err = take_families(r, &m, e);
+	if (!err)
 		err = take_processes(r, &m, w, e);
+	if (!err)
+		err = take_uncounted(r, &m, w, e);
 	if (!err)
 		err = take_lost(r, &m, w, e);
 	if (!err)
@@ -476,47 +524,4 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 	}
 	mb_model_free(&m);
 	return err;
-}
-
-/* ---- CSV ---- */
-
-/* RFC 4180 */
-static void put_cell(struct mb_out *out, const char *s, bool first)
-{
-	if (!first)
-		mb_out_text(out, ",", 1);
-	if (!s)
-		return;
-	if (!strpbrk(s, ",\"\r\n")) {
-		mb_out_text(out, s, strlen(s));
-		return;
-	}
-	mb_out_text(out, "\"", 1);
-	for (; *s; s++) {
-		if (*s == '"')
-			mb_out_text(out, "\"", 1);
-		mb_out_text(out, s, 1);
-	}
-	mb_out_text(out, "\"", 1);
-}
-
-int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out *out,
-		  struct mb_err *e)
-{
-	sqlite3_stmt *s = query(
-		r, "SELECT * FROM accounts WHERE tick BETWEEN ?1 AND ?2 ORDER BY tick, process", w);
-	int code;
-
-	if (!s)
-		return mb_reader_damaged(r, e);
-	for (int i = 0; i < sqlite3_column_count(s); i++)
-		put_cell(out, sqlite3_column_name(s, i), i == 0);
-	mb_out_text(out, "\n", 1);
-	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-		for (int i = 0; i < sqlite3_column_count(s); i++)
-			put_cell(out, text(s, i), i == 0);
-		mb_out_text(out, "\n", 1);
-	}
-	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }

@@ -12,10 +12,11 @@ struct mb_window {
 };
 
 /*
- * The ticks from one time to another. from, to: NULL, "10:00", "10:00:05" (UTC, on the day the recording
- * begins; of one that is kept the last such time, and of an end the first after the start),
- * "2026-01-02T10:00:00Z", or "+90" (seconds of tracing after its first). A tick belongs to the window if it
- * ends in it. Returns 0, or -errno with *e set (no such time, nothing in it).
+ * The ticks from one time to another (window.c): those that end after from, and not after to, a twentieth of a tick
+ * late included. Two windows that meet have each tick once. from, to: NULL; UTC or with a zone as "10:00",
+ * "10:00:05+02:00", "2026-01-02T10:00:00Z"; or "+90" (seconds of tracing since its start). A time without a day is
+ * the one that lies in the recording; of a recording that is kept the last such, and of an end the first after the
+ * start. Returns 0, or -errno with *e set (no such time, more than one such, nothing in it).
  */
 int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,
 		     struct mb_err *e);
@@ -35,7 +36,10 @@ int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json
 int mb_report_diff(struct mb_reader *before, struct mb_reader *after, bool json,
 		   struct mb_out *out, struct mb_err *e);
 
-/* Write the accounts of the window as CSV: a line per tick and process, names in the first. */
+/*
+ * Write the accounts of the window as CSV (csv.c): names, then a line per tick and process that did something in it; at
+ * the first tick, one for each process that lives.
+ */
 int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out *out,
 		  struct mb_err *e);
 

@@ -9,6 +9,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/hash.h"
 #include "memblame/sink.h"
 #include "model/container.h"
 
@@ -38,7 +39,8 @@ struct mb_told_process {
 	int64_t id;
 	int64_t first_tick; /* of the first account in the recording */
 	uint64_t seen; /* the tick at which the model had it */
-	uint64_t account_tick; /* of the last account */
+	uint64_t last_tick; /* in which it lived, or has an account */
+	bool exited, anew;
 	uint64_t row_tick; /* at which the row changed */
 	uint64_t row_hash; /* 0: to be written */
 	uint64_t minor, major;
@@ -74,12 +76,19 @@ void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns
 	free(old);
 }
 
-void mb_told_no_past(struct mb_told *t)
+void mb_told_no_past(struct mb_told *t, struct mb_rows *o, uint64_t tick)
 {
 	struct mb_told_past *past, *tmp;
 
 	HASH_ITER(hh, t->past, past, tmp)
-	past_free(t, past);
+	{
+		if (o) {
+			mb_rows_begin(o, MB_TABLE_ENDED);
+			mb_rows_int(o, (int64_t)tick);
+			mb_rows_int(o, past->id);
+		}
+		past_free(t, past);
+	}
 }
 
 static struct mb_told_process *find(struct mb_told *t, const struct mb_process *p)
@@ -134,30 +143,16 @@ static void told_free(struct mb_told *t, struct mb_told_process *w)
 
 /* ---- who it is ---- */
 
-static uint64_t hash_more(uint64_t h, const void *data, size_t len)
-{
-	const unsigned char *at = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ at[i]) * 0x100000001b3ull; /* FNV-1a */
-	return h;
-}
-
-static uint64_t hash_text(uint64_t h, const char *s)
-{
-	return s ? hash_more(h, s, strlen(s) + 1) : hash_more(h, "\xff", 1);
-}
-
 static uint64_t row_hash(const struct mb_process *p)
 {
 	uint64_t numbers[] = { p->ppid, p->exited, p->exit_known, (uint64_t)p->exit_code, p->threads,
 			       p->inner_tgid };
-	uint64_t h = hash_more(0xcbf29ce484222325ull, numbers, sizeof(numbers));
+	uint64_t h = mb_hash(MB_HASH_BEGIN, numbers, sizeof(numbers));
 
-	h = hash_text(h, p->comm);
-	h = hash_text(h, p->exe);
-	h = hash_text(h, p->cgroup_path);
-	h = hash_text(h, p->host_name);
+	h = mb_hash_text(h, p->comm);
+	h = mb_hash_text(h, p->exe);
+	h = mb_hash_text(h, p->cgroup_path);
+	h = mb_hash_text(h, p->host_name);
 	return h ? h : 1;
 }
 
@@ -189,7 +184,10 @@ static void put_process(struct mb_rows *o, const struct mb_process *p, const str
 	else
 		mb_rows_null(o);
 	mb_rows_int(o, w->first_tick);
-	mb_rows_null(o);
+	if (p->exited)
+		mb_rows_int(o, (int64_t)w->last_tick);
+	else
+		mb_rows_null(o);
 }
 
 /* ---- what it did ---- */
@@ -210,11 +208,6 @@ static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t by
 		mb_rows_int(o, (int64_t)bytes);
 }
 
-static bool slot_known(const struct mb_model *m, unsigned int slot)
-{
-	return !(m->unknown_slots[slot / 64 % 4] & (1ull << (slot % 64)));
-}
-
 static void put_account(struct mb_rows *o, const struct mb_model *m, const struct mb_process *p,
 			const struct mb_told_process *w, uint64_t tick)
 {
@@ -228,7 +221,7 @@ static void put_account(struct mb_rows *o, const struct mb_model *m, const struc
 	mb_rows_int(o, (int64_t)(p->minor - w->minor));
 	mb_rows_int(o, (int64_t)(p->major - w->major));
 	put_pages(o, p->has_memory, rss[0] + rss[1] + rss[3]);
-	put_pages(o, p->has_memory || p->peak_pages, p->peak_pages);
+	put_pages(o, p->peak_pages, p->peak_pages);
 	put_pages(o, p->has_memory, rss[1]);
 	put_pages(o, p->has_memory, rss[0]);
 	put_pages(o, p->has_memory, rss[3]);
@@ -239,7 +232,7 @@ static void put_account(struct mb_rows *o, const struct mb_model *m, const struc
 	for (size_t i = 0; i < n; i++) {
 		unsigned int slot = c[i].slot;
 
-		if (!slot_known(m, slot - (c[i].is_max ? 2 : 0)))
+		if (!mb_field_known(m, c[i].family, c[i].field))
 			mb_rows_null(o);
 		else if (c[i].is_max) /* the longest so far; of this tick, if it has grown */
 			p->values[slot] > w->values[slot] ?
@@ -373,25 +366,34 @@ static void remember(struct mb_told *t, struct mb_told_process *w, const struct 
 bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model *m,
 		     const struct mb_process *p, uint64_t tick)
 {
-	bool is_new, same_values, same_memory;
+	bool is_new, same_values, same_memory, account;
 	struct mb_told_process *w = get(t, p, tick, &is_new);
 	uint64_t hash = row_hash(p);
 
 	if (!w)
 		return false;
 	w->seen = tick;
+	if (w->anew) {
+		w->first_tick = (int64_t)tick;
+		w->anew = false;
+		is_new = true;
+	}
 	same_values = !memcmp(w->values, p->values, t->slots * sizeof(*w->values)) &&
 		      w->minor == p->minor && w->major == p->major;
 	same_memory = !memcmp(w->rss_pages, p->rss_pages, sizeof(w->rss_pages)) &&
 		      w->pss_bytes == p->pss_bytes && w->uss_bytes == p->uss_bytes;
-	if (hash != w->row_hash) {
-		w->row_tick = tick;
+	account = is_new || !same_values || !same_memory;
+	if (account || !w->exited)
+		w->last_tick = tick;
+	/* of one that has exited, the row has its last tick */
+	if (hash != w->row_hash || (account && w->exited)) {
+		w->row_tick = hash != w->row_hash ? tick : w->row_tick;
 		w->row_hash = hash;
 		put_process(o, p, w);
 	}
-	if (is_new || !same_values || !same_memory) {
+	w->exited = p->exited;
+	if (account) {
 		put_account(o, m, p, w, tick);
-		w->account_tick = tick;
 		remember(t, w, p);
 	}
 	return put_details(o, p, w);
@@ -400,7 +402,7 @@ bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model
 static void put_gone(struct mb_rows *o, const struct mb_told_process *w)
 {
 	mb_rows_begin(o, MB_TABLE_GONE);
-	mb_rows_int(o, (int64_t)w->account_tick);
+	mb_rows_int(o, (int64_t)w->last_tick);
 	mb_rows_int(o, w->id);
 }
 
@@ -432,7 +434,10 @@ void mb_told_again(struct mb_told *t)
 	struct mb_told_process *w, *tmp;
 
 	HASH_ITER(hh, t->processes, w, tmp)
-	w->row_hash = 0;
+	{
+		w->row_hash = 0;
+		w->anew = true;
+	}
 }
 
 void mb_told_free(struct mb_told *t)
@@ -441,5 +446,5 @@ void mb_told_free(struct mb_told *t)
 
 	HASH_ITER(hh, t->processes, w, tmp)
 	told_free(t, w);
-	mb_told_no_past(t);
+	mb_told_no_past(t, NULL, 0);
 }

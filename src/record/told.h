@@ -19,8 +19,11 @@ struct mb_told {
 /* A process of the session before, not seen to end: it keeps its number when the model comes to have it. */
 void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick);
 
-/* Another boot: no process of the session before can be there. */
-void mb_told_no_past(struct mb_told *t);
+/*
+ * The others of the session before have ended while nobody looked: written as such, found out at this tick. o may be
+ * NULL: nothing is written.
+ */
+void mb_told_no_past(struct mb_told *t, struct mb_rows *o, uint64_t tick);
 
 /* Write what has changed of a process, for this tick. False: no memory for it. */
 bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model *m,

@@ -272,6 +272,29 @@ static void put_system(struct mb_prom *w, const struct mb_system_state *state)
 	}
 }
 
+/* Rates and sums of what a budget had taken off are too small by what happened in that time. */
+static void put_untraced(struct mb_prom *w, const struct mb_snapshot *s)
+{
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+	char label[64];
+
+	mb_prom_family(w, MB_PROM_COUNTER, "memblame_untraced_seconds",
+		       "Time in which a question (FAMILY.QUESTION) had no answer, to keep to the budget: counters of it "
+		       "lack what happened then.");
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_questions && !(s->model->off & (1u << fam[i]->id)); j++) {
+			const struct mb_question *q = &fam[i]->questions[j];
+
+			if (!q->off_from)
+				continue;
+			snprintf(label, sizeof(label), "what=\"%s.%s\"", fam[i]->name, q->name);
+			mb_prom_sample(w, NULL, label, NULL,
+				       mb_levels_off_ns(&s->model->levels, q->off_from, s->t_ns), 9);
+		}
+	}
+}
+
 void mb_metrics_write_self(struct mb_metrics *m, struct mb_prom *w, const struct mb_snapshot *s,
 			   const struct mb_metrics_self *self)
 {
@@ -279,6 +302,7 @@ void mb_metrics_write_self(struct mb_metrics *m, struct mb_prom *w, const struct
 	put_state(m, w);
 	put_lost(w, &s->model->lost, s->model->off);
 	put_costs(w, self);
+	put_untraced(w, s);
 	put_hooks(w, self);
 	put_http(w, self);
 	put_owns(w, self);

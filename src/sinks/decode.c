@@ -47,6 +47,13 @@ bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_fiel
 	return !known || (f->null_if_zero && mb_event_number(e, f) == 0);
 }
 
+const char *mb_event_comm(const struct mb_model *m, const struct mb_event *e)
+{
+	const struct mb_process *p = m ? mb_model_find((struct mb_model *)m, e->tgid) : NULL;
+
+	return p ? p->comm : "";
+}
+
 const char *mb_event_string(const struct mb_event *e, const struct mb_event_field *f, char *buf)
 {
 	size_t n = f->size < MB_PATH_LEN ? f->size : MB_PATH_LEN - 1;
@@ -110,9 +117,25 @@ uint64_t mb_snapshot_value(const struct mb_snapshot *s, const struct mb_process 
 	return s->interval ? mb_process_delta(p, slot) : mb_process_value(p, slot);
 }
 
+bool mb_snapshot_selects(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	for (uint32_t i = 0; i < s->n_pids; i++) {
+		if (s->pids[i] == p->tgid)
+			return true;
+	}
+	return false;
+}
+
+bool mb_snapshot_lists(const struct mb_snapshot *s, const struct mb_process *p)
+{
+	return !s->interval || (!p->exited && mb_snapshot_selects(s, p)) ||
+	       memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
+}
+
 uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_process *p)
 {
-	uint64_t sum = 0;
+	uint64_t sum = MB_NO_VALUE;
+	bool any = false;
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
@@ -120,9 +143,11 @@ uint64_t mb_snapshot_stalled_ns(const struct mb_snapshot *s, const struct mb_pro
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
 
-			if (f->kind == MB_FIELD_STALL)
-				sum += mb_snapshot_value(s, p, mb_slot(f) + 1);
+			if (f->kind != MB_FIELD_STALL || !mb_field_known(s->model, fam[i], f))
+				continue;
+			sum = mb_values_sum(sum, mb_snapshot_value(s, p, mb_slot(f) + 1));
+			any = true;
 		}
 	}
-	return sum;
+	return any ? sum : 0;
 }

@@ -44,12 +44,18 @@ static void put_text(struct mb_out *o, const char *s)
 	mb_out_text(o, s, strlen(s));
 }
 
+/* A frame ends at a semicolon, a stack at the end of the line; nothing that would upset a terminal is in either. */
 static void put_folded_name(struct mb_out *o, const char *name)
 {
-	for (; *name; name++) {
-		char c = *name == ';' ? ':' : *name == '\n' || *name == '\r' ? ' ' : *name;
+	while (*name) {
+		size_t len = mb_utf8_len(name);
+		bool breaks = *name == '\n' || *name == '\r';
 
-		mb_out_text(o, &c, 1);
+		if (*name == ';' || breaks || !mb_utf8_is_shown(name, len))
+			put_text(o, *name == ';' ? ":" : breaks ? " " : "?");
+		else
+			mb_out_text(o, name, len);
+		name += len ? len : 1;
 	}
 }
 
@@ -69,18 +75,6 @@ void mb_flame_folded(struct mb_out *o, const struct mb_flame_stack *stacks, size
 
 /* ---- names in XML ---- */
 
-/* Control characters (C0, DEL, C1) and what XML does not allow. */
-static bool is_printable(const char *s, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)s;
-
-	if (len == 1)
-		return p[0] >= 0x20 && p[0] != 0x7f;
-	if (len == 2)
-		return p[0] != 0xc2 || p[1] >= 0xa0;
-	return len && !(p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
-}
-
 /* Columns of a monospace font, at most: East Asian characters and emoji take two. */
 static size_t columns(size_t len)
 {
@@ -89,7 +83,7 @@ static size_t columns(size_t len)
 
 static void put_char(struct mb_out *o, const char *s, size_t len)
 {
-	if (!is_printable(s, len))
+	if (!mb_utf8_is_shown(s, len))
 		put_text(o, "\xef\xbf\xbd");
 	else if (*s == '&')
 		put_text(o, "&amp;");

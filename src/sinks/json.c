@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* JSON: one object per line, in the names that docs/json.md fixes. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <utlist.h>
@@ -7,7 +8,6 @@
 #include "memblame/sink.h"
 #include "model/container.h"
 #include "sinks/json.h"
-#include "sinks/leaks.h"
 #include "sinks/system.h"
 
 void mb_json_put_kind(struct mb_out *o, const char *kind)
@@ -21,9 +21,9 @@ void mb_json_put_kind(struct mb_out *o, const char *kind)
 
 static void put_stall_numbers(struct mb_out *o, uint64_t count, uint64_t ns, uint64_t max_ns)
 {
-	mb_json_u64(o, "count", count);
-	mb_json_u64(o, "ns", ns);
-	mb_json_u64(o, "max_ns", max_ns);
+	mb_json_number(o, "count", count);
+	mb_json_number(o, "ns", ns);
+	mb_json_number(o, "max_ns", max_ns);
 }
 
 static void put_hist(struct mb_out *o, const char *name, const struct mb_detail *d)
@@ -78,17 +78,15 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 {
 	unsigned int slot = mb_slot(f);
 
-	if (!mb_field_known(s->model, fam, f)) {
+	if (!mb_process_field_known(s->model, p, fam, f) || mb_snapshot_value(s, p, slot) == MB_NO_VALUE) {
 		mb_json_null(o, f->name);
 		return;
 	}
 	switch (f->kind) {
 	case MB_FIELD_COUNTER:
 	case MB_FIELD_DERIVED:
-		mb_json_u64(o, f->name, mb_snapshot_value(s, p, slot));
-		break;
 	case MB_FIELD_SIGNED:
-		mb_json_s64(o, f->name, (int64_t)mb_snapshot_value(s, p, slot));
+		mb_json_number(o, f->name, mb_snapshot_value(s, p, slot));
 		break;
 	case MB_FIELD_STALL:
 		mb_json_object(o, f->name);
@@ -116,7 +114,7 @@ static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struc
 
 	mb_json_object(o, group);
 	if (strcmp(group, "stalls") == 0)
-		mb_json_u64(o, "total_ns", mb_snapshot_stalled_ns(s, p));
+		mb_json_number(o, "total_ns", mb_snapshot_stalled_ns(s, p));
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
@@ -185,7 +183,7 @@ static void put_memory(struct mb_out *o, const struct mb_snapshot *s, const stru
 
 	mb_json_object(o, "memory");
 	put_pages(o, "rss_bytes", known, rss[0] + rss[1] + rss[3]);
-	put_pages(o, "rss_peak_bytes", known || p->peak_pages, p->peak_pages);
+	put_pages(o, "rss_peak_bytes", p->peak_pages, p->peak_pages);
 	put_pages(o, "anon_bytes", known, rss[1]);
 	put_pages(o, "file_bytes", known, rss[0]);
 	put_pages(o, "shmem_bytes", known, rss[3]);
@@ -216,15 +214,19 @@ void mb_json_put_container(struct mb_out *o, const char *cgroup_path, const stru
 
 static void put_process(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
+	bool one = !p->is_sum;
+	char name[MB_ENDED_NAME_LEN];
+
 	mb_json_object(o, NULL);
-	mb_json_u64(o, "pid", p->tgid);
+	mb_json_u64_if(o, "pid", one, p->tgid);
 	mb_json_u64_if(o, "inner_pid", p->inner_tgid, p->inner_tgid);
-	mb_json_u64(o, "ppid", p->ppid);
-	mb_json_str(o, "comm", p->comm);
+	mb_json_u64_if(o, "ppid", one, p->ppid);
+	mb_json_str(o, "comm", mb_process_name(p, name));
+	mb_json_u64_if(o, "ended_processes", !one, p->ended_processes);
 	mb_json_str(o, "exe", p->exe);
 	mb_json_str(o, "cgroup", p->cgroup_path);
 	mb_json_put_container(o, p->cgroup_path, p);
-	mb_json_u64(o, "start_t_ns", p->start_ns);
+	mb_json_u64_if(o, "start_t_ns", one, p->start_ns);
 	mb_json_bool(o, "exited", p->exited);
 	if (p->exited && p->exit_known) /* as the shell and env(1) say it */
 		mb_json_s64(o, "exit_code",
@@ -232,7 +234,7 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 							WEXITSTATUS(p->exit_code));
 	else
 		mb_json_null(o, "exit_code");
-	mb_json_u64(o, "threads", p->threads);
+	mb_json_u64_if(o, "threads", one, p->threads);
 	put_groups(o, s, p);
 	put_memory(o, s, p);
 	mb_json_object_end(o);
@@ -272,6 +274,7 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 				     &l->kernel[f][r]);
 	}
 	put_lost_row(o, "task", "process evicted", l->processes_evicted, NULL);
+	put_lost_row(o, "task", "process without room", l->processes_waiting, NULL);
 	put_lost_row(o, "task", "thread evicted", l->threads_evicted, NULL);
 	put_lost_row(o, "task", "event not kept", l->events_not_kept, NULL);
 	put_lost_row(o, "task", "event not decodable", l->undecodable, NULL);
@@ -281,22 +284,53 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 	mb_json_object_end(o);
 }
 
-/* Without a budget, all there is to say is that it is full. */
-static void put_levels(struct mb_out *o, const struct mb_levels *l, uint64_t now_ns)
+/* For how long each number was not counted. */
+static void put_untraced(struct mb_out *o, const struct mb_snapshot *s)
 {
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+	char name[64];
+
+	mb_json_array(o, "untraced");
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			uint64_t ns = mb_field_untraced_ns(s->model, fam[i], f, s->t_ns);
+
+			if (!f->group || !ns || !mb_field_known(s->model, fam[i], f))
+				continue;
+			snprintf(name, sizeof(name), "%s.%s", f->group, f->name);
+			mb_json_object(o, NULL);
+			mb_json_str(o, "field", name);
+			mb_json_u64(o, "ns", ns);
+			mb_json_object_end(o);
+		}
+	}
+	mb_json_array_end(o);
+}
+
+/* Without a budget, all there is to say is that it is full. */
+static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
+{
+	const struct mb_levels *l = &s->model->levels;
+
 	mb_json_str(o, "level", mb_level_names[l->now]);
 	mb_json_u64(o, "level_number", l->now);
 	mb_json_u64(o, "stretch", l->governed ? l->stretch : 1);
 	mb_json_u64_if(o, "partial_since_t_ns", l->partial_ns, l->partial_ns);
-	if (!l->governed) {
+	if (!l->governed)
 		mb_json_null(o, "levels");
+	if (l->governed || s->model->uncounted_ns)
+		put_untraced(o, s);
+	else
+		mb_json_null(o, "untraced");
+	if (!l->governed)
 		return;
-	}
 	mb_json_array(o, "levels");
 	for (enum mb_level level = 0; level < MB_LEVELS; level++) {
 		mb_json_object(o, NULL);
 		mb_json_str(o, "level", mb_level_names[level]);
-		mb_json_u64(o, "ns", mb_levels_ns(l, level, now_ns));
+		mb_json_u64(o, "ns", mb_levels_ns(l, level, s->t_ns));
 		mb_json_object_end(o);
 	}
 	mb_json_array_end(o);
@@ -307,9 +341,9 @@ void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_object(o, "overhead");
 	mb_json_u64_if(o, "bpf_ns", s->bpf_ns_known, s->bpf_ns);
 	mb_json_u64(o, "self_cpu_ns", s->self_cpu_ns);
-	mb_json_u64(o, "self_rss_bytes", s->self_rss_bytes);
+	mb_json_u64_if(o, "self_rss_bytes", s->self_rss_bytes != MB_UNKNOWN, s->self_rss_bytes);
 	mb_json_u64(o, "events", s->model->events);
-	put_levels(o, &s->model->levels, s->t_ns);
+	put_levels(o, s);
 	mb_json_object_end(o);
 }
 
@@ -388,10 +422,9 @@ static void put_event_fields(struct mb_out *o, const struct mb_event *e,
 		mb_json_object_end(o);
 }
 
-static void put_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+static void put_event(struct mb_out *o, const char *comm, const struct mb_event *e)
 {
 	const struct mb_event_kind *k = mb_event_kind_of(e);
-	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
 
 	mb_json_put_kind(o, "event");
 	mb_json_str(o, "family", mb_family_by_id(e->family)->name);
@@ -399,13 +432,13 @@ static void put_event(struct mb_out *o, struct mb_model *m, const struct mb_even
 	mb_json_u64(o, "t_ns", e->t_ns);
 	mb_json_u64(o, "pid", e->tgid);
 	mb_json_u64(o, "tid", e->tid);
-	mb_json_str(o, "comm", p && p->comm[0] ? p->comm : NULL);
+	mb_json_str(o, "comm", text_or_null(comm));
 	put_event_fields(o, e, k);
 }
 
-static void json_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+static void json_event(struct mb_out *o, const char *comm, const struct mb_event *e)
 {
-	put_event(o, m, e);
+	put_event(o, comm, e);
 	mb_json_object_end(o);
 	mb_json_end_line(o);
 }
@@ -415,20 +448,13 @@ static void json_stream_end(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_kind(o, "end");
 	mb_json_put_head(o, s);
 	mb_json_put_lost(o, &s->model->lost);
+	mb_json_u64(o, "late_events", s->late_events);
 	mb_json_put_overhead(o, s);
 	mb_json_object_end(o);
 	mb_json_end_line(o);
 }
 
 /* ---- snapshots ---- */
-
-static bool shown(const struct mb_snapshot *s, const struct mb_process *p)
-{
-	if (!s->interval)
-		return true;
-	/* an interval lists who did something in it */
-	return memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
-}
 
 /* The flight history's footprint, and whom it had no room for. */
 static void put_history(struct mb_out *o, const struct mb_history *h)
@@ -459,14 +485,21 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_array(o, "processes");
 	DL_FOREACH(s->model->all, p)
 	{
-		if (shown(s, p))
+		if (mb_snapshot_lists(s, p))
+			put_process(o, s, p);
+	}
+	DL_FOREACH(s->model->ended.rows, p)
+	{
+		if (mb_snapshot_lists(s, p))
 			put_process(o, s, p);
 	}
 	mb_json_array_end(o);
 	mb_json_put_cgroups(o, s);
 	mb_json_array(o, "events");
 	for (const struct mb_kept *k = s->interval ? NULL : s->model->kept; k; k = k->next) {
-		put_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);
+		const struct mb_event *e = (const struct mb_event *)k->data;
+
+		put_event(o, mb_event_comm(s->model, e), e);
 		mb_json_object_end(o);
 	}
 	mb_json_array_end(o);
@@ -476,10 +509,8 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 
 const struct mb_sink mb_sink_json = {
 	.name = "json",
+	.json = true,
 	.snapshot = json_snapshot,
-	.blame = mb_json_blame,
-	.leaks = mb_json_leaks,
-	.oom = mb_json_oom,
 	.event = json_event,
 	.stream_end = json_stream_end,
 };

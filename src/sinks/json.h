@@ -19,11 +19,4 @@ void mb_json_put_container(struct mb_out *o, const char *cgroup_path, const stru
 /* json_cgroups.c: stalls by cgroup */
 void mb_json_put_cgroups(struct mb_out *o, const struct mb_snapshot *s);
 
-/* json_blame.c */
-void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s);
-
-/* json_oom.c */
-void mb_json_oom(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
-		 const struct mb_oom_culprit *c);
-
 #endif

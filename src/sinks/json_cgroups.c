@@ -29,6 +29,8 @@ static struct sums *sums_get(struct sums **all, const char *path)
 		return NULL;
 	}
 	s->path = path;
+	for (unsigned int i = 0; i < mb_slots(); i++)
+		s->values[i] = MB_NO_VALUE;
 	HASH_ADD_KEYPTR(hh, *all, s->path, strlen(s->path), s);
 	return s;
 }
@@ -60,13 +62,15 @@ static void add(void *arg, const struct mb_field *f, bool known)
 {
 	struct adding *a = arg;
 	unsigned int slot = mb_slot(f);
-	uint64_t max = mb_process_value(a->process, slot + 2);
+	uint64_t *v = a->to->values + slot;
+
+	bool first = v[0] == MB_NO_VALUE;
 
 	(void)known;
-	a->to->values[slot] += mb_snapshot_value(a->snapshot, a->process, slot);
-	a->to->values[slot + 1] += mb_snapshot_value(a->snapshot, a->process, slot + 1);
-	if (max > a->to->values[slot + 2])
-		a->to->values[slot + 2] = max;
+	v[0] = mb_values_sum(v[0], mb_snapshot_value(a->snapshot, a->process, slot));
+	v[1] = mb_values_sum(v[1], mb_snapshot_value(a->snapshot, a->process, slot + 1));
+	v[2] = first ? mb_process_value(a->process, slot + 2) :
+		       mb_values_max(v[2], mb_process_value(a->process, slot + 2));
 }
 
 struct putting {
@@ -80,15 +84,15 @@ static void put(void *arg, const struct mb_field *f, bool known)
 	struct putting *p = arg;
 	const uint64_t *v = p->sums->values + mb_slot(f);
 
-	if (!known) {
+	if (!known || v[0] == MB_NO_VALUE) {
 		mb_json_null(p->out, f->name);
 		return;
 	}
-	p->total_ns += v[1];
+	p->total_ns = mb_values_sum(p->total_ns, v[1]);
 	mb_json_object(p->out, f->name);
-	mb_json_u64(p->out, "count", v[0]);
-	mb_json_u64(p->out, "ns", v[1]);
-	mb_json_u64(p->out, "max_ns", v[2]);
+	mb_json_number(p->out, "count", v[0]);
+	mb_json_number(p->out, "ns", v[1]);
+	mb_json_number(p->out, "max_ns", v[2]);
 	mb_json_object_end(p->out);
 }
 
@@ -101,25 +105,32 @@ static void put_sums(struct mb_out *o, const struct mb_snapshot *s, const struct
 	mb_json_u64(o, "processes", sums->processes);
 	mb_json_object(o, "stalls");
 	each_stall(s, put, &p);
-	mb_json_u64(o, "total_ns", p.total_ns);
+	mb_json_number(o, "total_ns", p.total_ns);
 	mb_json_object_end(o);
 	mb_json_object_end(o);
+}
+
+static void add_processes(struct sums **all, const struct mb_snapshot *s, const struct mb_process *list)
+{
+	const struct mb_process *p;
+
+	DL_FOREACH(list, p)
+	{
+		struct adding a = { s, p, sums_get(all, p->cgroup_path ? p->cgroup_path : "") };
+
+		if (!a.to)
+			continue;
+		a.to->processes += p->is_sum ? p->ended_processes : 1;
+		each_stall(s, add, &a);
+	}
 }
 
 void mb_json_put_cgroups(struct mb_out *o, const struct mb_snapshot *s)
 {
 	struct sums *all = NULL, *sums, *tmp;
-	const struct mb_process *p;
 
-	DL_FOREACH(s->model->all, p)
-	{
-		struct adding a = { s, p, sums_get(&all, p->cgroup_path ? p->cgroup_path : "") };
-
-		if (!a.to)
-			continue;
-		a.to->processes++;
-		each_stall(s, add, &a);
-	}
+	add_processes(&all, s, s->model->all);
+	add_processes(&all, s, s->model->ended.rows);
 	mb_json_array(o, "cgroups");
 	HASH_ITER(hh, all, sums, tmp)
 	{

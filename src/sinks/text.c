@@ -8,9 +8,9 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "memblame/sink.h"
 #include "sinks/system.h"
-#include "sinks/leaks.h"
 #include "sinks/text.h"
 
 #define ROWS_INTERVAL 20
@@ -35,56 +35,79 @@ static const struct mb_field *find_field(const char *group, const char *name,
 	const struct mb_family *const *fam = mb_families(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_fields; j++) {
-			const struct mb_field *f = &fam[i]->fields[j];
+		const struct mb_field *f = mb_family_field(fam[i], group, name);
 
-			if (f->group && !strcmp(f->group, group) && !strcmp(f->name, name)) {
-				*family = fam[i];
-				return f;
-			}
+		if (f) {
+			*family = fam[i];
+			return f;
 		}
 	}
 	return NULL;
 }
 
-/* What makes a process worth a high place: time lost first, then faults. */
 struct ranked {
 	const struct mb_process *p;
-	uint64_t stalled_ns;
-	uint64_t faults;
+	uint64_t stalled_ns, minor, major; /* MB_NO_VALUE: not known */
 };
 
-static int by_rank(const void *a, const void *b)
+/* Most first; what is not known is least. */
+static int most(uint64_t a, uint64_t b)
+{
+	int64_t x = (int64_t)a, y = (int64_t)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The order of tables, by columns that they show (SORTED). */
+static int by_faults(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
-	/* a fault costs about a microsecond */
-	uint64_t cost_x = x->stalled_ns + x->faults * 1000,
-		 cost_y = y->stalled_ns + y->faults * 1000;
+	int order = most(x->minor, y->minor);
 
-	return cost_x < cost_y ? 1 : cost_x > cost_y ? -1 : 0;
+	if (!order)
+		order = most(x->major, y->major);
+	if (!order)
+		order = most(x->stalled_ns, y->stalled_ns);
+	return order ? order : x->p->tgid < y->p->tgid ? -1 : x->p->tgid > y->p->tgid;
+}
+
+#define SORTED "Sorted by MINOR, then MAJOR.\n"
+
+static int by_time_lost(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	return most(x->stalled_ns, y->stalled_ns);
+}
+
+static void rank_all(const struct mb_snapshot *s, const struct mb_process *all, struct ranked *list, size_t *n)
+{
+	const struct mb_family *fam;
+	unsigned int minor = mb_slot(find_field("faults", "minor", &fam));
+	unsigned int major = mb_slot(find_field("faults", "major", &fam));
+	const struct mb_process *p;
+
+	DL_FOREACH(all, p)
+	{
+		struct ranked r = { p, mb_snapshot_stalled_ns(s, p), mb_snapshot_value(s, p, minor),
+				    mb_snapshot_value(s, p, major) };
+
+		if (mb_snapshot_lists(s, p) && (s->interval || mb_snapshot_selects(s, p) || r.stalled_ns ||
+						r.minor || r.major || p->exited))
+			list[(*n)++] = r;
+	}
 }
 
 static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 {
-	const struct mb_family *fam;
-	const struct mb_field *minor = find_field("faults", "minor", &fam);
-	const struct mb_field *major = find_field("faults", "major", &fam);
-	struct ranked *list = calloc(s->model->n_processes + 1, sizeof(*list));
-	const struct mb_process *p;
+	struct ranked *list = calloc(s->model->n_processes + s->model->ended.n_rows + 1, sizeof(*list));
 
 	*n = 0;
-	DL_FOREACH(s->model->all, p)
-	{
-		struct ranked r = { p, mb_snapshot_stalled_ns(s, p),
-				    mb_snapshot_value(s, p, mb_slot(minor)) +
-					    mb_snapshot_value(s, p, mb_slot(major)) };
-		bool busy = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
-
-		if (list && (s->interval ? busy : r.stalled_ns || r.faults || p->exited))
-			list[(*n)++] = r;
-	}
-	if (list)
-		qsort(list, *n, sizeof(*list), by_rank);
+	if (!list)
+		return NULL;
+	rank_all(s, s->model->all, list, n);
+	rank_all(s, s->model->ended.rows, list, n);
+	qsort(list, *n, sizeof(*list), by_faults);
 	return list;
 }
 
@@ -92,12 +115,8 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 void mb_text_name(struct mb_out *o, const char *name, int width)
 {
 	char clean[1024];
-	size_t i;
 
-	for (i = 0; name[i] && i < sizeof(clean) - 1; i++)
-		clean[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i];
-	clean[i] = '\0';
-	mb_out_printf(o, "%-*s", width, clean);
+	mb_out_printf(o, "%-*s", width, mb_utf8_clean(clean, sizeof(clean), name));
 }
 
 void mb_text_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
@@ -111,21 +130,17 @@ static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct
 	const struct mb_family *fam;
 	const struct mb_field *f = find_field(c->group, c->name, &fam);
 	char buf[MB_UNITS_LEN];
-	int64_t v;
+	uint64_t v;
 
 	if (!f || !mb_field_known(s->model, fam, f)) {
 		mb_out_printf(o, " %*s", c->width, "?");
 		return;
 	}
-	v = (int64_t)mb_snapshot_value(s, p, mb_slot(f));
+	v = mb_snapshot_value(s, p, mb_slot(f));
 	if (f->unit == MB_UNIT_BYTES && v == 0)
 		mb_out_printf(o, " %*s", c->width, "-");
-	else if (f->unit == MB_UNIT_BYTES && v < 0)
-		mb_out_printf(o, " %*s%s",
-			      c->width - (int)strlen(mb_format(buf, f->unit, (uint64_t)-v)), "-",
-			      buf);
 	else
-		mb_out_printf(o, " %*s", c->width, mb_format(buf, f->unit, (uint64_t)v));
+		mb_out_printf(o, " %*s", c->width, mb_format_number(buf, f->unit, v));
 }
 
 static void put_share(struct mb_out *o, const struct mb_process *p, uint64_t bytes)
@@ -155,12 +170,16 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 	uint64_t rss = p->rss_pages[0] + p->rss_pages[1] + p->rss_pages[3];
 	char a[MB_UNITS_LEN], b[MB_UNITS_LEN], c[MB_UNITS_LEN];
 
-	mb_out_printf(o, "%8u ", p->tgid);
-	mb_text_name(o, p->comm, 15);
+	char pid[16] = "", name[MB_ENDED_NAME_LEN];
+
+	if (!p->is_sum)
+		snprintf(pid, sizeof(pid), "%u", p->tgid);
+	mb_out_printf(o, "%8s ", pid);
+	mb_text_name(o, mb_process_name(p, name), 15);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(columns); i++)
 		put_cell(o, s, p, &columns[i]);
 	mb_out_printf(o, " %9s %9s %9s",
-		      r->stalled_ns ? mb_format(a, MB_UNIT_NS, r->stalled_ns) : "-",
+		      r->stalled_ns ? mb_format_number(a, MB_UNIT_NS, r->stalled_ns) : "-",
 		      p->has_memory ? mb_format(b, MB_UNIT_BYTES, rss * MB_PAGE_SIZE) : "-",
 		      p->peak_pages ? mb_format(c, MB_UNIT_BYTES, p->peak_pages * MB_PAGE_SIZE) :
 				      "-");
@@ -170,7 +189,10 @@ static void put_row(struct mb_out *o, const struct mb_snapshot *s, const struct 
 		put_share(o, p, p->pss_bytes);
 		put_share(o, p, p->uss_bytes);
 	}
-	mb_out_printf(o, "%s\n", s->interval && p->exited ? " exited" : "");
+	if (p->is_sum)
+		mb_out_printf(o, " %u processes\n", p->ended_processes);
+	else
+		mb_out_printf(o, "%s\n", s->interval && p->exited ? " exited" : "");
 }
 
 static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows)
@@ -191,36 +213,59 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 		put_row(o, s, &list[i]);
 	if (n > rows)
 		mb_out_printf(o, "%8s and %zu more; --json lists all\n", "", n - rows);
+	if (!s->interval && s->model->n_processes + s->model->ended.n_rows > n)
+		mb_out_printf(o, "%8s and %zu without faults; --json lists all\n", "",
+			      s->model->n_processes + s->model->ended.n_rows - n);
 	free(list);
+	if (!s->interval)
+		mb_out_printf(o, SORTED);
 }
 
 /* One line per process that lost time, one clause per kind of stall. */
 static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
-	char ns[MB_UNITS_LEN], max[MB_UNITS_LEN];
+	char ns[MB_UNITS_LEN], times[MB_UNITS_LEN], max[MB_UNITS_LEN], name[MB_ENDED_NAME_LEN];
 	const char *sep = ": ";
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
 
 	if (!mb_snapshot_stalled_ns(s, p))
 		return;
-	mb_out_printf(o, "  %u ", p->tgid);
-	mb_text_name(o, p->comm, 0);
+	mb_out_printf(o, "  ");
+	if (!p->is_sum)
+		mb_out_printf(o, "%u ", p->tgid);
+	mb_text_name(o, mb_process_name(p, name), 0);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
 			unsigned int slot = mb_slot(f);
 
-			if (f->kind != MB_FIELD_STALL || !mb_snapshot_value(s, p, slot))
+			if (f->kind != MB_FIELD_STALL || !mb_field_known(s->model, fam[i], f) ||
+			    !mb_snapshot_value(s, p, slot))
 				continue;
-			mb_out_printf(o, "%s%s %s (%" PRIu64 " times, longest %s)", sep, f->name,
-				      mb_format(ns, MB_UNIT_NS, mb_snapshot_value(s, p, slot + 1)),
-				      mb_snapshot_value(s, p, slot),
-				      mb_format(max, MB_UNIT_NS, mb_process_value(p, slot + 2)));
+			mb_out_printf(o, "%s%s %s (%s times, longest %s)", sep, f->name,
+				      mb_format_number(ns, MB_UNIT_NS, mb_snapshot_value(s, p, slot + 1)),
+				      mb_format_number(times, MB_UNIT_COUNT, mb_snapshot_value(s, p, slot)),
+				      mb_format_number(max, MB_UNIT_NS, mb_process_value(p, slot + 2)));
 			sep = ", ";
 		}
 	}
 	mb_out_printf(o, "\n");
+}
+
+static void put_time_lost(struct mb_out *o, const struct mb_snapshot *s)
+{
+	size_t n;
+	struct ranked *list = rank(s, &n);
+
+	if (list)
+		qsort(list, n, sizeof(*list), by_time_lost);
+	if (list && n && list[0].stalled_ns) {
+		mb_out_printf(o, "\nTime lost, most first:\n");
+		for (size_t i = 0; i < n && i < ROWS_SUMMARY; i++)
+			put_stalls(o, s, list[i].p);
+	}
+	free(list);
 }
 
 void mb_text_lost(struct mb_out *o, const struct mb_lost *l)
@@ -237,9 +282,9 @@ void mb_text_lost(struct mb_out *o, const struct mb_lost *l)
 					      mb_family_by_id(f)->name, mb_drop_reason_name(r));
 		}
 	}
-	if (l->processes_evicted + l->threads_evicted)
-		mb_out_printf(o, " %" PRIu64 " processes and %" PRIu64 " threads (evicted);",
-			      l->processes_evicted, l->threads_evicted);
+	if (l->processes_evicted + l->processes_waiting + l->threads_evicted)
+		mb_out_printf(o, " %" PRIu64 " processes and %" PRIu64 " threads (no room);",
+			      l->processes_evicted + l->processes_waiting, l->threads_evicted);
 	if (l->not_blamed)
 		mb_out_printf(o, " %" PRIu64 " stalls, pages and names (no room to blame);",
 			      l->not_blamed);
@@ -283,14 +328,13 @@ static void put_event_field(struct mb_out *o, const struct mb_event *e,
 		mb_out_printf(o, "%s", mb_format(unit, f->unit, v));
 }
 
-static void text_event(struct mb_out *o, struct mb_model *m, const struct mb_event *e)
+static void text_event(struct mb_out *o, const char *comm, const struct mb_event *e)
 {
 	const struct mb_event_kind *k = mb_event_kind_of(e);
-	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
 
 	mb_out_printf(o, "%5llu.%06llu %8u %8u ", e->t_ns / MB_NS_PER_S,
 		      e->t_ns % MB_NS_PER_S / 1000, e->tgid, e->tid);
-	mb_text_name(o, p && p->comm[0] ? p->comm : "?", 15);
+	mb_text_name(o, comm[0] ? comm : "?", 15);
 	mb_out_printf(o, " %s.%s", mb_family_by_id(e->family)->name, k->name);
 	for (size_t i = 0; i < k->n_fields; i++)
 		put_event_field(o, e, &k->fields[i]);
@@ -301,6 +345,7 @@ static void text_event(struct mb_out *o, struct mb_model *m, const struct mb_eve
 
 static void put_summary_head(struct mb_out *o, const struct mb_snapshot *s)
 {
+	unsigned long long seen = s->model->n_processes + s->model->ended.processes;
 	char ns[MB_UNITS_LEN], cpu[MB_UNITS_LEN];
 
 	if (s->command) {
@@ -315,15 +360,14 @@ static void put_summary_head(struct mb_out *o, const struct mb_snapshot *s)
 	} else {
 		mb_out_printf(o, "\nIn %s", mb_format(ns, MB_UNIT_NS, s->duration_ns));
 	}
-	mb_out_printf(o, "; %u process%s seen; memblame itself used %s of CPU.\n\n",
-		      s->model->n_processes, s->model->n_processes == 1 ? "" : "es",
+	mb_out_printf(o, "; %llu process%s seen; memblame itself used %s of CPU.\n\n", seen, seen == 1 ? "" : "es",
 		      mb_format(cpu, MB_UNIT_NS, s->self_cpu_ns));
 }
 
 static const char *const level_lacks[MB_LEVELS] = {
 	[MB_LEVEL_SAMPLED] = "fewer faults are timed",
-	[MB_LEVEL_COUNTS] = "faults are not timed",
-	[MB_LEVEL_ITERATOR] = "faults are counted, not explained; calls are not counted",
+	[MB_LEVEL_COUNTS] = "faults are not timed: stalls in swap_in and file_io are not in the sums",
+	[MB_LEVEL_ITERATOR] = "faults are counted, not explained; calls and pages dirtied are not counted",
 };
 
 /* With a budget: how long which level was in force. */
@@ -357,11 +401,72 @@ static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 	mb_out_printf(o, ".\n\n");
 }
 
+/* The questions that have no answer from this level on; false: there is none. */
+static bool put_questions(struct mb_out *o, const struct mb_model *m, enum mb_level from)
+{
+	const char *sep = "Not traced: ";
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < fam[i]->n_questions && !(m->off & (1u << fam[i]->id)); j++) {
+			if (fam[i]->questions[j].off_from != from)
+				continue;
+			mb_out_printf(o, "%s%s.%s", sep, fam[i]->name, fam[i]->questions[j].name);
+			sep = ", ";
+		}
+	}
+	return sep[0] == ',';
+}
+
+/* What sums of a recording lack: a family at a time, with the longest time for which one of its numbers was not counted. */
+static bool put_uncounted(struct mb_out *o, const struct mb_snapshot *s)
+{
+	char ns[MB_UNITS_LEN], of[MB_UNITS_LEN];
+	bool any = false;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	for (size_t i = 0; s->model->uncounted_ns && i < n; i++) {
+		uint64_t longest = 0;
+
+		for (size_t j = 0; j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			uint64_t off = f->group ? s->model->uncounted_ns[mb_slot(f)] : 0;
+
+			if (mb_field_known(s->model, fam[i], f) && off > longest)
+				longest = off;
+		}
+		if (!longest)
+			continue;
+		mb_out_printf(o, "Not traced: %s for up to %s of %s: sums lack what happened then.\n", fam[i]->name,
+			      mb_format(ns, MB_UNIT_NS, longest), mb_format(of, MB_UNIT_NS, s->duration_ns));
+		any = true;
+	}
+	return any;
+}
+
+/* What sums lack: one line for what was not traced for the same time. */
+static void put_untraced(struct mb_out *o, const struct mb_snapshot *s)
+{
+	char ns[MB_UNITS_LEN], of[MB_UNITS_LEN];
+	bool any = put_uncounted(o, s);
+
+	for (enum mb_level from = MB_LEVEL_FULL + 1; from < MB_LEVELS; from++) {
+		uint64_t off_ns = mb_levels_off_ns(&s->model->levels, from, s->t_ns);
+
+		if (!off_ns || !put_questions(o, s->model, from))
+			continue;
+		mb_out_printf(o, " for %s of %s: sums lack what happened then.\n", mb_format(ns, MB_UNIT_NS, off_ns),
+			      mb_format(of, MB_UNIT_NS, s->duration_ns));
+		any = true;
+	}
+	if (any)
+		mb_out_printf(o, "\n");
+}
+
 static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 {
-	size_t n;
-	struct ranked *list;
-
 	if (s->interval) {
 		mb_out_printf(o, "%s", s->time);
 		if (s->model->levels.now)
@@ -375,22 +480,18 @@ static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	}
 	put_summary_head(o, s);
 	put_levels(o, s);
+	put_untraced(o, s);
 	if (s->model->system.known) {
 		mb_system_text(o, s);
 		mb_out_printf(o, "\n");
 	}
 	put_table(o, s, ROWS_SUMMARY);
-	list = rank(s, &n);
-	if (list && n && list[0].stalled_ns) {
-		mb_out_printf(o, "\nTime lost:\n");
-		for (size_t i = 0; i < n && i < ROWS_SUMMARY; i++)
-			put_stalls(o, s, list[i].p);
-	}
-	free(list);
+	put_time_lost(o, s);
 	if (s->model->kept)
 		mb_out_printf(o, "\nEvents:\n");
 	for (const struct mb_kept *k = s->model->kept; k; k = k->next)
-		text_event(o, (struct mb_model *)s->model, (const struct mb_event *)k->data);
+		text_event(o, mb_event_comm(s->model, (const struct mb_event *)k->data),
+			   (const struct mb_event *)k->data);
 	mb_out_printf(o, "\n");
 	mb_text_lost(o, &s->model->lost);
 }
@@ -398,15 +499,14 @@ static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 static void text_stream_end(struct mb_out *o, const struct mb_snapshot *s)
 {
 	mb_out_printf(o, "\n%" PRIu64 " events. ", s->model->events);
+	if (s->late_events)
+		mb_out_printf(o, "%" PRIu64 " of them came after later ones had been shown. ", s->late_events);
 	mb_text_lost(o, &s->model->lost);
 }
 
 const struct mb_sink mb_sink_text = {
 	.name = "text",
 	.snapshot = text_snapshot,
-	.blame = mb_text_blame,
-	.leaks = mb_text_leaks,
-	.oom = mb_text_oom,
 	.event = text_event,
 	.stream_end = text_stream_end,
 };

@@ -14,11 +14,4 @@ void mb_text_title(struct mb_out *o, const struct mb_snapshot *s, const char *ti
 /* One line on what was lost. */
 void mb_text_lost(struct mb_out *o, const struct mb_lost *l);
 
-/* text_blame.c */
-void mb_text_blame(struct mb_out *o, const struct mb_snapshot *s);
-
-/* text_oom.c */
-void mb_text_oom(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
-		 const struct mb_oom_culprit *c);
-
 #endif

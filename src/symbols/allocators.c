@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/live_thread.h"
 #include "memblame/family.h"
 #include "symbols/image.h"
 #include "symbols/open.h"
@@ -245,7 +246,7 @@ static void add_call(struct mb_allocator *a, const struct mb_image *im, const ch
 }
 
 /* All functions of a symbol table that are defined and named like an allocator's. False: there is no table. */
-static bool add_symbols(struct mb_allocator *a, const struct mb_image *im, const Elf64_Shdr *section)
+static bool add_symbols(struct mb_allocator *a, const struct mb_image *im, const Elf64_Shdr *section, bool *has_main)
 {
 	size_t size, names_size;
 	uint8_t *data = mb_image_read(im, section, TABLE_BYTES, &size);
@@ -262,6 +263,7 @@ static bool add_symbols(struct mb_allocator *a, const struct mb_image *im, const
 		memcpy(&sym, data + at, sizeof(sym));
 		if (sym.st_shndx == SHN_UNDEF || ELF64_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_name >= names_size)
 			continue;
+		*has_main |= !strcmp(names + sym.st_name, "main");
 		op = op_of(names + sym.st_name);
 		if (op)
 			add_call(a, im, names + sym.st_name, &sym, op);
@@ -276,8 +278,11 @@ static bool is_operator(const struct mb_allocator_call *c)
 	return strncmp(c->name, "_Z", 2) == 0;
 }
 
-/* Operators alone are a C++ library's, which calls malloc of another file; a function alone is none of this. */
-static bool is_allocator(const struct mb_allocator *a)
+/*
+ * Operators alone are a C++ library's, which calls malloc of another file; a function alone is none of this, but of a
+ * program linked statically, which has what it calls and no more: it never frees.
+ */
+static bool is_allocator(const struct mb_allocator *a, bool whole_program)
 {
 	bool gives = false, takes = false;
 
@@ -287,7 +292,7 @@ static bool is_allocator(const struct mb_allocator *a)
 		gives |= a->calls[i].op == MB_HEAP_MALLOC;
 		takes |= a->calls[i].op == MB_HEAP_FREE;
 	}
-	return gives && takes;
+	return gives && (takes || whole_program);
 }
 
 static bool is_static(const struct mb_image *im)
@@ -299,9 +304,17 @@ static bool is_static(const struct mb_image *im)
 	return true;
 }
 
+/* Linked with all that it calls: no loader is asked for, and there is a main. */
+static bool is_whole(const struct mb_image *im, bool has_main)
+{
+	for (unsigned int i = 0; i < im->n_segments && has_main; i++)
+		has_main = im->segments[i].p_type != PT_INTERP;
+	return has_main;
+}
+
 bool mb_allocator_read(struct mb_allocator *a, int fd)
 {
-	bool symbols = false;
+	bool symbols = false, has_main = false;
 	struct mb_image im;
 
 	memset(a, 0, sizeof(*a));
@@ -309,9 +322,9 @@ bool mb_allocator_read(struct mb_allocator *a, int fd)
 		return false;
 	for (unsigned int i = 0; i < im.n_sections; i++) {
 		if (im.sections[i].sh_type == SHT_DYNSYM || im.sections[i].sh_type == SHT_SYMTAB)
-			symbols |= add_symbols(a, &im, &im.sections[i]);
+			symbols |= add_symbols(a, &im, &im.sections[i], &has_main);
 	}
-	if (!is_allocator(a))
+	if (!is_allocator(a, is_whole(&im, has_main)))
 		a->n = 0;
 	a->nameless = !symbols && is_static(&im);
 	mb_image_close(&im);
@@ -362,6 +375,7 @@ bool mb_mapped_files(uint32_t pid, mb_mapped_file fn, void *arg)
 	FILE *f;
 	int root;
 
+	pid = mb_live_thread(pid);
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	f = fopen(path, "re");
 	if (!f)

@@ -4,6 +4,7 @@
 
 #include <dwarf.h>
 
+#include "memblame/abi.h"
 #include "symbols/bytes.h"
 
 #define DEPTH 32
@@ -19,11 +20,19 @@ struct machine {
 	bool bad;
 };
 
+static bool is_missing(const struct mb_stack *s, uint64_t address)
+{
+	uint64_t page = address / MB_PAGE_SIZE - s->address / MB_PAGE_SIZE;
+
+	return page < 8 * sizeof(s->missing) && s->missing >> page & 1;
+}
+
 bool mb_stack_read(const struct mb_stack *s, uint64_t address, size_t size, uint64_t *v)
 {
 	uint64_t at = address - s->address;
 
-	if (address < s->address || at > s->len || size > s->len - at)
+	if (address < s->address || at > s->len || size > s->len - at || is_missing(s, address) ||
+	    is_missing(s, address + size - 1))
 		return false;
 	*v = 0;
 	memcpy(v, s->bytes + at, size);

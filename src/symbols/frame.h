@@ -15,6 +15,7 @@ struct mb_stack {
 	const uint8_t *bytes;
 	size_t len;
 	uint64_t address; /* of the first byte */
+	uint32_t missing; /* pages of the process that are not in the copy: bit n: the nth behind that of address */
 };
 
 enum mb_step {

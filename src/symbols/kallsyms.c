@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* No function is larger; an address further behind one is in what the file does not name. */
 #define LARGEST (1u << 20)
 
@@ -16,19 +18,35 @@ struct symbol {
 	uint32_t name; /* offset in names */
 };
 
-struct mb_kallsyms {
+struct table {
 	struct symbol *symbols;
 	size_t n, room;
 	char *names;
 	size_t names_len, names_room;
 };
 
+struct mb_kallsyms {
+	struct table t;
+	FILE *file, *modules; /* modules: NULL: this kernel has none */
+	uint64_t modules_hash; /* of their names and sizes, when t was read */
+};
+
+static void table_free(struct table *t)
+{
+	free(t->symbols);
+	free(t->names);
+	memset(t, 0, sizeof(*t));
+}
+
 void mb_kallsyms_close(struct mb_kallsyms *k)
 {
 	if (!k)
 		return;
-	free(k->symbols);
-	free(k->names);
+	table_free(&k->t);
+	if (k->file)
+		fclose(k->file);
+	if (k->modules)
+		fclose(k->modules);
 	free(k);
 }
 
@@ -47,7 +65,7 @@ static bool make_room(void **list, size_t *room, size_t need, size_t size)
 	return true;
 }
 
-static bool add(struct mb_kallsyms *k, uint64_t address, const char *name)
+static bool add(struct table *k, uint64_t address, const char *name)
 {
 	size_t len = strlen(name) + 1;
 
@@ -67,13 +85,13 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-struct mb_kallsyms *mb_kallsyms_open(void)
+/* False: no memory, or there is nothing to read. */
+static bool read_table(FILE *f, struct table *t)
 {
-	struct mb_kallsyms *k = calloc(1, sizeof(*k));
-	FILE *f = fopen("/proc/kallsyms", "re");
-	bool ok = k && f;
 	char line[512];
+	bool ok = true;
 
+	rewind(f);
 	while (ok && fgets(line, sizeof(line), f)) {
 		char *end, *name;
 		uint64_t address = strtoull(line, &end, 16);
@@ -83,34 +101,84 @@ struct mb_kallsyms *mb_kallsyms_open(void)
 			continue;
 		name = end + 3;
 		name[strcspn(name, " \t\n")] = '\0';
-		ok = add(k, address, name);
+		ok = add(t, address, name);
 	}
-	if (f)
-		fclose(f);
-	if (!ok || !k->n) {
+	if (!ok || !t->n) {
+		table_free(t);
+		return false;
+	}
+	qsort(t->symbols, t->n, sizeof(*t->symbols), by_address);
+	return true;
+}
+
+/* "name size users ...": what else a line has changes while a module stays. */
+static uint64_t hash_modules(FILE *f)
+{
+	uint64_t h = MB_HASH_BEGIN;
+	char line[4096];
+
+	if (!f)
+		return 0;
+	rewind(f);
+	while (fgets(line, sizeof(line), f)) {
+		const char *users = strchr(line, ' ') ? strchr(strchr(line, ' ') + 1, ' ') : NULL;
+
+		if (users)
+			h = mb_hash(h, line, (size_t)(users - line));
+	}
+	return h;
+}
+
+struct mb_kallsyms *mb_kallsyms_open_files(const char *kallsyms, const char *modules)
+{
+	struct mb_kallsyms *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->file = fopen(kallsyms, "re");
+	k->modules = fopen(modules, "re");
+	k->modules_hash = hash_modules(k->modules);
+	if (!k->file || !read_table(k->file, &k->t)) {
 		mb_kallsyms_close(k);
 		return NULL;
 	}
-	qsort(k->symbols, k->n, sizeof(*k->symbols), by_address);
 	return k;
+}
+
+struct mb_kallsyms *mb_kallsyms_open(void)
+{
+	return mb_kallsyms_open_files("/proc/kallsyms", "/proc/modules");
+}
+
+void mb_kallsyms_refresh(struct mb_kallsyms *k)
+{
+	uint64_t hash = k ? hash_modules(k->modules) : 0;
+	struct table now = { 0 };
+
+	if (!k || hash == k->modules_hash || !read_table(k->file, &now))
+		return;
+	table_free(&k->t);
+	k->t = now;
+	k->modules_hash = hash;
 }
 
 const char *mb_kallsyms_name(const struct mb_kallsyms *k, uint64_t address, char *buf, size_t size)
 {
-	size_t from = 0, to = k ? k->n : 0;
+	const struct table *t = k ? &k->t : NULL;
+	size_t from = 0, to = t ? t->n : 0;
 
 	buf[0] = '\0';
 	/* the last function that does not begin behind it */
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 
-		if (k->symbols[middle].address <= address)
+		if (t->symbols[middle].address <= address)
 			from = middle + 1;
 		else
 			to = middle;
 	}
-	if (from && address - k->symbols[from - 1].address < LARGEST)
-		snprintf(buf, size, "%s+0x%llx", k->names + k->symbols[from - 1].name,
-			 (unsigned long long)(address - k->symbols[from - 1].address));
+	if (from && address - t->symbols[from - 1].address < LARGEST)
+		snprintf(buf, size, "%s+0x%llx", t->names + t->symbols[from - 1].name,
+			 (unsigned long long)(address - t->symbols[from - 1].address));
 	return buf;
 }

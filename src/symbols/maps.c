@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/live_thread.h"
 #include "symbols/open.h"
 
 #define MAX_MAPPINGS (64u << 10)
@@ -47,12 +48,13 @@ static int open_mapped(uint32_t pid, const struct mb_mapping *m, struct stat *st
 	char link[96];
 	int fd;
 
-	snprintf(link, sizeof(link), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+	snprintf(link, sizeof(link), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, mb_live_thread(pid), m->start,
+		 m->end);
 	fd = mb_open_link(link, st);
 	if (fd < 0)
 		fd = open_path(pid, m, st);
 	if (fd < 0) {
-		snprintf(link, sizeof(link), "/proc/%u/exe", pid);
+		snprintf(link, sizeof(link), "/proc/%u/exe", mb_live_thread(pid));
 		fd = checked(mb_open_link(link, st), st, m);
 	}
 	return fd;
@@ -128,7 +130,7 @@ static bool read_new(struct mb_maps *maps, const struct mb_maps *old, struct mb_
 	size_t room = 0;
 	FILE *f;
 
-	snprintf(name, sizeof(name), "/proc/%u/maps", pid);
+	snprintf(name, sizeof(name), "/proc/%u/maps", mb_live_thread(pid));
 	f = fopen(name, "re");
 	if (!f)
 		return false;
@@ -214,15 +216,20 @@ bool mb_maps_read(struct mb_maps *maps, struct mb_modules *m, uint32_t pid)
 	return true;
 }
 
-void mb_maps_free(struct mb_maps *maps)
+static struct mb_mapping *insert(struct mb_maps *maps, size_t i, const struct mb_mapping *m)
 {
-	for (size_t i = 0; i < maps->n; i++)
-		mb_module_put(maps->list[i].module);
-	free(maps->list);
-	*maps = (struct mb_maps){ 0 };
+	struct mb_mapping one = *m;
+
+	if (!add(maps, MAX_MAPPINGS + MAX_PAST))
+		return NULL;
+	memmove(maps->list + i + 1, maps->list + i, (maps->n - 1 - i) * sizeof(*maps->list));
+	maps->list[i] = one;
+	if (one.module)
+		mb_module_share(one.module);
+	return &maps->list[i];
 }
 
-const struct mb_mapping *mb_maps_find(const struct mb_maps *maps, uint64_t address)
+static size_t first_behind(const struct mb_maps *maps, uint64_t address)
 {
 	size_t low = 0, high = maps->n;
 
@@ -234,5 +241,150 @@ const struct mb_mapping *mb_maps_find(const struct mb_maps *maps, uint64_t addre
 		else
 			high = mid;
 	}
+	return low;
+}
+
+/* Its part from start on. */
+static void move_start(struct mb_mapping *m, uint64_t start)
+{
+	m->offset += start - m->start;
+	m->start = start;
+}
+
+void mb_maps_cut(struct mb_maps *maps, uint64_t start, uint64_t end)
+{
+	size_t i = first_behind(maps, start);
+
+	if (start >= end)
+		return;
+	while (i < maps->n && maps->list[i].start < end) {
+		struct mb_mapping *m = &maps->list[i], rest = *m;
+
+		if (m->end > end) { /* what is behind stays */
+			move_start(&rest, end);
+			if (m->start >= start) {
+				*m = rest;
+				return;
+			}
+			m->end = start;
+			insert(maps, i + 1, &rest);
+			return;
+		}
+		if (m->start < start) {
+			m->end = start;
+			i++;
+			continue;
+		}
+		mb_module_put(m->module);
+		memmove(m, m + 1, (maps->n - i - 1) * sizeof(*m));
+		maps->n--;
+	}
+}
+
+void mb_maps_put(struct mb_maps *maps, const struct mb_mapping *m)
+{
+	if (m->start >= m->end)
+		return;
+	mb_maps_cut(maps, m->start, m->end);
+	insert(maps, first_behind(maps, m->start), m);
+}
+
+/* The parts of it that are in none known. */
+static void fill_gaps(struct mb_maps *maps, const struct mb_mapping *m)
+{
+	struct mb_mapping rest = *m, part;
+
+	while (rest.start < rest.end) {
+		size_t i = first_behind(maps, rest.start);
+		uint64_t next = i < maps->n && maps->list[i].start < rest.end ? maps->list[i].start : rest.end;
+
+		part = rest;
+		part.end = next;
+		if (part.start < part.end && !insert(maps, i, &part))
+			return;
+		i = first_behind(maps, next);
+		if (next >= rest.end || i >= maps->n)
+			return;
+		move_start(&rest, maps->list[i].end);
+	}
+}
+
+bool mb_maps_add(struct mb_maps *maps, struct mb_modules *m, uint32_t pid,
+		 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg)
+{
+	struct mb_maps fresh = { 0 };
+	bool is_there = read_new(&fresh, maps, m, pid);
+
+	for (size_t i = 0; i < fresh.n; i++) {
+		if (!admit || admit(arg, &fresh.list[i]))
+			fill_gaps(maps, &fresh.list[i]);
+	}
+	maps->anonymous |= fresh.anonymous;
+	mb_maps_free(&fresh);
+	return is_there;
+}
+
+static bool is_file(const struct stat *st, const struct mb_file_id *id)
+{
+	return st->st_ino == id->ino && (uint64_t)st->st_size == id->bytes &&
+	       (uint64_t)st->st_mtim.tv_sec == id->mtime_s && (uint64_t)st->st_mtim.tv_nsec == id->mtime_ns;
+}
+
+/* Where a process that maps a file under another name, or a deleted one, has it mapped. */
+static int open_by_number(uint32_t pid, const struct mb_file_id *id, struct stat *st)
+{
+	char name[64], *line = NULL;
+	size_t room = 0;
+	int fd = -1;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%u/maps", mb_live_thread(pid));
+	f = fopen(name, "re");
+	while (f && fd < 0 && getline(&line, &room, f) > 0) {
+		struct mb_mapping one;
+		char *path;
+
+		if (!parse(line, &one, &path) || one.ino != id->ino)
+			continue;
+		one.path = path;
+		fd = open_mapped(pid, &one, st);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return fd;
+}
+
+struct mb_module *mb_maps_open(struct mb_modules *m, uint32_t pid, const char *path, const struct mb_file_id *id)
+{
+	struct mb_mapping one = { .ino = id->ino, .path = path };
+	struct stat st;
+	int fd = open_path(pid, &one, &st);
+
+	if (fd >= 0 && !is_file(&st, id)) {
+		close(fd);
+		fd = -1;
+	}
+	if (fd < 0)
+		fd = open_by_number(pid, id, &st);
+	if (fd >= 0 && !is_file(&st, id)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd >= 0 ? mb_module_get(m, fd, &st, path) : NULL;
+}
+
+void mb_maps_free(struct mb_maps *maps)
+{
+	for (size_t i = 0; i < maps->n; i++)
+		mb_module_put(maps->list[i].module);
+	free(maps->list);
+	*maps = (struct mb_maps){ 0 };
+}
+
+const struct mb_mapping *mb_maps_find(const struct mb_maps *maps, uint64_t address)
+{
+	size_t low = first_behind(maps, address);
+
 	return low < maps->n && maps->list[low].start <= address ? &maps->list[low] : NULL;
 }

@@ -5,14 +5,6 @@
 
 #include "symbols/module.h"
 
-struct mb_mapping {
-	uint64_t start, end, offset;
-	uint64_t dev, ino;
-	struct mb_module *module; /* NULL: it is no file, or one that cannot be opened */
-	const char *path; /* NULL: anonymous */
-	bool past; /* it was there once */
-};
-
 struct mb_maps {
 	struct mb_mapping *list; /* by start; they do not overlap */
 	size_t n, room;
@@ -24,6 +16,17 @@ struct mb_maps {
  * asked for later than addresses are seen. False: gone, not allowed, or no memory; nothing changes then.
  */
 bool mb_maps_read(struct mb_maps *maps, struct mb_modules *m, uint32_t pid);
+
+/*
+ * Read them again, and add what is mapped where nothing is known. admit: is a mapping to be added? NULL: all are.
+ */
+bool mb_maps_add(struct mb_maps *maps, struct mb_modules *m, uint32_t pid,
+		 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg);
+
+/* One mapping comes over whatever was there (its module gets one more user), or goes. */
+void mb_maps_put(struct mb_maps *maps, const struct mb_mapping *m);
+void mb_maps_cut(struct mb_maps *maps, uint64_t start, uint64_t end);
+
 void mb_maps_free(struct mb_maps *maps);
 
 /* The mapping that has an address; NULL: none. */

@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "symbols/demangle.h"
+#include "symbols/open.h"
 
 #define MODULES 2048 /* but no more than half of the files that may be open */
 #define ROWS (256u << 10) /* of all modules */
@@ -176,6 +177,11 @@ struct mb_module *mb_module_get(struct mb_modules *m, int fd, const struct stat 
 	return mod;
 }
 
+struct mb_file_id mb_module_id(const struct mb_module *mod)
+{
+	return (struct mb_file_id){ mod->id.ino, mod->id.size, mod->id.mtime_s, mod->id.mtime_ns };
+}
+
 struct mb_module *mb_module_share(struct mb_module *mod)
 {
 	mod->users++;
@@ -293,15 +299,23 @@ static void limit_debug(struct mb_module *mod)
 	}
 }
 
-static unsigned int ask_debug(struct mb_module *mod, uint64_t address, int root, struct mb_source *sources)
+static void open_debug(struct mb_module *mod, uint32_t pid)
+{
+	int root = mb_open_root(pid);
+
+	mod->debug_read = true;
+	mod->debug = mod->elf ? mb_debuginfo_open(&mod->image, mod->path, root) : NULL;
+	if (root >= 0)
+		close(root);
+}
+
+static unsigned int ask_debug(struct mb_module *mod, uint64_t address, uint32_t pid, struct mb_source *sources)
 {
 	struct mb_modules *m = mod->all;
 	unsigned int n;
 
-	if (!mod->debug_read) {
-		mod->debug_read = true;
-		mod->debug = mod->elf ? mb_debuginfo_open(&mod->image, mod->path, root) : NULL;
-	}
+	if (!mod->debug_read)
+		open_debug(mod, pid);
 	if (!mod->debug)
 		return 0;
 	n = mb_debuginfo_find(mod->debug, address, sources, FUNCTIONS);
@@ -317,7 +331,7 @@ static unsigned int ask_debug(struct mb_module *mod, uint64_t address, int root,
 	return n;
 }
 
-const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address, int root)
+const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid)
 {
 	struct mb_modules *m = mod->all;
 	struct mb_source sources[FUNCTIONS];
@@ -327,7 +341,7 @@ const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address
 	HASH_FIND(hh, mod->answers, &address, sizeof(address), a);
 	if (a)
 		return &a->answer;
-	n = ask_debug(mod, address, root, sources);
+	n = ask_debug(mod, address, pid, sources);
 	if (HASH_COUNT(mod->answers) >= ANSWERS_OF_ONE || (m->n_answers >= ANSWERS && mod->answers)) {
 		a = mod->answers; /* the oldest */
 		HASH_DEL(mod->answers, a);

@@ -10,24 +10,15 @@
 
 #include "symbols/cfi.h"
 #include "symbols/debuginfo.h"
+#include "symbols/mapping.h"
 #include "symbols/space.h"
 #include "symbols/strings.h"
-
-struct mb_module;
-
-/* The pool for all strings that outlive a call. */
-struct mb_strings *mb_modules_strings(struct mb_modules *m);
 
 /*
  * The file behind fd, which this takes over; to be released with mb_module_put. path: as a process sees it.
  * NULL: no memory, or all places are taken by files in use.
  */
 struct mb_module *mb_module_get(struct mb_modules *m, int fd, const struct stat *st, const char *path);
-void mb_module_put(struct mb_module *mod); /* NULL is fine */
-
-/* One more user of it. */
-struct mb_module *mb_module_share(struct mb_module *mod);
-
 /* The address that the file gives a byte at an offset; the offset itself, and false, where it is not ELF. */
 bool mb_module_address(const struct mb_module *mod, uint64_t offset, uint64_t *address);
 
@@ -43,7 +34,7 @@ struct mb_answer {
 	struct mb_source sources[];
 };
 
-/* root: of a process to look for debug information in, or -1. NULL: no memory. Valid until the next call. */
-const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address, int root);
+/* pid: of a process in whose root to look for debug information. NULL: no memory. Valid until the next call. */
+const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid);
 
 #endif

@@ -10,11 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/live_thread.h"
+
 int mb_open_root(uint32_t pid)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%u/root", pid);
+	snprintf(path, sizeof(path), "/proc/%u/root", mb_live_thread(pid));
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 

@@ -15,6 +15,9 @@
 
 #define REFRESH_NS 100000000ull
 
+/* Read of a run time's file of names, at most. */
+#define JIT_BYTES (64u << 20)
+
 struct mb_space {
 	struct mb_modules *modules;
 	uint32_t pid;
@@ -23,10 +26,24 @@ struct mb_space {
 	bool wanted; /* a refresh came too early */
 	bool gone;
 	struct mb_maps maps;
+	bool (*admit)(void *arg, const struct mb_mapping *m); /* followed: NULL where it is not */
+	void *arg;
 	struct mb_jit jit;
 };
 
+static bool read_maps(struct mb_space *s)
+{
+	return s->admit ? mb_maps_add(&s->maps, s->modules, s->pid, s->admit, s->arg) :
+			  mb_maps_read(&s->maps, s->modules, s->pid);
+}
+
 struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid)
+{
+	return mb_space_follow(m, pid, NULL, NULL);
+}
+
+struct mb_space *mb_space_follow(struct mb_modules *m, uint32_t pid,
+				 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg)
 {
 	struct mb_space *s = calloc(1, sizeof(*s));
 
@@ -34,10 +51,13 @@ struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid)
 		return NULL;
 	s->modules = m;
 	s->pid = pid;
+	s->admit = admit;
+	s->arg = arg;
 	s->started = mb_start_time(pid);
 	s->read_ns = mb_now_ns();
 	mb_jit_init(&s->jit);
-	if (!s->started || !mb_maps_read(&s->maps, m, pid)) {
+	mb_jit_allow(&s->jit, JIT_BYTES);
+	if (!s->started || !read_maps(s)) {
 		mb_space_free(s);
 		return NULL;
 	}
@@ -71,7 +91,7 @@ bool mb_space_refresh(struct mb_space *s)
 		s->gone = true;
 		return false;
 	}
-	if (!mb_maps_read(&s->maps, s->modules, s->pid))
+	if (!read_maps(s))
 		return false;
 	if (s->maps.anonymous)
 		mb_jit_open(&s->jit, s->pid);
@@ -122,17 +142,17 @@ static enum mb_step step_by_pointer(struct mb_space *s, struct mb_frame *f, cons
  * pointers either: the first word of the stack that a call in another file has left. A word that an earlier call
  * has left behind can be mistaken for it; without, the chain would end here.
  */
-static enum mb_step step_by_search(struct mb_space *s, const struct mb_mapping *here, struct mb_frame *f,
+static enum mb_step step_by_search(struct mb_space *s, const struct mb_module *here, struct mb_frame *f,
 				   const struct mb_stack *stack)
 {
 	uint64_t at = f->v[MB_CFI_SP], word;
 
-	if (!here || !here->module)
+	if (!here)
 		return MB_STEP_LOST;
 	for (; mb_stack_read(stack, at, 8, &word); at += 8) {
 		const struct mb_mapping *m = mb_maps_find(&s->maps, word - 1);
 
-		if (!m || m->module == here->module || !row_of(m, word - 1) ||
+		if (!m || m->module == here || !row_of(m, word - 1) ||
 		    !mb_module_calls_before(m->module, word - m->start + m->offset))
 			continue;
 		f->v[MB_CFI_SP] = at + 8;
@@ -142,10 +162,9 @@ static enum mb_step step_by_search(struct mb_space *s, const struct mb_mapping *
 	return MB_STEP_LOST;
 }
 
-unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs, const void *bytes,
-			     size_t len, uint64_t *ips, unsigned int max, bool *whole)
+unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs,
+			     const struct mb_stack *stack, uint64_t *ips, unsigned int max, bool *whole)
 {
-	struct mb_stack stack = { bytes, len, regs->sp };
 	struct mb_frame f = {
 		.v = { [MB_CFI_BX] = regs->bx, [MB_CFI_BP] = regs->bp, [MB_CFI_SP] = regs->sp,
 		       [MB_CFI_R12] = regs->r12, [MB_CFI_R13] = regs->r13, [MB_CFI_R14] = regs->r14,
@@ -161,13 +180,14 @@ unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs
 	while (n < max) {
 		uint64_t pc = f.v[MB_CFI_RA] - !exact;
 		const struct mb_mapping *here = find(s, pc, &asked);
+		const struct mb_module *module = here ? here->module : NULL;
 		const struct mb_cfi_row *row = row_of(here, pc);
 		enum mb_step step;
 
 		ips[n++] = f.v[MB_CFI_RA];
-		step = row ? mb_frame_by_cfi(&f, &stack, row) : step_by_pointer(s, &f, &stack, &asked);
+		step = row ? mb_frame_by_cfi(&f, stack, row) : step_by_pointer(s, &f, stack, &asked);
 		if (!row && step == MB_STEP_LOST)
-			step = step_by_search(s, here, &f, &stack);
+			step = step_by_search(s, module, &f, stack); /* the mappings may have been read again */
 		if (step != MB_STEP_DONE) {
 			*whole = step == MB_STEP_OUTERMOST;
 			break;
@@ -179,8 +199,7 @@ unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs
 
 /* ---- names ---- */
 
-/* Code that a process wrote for itself, whatever the memory is called. */
-static bool is_made(const struct mb_mapping *m)
+bool mb_mapping_is_made(const struct mb_mapping *m)
 {
 	return !m->path || !strncmp(m->path, "[anon", 5) || !strcmp(m->path, "[heap]") ||
 	       !strncmp(m->path, "[stack", 6) || !strncmp(m->path, "/memfd:", 7) ||
@@ -189,24 +208,26 @@ static bool is_made(const struct mb_mapping *m)
 
 static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_place *p)
 {
-	const char *name;
+	const char *name, *other;
 
 	mb_jit_open(&s->jit, s->pid);
-	name = mb_jit_find(&s->jit, pc);
+	name = mb_jit_find(&s->jit, pc, &other);
+	if (!name) {
+		mb_jit_look(&s->jit, mb_now_ns());
+		mb_jit_at(&s->jit, UINT64_MAX);
+		name = mb_jit_find(&s->jit, pc, &other);
+	}
 	p->symbol = mb_strings_keep(mb_modules_strings(s->modules), name);
-	p->module = name || is_made(m) ? "[jit]" : m->path;
+	p->module = name || mb_mapping_is_made(m) ? "[jit]" : m->path;
 }
 
-static unsigned int resolve_file(struct mb_space *s, const struct mb_mapping *m, uint64_t address,
-				 bool is_return, struct mb_place *places, unsigned int max)
+static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint64_t address, bool is_return,
+				 struct mb_place *places, unsigned int max)
 {
 	const struct mb_answer *a;
 	unsigned int n;
-	int root = mb_open_root(s->pid);
 
-	a = mb_module_answer(m->module, address, root);
-	if (root >= 0)
-		close(root);
+	a = mb_module_answer(m->module, address, pid);
 	n = a && a->n ? a->n : 1;
 	for (unsigned int i = 0; i < n && i < max; i++) {
 		places[i] = (struct mb_place){ .ip = places[0].ip, .module = m->path, .inlined = i + 1 < n };
@@ -236,9 +257,98 @@ unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, s
 	if (!m)
 		return 1;
 	if (m->module && mb_module_address(m->module, pc - m->start + m->offset, &address))
-		return resolve_file(s, m, address, is_return, places, max);
+		return resolve_file(m, s->pid, address, is_return, places, max);
 	resolve_made(s, m, pc, &places[0]);
-	if (m->path && !is_made(m))
+	if (m->path && !mb_mapping_is_made(m))
 		places[0].module_offset = ip - m->start + m->offset;
 	return 1;
+}
+
+/* ---- following ---- */
+
+void mb_space_map(struct mb_space *s, const struct mb_mapping *m)
+{
+	mb_maps_put(&s->maps, m);
+}
+
+void mb_space_unmap(struct mb_space *s, uint64_t start, uint64_t end)
+{
+	mb_maps_cut(&s->maps, start, end);
+}
+
+const struct mb_mapping *mb_space_at(struct mb_space *s, uint64_t address)
+{
+	bool asked = false;
+
+	return find(s, address, &asked);
+}
+
+unsigned int mb_mapping_resolve(const struct mb_mapping *m, uint32_t pid, uint64_t offset, bool is_return,
+				struct mb_place *places, unsigned int max)
+{
+	uint64_t address;
+
+	if (!max)
+		return 0;
+	if (m->module && mb_module_address(m->module, offset - is_return, &address))
+		return resolve_file(m, pid, address, is_return, places, max);
+	places[0].module = m->path;
+	places[0].module_offset = offset;
+	return 1;
+}
+
+void mb_space_look(struct mb_space *s, uint64_t bytes)
+{
+	mb_jit_open(&s->jit, s->pid);
+	mb_jit_allow(&s->jit, bytes);
+	mb_jit_look(&s->jit, mb_now_ns());
+}
+
+bool mb_space_read_names(struct mb_space *s, uint64_t t_ns)
+{
+	uint64_t look_ns = mb_jit_behind(&s->jit);
+
+	if (!look_ns || look_ns > t_ns)
+		return false;
+	mb_jit_at(&s->jit, look_ns);
+	return mb_jit_behind(&s->jit) != look_ns;
+}
+
+const char *mb_space_made_name(struct mb_space *s, uint64_t address, uint64_t t_ns, const char **other)
+{
+	uint64_t look_ns = mb_jit_behind(&s->jit);
+
+	*other = NULL;
+	if (look_ns && look_ns <= t_ns) /* what was there by then has not been read */
+		return NULL;
+	mb_jit_at(&s->jit, t_ns);
+	return mb_jit_find(&s->jit, address, other);
+}
+
+bool mb_space_has_names(const struct mb_space *s)
+{
+	return s->jit.fd >= 0;
+}
+
+uint64_t mb_space_unread_names(const struct mb_space *s)
+{
+	return mb_jit_unread(&s->jit);
+}
+
+const struct mb_mapping *mb_space_find(const struct mb_space *s, bool (*is_it)(const struct mb_mapping *m))
+{
+	for (size_t i = 0; i < s->maps.n; i++) {
+		if (is_it(&s->maps.list[i]))
+			return &s->maps.list[i];
+	}
+	return NULL;
+}
+
+bool mb_space_has_code(const struct mb_space *s, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < s->maps.n && s->maps.list[i].start < end; i++) {
+		if (s->maps.list[i].end > start)
+			return true;
+	}
+	return false;
 }

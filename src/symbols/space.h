@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "memblame/abi.h"
+#include "symbols/frame.h"
 
 /*
  * All files with code that have been seen, each kept open; bounded by half of RLIMIT_NOFILE as well, the one
@@ -45,12 +46,12 @@ bool mb_space_refresh(struct mb_space *s);
 
 /*
  * The chain of calls of a stack copy, innermost first: ips[0] is regs->ip, those after it are return addresses.
- * bytes: len bytes of the stack from regs->sp on. By the call-frame information of each function, by frame
+ * stack: a copy of it from regs->sp on. By the call-frame information of each function, by frame
  * pointers where there is none (code made at run time). Returns the number of ips (at least 1 where max
  * is), *whole tells whether the outermost frame of the thread was reached.
  */
-unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs, const void *bytes,
-			     size_t len, uint64_t *ips, unsigned int max, bool *whole);
+unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs,
+			     const struct mb_stack *stack, uint64_t *ips, unsigned int max, bool *whole);
 
 /* One function at an address; several where functions are inlined into each other. */
 struct mb_place {
@@ -60,6 +61,7 @@ struct mb_place {
 	const char *file; /* of the source; NULL: not known */
 	unsigned int line; /* 0: not known */
 	bool inlined; /* into the next place of the list */
+	uint32_t code; /* tells files of one path apart; 0: it does not */
 	uint64_t module_offset; /* of ip in the file, as objdump shows it; 0: not in any */
 };
 
@@ -70,5 +72,51 @@ struct mb_place {
  */
 unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
 			      unsigned int max);
+
+/*
+ * The rest is for a caller that follows what the process maps, event by event, and asks for the past: what is known
+ * is as of the event that was told last. Reading the maps then adds only what is nowhere else.
+ */
+struct mb_mapping;
+
+/* As mb_space_new(), but only what admit says was there. */
+struct mb_space *mb_space_follow(struct mb_modules *m, uint32_t pid,
+				 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg);
+
+/* Code is mapped, or whatever was there goes. */
+void mb_space_map(struct mb_space *s, const struct mb_mapping *m);
+void mb_space_unmap(struct mb_space *s, uint64_t start, uint64_t end);
+
+/* The mapping of an address, or NULL. Valid until the next call of another function here. */
+const struct mb_mapping *mb_space_at(struct mb_space *s, uint64_t address);
+
+/* What is at an offset of the file of a mapping, as mb_space_resolve() has it. pid: in whose root debug files are. */
+unsigned int mb_mapping_resolve(const struct mb_mapping *m, uint32_t pid, uint64_t offset, bool is_return,
+				struct mb_place *places, unsigned int max);
+
+/* Code that a process wrote for itself, whatever the memory is called. */
+bool mb_mapping_is_made(const struct mb_mapping *m);
+
+/* It is time to see how long the file of names of such code is; from now on so many bytes of it may be read. */
+void mb_space_look(struct mb_space *s, uint64_t bytes);
+
+/* Read the file up to the next look that is not after t_ns; false: there is none, or nothing more is allowed. */
+bool mb_space_read_names(struct mb_space *s, uint64_t t_ns);
+
+/*
+ * The name of such code as of t_ns, which never goes back; NULL: not known. *other: as for mb_jit_find(). Both are valid
+ * until the next call of another function here.
+ */
+const char *mb_space_made_name(struct mb_space *s, uint64_t address, uint64_t t_ns, const char **other);
+
+/* Is there a file of names? Bytes of it that have not been read. */
+bool mb_space_has_names(const struct mb_space *s);
+uint64_t mb_space_unread_names(const struct mb_space *s);
+
+/* The first mapping of which is_it says so, or NULL. */
+const struct mb_mapping *mb_space_find(const struct mb_space *s, bool (*is_it)(const struct mb_mapping *m));
+
+/* Is code mapped anywhere there, as far as is known? */
+bool mb_space_has_code(const struct mb_space *s, uint64_t start, uint64_t end);
 
 #endif

@@ -12,8 +12,8 @@ static struct mb_out out;
 static void show(void *arg, struct mb_model *m, const struct mb_event *e)
 {
 	(void)arg;
-	mb_sink_json.event(&out, m, e);
-	mb_sink_text.event(&out, m, e);
+	mb_sink_json.event(&out, mb_event_comm(m, e), e);
+	mb_sink_text.event(&out, mb_event_comm(m, e), e);
 }
 
 /* Make a plausible header from two bytes, so that the fuzzer gets past the size check. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "record/recorder.h"
-#include "record/replay.h"
+#include "session/replay.h"
 
 #define CHUNK (64 * 1024)
 
@@ -56,11 +56,14 @@ static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t 
 		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
 		[MB_FRAME_SYSTEM] = sizeof(struct mb_system),
 		[MB_FRAME_MOUNT] = sizeof(struct mb_mount),
+		[MB_FRAME_DEVICE] = sizeof(struct mb_device_name),
 		[MB_FRAME_LOG] = sizeof(struct mb_log_line) + 64,
 		[MB_FRAME_SYMBOL] = sizeof(struct mb_oom_name),
 		[MB_FRAME_OOM_PATH] = sizeof(struct mb_oom_name),
 		[MB_FRAME_OOM_STAT] = sizeof(struct mb_oom_name) + 64,
 		[MB_FRAME_OOM_REPORT] = sizeof(struct mb_oom_report),
+		[MB_FRAME_MEMCG] = sizeof(struct mb_memcg_frame),
+		[MB_FRAME_LIMITS] = sizeof(struct mb_cgroup_limits) + 16,
 	};
 	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
 
@@ -104,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = 0;
 	put_frame(MB_FRAME_SETUP, &setup, sizeof(setup));
 	while (size > 2) {
-		unsigned int type = data[0] % (MB_FRAME_OOM_REPORT + 1);
+		unsigned int type = data[0] % (MB_FRAME_DEVICE + 1);
 		size_t used = shape(frame, type, data + 1, size - 1);
 
 		put_frame(type, frame, used);

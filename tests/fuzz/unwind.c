@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint64_t sp = 0x7ffc00000000;
 	uint64_t ips[MAX_IPS], words[sizeof(struct mb_user_regs) / 8], *stack;
 	struct mb_user_regs regs;
+	struct mb_stack copy;
 	unsigned int n;
 	size_t len;
 	bool whole;
@@ -51,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	for (size_t i = 0; i < len / 8; i++)
 		stack[i] = word(data, size, i + sizeof(words) / 8, sp);
-	n = mb_space_unwind(space, &regs, stack, len, ips, MAX_IPS, &whole);
+	copy = (struct mb_stack){ (const uint8_t *)stack, len, regs.sp, data[size - 1] / 64 };
+	n = mb_space_unwind(space, &regs, &copy, ips, MAX_IPS, &whole);
 	if (n < 1 || n > MAX_IPS || ips[0] != regs.ip)
 		abort();
 	free(stack);

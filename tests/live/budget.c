@@ -29,7 +29,8 @@ static long long fault(const json_t *process, const char *name)
 
 static void check_sums(const json_t *process, long long slack)
 {
-	static const char *const causes[] = { "anon", "file", "cow", "shmem", "swap", "file_io", "other" };
+	static const char *const causes[] = { "anon",	 "file",    "cow",  "shmem",	 "swap", "file_io",
+					      "mkwrite", "hugetlb", "numa", "userfault", "other" };
 	long long sum = 0;
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
@@ -124,7 +125,7 @@ static long long machine_faults(void)
 	return faults;
 }
 
-/* *busy: seconds in which others made so many faults that tracing them alone comes near the budget. */
+/* *busy: seconds in which others made so many faults that tracing them alone takes a third of the budget: 150 ns each. */
 static bool wait_level(const char *path, long long level, int seconds, int *busy)
 {
 	*busy = 0;
@@ -134,7 +135,7 @@ static bool wait_level(const char *path, long long level, int seconds, int *busy
 		if (is_at_level(path, level))
 			return true;
 		sleep(1);
-		*busy += machine_faults() - before > 75000;
+		*busy += machine_faults() - before > 20000;
 	}
 	return false;
 }
@@ -217,7 +218,8 @@ static void test_down_and_up_again(void **state)
 			      live_int(total, "overhead.self_cpu_ns") / 1000000,
 			      live_int(total, "duration_ns") / 1000000, said->err);
 		puppet_free(p);
-		if (busy > 3)
+		/* one such second is a step down, after which it takes twice as long to go up again */
+		if (busy)
 			live_skip("this machine is not quiet: others faulted a lot in %d of 90 s", busy);
 		live_fail("not back at level full after 90 s of quiet");
 	}

@@ -159,12 +159,23 @@ static void test_output_full(void **state)
 		live_fail("full disk: status %d, %s", result->status, result->err);
 	live_one_line(result);
 	live_result_free(result);
-	/* standard output itself; and a reader that has gone */
-	snprintf(script, sizeof(script), "%s run --quiet -- true > /dev/full",
-		 live_bin("memblame"));
+	/* standard output itself */
+	snprintf(script, sizeof(script), "%s top -d 0.2 --quiet > /dev/full", live_bin("memblame"));
 	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
 	live_equal("status with a full stdout", result->status, 1);
 	live_one_line(result);
+	live_result_free(result);
+	/* where errors go, too, when they are to be JSON: it is said where it can be */
+	snprintf(script, sizeof(script), "%s run --json -- true > /dev/full", live_bin("memblame"));
+	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
+	live_equal("status with a full stdout, of run --json", result->status, 1);
+	live_one_line(result);
+	live_result_free(result);
+	/* nobody can be told; the text does not go elsewhere */
+	snprintf(script, sizeof(script), "%s run --quiet -- true 2> /dev/full", live_bin("memblame"));
+	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
+	live_equal("status with a full stderr", result->status, 1);
+	live_equal("bytes on stdout", (long long)result->out_len, 0);
 	live_result_free(result);
 	live_check_no_orphans("after a full disk");
 }
@@ -205,7 +216,19 @@ static void test_output_file(void **state)
 	json_decref(document);
 	free(text);
 	live_result_free(result);
-	/* on stdout: exactly one document, one line */
+	/* text for people leaves the command's output alone; in a file it is in the file only */
+	result = live_memblame(LIVE_ARGV("run", "--", "echo", "hello"));
+	assert_string_equal(result->out, "hello\n");
+	assert_non_null(strstr(result->err, "echo hello exited with status 0"));
+	live_result_free(result);
+	result = live_memblame(LIVE_ARGV("run", "-o", path, "--", "echo", "hello"));
+	assert_string_equal(result->out, "hello\n");
+	assert_null(strstr(result->err, "exited with status"));
+	text = live_slurp(path, NULL);
+	assert_non_null(strstr(text, "echo hello exited with status 0"));
+	free(text);
+	live_result_free(result);
+	/* JSON on stdout: exactly one document, one line */
 	result = live_memblame(LIVE_ARGV("run", "--json", "--", "true"));
 	document = live_json(result->out);
 	assert_string_equal(live_str(document, "kind"), "summary");

@@ -8,7 +8,8 @@
 
 #define PAGES 10000
 
-static const char *const causes[] = { "anon", "file", "cow", "shmem", "swap", "file_io", "other" };
+static const char *const causes[] = { "anon",	 "file",    "cow",  "shmem",	 "swap", "file_io",
+				      "mkwrite", "hugetlb", "numa", "userfault", "other" };
 #define N_CAUSES (sizeof(causes) / sizeof(causes[0]))
 
 /* faults.NAME of a process */

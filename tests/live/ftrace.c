@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reads reclaims out of the text of an ftrace instance. */
+/* Reads the text of an ftrace instance. */
 #include "ftrace.h"
 
 #include <stdio.h>
@@ -8,52 +8,84 @@
 
 #include "live.h"
 
-/* "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32"; false: of another thread */
-static bool parse_line(const char *line, const char *event, pid_t tid, long long *us)
+/* "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32"; false: of another thread, or no record */
+static bool parse_line(char *line, pid_t tid, const char *next, struct ftrace_record *r)
 {
-	const char *cpu = strstr(line, " ["), *at = cpu, *time;
+	char *cpu = strstr(line, " ["), *at = cpu, *time, *end;
 
-	if (!cpu)
+	if (line[0] == '#' || !cpu)
 		return false;
 	while (at > line && at[-1] == ' ')
 		at--;
 	while (at > line && at[-1] >= '0' && at[-1] <= '9')
 		at--;
-	for (time = event - 2; time > line && time[-1] != ' '; time--)
-		;
-	*us = atoll(time) * 1000000 + atoll(strchr(time, '.') + 1);
-	return atoi(at) == tid;
+	if (atoi(at) != tid && !strstr(cpu, next))
+		return false;
+	time = strstr(cpu, ": ");
+	if (!time)
+		return false;
+	r->event = time + 2;
+	while (time[-1] != ' ')
+		time--;
+	r->us = atoll(time) * 1000000 + atoll(strchr(time, '.') + 1);
+	end = strchr(r->event, ':');
+	r->text = end ? end + 1 : "";
+	if (end)
+		*end = '\0';
+	return true;
+}
+
+struct ftrace_records ftrace_read(struct sandbox_trace *t, pid_t tid)
+{
+	struct ftrace_records all = { .text = sandbox_trace_read(t) };
+	char *save = NULL, next[32];
+	size_t lines = 1;
+
+	snprintf(next, sizeof(next), " next_pid=%d ", tid);
+	for (const char *c = all.text; *c; c++)
+		lines += *c == '\n';
+	all.list = calloc(lines, sizeof(*all.list));
+	if (!all.list)
+		live_fail("no memory for a trace of %zu lines", lines);
+	for (char *line = strtok_r(all.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned long kept, written;
+
+		/* "# entries-in-buffer/entries-written: 2/2   #P:2" */
+		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept, &written) == 2)
+			live_equal("records in the trace", (long long)kept, (long long)written);
+		all.n += parse_line(line, tid, next, &all.list[all.n]);
+	}
+	return all;
+}
+
+void ftrace_free(struct ftrace_records *r)
+{
+	free(r->list);
+	free(r->text);
 }
 
 struct ftrace_reclaim ftrace_reclaim(struct sandbox_trace *t, const char *kind, pid_t tid)
 {
-	char *text = sandbox_trace_read(t), *save = NULL, prefix[64];
+	struct ftrace_records all = ftrace_read(t, tid);
 	struct ftrace_reclaim sum = { 0 };
-	long long begin_us = 0, us;
+	long long begin_us = 0;
+	char prefix[64];
 
 	snprintf(prefix, sizeof(prefix), "mm_vmscan_%s_reclaim_", kind);
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *event = strstr(line, prefix);
-		const char *shrink = strstr(line, "mm_shrink_slab_end:");
-		unsigned long kept, written;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct ftrace_record *r = &all.list[i];
 
-		/* "# entries-in-buffer/entries-written: 2/2   #P:2" */
-		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept,
-			   &written) == 2)
-			live_equal("records in the trace", (long long)kept, (long long)written);
-		if (shrink && parse_line(line, shrink, tid, &us))
-			sum.shrinks++;
-		if (!event || !parse_line(line, event, tid, &us))
+		sum.shrinks += !strcmp(r->event, "mm_shrink_slab_end");
+		if (strncmp(r->event, prefix, strlen(prefix)))
 			continue;
-		event += strlen(prefix);
-		if (!strncmp(event, "begin:", strlen("begin:"))) {
-			begin_us = us;
+		if (!strcmp(r->event + strlen(prefix), "begin")) {
+			begin_us = r->us;
 			continue;
 		}
 		sum.count++;
-		sum.ns += (us - begin_us) * 1000;
-		sum.pages += atoll(strchr(event, '=') + 1);
+		sum.ns += (r->us - begin_us) * 1000;
+		sum.pages += atoll(strchr(r->text, '=') + 1);
 	}
-	free(text);
+	ftrace_free(&all);
 	return sum;
 }

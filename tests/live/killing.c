@@ -131,6 +131,7 @@ static json_t *own_reports(const char *path)
 		*end = '\0';
 		doc = live_json(line);
 		cgroup = live_get(doc, "victim.cgroup");
+		killing_assert_adds_up(doc);
 		if (json_is_string(cgroup) && !strcmp(json_string_value(cgroup), killing_cgroup.path))
 			json_array_append(all, doc);
 		json_decref(doc);
@@ -172,6 +173,70 @@ json_t *killing_reports(struct live_bg *oom, size_t n)
 
 	live_equal("reports", (long long)json_array_size(all), (long long)n);
 	return all;
+}
+
+static long long number_or_zero(json_t *object, const char *name)
+{
+	json_t *v = json_object_get(object, name);
+
+	if (!v)
+		live_fail("no %s", name);
+	return json_is_integer(v) ? json_integer_value(v) : 0;
+}
+
+/* The kinds of a split add up to the usage; none has grown by more than it has, with swap. */
+static long long assert_split(json_t *split, long long *growth)
+{
+	static const char *const kinds[] = { "anon_bytes",	   "file_bytes", "shmem_bytes",	  "page_tables_bytes",
+					     "kernel_stack_bytes", "slab_bytes", "sock_bytes",	  "hugetlb_bytes",
+					     "kernel_bytes",	   "unaccounted_bytes" };
+	json_t *grown = json_object_get(split, "growth");
+	long long sum = 0, swap = number_or_zero(split, "swap_bytes");
+
+	*growth = 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		long long has = number_or_zero(split, kinds[i]);
+		long long more = json_is_object(grown) ? number_or_zero(grown, kinds[i]) : 0;
+
+		sum += has;
+		*growth += more > 0 ? more : 0;
+		if (more > has + (i ? 0 : swap))
+			live_fail("%s has grown by %lld, and has %lld", kinds[i], more, has);
+	}
+	live_equal("sum of the kinds", sum, number_or_zero(split, "usage_bytes"));
+	return sum + swap;
+}
+
+void killing_assert_adds_up(json_t *doc)
+{
+	json_t *memcg = live_get(doc, "memcg"), *culprit = live_get(doc, "culprit"), *grower;
+	json_t *split = json_object_get(json_is_object(memcg) ? memcg : live_get(doc, "memory"), "split");
+	const char *verdict = json_is_object(culprit) ? live_str(doc, "culprit.verdict") : "";
+	long long all, growth, named;
+	size_t i;
+
+	if (!json_is_object(split)) {
+		assert_true(!*verdict || !strcmp(verdict, "unknown"));
+		return;
+	}
+	all = assert_split(split, &growth);
+	/* kinds are counted in batches, so that their sum may be a little more than the usage */
+	if (json_is_object(memcg) && live_int(split, "usage_bytes") > live_int(doc, "memcg.usage_bytes") + 4 * MIB)
+		live_fail("split of %lld, usage of %lld", live_int(split, "usage_bytes"), live_int(doc, "memcg.usage_bytes"));
+	if (json_is_object(memcg) && json_is_integer(live_get(doc, "memcg.limit_bytes")) &&
+	    all - number_or_zero(split, "swap_bytes") > live_int(doc, "memcg.limit_bytes") * 9 / 8 + 4 * MIB)
+		live_fail("%lld is more than the limit", all);
+	if (!*verdict)
+		return;
+	named = live_int(doc, "culprit.growth_bytes");
+	live_equal("all growth", live_int(doc, "culprit.all_growth_bytes"), growth);
+	if (named < 0 || named > growth || growth > all)
+		live_fail("growth of %lld, %lld in all, of %lld", named, growth, all);
+	if ((!strcmp(verdict, "clear") || !strcmp(verdict, "not processes")) && named * 2 <= growth)
+		live_fail("%s, but %lld of %lld", verdict, named, growth);
+	json_array_foreach(live_get(doc, "history.growers"), i, grower)
+		if (live_int(grower, "growth_bytes") > all)
+			live_fail("a process grew by more than %lld", all);
 }
 
 /* A report that its own log is about: the right figures, each beside the kernel's. */

@@ -53,6 +53,9 @@ int killing_hog(const char *mib, const char *mode, pid_t *pid);
 json_t *killing_reports(struct live_bg *oom, size_t n);
 json_t *killing_some_reports(struct live_bg *oom, size_t n);
 
+/* No sum and no growth in a report is more than there is; called for each one that is read here. */
+void killing_assert_adds_up(json_t *doc);
+
 /* The report has what the kernel's log says, and lines of the log that are its own only. */
 void killing_assert_logged(json_t *doc, const struct kmsg_kill *k);
 void killing_assert_lines(json_t *doc, const struct kmsg_kill *k);

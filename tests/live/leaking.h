@@ -36,6 +36,8 @@ void leaking_clean_up(const struct leaking *programs);
 /* Skips the test when the program could not be started. */
 void leaking_need(const struct leaking *program);
 
+/* All groups of a document, and behind them those that are the evidence of others: each level has its own there. */
+const json_t *leaking_views(const json_t *document);
 /* The first group of this process, of this level ("" for any, but not the kernel's); fails: there is none. */
 const json_t *leaking_first(const json_t *document, const struct leaking *program, const char *level);
 /* Is a frame of the group's stack in that line of that file (its name without folders)? */

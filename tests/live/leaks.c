@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECONDS	 20
 #define LONG	 "60" /* until they are told to end */
@@ -131,7 +132,7 @@ static void test_script(void **state)
 	}
 	assert_true(json_array_size(live_get(first, "stack")) > 2);
 	/* one line of a script comes by many ways through its interpreter */
-	json_array_foreach(live_get(document, "groups"), i, group)
+	json_array_foreach(leaking_views(document), i, group)
 	{
 		if (live_int(group, "pid") == program->pid && !strcmp(live_str(group, "level"), "page"))
 			bytes += live_int(group, "outstanding_bytes");
@@ -152,6 +153,28 @@ static void test_growth_between_moments(void **state)
 	assert_true(live_int(document, "compared.to_ns") >= 16000000000);
 	/* its pauses are a little longer than asked for */
 	live_near("growth", live_int(first, "growth_bytes"), expected, expected / 8);
+}
+
+/* The pages of regions that one line maps and touches are their evidence, not a leak of their own. */
+static void test_one_leak_is_one_row(void **state)
+{
+	const struct leaking *program = &programs[REGIONS];
+	const json_t *document = answer(program), *group, *evidence, *view;
+	unsigned int leaks = 0;
+	size_t i, k;
+
+	(void)state;
+	json_array_foreach(live_get(document, "groups"), i, group)
+	{
+		if (live_int(group, "pid") != program->pid || strcmp(live_str(group, "verdict"), "leak"))
+			continue;
+		leaks++;
+		assert_string_equal(live_str(group, "level"), "region");
+		evidence = live_get(group, "evidence");
+		assert_true(json_array_size(evidence) > 0);
+		json_array_foreach(evidence, k, view) assert_string_equal(live_str(view, "level"), "page");
+	}
+	live_equal("rows that leak", leaks, 1);
 }
 
 /* "outermost;...;innermost BYTES", by growth. */
@@ -215,6 +238,46 @@ static void test_frame_pointers(void **state)
 	live_result_free(result);
 }
 
+/* 32-bit code: where it called from is known, and that this is all. */
+static void test_compat(void **state)
+{
+	struct live_result *result;
+	json_t *document, *truth, *group;
+	long long bytes = 0, count = 0;
+	char *line;
+	size_t i;
+
+	(void)state;
+	if (access(live_workload("compat"), X_OK))
+		live_skip("the compiler makes no 32-bit code");
+	result = live_memblame(LIVE_ARGV("leaks", "--json", "--", live_workload("compat")));
+	if (result->status == 126)
+		live_skip("the kernel runs no 32-bit code");
+	live_equal("status", result->status, 0);
+	line = strstr(result->out, "{\"schema\"");
+	assert_non_null(line);
+	document = live_json(line);
+	*line = '\0';
+	truth = live_json(strchr(result->out, '{'));
+	json_array_foreach(live_get(document, "groups"), i, group)
+	{
+		if (!json_array_size(live_get(group, "stack")) || !live_int(group, "pid"))
+			continue;
+		assert_int_equal(json_array_size(live_get(group, "stack")), 1);
+		assert_true(json_is_false(live_get(group, "stack_whole")));
+		if (strcmp(live_str(group, "level"), "region"))
+			continue;
+		bytes += live_int(group, "outstanding_bytes");
+		count += live_int(group, "outstanding_count");
+	}
+	live_equal("bytes", bytes, live_int(truth, "bytes"));
+	live_equal("count", count, live_int(truth, "count"));
+	live_equal("corrections", live_int(json_array_get(live_get(document, "processes"), 0), "corrections"), 0);
+	json_decref(truth);
+	json_decref(document);
+	live_result_free(result);
+}
+
 static void test_processes(void **state)
 {
 	const json_t *document = run_all(), *process;
@@ -259,7 +322,9 @@ int main(void)
 		ABOUT(test_no_leak, GC),
 		ABOUT(test_no_leak, CACHE),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_one_leak_is_one_row),
 		cmocka_unit_test(test_frame_pointers),
+		cmocka_unit_test(test_compat),
 		cmocka_unit_test(test_growth_between_moments),
 		cmocka_unit_test(test_folded),
 		cmocka_unit_test(test_graph),

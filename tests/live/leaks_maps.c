@@ -14,7 +14,7 @@
 
 #define OPERATIONS  (live_emulated() ? 5000 : 100000)
 #define CHECKPOINTS (live_emulated() ? 5 : 10)
-#define WAIT_MS	    20000
+#define WAIT_MS	    90000
 #define STEP_MS	    10
 
 /* --- intervals --- */

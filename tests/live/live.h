@@ -66,6 +66,11 @@ struct live_run {
 struct live_run *live_run(const char *const *opts, const char *const *cmd);
 void live_run_free(struct live_run *run);
 
+/* --- a child of the test itself, which is no other program --- */
+/* A child that has run begin, and then does nothing until live_fork_end(); it does not outlive the test. */
+pid_t live_fork_holding(void (*begin)(void));
+void live_fork_end(pid_t pid);
+
 /* --- memblame, or any program, in the background --- */
 struct live_bg {
 	pid_t pid;
@@ -83,7 +88,7 @@ struct live_bg *live_start(const char *const *args);
 struct live_result *live_wait(struct live_bg *bg);
 /* Sends SIGINT, then as live_wait. */
 struct live_result *live_stop(struct live_bg *bg);
-/* Waits until the text is in the file, up to ten seconds (a minute in a guest); false when it did not come. */
+/* Waits until the text is in the file, false when it did not come in 90 seconds: it never will. */
 bool live_wait_text(const char *path, const char *text);
 
 /* Kills what a failed test has left running. */
@@ -104,8 +109,9 @@ json_t *live_get(const json_t *object, const char *path);
 long long live_int(const json_t *object, const char *path);
 const char *live_str(const json_t *object, const char *path);
 /*
- * Lost events of a summary or an "end" line. Not among them: latencies of faults that could not be
- * taken because the program for them was running already (their number is in there, too).
+ * Lost events of a summary or an "end" line, each reason of them printed. Not among them: latencies of faults that
+ * could not be taken because the program for them was running already (their number is in there, too), and
+ * programs that were not run because another thread lost the CPU within them, on kernels that let that happen.
  */
 long long live_lost(const json_t *object);
 /*
@@ -114,9 +120,12 @@ long long live_lost(const json_t *object);
  * happen do so at every storm of threads; an account of a thread whose exit was missed is made good.
  */
 long long live_lost_faults(const json_t *object);
+/* For how long a field was not counted, as overhead.untraced has it; -1: it is not listed. */
+long long live_untraced_ns(const json_t *summary, const char *field);
 bool live_bool(const json_t *object, const char *path);
 bool live_null(const json_t *object, const char *path);
 json_t *live_json(const char *text); /* exactly one document */
+json_t *live_last_json(const char *text); /* that of the last line */
 char *live_slurp(const char *path, size_t *len);
 
 /* One object per line; every line must be a whole object. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 json_t *live_json(const char *text)
@@ -18,13 +19,22 @@ json_t *live_json(const char *text)
 	return document;
 }
 
+json_t *live_last_json(const char *text)
+{
+	const char *line = text, *next;
+
+	while ((next = strchr(line, '\n')) && next[1])
+		line = next + 1;
+	return live_json(line);
+}
+
 json_t *live_find_process(const json_t *summary, pid_t pid)
 {
 	json_t *process, *found = NULL;
 	size_t i;
 
 	json_array_foreach(live_get(summary, "processes"), i, process)
-		if (live_int(process, "pid") == pid)
+		if (!live_null(process, "pid") && live_int(process, "pid") == pid) /* rows of ended ones have none */
 			found = process;
 	return found;
 }
@@ -76,16 +86,33 @@ const char *live_str(const json_t *object, const char *path)
 	return json_string_value(value);
 }
 
+/* Kernels on which a thread can lose its CPU within a program: PREEMPT_RT, and from 7.0 on all that preempt. */
+static bool preempts_programs(void)
+{
+	struct utsname u;
+
+	assert_int_equal(uname(&u), 0);
+	return strstr(u.version, "PREEMPT_RT") || (atoi(u.release) >= 7 && strstr(u.version, "PREEMPT"));
+}
+
+static bool is_no_loss(const char *family, const char *reason)
+{
+	return (!strcmp(family, "fault") && !strcmp(reason, "wait not timed")) ||
+	       (!strcmp(reason, "program not run") && preempts_programs());
+}
+
 long long live_lost(const json_t *object)
 {
-	long long lost = live_int(object, "lost.total");
+	long long lost = 0;
 	json_t *by;
 	size_t i;
 
-	json_array_foreach(live_get(object, "lost.by"), i, by)
-		if (!strcmp(live_str(by, "family"), "fault") &&
-		    !strcmp(live_str(by, "reason"), "wait not timed"))
-			lost -= live_int(by, "count");
+	json_array_foreach(live_get(object, "lost.by"), i, by) {
+		if (is_no_loss(live_str(by, "family"), live_str(by, "reason")))
+			continue;
+		lost += live_int(by, "count");
+		print_error("lost: %s\n", json_dumps(by, 0));
+	}
 	return lost;
 }
 
@@ -168,4 +195,17 @@ json_t *live_last_summary(const char *path)
 		live_fail("%s is empty", path);
 	assert_string_equal(live_str(last, "scope"), "total");
 	return last;
+}
+
+long long live_untraced_ns(const json_t *summary, const char *field)
+{
+	size_t i;
+	json_t *e;
+
+	json_array_foreach(live_get(summary, "overhead.untraced"), i, e)
+	{
+		if (!strcmp(live_str(e, "field"), field))
+			return live_int(e, "ns");
+	}
+	return -1;
 }

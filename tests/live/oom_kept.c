@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* memblame oom: no kill is missed, and what is reported is kept. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ static void test_storm(void **state)
 	}
 	json_decref(all);
 	free(script);
+	sleep(5); /* the kernel writes ten of its dumps in so long (oom_rs): the tests that follow want theirs */
 }
 
 /* ---- kept ---- */
@@ -156,12 +158,45 @@ static void test_disk_full(void **state)
 	free(fill);
 }
 
+/* A state folder that cannot be used costs no report. */
+static void test_no_folder(void **state)
+{
+	struct live_result *r;
+	struct live_bg *oom;
+	json_t *doc;
+	char *taken;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	killing_open();
+	assert_true(asprintf(&taken, "%s/oom", killing_state_dir) > 0);
+	assert_int_equal(mkdir(killing_state_dir, 0700), 0);
+	fd = open(taken, O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	oom = killing_start();
+	live_equal("status of the hog", killing_hog("128", "anon", &pid), KILLED);
+	assert_true(live_wait_text(oom->out_path, "\"oom\""));
+	r = live_stop(oom);
+	live_equal("status of oom", r->status, 1);
+	assert_non_null(strstr(r->err, "not stored"));
+	assert_non_null(strstr(r->out, "1 reports could not be kept"));
+	*strchr(r->out, '\n') = '\0';
+	doc = live_json(r->out);
+	live_equal("victim", live_int(doc, "victim.pid"), pid);
+	json_decref(doc);
+	live_result_free(r);
+	free(taken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KILLING_TEST(test_storm),
 		KILLING_TEST(test_kept),
 		KILLING_TEST(test_disk_full),
+		KILLING_TEST(test_no_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

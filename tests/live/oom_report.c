@@ -11,6 +11,8 @@
 
 #include "killing.h"
 
+#define KILLS_AT_MOST 5
+
 static void assert_memcg(json_t *doc, const struct kmsg_kill *k)
 {
 	assert_string_equal(live_str(doc, "memcg.path"), killing_cgroup.path);
@@ -71,12 +73,9 @@ static void test_own_growth(void **state)
 	assert_false(live_bool(doc, "was_ending"));
 	assert_string_equal(live_str(doc, "victim.exe"), live_workload("memhog"));
 	assert_true(has_frame(live_get(doc, "trigger.kernel_stack"), "out_of_memory+"));
-	/* where an emulator is slow, the victim may be gone before its map is read: then it is an address */
-	if (!has_frame(live_get(doc, "trigger.user_stack"), "memhog+") &&
-	    !(live_emulated() && has_frame(live_get(doc, "trigger.user_stack"), "0x")))
-		live_fail("trigger's code is at %s", json_dumps(live_get(doc, "trigger.user_stack"), JSON_ENCODE_ANY));
 	/* its own growth, nobody else was there */
-	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
+	if (strcmp(live_str(doc, "culprit.verdict"), "clear"))
+		live_fail("not clear: %s %s", live_str(doc, "sentence"), json_dumps(live_get(doc, "culprit"), 0));
 	live_equal("culprit", live_int(doc, "culprit.pid"), pid);
 	live_near("growth_bytes", live_int(doc, "culprit.growth_bytes"), KILLING_LIMIT, KILLING_LIMIT / 10);
 	snprintf(part, sizeof(part), "memhog (pid %d, %s) was killed because cgroup %s reached its limit of "
@@ -85,6 +84,33 @@ static void test_own_growth(void **state)
 	live_equal("lost", live_lost(doc), 0);
 	json_decref(all);
 	kmsg_free(&k);
+}
+
+/*
+ * The trigger's code by function. A victim is gone within milliseconds: on a busy machine its map is not always read in
+ * time, or its file not opened, and there is an address or an offset instead. One of a few kills is in time.
+ */
+static void test_names_of_frames(void **state)
+{
+	json_t *all, *stack;
+	bool named = false;
+	pid_t pid;
+
+	(void)state;
+	killing_open();
+	for (int i = 0; i < (live_emulated() ? 1 : KILLS_AT_MOST) && !named; i++) {
+		struct live_bg *oom = killing_start();
+
+		live_equal("status of the hog", killing_hog("128", "anon", &pid), KILLED);
+		all = killing_reports(oom, 1);
+		stack = live_get(json_array_get(all, 0), "trigger.user_stack");
+		named = has_frame(stack, "wl_write_pages (memhog+");
+		if (!named && !has_frame(stack, "memhog+0x") && !has_frame(stack, "0x"))
+			live_fail("trigger's code is at %s", json_dumps(stack, JSON_ENCODE_ANY));
+		json_decref(all);
+	}
+	if (!named && !live_emulated())
+		live_fail("the trigger's code had no name in %d kills", KILLS_AT_MOST);
 }
 
 static json_t *report_of(const json_t *all, pid_t victim)
@@ -108,6 +134,7 @@ static void test_victim_is_not_culprit(void **state)
 	char part[160], *script, fifo[256];
 	struct kmsg_kill k;
 	struct live_result *r;
+	long long grew;
 	int input;
 
 	(void)state;
@@ -132,7 +159,12 @@ static void test_victim_is_not_culprit(void **state)
 	live_equal("trigger", live_int(doc, "trigger.pid"), grower->pid);
 	live_equal("culprit", live_int(doc, "culprit.pid"), grower->pid);
 	/* it took what the holder had left */
-	live_near("growth_bytes", live_int(doc, "culprit.growth_bytes"), KILLING_LIMIT - 30 * MIB, 4 * MIB);
+	grew = live_int(doc, "culprit.growth_bytes");
+	if (llabs(grew - (KILLING_LIMIT - 30 * MIB)) > 4 * MIB) {
+		print_error("%s\n", json_dumps(live_get(doc, "history"), 0));
+		live_fail("%s at %lld: %s", live_str(doc, "sentence"), live_int(doc, "t_ns"),
+			  json_dumps(live_get(doc, "culprit"), 0));
+	}
 	snprintf(part, sizeof(part), "the growth came from memhog (pid %d, +", (int)grower->pid);
 	assert_sentence(doc, part);
 	assert_sentence(doc, "), not from the victim.");
@@ -221,8 +253,13 @@ static void test_not_processes(void **state)
 	all = killing_reports(oom, 1);
 	doc = json_array_get(all, 0);
 	assert_string_equal(live_str(doc, "victim.comm"), "dd");
-	assert_string_equal(live_str(doc, "culprit.verdict"), "not processes");
-	assert_sentence(doc, "the rest is files, shared or kernel memory");
+	/* the one that was writing is known by the kernel's stack */
+	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
+	assert_string_equal(live_str(doc, "culprit.how"), "wrote");
+	assert_string_equal(live_str(doc, "culprit.comm"), "dd");
+	assert_string_equal(live_str(doc, "culprit.kind"), "shmem");
+	live_near("growth", live_int(doc, "culprit.growth_bytes"), KILLING_LIMIT, KILLING_LIMIT / 8);
+	assert_sentence(doc, "MiB of shared memory in ");
 	json_decref(all);
 	free(script);
 }
@@ -314,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KILLING_TEST(test_own_growth),
+		KILLING_TEST(test_names_of_frames),
 		KILLING_TEST(test_victim_is_not_culprit),
 		KILLING_TEST(test_many_small),
 		KILLING_TEST(test_not_processes),

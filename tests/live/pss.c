@@ -86,7 +86,7 @@ static void test_shares_of_the_dead(void **state)
 	assert_true(live_null(memory, "pss_bytes") && live_null(memory, "uss_bytes"));
 	live_run_free(run);
 	result = live_memblame(LIVE_ARGV("run", "--pss", "--", "true"));
-	assert_non_null(strstr(result->out, "PSS"));
+	assert_non_null(strstr(result->err, "PSS"));
 	live_result_free(result);
 }
 

@@ -27,6 +27,8 @@ static char *touch(size_t pages, int flags)
 	return area;
 }
 
+static char *held; /* of letters m and u */
+
 static void *touch_thread(void *arg)
 {
 	touch((size_t)(uintptr_t)arg, MAP_PRIVATE);
@@ -55,6 +57,12 @@ static pid_t obey(char letter)
 		return 0;
 	case 's': /* shared memory */
 		touch(4000, MAP_SHARED);
+		return 0;
+	case 'm': /* memory that is kept */
+		held = touch(PUPPET_HELD_PAGES, MAP_PRIVATE);
+		return 0;
+	case 'u': /* and given back */
+		munmap(held, PUPPET_HELD_PAGES * PAGE);
 		return 0;
 	case 't': /* by a thread that ends */
 		if (pthread_create(&thread, NULL, touch_thread, (void *)1000UL))

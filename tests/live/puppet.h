@@ -10,6 +10,7 @@
 
 #define PUPPET_STORM_PAGES  4096
 #define PUPPET_STORM_ROUNDS 40
+#define PUPPET_HELD_PAGES   12800
 
 struct puppet {
 	pid_t pid;
@@ -19,7 +20,7 @@ struct puppet {
 
 struct puppet *puppet_new(void);
 /*
- * Letters: a 8,000 pages of anonymous memory, s 4,000 shared ones, t 1,000 by a thread that ends,
+ * Letters: a 8,000 pages of anonymous memory, s 4,000 shared ones, m PUPPET_HELD_PAGES that are kept and u gives back, t 1,000 by a thread that ends,
  * w starts 5 threads that stay, x a storm with pauses, z one without, f a child that touches 500 and exits with 7. Comes back
  * when all is done; the answer to the last letter is the child's pid, or 0.
  */

@@ -30,7 +30,7 @@
 #define TMP "/tmp"
 #define TRACEFS "/sys/kernel/tracing"
 #define MAX_OPEN 8
-#define END_MS 5000
+#define END_MS 30000
 
 /* What is open, by what it takes to undo it. */
 static struct sandbox_fs *open_fs[MAX_OPEN];
@@ -108,41 +108,54 @@ static void drop_fs_dir(const char *base, const char *bdi)
 	rmdir(base);
 }
 
-static void drop_cgroup(const char *dir);
+static void drop_at(int above, const char *name);
 
-/* What a test has made below it. */
-static void drop_below(const char *dir)
+/* What a test has made below it: as deep as it likes, and with paths longer than the kernel takes. */
+static void drop_below(int fd)
 {
-	DIR *d = opendir(dir);
+	DIR *d = fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *e;
 
-	while (d && (e = readdir(d))) {
-		char path[1024];
-
-		if (e->d_type != DT_DIR || e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		drop_cgroup(path);
-	}
+	while (d && (e = readdir(d)))
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			drop_at(fd, e->d_name);
 	if (d)
 		closedir(d);
 }
 
-static void drop_cgroup(const char *dir)
+static void kill_all(int fd)
 {
-	drop_below(dir);
-	for (int waited = 0; waited < END_MS; waited += 5) {
-		char pids[4096], *save;
+	char pids[4096], *save;
+	int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	ssize_t n = procs < 0 ? -1 : read(procs, pids, sizeof(pids) - 1);
 
-		if (!rmdir(dir) || errno == ENOENT)
-			return;
-		if (get_text(dir, "cgroup.procs", pids, sizeof(pids)))
-			for (char *p = strtok_r(pids, "\n", &save); p;
-			     p = strtok_r(NULL, "\n", &save))
-				if (atoi(p) > 1 && atoi(p) != getpid())
-					kill(atoi(p), SIGKILL);
+	if (procs >= 0)
+		close(procs);
+	pids[n > 0 ? n : 0] = '\0';
+	for (char *p = strtok_r(pids, "\n", &save); p; p = strtok_r(NULL, "\n", &save))
+		if (atoi(p) > 1 && atoi(p) != getpid())
+			kill(atoi(p), SIGKILL);
+}
+
+static void drop_at(int above, const char *name)
+{
+	int fd = openat(above, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	drop_below(fd);
+	for (int waited = 0; waited < END_MS; waited += 5) {
+		if (!unlinkat(above, name, AT_REMOVEDIR) || errno == ENOENT)
+			break;
+		kill_all(fd);
 		usleep(5000);
 	}
+	close(fd);
+}
+
+static void drop_cgroup(const char *dir)
+{
+	drop_at(AT_FDCWD, dir);
 }
 
 static void forget(void *slots, const void *what)
@@ -575,6 +588,14 @@ const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *event
 		}
 	}
 	return NULL;
+}
+
+bool sandbox_trace_filter(struct sandbox_trace *t, const char *event, const char *filter)
+{
+	char file[128];
+
+	snprintf(file, sizeof(file), "events/%s/filter", event);
+	return put_in(t->dir, file, filter);
 }
 
 char *sandbox_trace_read(struct sandbox_trace *t)

@@ -49,6 +49,8 @@ struct sandbox_trace {
 
 /* events: "subsystem/event", ended by NULL. */
 const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *events);
+/* Record only events of this kind that match, in the kernel's words for it; after opening. */
+bool sandbox_trace_filter(struct sandbox_trace *t, const char *event, const char *filter);
 /* What was recorded, as text to be freed; recording is over then. */
 char *sandbox_trace_read(struct sandbox_trace *t);
 void sandbox_trace_close(struct sandbox_trace *t);

@@ -70,17 +70,24 @@ void serving_touch(size_t pages)
 
 int serving_descriptors(pid_t pid)
 {
-	char path[64];
+	char path[64], target[64];
+	struct dirent *entry;
+	ssize_t length;
 	int n = 0;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	d = opendir(path);
 	assert_non_null(d);
-	while (readdir(d))
-		n++;
+	while ((entry = readdir(d))) {
+		length = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
+		if (length < 0) /* . and .. */
+			continue;
+		target[length] = '\0';
+		n += strcmp(target, "anon_inode:bpf_link") != 0 && strcmp(target, "anon_inode:bpf-link") != 0;
+	}
 	closedir(d);
-	return n - 2; /* . and .. */
+	return n;
 }
 
 int free_port(void)

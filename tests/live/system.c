@@ -243,7 +243,7 @@ static void test_text(void **state)
 
 		assert_non_null(line);
 		assert_in_range(strcspn(line, "\n"), 20, 80);
-		assert_non_null(strstr(run->out, begins[i]));
+		assert_non_null(strstr(run->err, begins[i]));
 	}
 	assert_null(strstr(top->out, "PSS"));
 	live_result_free(top);

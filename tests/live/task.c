@@ -113,6 +113,110 @@ static void test_short_processes_at_once(void **state)
 	short_processes("shortpar", "16");
 }
 
+/* More processes than there is room for: the sum over all rows is what wait4 had, live, recorded and played again. */
+static void check_sum(const json_t *summary, const json_t *workload, long n)
+{
+	long long minor = 0, major = 0, causes = 0, processes = 0, rows = 0;
+	json_t *p;
+	size_t i;
+
+	json_array_foreach(live_get(summary, "processes"), i, p) {
+		bool row = live_null(p, "pid");
+		const char *cause;
+		json_t *v;
+
+		minor += fault(p, "minor");
+		major += fault(p, "major");
+		json_object_foreach(live_get(p, "faults"), cause, v)
+			causes += json_is_integer(v) && !strstr("minor major user kernel read write exec", cause) ?
+					  json_integer_value(v) :
+					  0;
+		processes += row ? live_int(p, "ended_processes") : 1;
+		rows += row;
+		if (row)
+			assert_string_equal(live_str(p, "comm"), "proctree (ended)");
+	}
+	live_equal("minor", minor, live_int(workload, "minflt") + live_int(workload, "wait4_minflt"));
+	live_equal("major", major, live_int(workload, "majflt") + live_int(workload, "wait4_majflt"));
+	live_equal("causes", causes, minor + major);
+	live_equal("processes", processes, n + 1);
+	live_equal("rows of ended ones", rows, 1);
+	live_equal("lost", live_lost_faults(summary), 0);
+}
+
+static void many_processes(const char *number)
+{
+	struct live_run *run = run_ok(LIVE_ARGV(live_workload("proctree"), "shortpar", number, "8"));
+
+	check_sum(run->summary, run->workload, atol(number));
+	live_run_free(run);
+}
+
+static void test_more_processes_than_room(void **state)
+{
+	(void)state;
+	many_processes(live_emulated() ? "8500" : "12000");
+	if (!live_emulated())
+		many_processes("20000");
+}
+
+static void test_more_processes_than_room_recorded(void **state)
+{
+	const char *path = live_path("many.db"), *end;
+	struct live_result *r;
+	json_t *workload, *summary;
+
+	(void)state;
+	r = live_memblame(LIVE_ARGV("record", "--raw", "-o", path, "--", live_workload("proctree"), "shortpar",
+				    live_emulated() ? "8500" : "10000", "8"));
+	live_equal("status", r->status, 0);
+	end = strchr(r->out, '\n');
+	assert_non_null(end);
+	r->out[end - r->out] = '\0';
+	workload = live_json(r->out);
+	for (int again = 0; again < 2; again++) {
+		struct live_result *shown = live_memblame(again ? LIVE_ARGV("replay", path, "run", "--json") :
+								  LIVE_ARGV("report", "--json", path));
+
+		summary = live_json(shown->out);
+		check_sum(summary, workload, live_emulated() ? 8500 : 10000);
+		json_decref(summary);
+		live_result_free(shown);
+	}
+	json_decref(workload);
+	live_result_free(r);
+	unlink(path);
+}
+
+/* top -p of a process that does nothing has its row, in each interval and in the total. */
+static void test_idle_process(void **state)
+{
+	struct puppet *p = puppet_new();
+	struct live_result *r = live_memblame(LIVE_ARGV("top", "-p", p->text, "-d", "2", "--json"));
+	char *save = NULL;
+	int lines = 0;
+
+	(void)state;
+	live_equal("status", r->status, 0);
+	for (char *line = strtok_r(r->out, "\n", &save); line; line = strtok_r(NULL, "\n", &save), lines++) {
+		json_t *j = live_json(line);
+		const json_t *process = live_process(j, p->pid);
+
+		live_equal("minor", fault(process, "minor"), 0);
+		assert_true(live_int(process, "memory.rss_bytes") > 0);
+		json_decref(j);
+	}
+	assert_true(lines >= 2);
+	live_result_free(r);
+	r = live_memblame(LIVE_ARGV("top", "-p", p->text, "-d", "3"));
+	lines = 0;
+	for (char *at = r->out; (at = strstr(at, p->text)); at++)
+		lines++;
+	assert_true(lines >= 2);
+	live_result_free(r);
+	puppet_free(p);
+}
+
 /* --- exec, threads --- */
 
 static void check_child(const struct live_run *run, pid_t *pid)
@@ -480,6 +584,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_processes),
 		cmocka_unit_test(test_short_processes_at_once),
+		cmocka_unit_test(test_more_processes_than_room),
+		cmocka_unit_test(test_more_processes_than_room_recorded),
+		cmocka_unit_test(test_idle_process),
 		cmocka_unit_test(test_exec_chain),
 		cmocka_unit_test(test_exec_from_thread),
 		cmocka_unit_test(test_faults_at_exit),

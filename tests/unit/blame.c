@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "blame/blame.h"
 #include "model/model.h"
 
 #define S 1000000000ull
@@ -89,7 +90,7 @@ static void shares_are_those_of_the_dirty_pages(void **state)
 	assert_int_equal((long)(culprit(v, 1)->pages_ns / (double)mb_victim_ns(v) + 0.5), 450);
 	assert_int_equal(culprit(v, 1)->n_files, 1);
 	assert_int_equal(culprit(v, 1)->files[0].file.ino, 11);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
 }
 
 /* What was dirtied before the last D pages has been written by now. */
@@ -109,7 +110,7 @@ static void the_last_pages_are_the_dirty_ones(void **state)
 	assert_int_equal(share(victim(&b.total, 8), 2), 1000);
 	assert_int_equal(share(victim(&b.total, 9), 2), 500);
 	assert_int_equal(share(victim(&b.total, 9), 1), 500);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
 }
 
 /* A stall from 2.25 to 2.75 s has half of what was dirtied from 2 to 3 s, and a quarter before it. */
@@ -129,7 +130,7 @@ static void pages_of_the_time_of_the_stall_count(void **state)
 	/* before: 100 of process 2, then 100 of process 1; while it lasted: 200 of process 2 */
 	assert_int_equal(share(v, 2), 750);
 	assert_int_equal(share(v, 1), 250);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
 }
 
 static void devices_are_apart_and_intervals_end(void **state)
@@ -153,7 +154,7 @@ static void devices_are_apart_and_intervals_end(void **state)
 	mb_blame_tick(&b, 4 * S);
 	assert_int_equal(victim(&b.interval, 5)->n_culprits, 0);
 	assert_int_equal(mb_victim_ns(victim(&b.interval, 5)), 100);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
 }
 
 static void many_culprits_are_bounded(void **state)
@@ -190,7 +191,7 @@ static void many_culprits_are_bounded(void **state)
 	mb_blame_tick(&b, 7 * S);
 	assert_int_equal(share(victim(&b.total, 901), 7), 1000);
 	assert_int_equal(b.evicted, 0);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
 }
 
 static void names_become_paths(void **state)
@@ -198,17 +199,19 @@ static void names_become_paths(void **state)
 	static const char names[] = "file\0dir\0top";
 	struct mb_file_event e = { .bdi = 7, .ino = 11, .dev = 5, .names_len = sizeof(names) };
 	struct mb_file_key key = { .bdi = 7, .ino = 11, .dev = 5 };
-	struct mb_blame b = { 0 };
+	struct mb_model m;
+	struct mb_blame b = { .model = &m };
 	char path[MB_PATH_LEN];
 
 	(void)state;
+	mb_model_init(&m);
 	memcpy(e.names, names, sizeof(names));
 	memcpy(e.bdi_name, "7:0", 4);
 	mb_blame_file(&b, &e);
 	assert_string_equal(mb_blame_path(&b, &key, path), "/top/dir/file");
-	mb_blame_mount(&b, 5, "/mnt");
+	mb_mount_found(&m.mounts, 5, "/mnt");
 	assert_string_equal(mb_blame_path(&b, &key, path), "/mnt/top/dir/file");
-	mb_blame_mount(&b, 5, "/");
+	mb_mount_found(&m.mounts, 5, "/");
 	assert_string_equal(mb_blame_path(&b, &key, path), "/top/dir/file");
 	key.ino = 12;
 	assert_string_equal(mb_blame_path(&b, &key, path), "");
@@ -216,7 +219,8 @@ static void names_become_paths(void **state)
 	e.names_len = 0xffffffff;
 	memset(e.names, 'x', sizeof(e.names));
 	mb_blame_file(&b, &e);
-	mb_blame_free(&b);
+	mb_blame_clear(&b);
+	mb_model_free(&m);
 }
 
 /* ---- reclaim ---- */
@@ -242,7 +246,7 @@ static void allocates(uint32_t tgid, uint64_t pages)
 
 static void tick(struct mb_model *m)
 {
-	mb_blame_reclaim(m, &slots);
+	mb_blame_reclaim(mb_blame_of(m));
 	m->tick++;
 }
 
@@ -255,6 +259,8 @@ static void stalls(uint32_t tgid, enum mb_blame_what what, uint64_t ns)
 static void open_model(struct mb_model *m, const char *const *cgroups)
 {
 	mb_model_init(m);
+	assert_non_null(mb_blame_new(m));
+	mb_blame_of(m)->slots = slots;
 	for (uint32_t i = 0; cgroups[i]; i++) {
 		struct mb_process *p = mb_model_process(m, i + 1, (i + 1) * 10);
 
@@ -279,7 +285,7 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 	allocates(2, 100);
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
-	v = victim(&m.blame.total, 2);
+	v = victim(&mb_blame_of(&m)->total, 2);
 	assert_int_equal(v->key.what, MB_BLAME_DIRECT);
 	assert_int_equal(share(v, 1), 750);
 	assert_int_equal(share(v, 2), 250);
@@ -313,15 +319,128 @@ static void a_limit_is_its_cgroups_own(void **state)
 	stalls(2, MB_BLAME_MEMCG, 60); /* at that of /a */
 	processes[2]->values[slots.limit_up] = 1;
 	tick(&m);
-	v = victim(&m.blame.total, 1);
+	v = victim(&mb_blame_of(&m)->total, 1);
 	assert_int_equal(v->n_culprits, 1);
 	assert_int_equal(share(v, 1), 1000);
-	v = victim(&m.blame.total, 2);
+	assert_string_equal(v->limit_path, "/a/x");
+	assert_true(mb_victim_limit_bytes(v) == MB_UNKNOWN);
+	assert_string_equal(mb_blame_limited(mb_blame_of(&m), 0), "/a/x");
+	assert_string_equal(mb_blame_limited(mb_blame_of(&m), 1), "/a");
+	assert_null(mb_blame_limited(mb_blame_of(&m), 2));
+	mb_blame_limits(mb_blame_of(&m), "/a/x", &(struct mb_cgroup_limits){ 1000, 900, 990 });
+	mb_blame_limits(mb_blame_of(&m), "/a/x", &(struct mb_cgroup_limits){ 1000, 900, 10 }); /* after the stall */
+	assert_int_equal(mb_victim_limit_bytes(v), 1000);
+	assert_int_equal(v->limits.usage_bytes, 990);
+	assert_false(v->marks.known);
+	v = victim(&mb_blame_of(&m)->total, 2);
+	assert_string_equal(v->limit_path, "/a");
 	assert_int_equal(v->n_culprits, 3);
 	assert_int_equal(share(v, 1), 333);
 	assert_int_equal(share(v, 2), 333);
 	assert_int_equal(share(v, 4), 333);
 	mb_model_free(&m);
+}
+
+/* Whoever has reclaim done by a cgroup's file is held up by no limit, and whose limit is not known is nobody's. */
+static void reclaim_asked_for_is_at_no_limit(void **state)
+{
+	static const char *const cgroups[] = { "/a", "/b", NULL };
+	const struct mb_victim *v;
+	struct mb_model m;
+	struct mb_who who;
+	double share;
+
+	(void)state;
+	open_model(&m, cgroups);
+	tick(&m);
+	tick(&m);
+	allocates(1, 100);
+	allocates(2, 100);
+	stalls(1, MB_BLAME_MEMCG, 60);
+	processes[1]->values[slots.limit_up] = MB_LIMIT_ASKED;
+	stalls(2, MB_BLAME_MEMCG, 60);
+	processes[2]->values[slots.limit_up] = MB_LIMIT_UNKNOWN;
+	tick(&m);
+	v = victim(&mb_blame_of(&m)->total, 1);
+	assert_int_equal(v->key.what, MB_BLAME_ASKED);
+	assert_int_equal(v->count[MB_BLAME_ASKED], 1);
+	assert_int_equal(mb_victim_ns(v), 60);
+	assert_null(v->limit_path);
+	assert_int_equal(v->n_culprits, 1);
+	assert_int_equal(culprit(v, 1)->who.tgid, 1);
+	v = victim(&mb_blame_of(&m)->total, 2);
+	assert_int_equal(v->key.what, MB_BLAME_MEMCG);
+	assert_null(v->limit_path);
+	assert_int_equal(v->n_culprits, 0);
+	assert_null(mb_blame_limited(mb_blame_of(&m), 0));
+	/* single events say the same */
+	assert_true(mb_blame_reclaim_first(mb_blame_of(&m), 1, MB_BLAME_MEMCG, MB_LIMIT_ASKED, &who, &share));
+	assert_int_equal(who.tgid, 1);
+	assert_int_equal((int)(share * 1000), 1000);
+	assert_false(mb_blame_reclaim_first(mb_blame_of(&m), 2, MB_BLAME_MEMCG, MB_LIMIT_UNKNOWN, &who, &share));
+	/* a limit that was known stays that of the row, which has a later stall for one that is not */
+	allocates(2, 10);
+	stalls(2, MB_BLAME_MEMCG, 40);
+	processes[2]->values[slots.limit_up] = 0;
+	tick(&m);
+	assert_string_equal(v->limit_path, "/b");
+	stalls(2, MB_BLAME_MEMCG, 40);
+	processes[2]->values[slots.limit_up] = MB_LIMIT_UNKNOWN;
+	tick(&m);
+	assert_string_equal(v->limit_path, "/b");
+	assert_int_equal(mb_victim_ns(v), 140);
+	assert_int_equal((int)culprit(v, 2)->ns, 40);
+	mb_model_free(&m);
+}
+
+/* Below memory.max and above memory.high it is the latter that has the cgroup reclaimed from. */
+static void the_limit_that_is_reached(void **state)
+{
+	const uint64_t mib = 1 << 20;
+	struct mb_victim v = { .key = { .what = MB_BLAME_MEMCG }, .limits = { 100 * mib, 50 * mib, 52 * mib } };
+
+	(void)state;
+	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 50);
+	v.limits.usage_bytes = 99 * mib;
+	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 100);
+	v.key.what = MB_BLAME_HIGH;
+	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 50);
+	v.key.what = MB_BLAME_MEMCG;
+	v.limits.high_bytes = MB_UNKNOWN;
+	v.limits.usage_bytes = 10 * mib; /* it was read later */
+	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 100);
+	v.limits.max_bytes = MB_UNKNOWN;
+	assert_true(mb_victim_limit_bytes(&v) == MB_UNKNOWN);
+}
+
+static void a_program_is_one_culprit(void **state)
+{
+	struct mb_who who = { .start_ns = 1 };
+	struct mb_program programs[MB_BLAME_CULPRITS];
+	struct mb_file_key file = { .ino = 5 };
+	struct mb_victim v = { .who = { .start_ns = 1, .tgid = 2, .comm = "writer" }, .ns = { 100 } };
+
+	(void)state;
+	strcpy(who.comm, "writer");
+	for (who.tgid = 1; who.tgid <= 3; who.tgid++) {
+		struct mb_culprit *c = mb_blame_charge(&v, &who, 10 * who.tgid, 1);
+
+		mb_file_sum_add(c->files, &c->n_files, MB_BLAME_CULPRIT_FILES, &file, 2);
+	}
+	strcpy(who.comm, "other");
+	mb_blame_charge(&v, &who, 40, 1);
+	assert_int_equal(mb_victim_programs(&v, programs), 2);
+	assert_string_equal(programs[0].sum.who.comm, "writer");
+	assert_int_equal(programs[0].n, 3);
+	assert_int_equal((long)programs[0].sum.ns, 60);
+	assert_int_equal(programs[0].sum.n_files, 1);
+	assert_int_equal((long)programs[0].sum.files[0].sum, 6);
+	assert_int_equal(programs[1].n, 1);
+	assert_false(mb_victim_is_culprit(&v, programs, 2));
+	/* of its own time alone */
+	v.n_culprits = 0;
+	mb_blame_charge(&v, &v.who, 100, 1);
+	assert_true(mb_victim_is_culprit(&v, programs, mb_victim_programs(&v, programs)));
 }
 
 int main(void)
@@ -335,6 +454,9 @@ int main(void)
 		cmocka_unit_test(names_become_paths),
 		cmocka_unit_test(who_took_the_memory_since_there_was_enough),
 		cmocka_unit_test(a_limit_is_its_cgroups_own),
+		cmocka_unit_test(reclaim_asked_for_is_at_no_limit),
+		cmocka_unit_test(the_limit_that_is_reached),
+		cmocka_unit_test(a_program_is_one_culprit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/blocks.h"
+#include "leaks/blocks.h"
 #include "unit.h"
 
 #define ADDRESSES 3000

@@ -185,6 +185,21 @@ static void folded_is_exact(void **state)
 	free(text);
 }
 
+/* Names from programs and perf maps: no control characters of any kind, and valid UTF-8. */
+static void folded_is_clean(void **state)
+{
+	const struct mb_flame_stack stacks[] = {
+		{ FRAMES("\033[31mred", "\x7f\t\b", "caf\303\251", "\302\233bad", "\377\376", "\342\200\250", "cut\303"), 5 },
+	};
+	char *text = written(false, NULL, stacks, 1), clean[8];
+
+	(void)state;
+	assert_string_equal(text, "?[31mred;???;caf\303\251;?bad;??;?;cut? 5\n");
+	free(text);
+	assert_string_equal(mb_utf8_clean(clean, sizeof(clean), "a\001\303\251\200bcd"), "a?\303\251?bc");
+	assert_string_equal(mb_utf8_clean(clean, 4, "ab\303\251"), "ab");
+}
+
 static void equal_frames_are_joined_and_sorted(void **state)
 {
 	const struct mb_flame_stack stacks[] = {
@@ -394,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(folded_is_exact),
+		cmocka_unit_test(folded_is_clean),
 		cmocka_unit_test(equal_frames_are_joined_and_sorted),
 		cmocka_unit_test(children_fill_their_parent),
 		cmocka_unit_test(hostile_names_do_no_harm),

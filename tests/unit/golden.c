@@ -15,7 +15,9 @@
 #include <cmocka.h>
 #include <glob.h>
 
-#include "record/replay.h"
+#include "model/model.h"
+#include "oom/oom.h"
+#include "session/replay.h"
 #include "record/report.h"
 
 static const struct view {
@@ -36,6 +38,15 @@ static const struct view {
 	{ "oom --json", &mb_sink_json, 0, false, false, true },
 };
 
+/* Reports as the sinks make them, of which each must add up. */
+static void check_oom(const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
+{
+	const char *wrong = mb_oom_check(k, c);
+
+	if (wrong)
+		fail_msg("a report does not add up: %s", wrong);
+}
+
 static void must(int err, const struct mb_err *e, const char *what)
 {
 	if (err)
@@ -49,7 +60,8 @@ static void play(const char *path, const struct view *v, struct mb_out *out)
 					.families = ~0u,
 					.events = v->events,
 					.blame = v->blame,
-					.oom = v->oom };
+					.oom = v->oom,
+					.check_kill = check_oom };
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	int status;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "serve/governor.h"
+#include "session/governor.h"
 #include "unit.h"
 
 #define BUDGET 0.01

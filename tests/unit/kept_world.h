@@ -25,7 +25,7 @@
 #include "base/log.h"
 #include "memblame/sink.h"
 #include "record/recorder.h"
-#include "record/replay.h"
+#include "session/replay.h"
 #include "record/report.h"
 #include "record/system.h"
 
@@ -43,6 +43,7 @@ struct world {
 	uint64_t since;
 	uint64_t boot_ns; /* moments of a later boot begin again */
 	uint64_t start_ns; /* of its processes */
+	int64_t utc_off_ns; /* somebody has set the clock */
 };
 
 static inline void on_forget(void *arg, struct mb_model *m, struct mb_process *p)
@@ -139,7 +140,8 @@ static inline void moment(struct world *w, unsigned int processes)
 	set_system(w, at.t_ns);
 	w->since += STEP_NS;
 	at.since_start_ns = w->since;
-	mb_utc_shift("2026-01-01T00:00:00.000Z", (int64_t)(w->serial * STEP_NS), at.time, sizeof(at.time));
+	mb_utc_shift("2026-01-01T00:00:00.000Z", (int64_t)(w->serial * STEP_NS) + w->utc_off_ns, at.time,
+		     sizeof(at.time));
 	if (mb_recorder_tick(w->r, &w->m, &at, &e))
 		fail_msg("%s", e.text);
 	w->serial++;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "model/leaks.h"
+#include "leaks/groups.h"
 #include "model/pages.h"
 
 static struct mb_leak_group *group_of(struct mb_leaks *l, uint32_t tgid, uint32_t stack)
@@ -57,7 +57,25 @@ static void test_sums(void **state)
 	mb_leaks_free(l);
 }
 
-/* The group that has been empty longest gives its place; without one that is empty, what comes is counted. */
+/* Two moments are compared: who has ended by the second has nothing then, though its groups stay. */
+static void test_marks(void **state)
+{
+	struct mb_leaks *l = mb_leaks_new();
+	struct mb_leak_group *g;
+
+	(void)state;
+	add(l, 1, 2, 100);
+	mb_leaks_mark(l, false);
+	mb_leaks_end(l, 1, 7);
+	mb_leaks_mark(l, true);
+	g = group_of(l, 1, 2);
+	assert_int_equal(g->first_bytes, 100);
+	assert_int_equal(g->second_bytes, 0);
+	assert_int_equal(g->bytes, 100);
+	mb_leaks_free(l);
+}
+
+/* The group that has been empty longest gives its place; without one that is empty, what comes is a rest until there is room. */
 static void test_bounds(void **state)
 {
 	struct mb_leaks *l = mb_leaks_new();
@@ -66,16 +84,77 @@ static void test_bounds(void **state)
 	for (uint32_t i = 0; i < MB_LEAK_GROUPS; i++)
 		add(l, i + 1, 1, 10);
 	add(l, 100000, 1, 10);
-	assert_int_equal(l->groups_left_out, 1);
+	assert_null(group_of(l, 100000, 1));
+	assert_int_equal(HASH_COUNT(l->rests), 1);
+	assert_int_equal(mb_leaks_rest_bytes(l), 10);
 	add(l, 5, 1, -10);
 	mb_leaks_tick(l, 1);
 	add(l, 4, 1, -10);
 	mb_leaks_tick(l, 2);
-	add(l, 100000, 1, 10);
-	assert_int_equal(l->groups_left_out, 1);
+	add(l, 100000, 1, -3);
+	assert_int_equal(HASH_COUNT(l->rests), 0);
 	assert_null(group_of(l, 5, 1));
 	assert_non_null(group_of(l, 4, 1));
-	assert_int_equal(group_of(l, 100000, 1)->bytes, 10);
+	assert_int_equal(group_of(l, 100000, 1)->bytes, 7);
+	assert_int_equal(l->rests_left_out, 0);
+	mb_leaks_free(l);
+}
+
+#define PLACES (2 * MB_LEAK_GROUPS)
+
+/* Of each place either the group or the rest. */
+static int64_t bytes_of(const struct mb_leaks *l, uint32_t stack)
+{
+	struct mb_leak_key key = { .tgid = 1, .stack = stack, .start_ns = 7 };
+	struct mb_leak_group *g;
+	struct mb_leak_rest *r;
+
+	HASH_FIND(hh, l->groups, &key, sizeof(key), g);
+	HASH_FIND(hh, l->rests, &key, sizeof(key), r);
+	assert_true(!g || !r);
+	return g ? g->bytes : r ? r->bytes : 0;
+}
+
+/* Twice as many places as groups, in any order: what each has is right all the time, and nothing stays when all is freed. */
+static void test_more_places_than_groups(void **state)
+{
+	static int64_t truth[PLACES];
+	struct mb_leaks *l = mb_leaks_new();
+	uint64_t rng = 12345;
+	uint32_t most = 0;
+
+	(void)state;
+	for (int n = 0; n < 400000; n++) {
+		uint32_t i;
+
+		rng = rng * 6364136223846793005u + 1442695040888963407u;
+		i = (uint32_t)(rng >> 33) % PLACES;
+		if (n >= 200000) /* the more is freed, the longer it goes on */
+			i = (uint32_t)n % PLACES;
+		if (truth[i] && (n >= 200000 || rng >> 63)) {
+			int64_t bytes = n >= 300000 ? truth[i] : 1 + (int64_t)(rng >> 40) % truth[i];
+
+			add(l, 1, i + 1, -bytes);
+			truth[i] -= bytes;
+		} else if (n < 200000) {
+			int64_t bytes = 1 + (int64_t)(rng >> 50);
+
+			add(l, 1, i + 1, bytes);
+			truth[i] += bytes;
+		}
+		if (n % 1000 == 0)
+			mb_leaks_tick(l, (uint64_t)n + 1);
+		assert_int_equal(bytes_of(l, i + 1), truth[i]);
+		most = HASH_COUNT(l->rests) > most ? HASH_COUNT(l->rests) : most;
+	}
+	assert_true(most > 1000);
+	assert_true(HASH_COUNT(l->groups) == MB_LEAK_GROUPS);
+	for (uint32_t i = 0; i < PLACES; i++) {
+		assert_int_equal(truth[i], 0);
+		assert_int_equal(bytes_of(l, i + 1), 0);
+	}
+	assert_int_equal(HASH_COUNT(l->rests), 0);
+	assert_int_equal(l->rests_left_out, 0);
 	mb_leaks_free(l);
 }
 
@@ -114,19 +193,21 @@ static void test_stacks(void **state)
 
 /* ---- pages ---- */
 
-static int64_t resident[8];
+static int64_t resident[8], shared;
 
-static void changed(void *arg, uint32_t stack, int sign)
+static void changed(void *arg, const struct mb_page *page, int sign)
 {
 	(void)arg;
-	resident[stack] += sign;
+	resident[page->stack] += sign;
+	if (page->shared)
+		shared += sign;
 }
 
-static void answer_all(struct mb_pages *p, bool there)
+static void answer_all(struct mb_pages *p, bool there, bool is_shared)
 {
 	mb_pages_sort(p);
 	for (size_t i = 0; i < p->n; i++)
-		mb_pages_answer(p, i, there);
+		mb_pages_answer(p, i, there, is_shared);
 	mb_pages_sweep(p);
 }
 
@@ -140,13 +221,13 @@ static void test_pages(void **state)
 	mb_pages_touch(&p, 0x3000, 2, false, true);
 	mb_pages_touch(&p, 0x200000, 3, true, true); /* a marker counts nothing */
 	assert_int_equal(resident[1], 0); /* nobody has said yet that it is there */
-	answer_all(&p, true);
+	answer_all(&p, true, false);
 	assert_int_equal(resident[1], 1);
 	assert_int_equal(resident[2], 1);
 	assert_int_equal(resident[3], 0);
 	/* what came with the first page of a huge one is its toucher's, else who mapped it */
-	mb_pages_found(&p, 0x205000, 4);
-	mb_pages_found(&p, 0x405000, 4);
+	mb_pages_found(&p, 0x205000, 4, false);
+	mb_pages_found(&p, 0x405000, 4, false);
 	mb_pages_sort(&p);
 	assert_int_equal(resident[3], 1);
 	assert_int_equal(resident[4], 1);
@@ -156,12 +237,21 @@ static void test_pages(void **state)
 	mb_pages_touch(&p, 0x5000, 5, false, true);
 	assert_int_equal(resident[1], 0);
 	assert_int_equal(resident[5], 1);
-	answer_all(&p, false);
+	answer_all(&p, false, false);
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(resident[i], 0);
 	assert_int_equal(p.n, 0);
+	/* pages of shared memory are told apart, also where other memory is mapped in their place */
 	mb_pages_touch(&p, 0x5000, 1, false, true);
-	answer_all(&p, true);
+	answer_all(&p, true, true);
+	assert_int_equal(shared, 1);
+	answer_all(&p, true, false);
+	assert_int_equal(shared, 0);
+	assert_int_equal(resident[1], 1);
+	answer_all(&p, false, false);
+	assert_int_equal(resident[1], 0);
+	mb_pages_touch(&p, 0x5000, 1, false, true);
+	answer_all(&p, true, false);
 	mb_pages_free(&p);
 	assert_int_equal(resident[1], 0);
 }
@@ -170,7 +260,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_more_places_than_groups),
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_pages),
 	};

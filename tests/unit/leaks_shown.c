@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "sinks/leaks.h"
+#include "leaks/view.h"
 
 static const struct mb_place places[] = {
 	{ .ip = 0x7f0000000010, .symbol = "malloc", .module = "/usr/lib/libc.so.6", .module_offset = 0x10 },
@@ -25,18 +25,26 @@ static struct mb_leak_process process = { .pid = 12, .comm = "a\"b\n", .tracked_
 					  .before_bytes = 1 << 20, .total_vm_bytes = 3 << 20, .corrections = 1,
 					  .blocks = 5 };
 
+static struct mb_leak_cgroup cgroup = { .path = "/x", .outlook = { .growth = { true, 0 } } };
+
 static struct mb_leaks_view view_of(void)
 {
 	memset(rows, 0, sizeof(rows));
 	rows[0].sum = (struct mb_leak_group){ .key = { .tgid = 12, .stack = 1, .level = MB_LEAK_ALLOC },
 					      .comm = "a\"b\n", .sampled_1_in = 16384, .bytes = 2 << 20, .count = 77,
 					      .total_bytes = 3 << 20 };
-	rows[0].trend = (struct mb_trend){ 1536, 0.9876, MB_VERDICT_LEAK };
+	rows[0].trend = (struct mb_trend){ .slope_bytes_per_s = 1536, .confidence = 0.9876, .verdict = MB_VERDICT_LEAK };
 	rows[0].error_bytes = 1000;
 	rows[0].growth_bytes = -5;
-	rows[0].eta_known = true;
-	rows[0].eta_ns = 7200ull * 1000000000;
-	rows[0].limit = "cgroup";
+	process.outlook = (struct mb_outlook){
+		.growth = { true, 1536 },
+		.limited = true,
+		.limit = { .kind = "cgroup", .path = "/x", .bytes = 500 << 20, .usage_bytes = 180 << 20 },
+		.limit_slope_bytes_per_s = 3000,
+		.eta_known = true,
+		.eta_ns = 7200ull * 1000000000,
+	};
+	rows[0].outlook = &process.outlook;
 	rows[0].places = places;
 	rows[0].n_places = 3;
 	rows[0].whole = true;
@@ -46,6 +54,7 @@ static struct mb_leaks_view view_of(void)
 	rows[0].group = &rows[0].sum;
 	rows[1].group = &rows[1].sum;
 	return (struct mb_leaks_view){ .rows = rows, .n_rows = 2, .processes = &process, .n_processes = 1,
+				       .cgroups = &cgroup, .n_cgroups = 1, .cgroups_left_out = 4,
 				       .page_sample_1_in = 64, .heap_sample_bytes = 16384, .from_ns = 1, .to_ns = 9,
 				       .stacks_whole = 3, .stacks_cut = 1, .left_out = 2 };
 }
@@ -110,6 +119,20 @@ static void test_json(void **state)
 	p = json_array_get(json_object_get(doc, "processes"), 0);
 	assert_int_equal(json_integer_value(json_object_get(p, "before_bytes")), 1 << 20);
 	assert_null(json_object_get(p, "maps"));
+	assert_int_equal(json_integer_value(json_object_get(p, "slope_bytes_per_s")), 1536);
+	assert_int_equal(json_integer_value(json_object_get(p, "eta_to_limit_ns")), 7200ull * 1000000000);
+	p = json_object_get(p, "limit");
+	assert_string_equal(json_string_value(json_object_get(p, "kind")), "cgroup");
+	assert_string_equal(json_string_value(json_object_get(p, "path")), "/x");
+	assert_int_equal(json_integer_value(json_object_get(p, "bytes")), 500 << 20);
+	assert_int_equal(json_integer_value(json_object_get(p, "usage_bytes")), 180 << 20);
+	assert_int_equal(json_integer_value(json_object_get(p, "slope_bytes_per_s")), 3000);
+	p = json_array_get(json_object_get(doc, "cgroups"), 0);
+	assert_string_equal(json_string_value(json_object_get(p, "path")), "/x");
+	assert_int_equal(json_integer_value(json_object_get(p, "slope_bytes_per_s")), 0);
+	assert_true(json_is_null(json_object_get(p, "eta_to_limit_ns")));
+	assert_true(json_is_null(json_object_get(p, "limit")));
+	assert_int_equal(json_integer_value(json_object_get(doc, "cgroups_left_out")), 4);
 	json_decref(doc);
 	free(text);
 }
@@ -120,7 +143,9 @@ static void test_text(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, "leak          12 a\"b"));
-	assert_non_null(strstr(text, "2.0 MiB        77    1.5 KiB/s    99 %   120 min  (+-1000 B)"));
+	assert_non_null(strstr(text, "2.0 MiB        77    1.5 KiB/s    99 %  (+-1000 B)"));
+	assert_non_null(strstr(text, "(pid 12) grows 1.5 KiB/s; reaches the limit of cgroup /x (500 MiB, 180 MiB used) in "
+				     "120 min, as all that grows there together takes 2.9 KiB/s\n"));
 	/* the allocator's own frames are passed over */
 	assert_non_null(strstr(text, "in leak at a.c:42\n"));
 	assert_non_null(strstr(text, "called by main at a.c:50\n"));

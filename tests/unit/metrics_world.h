@@ -132,6 +132,12 @@ static inline void scrape(struct world *w, struct exposition *x, bool openmetric
 	read_exposition(x, w->text.text, w->text.len, openmetrics);
 }
 
+/* Is that somewhere in the text of the last scrape? There is no NUL at its end. */
+static inline bool said(const struct world *w, const char *what)
+{
+	return memmem(w->text.text, w->text.len, what, strlen(what)) != NULL;
+}
+
 static inline void expect(const struct exposition *x, const char *name, const char *with, long double want)
 {
 	unsigned int n;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* The model: records become accounts; twice, late, out of order, too many, or malformed. */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "memblame/family.h"
@@ -192,6 +193,7 @@ static void whoever_adds_up_gets_what_is_forgotten(void **state)
 	mb_model_init(&m);
 	m.on_forget = add_minor;
 	m.on_forget_arg = &forgotten;
+	m.forgets = true;
 	for (uint32_t i = 1; i <= MB_MODEL_PROCESSES + 100; i++) {
 		struct mb_task_record r = record(i, i, i);
 
@@ -226,10 +228,89 @@ static void processes_are_bounded_and_evictions_counted(void **state)
 		take(&m, &r);
 	}
 	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES);
-	assert_int_equal(m.lost.processes_evicted, 100);
-	assert_int_equal(mb_lost_total(&m.lost), 100);
+	assert_int_equal(mb_lost_total(&m.lost), 0);
+	assert_int_equal(m.ended.n_rows, 1);
+	assert_int_equal(m.ended.rows->ended_processes, 100);
 	assert_null(mb_model_find(&m, 1)); /* the one that ended first */
+	assert_null(mb_model_find(&m, 0));
+	assert_ptr_equal(mb_model_account(&m, 1, 1001), m.ended.rows);
 	assert_non_null(mb_model_find(&m, 101));
+	mb_model_free(&m);
+}
+
+static uint64_t sum_of(struct mb_process *all, uint64_t *processes)
+{
+	uint64_t sum = 0;
+
+	for (struct mb_process *p = all; p; p = p->next) {
+		sum += p->minor;
+		*processes += p->is_sum ? p->ended_processes : 1;
+	}
+	return sum;
+}
+
+/* Of more programs than there are rows, some exited while all others were alive: the sums are exact. */
+static void sums_of_what_was_folded_are_exact(void **state)
+{
+	const uint32_t many = MB_MODEL_PROCESSES + 3000;
+	uint64_t want = 0, processes = 0;
+	struct mb_model m;
+
+	(void)state;
+	mb_model_init(&m);
+	for (int exits = 0; exits < 2; exits++) {
+		for (uint32_t i = many; i > 0; i--) {
+			struct mb_task_record r = record(i, i, i);
+
+			snprintf(r.info.comm, sizeof(r.info.comm), "p%u", i % 400);
+			r.info.h.type = exits ? MB_TASK_EVENT_EXIT : MB_TASK_EVENT_HARVEST;
+			r.info.group_dead = (uint16_t)exits;
+			r.info.min_flt = exits ? 5 + i % 7 : 5;
+			r.ledger.fault.by_class[MB_FAULT_ANON] = r.info.min_flt;
+			want += exits ? r.info.min_flt : 0;
+			take(&m, &r);
+		}
+		mb_model_tick(&m, 1000, true);
+		assert_int_equal(mb_lost_total(&m.lost), exits ? 0 : 3000);
+	}
+	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES);
+	assert_int_equal(m.ended.n_rows, MB_ENDED_ROWS);
+	assert_int_equal(sum_of(m.all, &processes) + sum_of(m.ended.rows, &processes), want);
+	assert_int_equal(processes, many);
+	/* what still comes of one that was folded */
+	m.ended.other->minor = 0;
+	assert_ptr_not_equal(mb_model_account(&m, many, 1000 + many), NULL);
+	assert_true(mb_model_account(&m, many, 1000 + many)->is_sum);
+	assert_ptr_equal(mb_model_account(&m, 999999, 1), m.ended.other);
+	mb_model_free(&m);
+}
+
+/* An interval shows what the row has gained in it, not what processes had before. */
+static void a_row_has_its_interval(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(1, 1, 1);
+	unsigned int slot;
+
+	(void)state;
+	mb_model_init(&m);
+	slot = mb_slot(mb_family_by_name("fault")->fields); /* minor is among them */
+	while (strcmp(mb_family_by_name("fault")->fields[slot - mb_slot(mb_family_by_name("fault")->fields)].name, "anon"))
+		slot++;
+	r.ledger.fault.by_class[MB_FAULT_ANON] = 10;
+	take(&m, &r);
+	mb_model_interval(&m);
+	r.ledger.fault.by_class[MB_FAULT_ANON] = 13;
+	r.info.h.type = MB_TASK_EVENT_EXIT;
+	r.info.group_dead = 1;
+	take(&m, &r);
+	for (uint32_t i = 2; i <= MB_MODEL_PROCESSES + 1; i++)
+		mb_model_process(&m, i, i);
+	assert_non_null(m.ended.rows);
+	assert_int_equal(mb_process_value(m.ended.rows, slot), 13);
+	assert_int_equal(mb_process_delta(m.ended.rows, slot), 3);
+	mb_model_interval(&m);
+	assert_int_equal(mb_process_delta(m.ended.rows, slot), 0);
 	mb_model_free(&m);
 }
 
@@ -245,7 +326,39 @@ static void threads_that_vanish_are_retired(void **state)
 		mb_model_tick(&m, 1000, true);
 	assert_true(mb_model_find(&m, 70)->exited);
 	assert_false(mb_model_find(&m, 70)->exit_known);
+	mb_model_tick(&m, 1001 + MB_MODEL_UNHEARD_NS, true);
 	assert_int_equal(HASH_COUNT(m.threads), 0);
+	assert_int_equal(mb_model_find(&m, 70)->live_threads + mb_model_find(&m, 70)->unheard_threads, 0);
+	mb_model_free(&m);
+}
+
+/* The exit record of a thread that is not listed any more comes late: what is known of it counts once. */
+static void late_words_are_counted_once(void **state)
+{
+	struct mb_model m;
+	struct mb_task_record r = record(70, 70, 1);
+
+	(void)state;
+	mb_model_init(&m);
+	r.info.min_flt = 40;
+	r.ledger.vma.mmap_calls = 4;
+	take(&m, &r);
+	for (uint64_t i = 0; i < 9; i++) {
+		mb_model_tick(&m, 1000 + i * 1000000000, true);
+		mb_model_forget_ended(&m, 0); /* as serve does */
+	}
+	assert_true(mb_model_find(&m, 70)->exited);
+	r.info.min_flt = 41;
+	r.ledger.vma.mmap_calls = 5;
+	r.info.h.type = MB_TASK_EVENT_EXIT;
+	r.info.group_dead = 1;
+	take(&m, &r);
+	mb_model_tick(&m, 10000000000, true);
+	assert_int_equal(value(&m, 70, "faults", "minor"), 41);
+	assert_int_equal(value(&m, 70, "vma", "mmap_calls"), 5);
+	assert_true(mb_model_find(&m, 70)->exit_known);
+	mb_model_forget_ended(&m, 0);
+	assert_null(mb_model_find(&m, 70));
 	mb_model_free(&m);
 }
 
@@ -324,8 +437,11 @@ int main(void)
 		cmocka_unit_test(exec_by_another_thread_counts_once),
 		cmocka_unit_test(late_faults_are_added),
 		cmocka_unit_test(processes_are_bounded_and_evictions_counted),
+		cmocka_unit_test(sums_of_what_was_folded_are_exact),
+		cmocka_unit_test(a_row_has_its_interval),
 		cmocka_unit_test(whoever_adds_up_gets_what_is_forgotten),
 		cmocka_unit_test(threads_that_vanish_are_retired),
+		cmocka_unit_test(late_words_are_counted_once),
 		cmocka_unit_test(malformed_events_are_counted_not_used),
 		cmocka_unit_test(kept_events_are_bounded),
 		cmocka_unit_test(rows_are_bounded),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* The output buffer and the JSON writer: what is written can be parsed back, whatever the text. */
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,63 @@ static void a_missing_folder_is_an_error_that_names_the_file(void **state)
 	mb_out_close(&o, &e);
 }
 
+static unsigned int mode_of(const char *file)
+{
+	struct stat st;
+
+	assert_int_equal(stat(file, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* Whoever could read the file before cannot read what is written now. */
+static void a_file_becomes_its_owners(void **state)
+{
+	struct mb_err e = { 0 };
+	struct stat st;
+	struct mb_out o;
+
+	(void)state;
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(truncate(path, 100), 0);
+	open_out(&o);
+	assert_int_equal(mode_of(path), 0600);
+	mb_out_text(&o, "x", 1);
+	assert_int_equal(mb_out_close(&o, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 1);
+	assert_int_equal(unlink(path), 0);
+	open_out(&o);
+	assert_int_equal(mb_out_close(&o, &e), 0);
+	assert_int_equal(mode_of(path), 0600);
+}
+
+/* What is not ours to change: a pipe, and the file that the shell has opened for standard output. */
+static void pipes_and_streams_keep_their_mode(void **state)
+{
+	int out = dup(STDOUT_FILENO), reader;
+	struct mb_err e = { 0 };
+	struct mb_out o;
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0640), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	open_out(&o);
+	assert_int_equal(mb_out_close(&o, &e), 0);
+	close(reader);
+	assert_int_equal(mode_of(path), 0640);
+	assert_int_equal(unlink(path), 0);
+	fflush(stdout);
+	assert_non_null(freopen(path, "w", stdout));
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(mb_out_open(&o, "/dev/stdout", &e), 0);
+	mb_out_text(&o, "x", 1);
+	assert_int_equal(mb_out_close(&o, &e), 0);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	assert_int_equal(mode_of(path), 0644);
+}
+
 static void memory_keeps_all_and_has_a_bound(void **state)
 {
 	static char block[1 << 20];
@@ -203,6 +261,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(any_name_is_valid_json, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(utf8_is_kept, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(more_than_the_buffer_holds, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(a_file_becomes_its_owners, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(pipes_and_streams_keep_their_mode, make_path, remove_path),
 		cmocka_unit_test(a_full_disk_is_an_error_that_names_the_file),
 		cmocka_unit_test(memory_keeps_all_and_has_a_bound),
 		cmocka_unit_test(a_missing_folder_is_an_error_that_names_the_file),

@@ -261,6 +261,29 @@ static void test_sync_keeps_origin(void **state)
 }
 
 /* Room for a huge page is larger than what is mapped of it (mm/huge_memory.c, mm/shmem.c). */
+/* The parent's list was read after the fork: what the child does from the fork on is news nevertheless. */
+static void test_copy_is_of_the_fork(void **state)
+{
+	struct mb_regions parent = { 0 }, child = { .changed = changed };
+	struct mb_region before = { .start = addr_of(0), .end = addr_of(4), .kind = MB_REGION_ANON };
+	struct mb_region_event e = { .op = MB_VMA_MMAP, .h.t_ns = 60, .result = MB_RESULT_UNKNOWN };
+
+	(void)state;
+	mb_regions_sync(&parent, &before, 1, 100, 100);
+	mb_regions_copy(&child, &parent, 50);
+	e.args[1] = 8 * PAGE;
+	e.args[3] = ANONYMOUS;
+	e.area_addr = addr_of(100);
+	e.area_len = 8 * PAGE;
+	e.delta_bytes = 8 * PAGE;
+	e.total_vm_bytes = 12 * PAGE;
+	mb_regions_apply(&child, &e, 7);
+	assert_int_equal(child.bytes, 12 * PAGE);
+	assert_false(child.unsure);
+	mb_regions_free(&child);
+	mb_regions_free(&parent);
+}
+
 static void test_huge_alignment(void **state)
 {
 	struct mb_regions r = { 0 };
@@ -314,13 +337,95 @@ static void test_heap_and_stack(void **state)
 	mb_regions_free(&r);
 }
 
+/* SHM attach at page at of n pages, and detach, as they are told. */
+static void attach(struct mb_regions *r, unsigned int at, unsigned int n, uint32_t stack)
+{
+	struct mb_region_event e = { .op = MB_VMA_OTHER, .h.t_ns = 1, .call = 30, .result = MB_RESULT_UNKNOWN };
+
+	e.args[1] = addr_of(at);
+	e.delta_bytes = (int64_t)(n * PAGE);
+	e.total_vm_bytes = r->bytes + n * PAGE;
+	mb_regions_apply(r, &e, stack);
+}
+
+static void detach(struct mb_regions *r, unsigned int at, unsigned int gone)
+{
+	struct mb_region_event e = { .op = MB_VMA_OTHER, .h.t_ns = 1, .call = 67, .result = MB_RESULT_UNKNOWN };
+
+	e.args[0] = addr_of(at);
+	e.delta_bytes = -(int64_t)(gone * PAGE);
+	e.total_vm_bytes = r->bytes - gone * PAGE;
+	mb_regions_apply(r, &e, 0);
+}
+
+/* System V shared memory that was cut: detached goes what is left of it, wherever that is, and nothing else. */
+static void test_detach_what_is_left(void **state)
+{
+	struct mb_regions r = { 0 };
+	struct mb_region_event move = { .op = MB_VMA_MREMAP, .h.t_ns = 1, .result = MB_RESULT_UNKNOWN };
+
+	(void)state;
+	attach(&r, 10, 20, 1);
+	attach(&r, 30, 20, 2);
+	mb_regions_unmap(&r, addr_of(10), addr_of(12)); /* its start */
+	mb_regions_unmap(&r, addr_of(15), addr_of(16)); /* a hole */
+	mb_regions_map(&r, addr_of(20), addr_of(25), 3, MB_REGION_SHARED); /* another's */
+	detach(&r, 10, 20 - 2 - 1 - 5);
+	assert_false(r.unsure);
+	assert_int_equal(r.bytes, 25 * PAGE);
+	assert_int_equal(mb_regions_at(&r, addr_of(22))->stack, 3);
+	assert_int_equal(mb_regions_at(&r, addr_of(30))->stack, 2);
+	/* its second half moves: shmdt takes the address where it would begin */
+	move.args[0] = addr_of(40);
+	move.args[1] = move.args[2] = 10 * PAGE;
+	move.args[3] = MAYMOVE | 4; /* the place stays mapped */
+	move.area_addr = addr_of(110);
+	move.area_len = 10 * PAGE;
+	move.delta_bytes = 10 * (int64_t)PAGE;
+	move.total_vm_bytes = r.bytes + 10 * PAGE;
+	mb_regions_apply(&r, &move, 4);
+	assert_int_equal(mb_regions_at(&r, addr_of(110))->attached, addr_of(100));
+	detach(&r, 100, 10);
+	assert_false(r.unsure);
+	assert_null(mb_regions_at(&r, addr_of(110)));
+	/* what does not add up is said */
+	detach(&r, 30, 5);
+	assert_true(r.unsure);
+	mb_regions_free(&r);
+}
+
+/* What was attached before tracing is known from the list of mappings. */
+static void test_detach_from_before(void **state)
+{
+	struct mb_regions r = { 0 };
+	struct mb_region now[] = {
+		{ .start = addr_of(10), .end = addr_of(12), .kind = MB_REGION_SHARED, .attached = addr_of(10) },
+		{ .start = addr_of(14), .end = addr_of(16), .kind = MB_REGION_SHARED, .attached = addr_of(10) },
+		{ .start = addr_of(16), .end = addr_of(20), .kind = MB_REGION_ANON },
+	};
+
+	(void)state;
+	/* one piece for what are two mappings */
+	mb_regions_map(&r, addr_of(14), addr_of(20), 7, MB_REGION_ANON);
+	mb_regions_sync(&r, now, 3, 0, 1);
+	assert_int_equal(r.bytes, 8 * PAGE);
+	detach(&r, 10, 4);
+	assert_false(r.unsure);
+	assert_int_equal(r.bytes, 4 * PAGE);
+	assert_int_equal(mb_regions_at(&r, addr_of(18))->stack, 7);
+	mb_regions_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_calls),
 		cmocka_unit_test(test_sync_keeps_origin),
+		cmocka_unit_test(test_copy_is_of_the_fork),
 		cmocka_unit_test(test_huge_alignment),
 		cmocka_unit_test(test_heap_and_stack),
+		cmocka_unit_test(test_detach_what_is_left),
+		cmocka_unit_test(test_detach_from_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

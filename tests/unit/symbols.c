@@ -12,6 +12,7 @@
 
 #include "chain.h"
 #include "symbols/demangle.h"
+#include "symbols/expr.h"
 #include "symbols/frame.h"
 #include "symbols/space.h"
 #include "unit.h"
@@ -76,6 +77,14 @@ static void assert_here(const struct mb_place *p, unsigned int line)
 	assert_string_equal(p->module, exe);
 }
 
+static unsigned int unwind(struct mb_space *space, const struct mb_user_regs *regs, const void *bytes, size_t len,
+			   uint64_t *ips, unsigned int max, bool *whole)
+{
+	const struct mb_stack stack = { bytes, len, regs->sp, 0 };
+
+	return mb_space_unwind(space, regs, &stack, ips, max, whole);
+}
+
 static void the_chain_is_unwound_up_to_main(void **state)
 {
 	uint64_t ips[MAX_IPS];
@@ -85,7 +94,7 @@ static void the_chain_is_unwound_up_to_main(void **state)
 
 	(void)state;
 	chain_a();
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(whole);
 	assert_true(ips[0] == snap.regs.ip);
 	assert_int_equal(frame_of("chain_capture", ips, n, 0, &p), 0);
@@ -121,7 +130,7 @@ static void an_inlined_function_is_a_place_of_its_own(void **state)
 
 	(void)state;
 	chain_a();
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(n > 2);
 	assert_int_equal(mb_space_resolve(self, ips[1], true, p, 4), 2);
 	assert_string_equal(p[0].symbol, "inlined_part");
@@ -148,13 +157,13 @@ static void a_stack_that_is_cut_off_gives_the_inner_frames(void **state)
 
 	(void)state;
 	chain_a();
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, all, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, all, MAX_IPS, &whole);
 	for (size_t len = 0; len < snap.len; len += 56) {
 		unsigned char *exact = malloc(len + 1);
 		unsigned int k;
 
 		memcpy(exact, snap.bytes, len);
-		k = mb_space_unwind(self, &snap.regs, exact, len, ips, MAX_IPS, &whole);
+		k = unwind(self, &snap.regs, exact, len, ips, MAX_IPS, &whole);
 		assert_in_range(k, 1, n);
 		assert_memory_equal(ips, all, k * sizeof(ips[0]));
 		assert_int_equal(whole, k == n);
@@ -162,9 +171,28 @@ static void a_stack_that_is_cut_off_gives_the_inner_frames(void **state)
 		free(exact);
 	}
 	assert_true(fewer > 3);
-	assert_int_equal(mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, 3, &whole), 3);
+	assert_int_equal(unwind(self, &snap.regs, snap.bytes, snap.len, ips, 3, &whole), 3);
 	assert_false(whole);
-	assert_int_equal(mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, 0, &whole), 0);
+	assert_int_equal(unwind(self, &snap.regs, snap.bytes, snap.len, ips, 0, &whole), 0);
+}
+
+/* A page that is not in the copy ends no chain that does not need it; what lies in it, if only in part, is not known. */
+static void what_is_missing_is_not_read(void **state)
+{
+	static uint8_t bytes[3 * MB_PAGE_SIZE];
+	struct mb_stack stack = { bytes, sizeof(bytes), 0x7000ff0, 1u << 2 };
+	uint64_t v;
+
+	(void)state;
+	memset(bytes, 7, sizeof(bytes));
+	assert_true(mb_stack_read(&stack, 0x7000ff0, 8, &v));
+	assert_true(mb_stack_read(&stack, 0x7001ff8, 8, &v));
+	assert_false(mb_stack_read(&stack, 0x7001ffc, 8, &v));
+	assert_false(mb_stack_read(&stack, 0x7002000, 8, &v));
+	assert_false(mb_stack_read(&stack, 0x7002ff8, 8, &v));
+	assert_false(mb_stack_read(&stack, 0x7002ffc, 8, &v));
+	assert_true(mb_stack_read(&stack, 0x7003000, 8, &v));
+	assert_int_equal(v, 0x0707070707070707);
 }
 
 /* Lazy binding pushes a number from byte 11 of each entry on: its rule for the CFA is an expression. */
@@ -226,7 +254,7 @@ static void garbage_ends(void **state)
 		}
 		r.ip += (uint64_t)random() % 2048;
 		r.bp = random() % 2 ? r.sp + (uint64_t)random() % BYTES : (uint64_t)random();
-		n = mb_space_unwind(self, &r, bytes, len & ~7ull, ips, MAX_IPS, &whole);
+		n = unwind(self, &r, bytes, len & ~7ull, ips, MAX_IPS, &whole);
 		assert_in_range(n, 1, MAX_IPS);
 	}
 	free(bytes);
@@ -244,7 +272,7 @@ static void a_signal_is_unwound_to_what_it_interrupted(void **state)
 	sigaction(SIGILL, &act, &old);
 	chain_signal();
 	sigaction(SIGILL, &old, NULL);
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(whole);
 	i = frame_of("chain_handler", ips, n, 0, &p);
 	assert_here(&p, lines[6]);
@@ -264,7 +292,7 @@ static void a_call_that_ends_a_function_belongs_to_it(void **state)
 	(void)state;
 	if (!setjmp(left))
 		chain_last();
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(whole);
 	assert_int_equal(frame_of("chain_leave", ips, n, 0, &p), 1);
 	assert_int_equal(frame_of("chain_last", ips, n, 0, &p), 2);
@@ -332,7 +360,7 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 	memcpy(&made, &code, sizeof(made));
 	chain_jit(made);
 	usleep(110000); /* the page is not in the maps that were read */
-	n = mb_space_unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
+	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(whole);
 	assert_true(ips[1] == start + 6);
 	assert_int_equal(frame_of("chain_jit", ips, n, 0, &p), 2);
@@ -491,6 +519,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_inlined_function_is_a_place_of_its_own),
 		cmocka_unit_test(a_stack_that_is_cut_off_gives_the_inner_frames),
 		cmocka_unit_test(an_entry_of_the_plt_is_unwound),
+		cmocka_unit_test(what_is_missing_is_not_read),
 		cmocka_unit_test(garbage_ends),
 		cmocka_unit_test(a_signal_is_unwound_to_what_it_interrupted),
 		cmocka_unit_test(a_call_that_ends_a_function_belongs_to_it),

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/trend.h"
+#include "leaks/trend.h"
 #include "trend_sim.h"
 #include "unit.h"
 
@@ -225,14 +225,58 @@ static void few_values_are_growing_at_most(void **state)
 
 	(void)state;
 	mb_trend_of(&series, 0, &t);
-	assert_int_equal(t.verdict, MB_VERDICT_STABLE);
+	assert_int_equal(t.verdict, MB_VERDICT_UNKNOWN);
 	for (uint64_t i = 1; i < 10; i++) {
 		mb_trend_add(&series, i * SECOND, i * 4096, i * 4096);
 		mb_trend_of(&series, 0, &t);
 		assert_int_not_equal(t.verdict, MB_VERDICT_LEAK);
+		assert_int_not_equal(t.verdict, MB_VERDICT_STABLE);
+		assert_int_equal(t.missing, MB_MISSING_VALUES);
 	}
 	assert_int_equal(t.verdict, MB_VERDICT_GROWING);
 	assert_int_equal(t.slope_bytes_per_s, 4096);
+}
+
+/* Nothing that was seen too little of is stable. */
+static void too_little_is_unknown(void **state)
+{
+	struct mb_trend_series series = { 0 };
+	struct mb_trend t;
+	char buf[64];
+
+	(void)state;
+	for (uint32_t i = 1; i <= 12; i++) {
+		mb_trend_add(&series, i * SECOND, 4096, 4096);
+		mb_trend_of(&series, 0, &t);
+		assert_int_equal(t.values, i);
+		assert_int_equal(t.verdict, i < 10 ? MB_VERDICT_UNKNOWN : MB_VERDICT_STABLE);
+		assert_true(t.confidence <= 0.5);
+		if (i == 3)
+			assert_string_equal(mb_missing_text(&t, buf, sizeof(buf)), "too early: 3 of 10 values");
+		if (i >= 10)
+			assert_null(mb_missing_text(&t, buf, sizeof(buf)));
+	}
+}
+
+static void growth_is_that_of_the_floor(void **state)
+{
+	struct mb_trend_series series = { 0 };
+	const uint64_t values[] = { 100, 123, 120, 140, 153, 150, 170 };
+	struct mb_trend t;
+
+	(void)state;
+	assert_true(mb_trend_grown(&series, 0) == 0);
+	for (uint32_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		mb_trend_add(&series, (i + 1) * SECOND, values[i], values[i]);
+	assert_true(mb_trend_grown(&series, 0) == 70);
+	assert_true(mb_trend_grown(&series, 2 * SECOND) == 50);
+	assert_true(mb_trend_grown(&series, 9 * SECOND) == 0);
+	for (uint32_t i = 0; i < 4; i++)
+		mb_trend_add(&series, (10 + i) * SECOND, 180 + i, 180 + i);
+	mb_trend_of(&series, 0, &t);
+	assert_int_equal(t.verdict, MB_VERDICT_GROWING);
+	assert_true(t.growth_bytes == 83);
+	assert_int_equal(t.from_ns, SECOND);
 }
 
 static void changes_within_the_error_are_none(void **state)
@@ -272,7 +316,7 @@ static void times_that_stand_still_do_no_harm(void **state)
 	for (uint64_t i = 0; i < 100; i++) {
 		mb_trend_add(&series, 7, i * 1000, i * 1000);
 		mb_trend_of(&series, 0, &t);
-		assert_int_equal(t.verdict, MB_VERDICT_STABLE);
+		assert_int_equal(t.verdict, i < 9 ? MB_VERDICT_UNKNOWN : MB_VERDICT_STABLE);
 	}
 }
 
@@ -309,6 +353,7 @@ static void verdicts_have_names(void **state)
 {
 	(void)state;
 	assert_string_equal(mb_verdict_name(MB_VERDICT_STABLE), "stable");
+	assert_string_equal(mb_verdict_name(MB_VERDICT_UNKNOWN), "unknown");
 	assert_string_equal(mb_verdict_name(MB_VERDICT_GROWING), "growing");
 	assert_string_equal(mb_verdict_name(MB_VERDICT_LEAK), "leak");
 }
@@ -329,6 +374,8 @@ int main(void)
 		cmocka_unit_test(a_sampled_cache_is_no_leak),
 		cmocka_unit_test(what_is_given_back_is_no_leak),
 		cmocka_unit_test(few_values_are_growing_at_most),
+		cmocka_unit_test(too_little_is_unknown),
+		cmocka_unit_test(growth_is_that_of_the_floor),
 		cmocka_unit_test(changes_within_the_error_are_none),
 		cmocka_unit_test(the_least_between_values_counts),
 		cmocka_unit_test(times_that_stand_still_do_no_harm),

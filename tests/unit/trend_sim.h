@@ -3,62 +3,10 @@
 #ifndef MB_TESTS_TREND_SIM_H
 #define MB_TESTS_TREND_SIM_H
 
-#include <math.h>
-#include <stdint.h>
-
-#define KIB 1024.0
-#define MIB (1024.0 * 1024)
-
-struct sim {
-	uint64_t rng;
-	double base, v, left; /* of the sources below */
-	double rate;
-	double period; /* bytes for which a sample stands; 0: exact */
-	double tick; /* seconds */
-};
+#include "chance.h"
 
 /* The value after one more tick, the i-th. */
 typedef double (*source_fn)(struct sim *s, int i);
-
-/* ---- chance ---- */
-
-static double uniform(struct sim *s)
-{
-	s->rng ^= s->rng << 13;
-	s->rng ^= s->rng >> 7;
-	s->rng ^= s->rng << 17;
-	return ((double)(s->rng >> 11) + 0.5) / 9007199254740992.0;
-}
-
-static double between(struct sim *s, double low, double high)
-{
-	return low + (high - low) * uniform(s);
-}
-
-static double normal(struct sim *s)
-{
-	return sqrt(-2 * log(uniform(s))) * cos(2 * M_PI * uniform(s));
-}
-
-static int poisson(struct sim *s, double mean)
-{
-	double product = uniform(s);
-	int n = 0;
-
-	for (; product > exp(-mean); n++)
-		product *= uniform(s);
-	return n;
-}
-
-static struct sim seeded(int seed, double rate, double period)
-{
-	struct sim s = { .rate = rate, .period = period, .tick = 1 };
-
-	s.rng = 0x9e3779b97f4a7c15ull * (uint64_t)(seed + 1);
-	for (int i = 0; i < 8; i++)
-		uniform(&s);
-	return s;
-}
 
 /* ---- sources: leaks ---- */
 

@@ -40,12 +40,25 @@ static void counts_are_never_rounded(void **state)
 	said(MB_UNIT_PAGES, 42, "42");
 }
 
+static void numbers_of_accounts(void **state)
+{
+	char buf[MB_UNITS_LEN];
+
+	(void)state;
+	assert_string_equal(mb_format_number(buf, MB_UNIT_BYTES, (uint64_t)-(100ll << 20)), "-100 MiB");
+	assert_string_equal(mb_format_number(buf, MB_UNIT_COUNT, UINT64_MAX), "-1");
+	assert_string_equal(mb_format_number(buf, MB_UNIT_NS, 3400000), "3.4 ms");
+	assert_string_equal(mb_format_number(buf, MB_UNIT_COUNT, 0), "0");
+	assert_string_equal(mb_format_number(buf, MB_UNIT_COUNT, MB_NO_VALUE), "?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(times),
 		cmocka_unit_test(counts_are_never_rounded),
+		cmocka_unit_test(numbers_of_accounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,7 +207,7 @@ static void test_direct_reclaim(void **state)
 	hog_pid = hog->pid;
 	assert_true(live_wait_text(hog->err_path, "ready"));
 	ns = now_ns();
-	small = live_spawn(LIVE_ARGV(live_workload("memhog"), "1", "pulse", "2000"));
+	small = live_spawn(LIVE_ARGV(live_workload("memhog"), "1", "pulse", "150"));
 	small_pid = small->pid;
 	r = live_wait(small);
 	ns = now_ns() - ns;
@@ -398,6 +398,11 @@ static void check_alone(const json_t *stall, const struct sandbox_cgroup *cg)
 
 	check_shares(stall);
 	assert_string_equal(live_str(stall, "victim.cgroup"), cg->path);
+	assert_true(live_null(stall, "watermarks"));
+	assert_string_equal(live_str(stall, "limit.path"), cg->path);
+	if (strcmp(live_str(stall, "what"), "high_throttle"))
+		assert_true(live_int(stall, "limit.bytes") > 0);
+	assert_true(live_int(stall, "limit.usage_bytes") > 0);
 	live_equal("culprits", (long long)json_array_size(culprits), 1);
 	live_equal("pid of the culprit", live_int(json_array_get(culprits, 0), "pid"),
 		   live_int(stall, "victim.pid"));

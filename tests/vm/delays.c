@@ -269,11 +269,24 @@ static bool sleeps_between_reclaims(void)
 	return major < 5 || (major == 5 && minor < 16);
 }
 
+/* As an argument: so many percent of what the guest has left. */
+static const char *of_memory(char text[16], int percent)
+{
+	char *meminfo = live_slurp("/proc/meminfo", NULL), *at = strstr(meminfo, "MemAvailable:");
+	long long kib;
+
+	assert_non_null(at);
+	kib = atoll(at + strlen("MemAvailable:"));
+	free(meminfo);
+	snprintf(text, 16, "%lld", kib * percent / 100 / 1024);
+	return text;
+}
+
 /*
  * Holds what the one traced comes to need, until it is killed for it: so reclaim is at its wits' end,
  * where it sleeps, and the one traced survives it.
  */
-static struct live_bg *start_victim(int *input)
+static struct live_bg *start_victim(int *input, const char *mib)
 {
 	const char *fifo = live_path("fifo");
 	struct live_bg *bg;
@@ -283,7 +296,7 @@ static struct live_bg *start_victim(int *input)
 	*input = open(fifo, O_RDWR | O_CLOEXEC);
 	assert_true(*input >= 0);
 	assert_true(asprintf(&script, "echo 1000 >/proc/self/oom_score_adj; "
-				      "exec %s 128 hold <%s", live_workload("memhog"), fifo) > 0);
+				      "exec %s %s hold <%s", live_workload("memhog"), mib, fifo) > 0);
 	bg = live_spawn(LIVE_ARGV("sh", "-c", script));
 	free(script);
 	assert_true(live_wait_text(bg->err_path, "ready"));
@@ -296,14 +309,19 @@ static bool machine_agree(void)
 	struct live_result *victim;
 	struct live_bg *bg;
 	struct live_run *run;
+	/* memblame itself needs some, so both do not fit, and one alone does */
+	char hold[16], need[16];
 	int input;
 	json_t *p;
 	bool agree;
 
 	delays_on("reclaim,writeback");
 	clean_file("96");
-	bg = start_victim(&input);
-	run = live_run(NULL, ON_ONE_CPU(live_workload("memhog"), "160", "anon"));
+	of_memory(hold, 50);
+	of_memory(need, 55);
+	print_message("the victim holds %s MiB, the one traced needs %s\n", hold, need);
+	bg = start_victim(&input, hold);
+	run = live_run(NULL, ON_ONE_CPU(live_workload("memhog"), need, "anon"));
 	close(input);
 	victim = live_wait(bg);
 	live_equal("status of the victim", victim->status, 137);

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -14,20 +16,76 @@
 
 #define HOG_MIB "2048"
 #define GROUP 4
+#define OTHERS 8 /* who would be killed next */
 
-/* The one report there is, of a memblame that is then stopped. */
-static json_t *the_report(struct live_bg *oom)
+/* What the kernel's log says of kills: who, and who could not be reaped. */
+static const char *kernel_said(void)
+{
+	static char log[1 << 20], said[1 << 16];
+	int n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1);
+	size_t len = 0;
+
+	log[n > 0 ? n : 0] = 0;
+	for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strstr(line, "Killed process") || strstr(line, "oom") || strstr(line, "invoked"))
+			len += (size_t)snprintf(said + len, sizeof(said) - len, "%.300s\n", line);
+		if (len >= sizeof(said))
+			break;
+	}
+	return said;
+}
+
+/* The memblame has said this; else the test fails, with why it has not. */
+static void wait_for(struct live_bg *oom, const char *text)
 {
 	struct live_result *r;
+	char stack[64];
+
+	if (live_wait_text(oom->out_path, text) && live_proc_alive(oom->pid))
+		return;
+	if (!live_proc_alive(oom->pid)) {
+		r = live_wait(oom);
+		live_fail("memblame is gone: status %d\n%s\n%s", r->status, r->err, kernel_said());
+	}
+	snprintf(stack, sizeof(stack), "/proc/%d/stack", (int)oom->pid);
+	live_fail("no report: %s\n%s", live_slurp(oom->err_path, NULL), live_slurp(stack, NULL));
+}
+
+/* The memblame is stopped; all that it has said. */
+static char *all_said(struct live_bg *oom)
+{
+	struct live_result *r = live_stop(oom);
+	char *text = strdup(r->out);
+
+	live_equal("status of oom", r->status, 0);
+	live_result_free(r);
+	return text;
+}
+
+/* The first report. */
+static json_t *the_report(struct live_bg *oom)
+{
+	char *text;
 	json_t *doc;
 
-	if (!live_wait_text(oom->out_path, "\"kernel_log\""))
-		live_fail("no report");
-	assert_true(live_proc_alive(oom->pid));
-	r = live_stop(oom);
-	live_equal("status of oom", r->status, 0);
-	doc = live_json(r->out);
-	live_result_free(r);
+	wait_for(oom, "\"kernel_log\"");
+	text = all_said(oom);
+	text[strcspn(text, "\n")] = '\0';
+	doc = live_json(text);
+	free(text);
+	return doc;
+}
+
+/* The report that has the whole group: of who dies late one is written anew. */
+static json_t *report_of_group(struct live_bg *oom, const char *sentence)
+{
+	char *text;
+	json_t *doc;
+
+	wait_for(oom, sentence);
+	text = all_said(oom);
+	doc = live_last_json(text);
+	free(text);
 	return doc;
 }
 
@@ -86,15 +144,46 @@ static void assert_machine(json_t *doc, const struct kmsg_kill *k)
 	live_equal("swap_total_bytes", live_int(doc, "memory.swap_total_bytes"), k->total_swap);
 }
 
+/*
+ * Whoever frees the hog's memory may be slow in an emulator, and the kernel goes on to the next largest: not the test. What
+ * it starts has the same value, if it sets none.
+ */
+static void protect(const char *adj)
+{
+	guest_write("/proc/self/oom_score_adj", adj);
+}
+
+/* Nor memblame: these go before it. */
+static void offer_others(pid_t *pids)
+{
+	for (int i = 0; i < OTHERS; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		guest_write("/proc/self/oom_score_adj", "0");
+		for (;;)
+			pause();
+	}
+}
+
+static void end_others(const pid_t *pids)
+{
+	for (int i = 0; i < OTHERS; i++) {
+		assert_true(pids[i] > 0);
+		kill(pids[i], SIGKILL);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+}
+
 /* Alone, or with a swap file that is used up first. */
 static void use_up(unsigned int swap_mib)
 {
-	char path[64], *adj;
+	char path[64], *adj, *script;
 	struct kmsg_kill k;
 	struct live_bg *oom, *hog;
 	int log = sandbox_kmsg_open();
+	pid_t pid, others[OTHERS];
 	json_t *doc;
-	pid_t pid;
 
 	if (swap_mib)
 		guest_swap_on(swap_mib);
@@ -105,9 +194,15 @@ static void use_up(unsigned int swap_mib)
 	free(adj);
 	assert_true(live_proc_status(oom->pid, "VmLck") > 0);
 	usleep(2200000); /* ticks without growth come before */
-	hog = live_spawn(LIVE_ARGV(live_workload("memhog"), HOG_MIB, "anon"));
+	protect("-998");
+	offer_others(others);
+	assert_true(asprintf(&script, "echo 0 >/proc/self/oom_score_adj; exec %s %s anon", live_workload("memhog"), HOG_MIB) > 0);
+	hog = live_spawn(LIVE_ARGV("sh", "-c", script));
+	free(script);
 	pid = hog->pid;
 	live_equal("status of the hog", live_wait(hog)->status, KILLED);
+	protect("0");
+	end_others(others);
 	k = kmsg_kill(log, pid);
 	doc = the_report(oom);
 	assert_string_equal(live_str(doc, "constraint"), "global");
@@ -121,6 +216,9 @@ static void use_up(unsigned int swap_mib)
 	assert_machine(doc, &k);
 	live_equal("culprit", live_int(doc, "culprit.pid"), pid);
 	/* pages of its files are taken away until the last moment */
+	if (live_int(doc, "culprit.growth_bytes") < k.anon - (4 << 20))
+		print_error("%s\n%s\n%s\n%s\n", live_str(doc, "sentence"), json_dumps(live_get(doc, "culprit"), 0),
+			    json_dumps(live_get(doc, "memory.split"), 0), json_dumps(live_get(doc, "history.kinds"), 0));
 	live_near("growth_bytes", live_int(doc, "culprit.growth_bytes"),
 		  k.anon + k.file + live_int(doc, "victim.swap_bytes"), 4 << 20);
 	assert_true(live_int(doc, "victim.swap_bytes") >= (long long)swap_mib / 2 << 20);
@@ -177,7 +275,7 @@ static void test_group(void **state)
 		live_equal("status", live_wait(member[i])->status, KILLED);
 	}
 	close(input);
-	doc = the_report(oom);
+	doc = report_of_group(oom, "and 3 others were killed because cgroup ");
 	assert_string_equal(live_str(doc, "constraint"), "memcg");
 	assert_string_equal(live_str(doc, "memcg.path"), guest_cgroup.path);
 	live_equal("victim", live_int(doc, "victim.pid"), pid[GROUP - 1]);
@@ -191,7 +289,6 @@ static void test_group(void **state)
 			live_fail("%lld is not one of the group", live_int(victim, "pid"));
 		assert_string_equal(live_str(victim, "comm"), "memhog");
 	}
-	assert_non_null(strstr(live_str(doc, "sentence"), "and 3 others were killed because cgroup "));
 	json_decref(doc);
 	free(script);
 }

@@ -53,19 +53,6 @@ static void write_block(struct writer *w, int fd, const char *data, size_t at)
 	w->slept_ns += wl_now_ns() - begin - (wl_thread_cpu_ns() - cpu);
 }
 
-/* The kernel's own count of it for this thread; 0 where it keeps none. */
-static uint64_t cpu_wait(void)
-{
-	unsigned long long ran, waited = 0;
-	FILE *f = fopen("/proc/thread-self/schedstat", "re");
-
-	if (f && fscanf(f, "%llu %llu", &ran, &waited) != 2)
-		waited = 0;
-	if (f)
-		fclose(f);
-	return waited;
-}
-
 static void *run(void *arg)
 {
 	struct writer *w = arg;
@@ -85,7 +72,7 @@ static void *run(void *arg)
 		       (double)w->written > (double)(wl_now_ns() - start_ns) / 1e9 * (double)rate)
 			usleep(2000);
 	}
-	w->cpu_wait_ns = cpu_wait();
+	w->cpu_wait_ns = wl_thread_cpu_wait_ns();
 	close(fd);
 	free(data);
 	return NULL;

@@ -97,20 +97,20 @@ static void run_flood(int argc, char **argv)
 			err(1, "%s", argv[2]);
 }
 
-/* Takes it and gives it back, for so long; how long the taking took is on its own clock. */
+/* Takes it and gives it back, so many times; how long the taking took is on its own clock. */
 static void run_pulse(int argc, char **argv)
 {
 	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
-	uint64_t end = wl_now_ns() + wl_arg(argc, argv, 2, 1000) * 1000000, write_ns = 0, begin;
-	long long rounds = 0;
+	long long rounds = (long long)wl_arg(argc, argv, 2, 100);
+	uint64_t write_ns = 0, begin;
 	char *area;
 
-	while ((begin = wl_now_ns()) < end) {
+	for (long long i = 0; i < rounds; i++) {
+		begin = wl_now_ns();
 		area = wl_anon(pages);
 		wl_write_pages(area, pages);
 		write_ns += wl_now_ns() - begin;
 		munmap(area, pages * wl_page());
-		rounds++;
 		usleep(10000);
 	}
 	wl_num("anon", rounds * (long long)pages);
@@ -139,7 +139,7 @@ static const struct wl_mode modes[] = {
 	{ "again", "MIB again [AGAINMIB]", 0, run_again },
 	{ "file", "MIB file FILE [PASSES]", 0, run_file },
 	{ "flood", "MIB flood FILE", 0, run_flood },
-	{ "pulse", "MIB pulse [MS]", 0, run_pulse },
+	{ "pulse", "MIB pulse [ROUNDS]", 0, run_pulse },
 	{ "creep", "MIB creep", 0, run_creep },
 	{ 0 },
 };
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 
 	if (!mode || argc < 2)
 		errx(2, "usage: memhog MIB [anon | hold | again [AGAINMIB] | file FILE [PASSES] | "
-			"flood FILE | pulse [MS] | creep]");
+			"flood FILE | pulse [ROUNDS] | creep]");
 	wl_begin("memhog", mode->name);
 	mode->run(argc - 1, argv + 1);
 	wl_end(0);

@@ -54,6 +54,8 @@ void wl_read_report(int fd, struct rusage *usage);
 struct wl_faults wl_faults(void);
 uint64_t wl_now_ns(void);
 uint64_t wl_thread_cpu_ns(void);
+/* How long this thread was ready to run without a CPU; 0 where the kernel keeps no such count. */
+uint64_t wl_thread_cpu_wait_ns(void);
 size_t wl_page(void);
 
 /* Private anonymous memory that nothing has touched and no huge page will fill. */

@@ -13,7 +13,7 @@ static const char *path;
 static size_t total, block;
 static char *data;
 static struct {
-	uint64_t ns, blocked_ns, blocked_call_ns, max_ns, cpu_ns, fsync_ns;
+	uint64_t ns, blocked_ns, blocked_call_ns, max_ns, cpu_ns, cpu_wait_ns, fsync_ns;
 	long calls, blocked_calls, fsyncs;
 } spent;
 
@@ -64,7 +64,7 @@ static void sync_file(int fd)
 /* Into `map` where given, else by write(). */
 static void write_all(int fd, char *map, bool sync_each)
 {
-	uint64_t cpu = wl_thread_cpu_ns();
+	uint64_t cpu = wl_thread_cpu_ns(), wait = wl_thread_cpu_wait_ns();
 
 	for (size_t at = 0, n; at < total; at += n) {
 		long slept = sleeps();
@@ -81,6 +81,7 @@ static void write_all(int fd, char *map, bool sync_each)
 			sync_file(fd);
 	}
 	spent.cpu_ns = wl_thread_cpu_ns() - cpu;
+	spent.cpu_wait_ns = wl_thread_cpu_wait_ns() - wait;
 }
 
 static void run_nosync(int argc, char **argv)
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
 	wl_num("blocked_ns", (long long)spent.blocked_ns);
 	wl_num("blocked_call_ns", (long long)spent.blocked_call_ns);
 	wl_num("cpu_ns", (long long)spent.cpu_ns);
+	wl_num("cpu_wait_ns", (long long)spent.cpu_wait_ns);
 	wl_num("fsyncs", spent.fsyncs);
 	wl_num("fsync_ns", (long long)spent.fsync_ns);
 	wl_end(0);

@@ -13,7 +13,12 @@ enum mb_fault_class {
 	MB_FAULT_FILE_IO = 5,
 	MB_FAULT_OTHER = 6,
 	MB_FAULT_FAILED = 7, /* the kernel did not count it: SIGSEGV, SIGBUS, fixup */
-	MB_FAULT_CLASSES = 8,
+	MB_FAULT_MKWRITE = 8,
+	MB_FAULT_HUGETLB = 9,
+	MB_FAULT_NUMA = 10,
+	MB_FAULT_USERFAULT = 11,
+	MB_FAULT_CLASSES = 12,
+	MB_FAULT_CLASS_ROOM = 16, /* a power of two: indexes are masked for the verifier */
 };
 
 /* x86 page-fault error code bits (arch/x86/include/asm/trap_pf.h), also used on the wire. */
@@ -23,7 +28,7 @@ enum mb_fault_class {
 #define MB_PF_INSTR 16u
 
 /* Index of mb_fault_ledger.by_access: write 1, user 2, instruction fetch 4. */
-#define MB_FAULT_ACCESS(error) ((((error) >> 1) & 3) | (((error) & MB_PF_INSTR) >> 2))
+#define MB_FAULT_ACCESS(error) ((((error) >> 1) & 3) | (((error)&MB_PF_INSTR) >> 2))
 
 enum mb_fault_event_type {
 	MB_FAULT_EVENT_FAULT = 0, /* one fault, as user space shows it */
@@ -60,6 +65,21 @@ struct mb_fault_pending {
 	__u16 mapping; /* the same as its mapping tells at its end, with MB_FAULT_ENDED; 0: not asked */
 	__u32 seq; /* faults of this thread so far; 0: none yet */
 	__u32 version; /* odd while its thread changes the fault ledger */
+	__u64 numa; /* the thread's NUMA hint faults at its start, as far as the scheduler keeps them */
+	__u64 call; /* the system call that it was in, where it was in the kernel */
+	__u32 kind; /* MB_FAULT_KIND_*: what is mapped there; 0: not asked */
+	__u32 nvcsw; /* voluntary context switches of the thread at its start, where another may have to answer it */
+	__u32 failed; /* it has ended in a signal */
+	__u32 pad;
+};
+
+/* What was found at an address of an address space, good for as long as that one has not been changed. */
+struct mb_fault_mapping {
+	__u64 mm;
+	__u64 start;
+	__u64 end;
+	__u32 seq; /* mm_lock_seq */
+	__u32 kind; /* 0: nothing is known */
 };
 
 /* A fault that is over, on its way to a stream. */
@@ -76,13 +96,17 @@ struct mb_fault_record {
 };
 
 struct mb_fault_ledger {
-	__u64 by_class[MB_FAULT_CLASSES];
+	__u64 by_class[MB_FAULT_CLASS_ROOM];
 	__u64 by_access[8]; /* index: MB_FAULT_ACCESS */
 	__u64 segv_unmapped;
 	__u64 segv_access;
 	struct mb_stall swap_in;
 	struct mb_stall file_io;
+	struct mb_stall userfault;
 	struct mb_fault_pending pending;
+	struct mb_fault_mapping mapping;
+	__u32 userfaults_seen; /* value of userfault_spaces for which the next field is right */
+	__u32 userfaults; /* other threads may have to answer faults in this address space (userfaultfd) */
 	struct mb_fault_record batch[MB_FAULT_BATCH]; /* only while streaming */
 	__u64 n_batch;
 	__u64 latency_max_ns; /* of the timed minor faults */
@@ -146,6 +170,44 @@ static inline int mb_page_first_of_huge(__u64 addr)
 #define MB_FAULT_MOVED_SHMEM 8u
 #define MB_FAULT_ENDED 16u /* in mapping */
 
+/* Bits of mb_fault_pending.kind. */
+#define MB_FAULT_KIND_KNOWN 1u /* something is mapped there */
+#define MB_FAULT_KIND_NOWHERE 2u /* nothing is */
+#define MB_FAULT_KIND_SHARED 4u /* what is written there is written to a file or to shared memory */
+#define MB_FAULT_KIND_ANON 8u /* anonymous memory of the process's own */
+#define MB_FAULT_KIND_HUGETLB 16u
+#define MB_FAULT_KIND_READONLY 64u /* writes are not allowed */
+#define MB_FAULT_KIND_USERFAULT 128u /* another thread has answered it: userfaultfd */
+#define MB_FAULT_KIND_ASKABLE 256u /* another may have to, and that is not known yet */
+#define MB_FAULT_KIND_NUMA 32u /* the page was there, to find out from where it is used */
+
+/* A write to a page that is there. */
+static inline __attribute__((always_inline)) int
+mb_fault_is_upgrade(const struct mb_fault_pending *p)
+{
+	return (p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE);
+}
+
+/* Do the counters that the fault moved not tell its cause, so that what is mapped there must be asked? */
+static inline __attribute__((always_inline)) int
+mb_fault_asks_mapping(const struct mb_fault_pending *p)
+{
+	return !p->kind && !(p->moved & (mb_fault_is_upgrade(p) ? MB_FAULT_MOVED_ANON : 15u));
+}
+
+/*
+ * An access of the kernel's that failed (EFAULT): what was counted since is a fault that it took for itself. One of a
+ * program ends in a signal.
+ */
+static inline __attribute__((always_inline)) int
+mb_fault_was_denied(const struct mb_fault_pending *p)
+{
+	if (p->error & MB_PF_USER)
+		return 0;
+	return (p->kind & MB_FAULT_KIND_NOWHERE) ||
+	       ((p->error & MB_PF_WRITE) && (p->kind & MB_FAULT_KIND_READONLY));
+}
+
 /*
  * Cause of a fault that the kernel has counted: the one rule, used in the kernel for a thread's
  * earlier faults and in user space for the last fault of a ledger that was read. Which counters a
@@ -156,16 +218,32 @@ mb_fault_classify(const struct mb_fault_pending *p, int major, int has_swap)
 {
 	__u32 moved = p->moved;
 
+	if (p->failed)
+		return MB_FAULT_FAILED;
+	if (p->kind & MB_FAULT_KIND_USERFAULT)
+		return MB_FAULT_USERFAULT;
+	if (p->kind & MB_FAULT_KIND_HUGETLB)
+		return MB_FAULT_HUGETLB;
+	if (p->kind & MB_FAULT_KIND_NUMA)
+		return MB_FAULT_NUMA;
 	if (p->mapping) /* it knows better, but for pages that come from swap */
 		moved = (p->mapping & ~MB_FAULT_ENDED) | (moved & MB_FAULT_MOVED_SWAP);
+	/* until 6.0 the kernel tries such a one twice, and counts it as major */
+	if (mb_fault_is_upgrade(p) && (p->kind & MB_FAULT_KIND_SHARED) && !mb_fault_was_denied(p))
+		return MB_FAULT_MKWRITE;
 	/* 5.10 counts first touches of shared memory as major too */
 	if (major && moved == MB_FAULT_MOVED_SHMEM && !has_swap)
 		return MB_FAULT_SHMEM;
 	if (major) /* shared memory comes from swap when it is read in */
 		return moved & (MB_FAULT_MOVED_SWAP | MB_FAULT_MOVED_SHMEM) ? MB_FAULT_SWAP :
 									      MB_FAULT_FILE_IO;
-	if ((p->error & (MB_PF_PROT | MB_PF_WRITE)) == (MB_PF_PROT | MB_PF_WRITE))
-		return MB_FAULT_COW;
+	if (mb_fault_was_denied(p))
+		return MB_FAULT_FAILED;
+	if (mb_fault_is_upgrade(p)) {
+		return (p->kind & MB_FAULT_KIND_KNOWN) || (p->moved & MB_FAULT_MOVED_ANON) ?
+			       MB_FAULT_COW :
+			       MB_FAULT_OTHER;
+	}
 	if (moved & MB_FAULT_MOVED_SWAP)
 		return MB_FAULT_SWAP;
 	if (moved & MB_FAULT_MOVED_ANON)
@@ -174,8 +252,10 @@ mb_fault_classify(const struct mb_fault_pending *p, int major, int has_swap)
 		return MB_FAULT_SHMEM;
 	if (moved & MB_FAULT_MOVED_FILE)
 		return MB_FAULT_FILE;
-	/* a read that moved nothing maps the zero page */
-	return p->error & (MB_PF_WRITE | MB_PF_PROT) ? MB_FAULT_OTHER : MB_FAULT_ANON;
+	/* a read of anonymous memory that moved nothing maps the zero page */
+	return !(p->error & (MB_PF_WRITE | MB_PF_PROT)) && (p->kind & MB_FAULT_KIND_ANON) ?
+		       MB_FAULT_ANON :
+		       MB_FAULT_OTHER;
 }
 
 #endif

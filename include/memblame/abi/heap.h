@@ -26,12 +26,17 @@ struct mb_heap_ledger {
 	__u64 sp; /* of the thread when it was called; 0: none is open */
 	__u64 ip; /* of the probe */
 	__u64 ret; /* where it returns to: in its place the kernel has put its trampoline's address */
-	__u64 size; /* as asked for */
-	__u64 old; /* realloc: the block it was given; posix_memalign: where the address goes */
+	__u64 size; /* as asked for; all ones where a product overflows */
+	/*
+	 * realloc: the block it was given; posix_memalign: where the address goes; while no call is open: the address
+	 * freed last, if nothing was allocated since.
+	 */
+	__u64 old;
 	__u64 old_born_ns; /* the same: when old was allocated; 0: old is not followed */
 	__u64 until_sample; /* bytes to allocate until the next block that is followed; 0: not drawn yet */
-	__u32 op; /* enum mb_heap_op */
-	__u32 sampled; /* the block will be followed */
+	__u16 op; /* enum mb_heap_op */
+	__u16 aside; /* a call that a signal handler on another stack has interrupted is in heap_aside */
+	__u32 sampled; /* bit 0: the block will be followed; above: realloc's old size word, in 16 bytes */
 };
 
 /* A block that is followed from now on. */
@@ -58,7 +63,56 @@ struct mb_heap_key {
 	__u64 addr;
 };
 
+/*
+ * Sizes of blocks in four steps from one power of two to the next, as the allocator has them (with its size word):
+ * 32, 40, 48, 56, 64, 80 ...; all from 1.75 MiB on are in the last.
+ */
+#define MB_HEAP_CLASSES 64
+
+/* The key of a struct mb_heap_net: a memory descriptor is at a multiple of 64, and soon another process has one there. */
+#define MB_HEAP_NET_KEY(mm, tgid) ((mm) << 16 | (tgid))
+
+/*
+ * All blocks of one address space since its allocators were probed, followed or not, those from before as they are
+ * freed: what was allocated less what was freed. By class and in bytes only for an allocator that keeps the size in
+ * the word before each block (glibc).
+ */
+struct mb_heap_net {
+	__u64 since_ns; /* it was made */
+	__u64 allocated, freed; /* blocks */
+	__u64 allocated_bytes; /* as asked for */
+	__u64 size_words, no_size_words; /* blocks allocated that had a size word that fits, and that had none */
+	__s64 count[MB_HEAP_CLASSES];
+	__s64 bytes[MB_HEAP_CLASSES];
+};
+
 #pragma GCC diagnostic pop
+
+/* The class of a block of so many bytes, size word and rounding included. */
+static inline __attribute__((always_inline)) __u32 mb_heap_class(__u64 bytes)
+{
+	__u32 log = 5, class;
+
+	if (bytes < 32)
+		return 0;
+	if (bytes >> 21)
+		return MB_HEAP_CLASSES - 1;
+	/* no builtin: BPF has none before clang 20 */
+	for (__u32 step = 8; step; step >>= 1) {
+		if (log + step < 21 && bytes >> (log + step))
+			log += step;
+	}
+	class = (log - 5) * 4 + (__u32)(bytes >> (log - 2) & 3);
+	return class < MB_HEAP_CLASSES ? class : MB_HEAP_CLASSES - 1;
+}
+
+/* What glibc takes for a block that was asked for with this size: a word more, a multiple of 16, 32 at least. */
+static inline __attribute__((always_inline)) __u64 mb_heap_glibc_bytes(__u64 size)
+{
+	__u64 bytes = (size + 8 + 15) & ~15ull;
+
+	return bytes < 32 ? 32 : bytes;
+}
 
 /* Most bytes between two samples, on average. */
 #define MB_HEAP_MEAN_MAX (1ull << 32)

@@ -88,7 +88,7 @@ struct mb_oom_task_event {
 	__u32 tgid;
 	__u32 uid;
 	__s32 oom_score_adj;
-	__u32 pad;
+	__u32 mm_id; /* the same for processes with one address space (its address / 64); 0: not known */
 	char comm[MB_COMM_LEN];
 };
 

@@ -35,7 +35,7 @@ struct mb_reclaim_ledger {
 	__u64 shrink_ns; /* when the shrinker that it is in began */
 	/*
 	 * Whose limit the thread was reclaiming for last: 0 its own memory cgroup's, 1 that of the one
-	 * above, and so on; MB_LIMIT_UNKNOWN; MB_LIMIT_MACHINE.
+	 * above, and so on; MB_LIMIT_UNKNOWN; MB_LIMIT_MACHINE; MB_LIMIT_ASKED.
 	 */
 	__u32 limit_up;
 	__u32 pad;
@@ -43,6 +43,7 @@ struct mb_reclaim_ledger {
 
 #define MB_LIMIT_UNKNOWN 255u /* some cgroup's */
 #define MB_LIMIT_MACHINE 254u /* none: the machine was short of memory */
+#define MB_LIMIT_ASKED 253u /* none: it was writing a cgroup's file that has memory reclaimed, or lowers a limit */
 
 /* Key of table evictions, and what has changed in an entry: mapped pages taken away by a reclaimer. */
 struct mb_eviction_key {

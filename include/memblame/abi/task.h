@@ -66,11 +66,19 @@ struct mb_late_event {
 };
 
 #define MB_CGROUP_PATH_LEN 512
+#define MB_CGROUP_NAME_LEN 256 /* NAME_MAX and the NUL */
 
 struct mb_cgroup_event {
 	struct mb_event h; /* who made it */
 	__u64 cgroup; /* as in struct mb_task_info */
-	char path[MB_CGROUP_PATH_LEN]; /* below the hierarchy's root; full: it is longer than that */
+	union {
+		char path[MB_CGROUP_PATH_LEN]; /* below the hierarchy's root; "": it is longer than that, and */
+		struct {
+			__u64 no_path;
+			__u64 parent; /* it was made in this one, */
+			char name[MB_CGROUP_NAME_LEN]; /* as this */
+		} below;
+	};
 };
 
 /* Key of table stall_lengths, and what has changed in an entry: stalls by length. */

@@ -14,6 +14,7 @@ enum mb_vma_op {
 	MB_VMA_REGION = 16, /* struct mb_region_event, then struct mb_user_stack */
 	MB_VMA_FORK = 17, /* struct mb_region_fork_event */
 	MB_VMA_EXEC = 18, /* struct mb_region_exec_event */
+	MB_VMA_CODE = 19, /* struct mb_region_code_event */
 };
 
 #pragma GCC diagnostic push
@@ -47,6 +48,7 @@ struct mb_vma_event {
 };
 
 #define MB_VMA_ARGS 6
+#define MB_CALL_UNKNOWN (~0u) /* a call of 32-bit code */
 #define MB_RESULT_UNKNOWN 1ull /* no result is: they are addresses of pages, or errors */
 
 /*
@@ -81,6 +83,24 @@ struct mb_region_fork_event {
 struct mb_region_exec_event {
 	struct mb_event h;
 	__u64 mm; /* the new one */
+};
+
+#define MB_CODE_PATH 1024
+#define MB_CODE_NAME 256 /* one name in a path, with its end */
+
+/*
+ * A file is mapped as code: which one. Sent right before the struct mb_region_event of the same thread and time. The
+ * file may be gone from the process, and from its folder, when the event is read.
+ */
+struct mb_region_code_event {
+	struct mb_event h;
+	__u64 ino;
+	__u64 bytes; /* of the file */
+	__u64 mtime_s;
+	__u64 mtime_ns;
+	__u32 path_bytes; /* used of path */
+	__u32 pad;
+	char path[MB_CODE_PATH]; /* names from the file's own up to the root, each with its NUL; cut where there is no room */
 };
 
 #pragma GCC diagnostic pop

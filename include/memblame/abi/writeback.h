@@ -5,6 +5,7 @@
 
 #define MB_BDI_NAME_LEN 32
 #define MB_FILE_NAMES_LEN 256
+#define MB_DEVICE_LEN 64
 
 /* A run of that many pages of one file is counted with the file; what is shorter, without. */
 #define MB_DIRTY_RUN_FILE 16u
@@ -42,9 +43,11 @@ struct mb_dirty_run {
 	__u64 ino;
 	__u64 bdi;
 	__u32 dev;
-	__u32 pages; /* not in the table yet */
-	__u32 with_file; /* the run has had MB_DIRTY_RUN_FILE pages */
-	__u32 pad;
+	__u16 pages; /* not in the table yet */
+	__u16 with_file; /* the run has had MB_DIRTY_RUN_FILE pages */
+	/* of the open-ended stall, at its start: core/stall.bpf.h, cpu_time_lag() and cpu_wait() */
+	__u32 open_lag;
+	__u32 open_wait;
 };
 
 struct mb_writeback_ledger {
@@ -52,7 +55,7 @@ struct mb_writeback_ledger {
 	struct mb_stall writeback_wait;
 	struct mb_stall fsync;
 	__u64 dirtied_pages;
-	__u64 dirtied_base; /* the kernel's own count when tracing began; as min_base */
+	__u64 dirtied_by_kernel; /* by kernel threads that have its process's memory; written by them, atomically */
 	struct mb_dirty_run run;
 	struct mb_bdi_state open; /* of the pause or wait that is open now */
 	struct mb_bdi_state synced; /* of the fsync */
@@ -66,13 +69,15 @@ struct mb_writeback_event {
 	struct mb_bdi_state on;
 };
 
-/* The same with who is to blame most, and for how much of it. Type: SHOWN + that of the stall. */
+/* The same with who is to blame most, and for how much of it, and the device by its name. Type: SHOWN + that of the stall. */
 struct mb_blamed_event {
 	struct mb_writeback_event stall;
 	__u32 culprit; /* tgid; 0: not known */
 	__u32 share_permille;
 	char culprit_comm[MB_COMM_LEN];
 	char culprit_file[MB_PATH_LEN];
+	char device[MB_DEVICE_LEN]; /* its name for people; "": not known */
+	char mount[MB_PATH_LEN]; /* where it is mounted; "": not known */
 };
 
 /* Names of a file and the directories above it, NUL-terminated one after the other, the file first. */

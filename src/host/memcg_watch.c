@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Memory cgroups with a limit: which there are, and what they are charged by kind. */
+#include "host/memcg_watch.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "base/readfd.h"
+#include "model/memcg.h"
+
+#define LOOKS 64u /* cgroups whose limit is looked for again, in a tick */
+#define BORN 1024u /* cgroups made since tracing began of which is known when */
+#define BORN_LOOKS 4u /* ticks in which the limit of such a one is looked for: it is set after the cgroup was made */
+#define STAT_BYTES 8192
+#define NO_LIMIT (UINT64_C(1) << 60)
+#define ROOM_PART 16 /* less than this part of the limit is left: kinds are read each tick */
+#define IDLE_TICKS 8u /* else, where the usage stays as it was, so often */
+
+struct watched {
+	uint64_t id;
+	uint64_t limit_bytes, usage_bytes; /* when its kinds were read last */
+	uint32_t quiet; /* ticks since */
+	UT_hash_handle hh;
+	char path[];
+};
+
+struct born {
+	uint64_t id, t_ns;
+	uint32_t looks;
+};
+
+struct mb_memcg_watch {
+	struct watched *all; /* least recently added first */
+	uint32_t next_look;
+	uint64_t last_ns;
+	bool searched;
+	struct born born[BORN];
+	uint32_t n_born;
+	char text[STAT_BYTES];
+};
+
+struct mb_memcg_watch *mb_memcg_watch_open(void)
+{
+	return calloc(1, sizeof(struct mb_memcg_watch));
+}
+
+static void drop(struct mb_memcg_watch *w, struct watched *x)
+{
+	HASH_DEL(w->all, x);
+	free(x);
+}
+
+void mb_memcg_watch_close(struct mb_memcg_watch *w)
+{
+	while (w && w->all)
+		drop(w, w->all);
+	free(w);
+}
+
+/* ---- files ---- */
+
+/* Returns the length; 0: it cannot be read. */
+static size_t read_file(const char *dir, const char *name, char *buf, size_t size)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return 0;
+	return mb_read_fd(open(path, O_RDONLY | O_CLOEXEC), buf, size);
+}
+
+/* The number in the first of two files that is there: v2's, v1's. "max" is NO_LIMIT. */
+static bool read_number(const char *dir, const char *v2, const char *v1, uint64_t *v)
+{
+	char text[32];
+
+	if (!(v2 && read_file(dir, v2, text, sizeof(text))) &&
+	    !(v1 && read_file(dir, v1, text, sizeof(text))))
+		return false;
+	*v = text[0] == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
+	return true;
+}
+
+static bool directory_of(const struct mb_cgroups *c, const char *path, char *dir, size_t size)
+{
+	return snprintf(dir, size, "%s%s", mb_cgroups_root(c), path) < (int)size;
+}
+
+/* ---- which ---- */
+
+static uint64_t born_ns(const struct mb_memcg_watch *w, uint64_t id)
+{
+	for (uint32_t i = 0; i < w->n_born && i < BORN; i++) {
+		if (w->born[i].id == id)
+			return w->born[i].t_ns;
+	}
+	return 0;
+}
+
+void mb_memcg_watch_event(struct mb_memcg_watch *w, const void *data, size_t len)
+{
+	const struct mb_cgroup_event *e = data;
+
+	if (len < sizeof(*e) || e->h.family != MB_FAM_task || e->h.type != MB_TASK_EVENT_CGROUP)
+		return;
+	w->born[w->n_born++ % BORN] = (struct born){ .id = e->cgroup, .t_ns = e->h.t_ns };
+}
+
+static void feed_split(struct mb_feed *feed, uint64_t id, const struct mb_memcg_split *s)
+{
+	struct mb_memcg_frame frame = { .cgroup = id, .split = *s };
+
+	mb_feed(feed, MB_FRAME_MEMCG, &frame, sizeof(frame));
+}
+
+/* At its birth it had nothing, of any kind. */
+static void feed_birth(struct mb_memcg_watch *w, struct mb_feed *feed, uint64_t id)
+{
+	struct mb_memcg_split nothing = { .t_ns = born_ns(w, id) };
+
+	if (nothing.t_ns && !mb_memcg_find(&feed->model->memcgs, id))
+		feed_split(feed, id, &nothing);
+}
+
+void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_feed *feed, uint64_t cgroup)
+{
+	if (w && cgroup)
+		feed_birth(w, feed, cgroup);
+}
+
+/* Is there a limit? Then it is watched from now on. */
+static void look(struct mb_memcg_watch *w, struct mb_feed *feed, const struct mb_cgroups *c,
+		 uint64_t id, const char *path)
+{
+	char dir[4096];
+	struct watched *x;
+	uint64_t limit;
+
+	HASH_FIND(hh, w->all, &id, sizeof(id), x);
+	if (x || !directory_of(c, path, dir, sizeof(dir)) ||
+	    !read_number(dir, "memory.max", "memory.limit_in_bytes", &limit) || limit >= NO_LIMIT)
+		return;
+	if (HASH_COUNT(w->all) >= MB_MEMCG_SERIES)
+		drop(w, w->all);
+	x = calloc(1, sizeof(*x) + strlen(path) + 1);
+	if (!x)
+		return;
+	x->id = id;
+	x->limit_bytes = limit;
+	x->quiet = IDLE_TICKS;
+	strcpy(x->path, path);
+	HASH_ADD(hh, w->all, id, sizeof(x->id), x);
+	feed_birth(w, feed, id);
+}
+
+struct looking {
+	struct mb_memcg_watch *watch;
+	struct mb_feed *feed;
+	const struct mb_cgroups *cgroups;
+};
+
+static void look_at(void *arg, uint64_t id, const char *path)
+{
+	struct looking *l = arg;
+
+	look(l->watch, l->feed, l->cgroups, id, path);
+}
+
+/* Cgroups made since tracing began, whether or not a known process is in them: the newest first, LOOKS in a tick at most. */
+static void look_at_born(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c)
+{
+	uint32_t looks = 0;
+
+	for (uint32_t i = w->n_born, n = 0; i-- > 0 && n < BORN && looks < LOOKS; n++) {
+		struct born *b = &w->born[i % BORN];
+		const char *path = b->looks < BORN_LOOKS ? mb_cgroups_path(c, b->id) : NULL;
+
+		if (!path)
+			continue;
+		b->looks++;
+		looks++;
+		look(w, feed, c, b->id, path);
+	}
+}
+
+/* The cgroup of a process, and those above it: some in each tick, so that all have their turn. */
+static void look_at_processes(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c)
+{
+	struct looking l = { w, feed, c };
+	uint32_t i = 0, looks = 0, n = feed->model->n_processes;
+
+	for (struct mb_process *p = feed->model->all; p && looks < LOOKS; p = p->next, i++) {
+		bool turn = n <= LOOKS || (i >= w->next_look && i < w->next_look + LOOKS);
+
+		/* one that is new may be in a cgroup that is new */
+		if (p->exited || !p->cgroup_path || !(turn || p->start_ns >= w->last_ns))
+			continue;
+		looks++;
+		mb_cgroups_above(c, p->cgroup_path, look_at, &l);
+	}
+	w->next_look = w->next_look + LOOKS < n ? w->next_look + LOOKS : 0;
+}
+
+/* ---- what they have ---- */
+
+static bool is_due(const struct watched *x, uint64_t usage)
+{
+	uint64_t step = x->limit_bytes / 256,
+		 moved = usage > x->usage_bytes ? usage - x->usage_bytes : x->usage_bytes - usage;
+
+	return moved > step || x->quiet >= IDLE_TICKS ||
+	       usage + x->limit_bytes / ROOM_PART >= x->limit_bytes;
+}
+
+/* False: the cgroup is gone. */
+static bool read_split(struct mb_memcg_watch *w, struct mb_feed *feed, const struct mb_cgroups *c,
+		       struct watched *x)
+{
+	struct mb_memcg_same_frame same = { .cgroup = x->id };
+	uint64_t usage, kernel = MB_UNKNOWN, swap;
+	struct mb_memcg_split s;
+	char dir[4096];
+	size_t len;
+
+	if (!directory_of(c, x->path, dir, sizeof(dir)) ||
+	    !read_number(dir, "memory.max", "memory.limit_in_bytes", &x->limit_bytes) ||
+	    !read_number(dir, "memory.current", "memory.usage_in_bytes", &usage))
+		return false;
+	if (!is_due(x, usage)) {
+		x->quiet++;
+		same.t_ns = mb_now_ns();
+		mb_feed(feed, MB_FRAME_MEMCG, &same, sizeof(same));
+		return true;
+	}
+	mb_memcg_init(&s);
+	len = read_file(dir, "memory.stat", w->text, sizeof(w->text));
+	if (read_number(dir, NULL, "memory.kmem.usage_in_bytes", &kernel))
+		kernel /= MB_PAGE_SIZE;
+	if (read_number(dir, "memory.swap.current", NULL, &swap))
+		s.swap_pages = swap / MB_PAGE_SIZE;
+	/* after its kinds, which it is to cover */
+	read_number(dir, "memory.current", "memory.usage_in_bytes", &usage);
+	s.usage_pages = usage / MB_PAGE_SIZE;
+	s.t_ns = mb_now_ns();
+	if (!mb_memcg_parse(&s, w->text, len, kernel))
+		return false;
+	x->usage_bytes = usage;
+	x->quiet = 0;
+	feed_split(feed, x->id, &s);
+	return true;
+}
+
+void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c, uint64_t t_ns)
+{
+	const struct mb_history *h = feed->model->history;
+	struct looking l = { w, feed, c };
+	struct watched *x, *tmp;
+
+	if (!w || !h || !mb_cgroups_root(c) || h->last_ns != t_ns)
+		return;
+	if (!w->searched)
+		mb_cgroups_each(c, look_at, &l);
+	w->searched = true;
+	look_at_born(w, feed, c);
+	look_at_processes(w, feed, c);
+	w->last_ns = t_ns;
+	HASH_ITER(hh, w->all, x, tmp)
+	{
+		if (!read_split(w, feed, c, x))
+			drop(w, x);
+	}
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Where file systems are mounted, and the names of the devices below them: /proc/self/mountinfo and /sys/dev/block. */
+#include "host/mounts.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Less than the model has room for: devices that are used and not mounted need some, too. */
+#define MOUNTED_MAX (MB_DEVICES_NAMED / 2)
+#define MOUNTS_MAX 1024u /* file systems whose mount points are looked at */
+
+struct mb_mounts {
+	FILE *mountinfo;
+	char *line; /* of getline() */
+	size_t room;
+	bool read; /* once at least */
+	struct mb_device_name found[MOUNTED_MAX];
+	uint32_t n_found;
+	uint32_t seen[MOUNTS_MAX]; /* file systems, by device number */
+	uint32_t n_seen;
+};
+
+struct mb_mounts *mb_mounts_open(void)
+{
+	struct mb_mounts *m = calloc(1, sizeof(*m));
+
+	if (m)
+		m->mountinfo = fopen("/proc/self/mountinfo", "re");
+	return m;
+}
+
+void mb_mounts_close(struct mb_mounts *m)
+{
+	if (!m)
+		return;
+	if (m->mountinfo)
+		fclose(m->mountinfo);
+	free(m->line);
+	free(m);
+}
+
+static void first_line(struct mb_mounts *m)
+{
+	if (m->mountinfo)
+		rewind(m->mountinfo);
+}
+
+/* False: there are no more. */
+static bool next_line(struct mb_mounts *m, struct mb_mount_line *l)
+{
+	while (m->mountinfo && getline(&m->line, &m->room, m->mountinfo) > 0) {
+		if (mb_mount_line_parse(m->line, l))
+			return true;
+	}
+	return false;
+}
+
+/* ---- devices ---- */
+
+/* The name that a block device has in /dev; "": it is none. */
+static void block_name(uint32_t dev, char *name, size_t size)
+{
+	char link[64], target[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", dev >> 20, dev & 0xfffff);
+	n = readlink(link, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	snprintf(name, size, "%.*s", MB_DEVICE_LEN - 1, n < 0 ? "" : basename(target));
+}
+
+/* The disk of a partition; else the device itself. Dirty pages are limited by disk. */
+static uint32_t disk_of(uint32_t dev)
+{
+	unsigned int major = dev >> 20, minor = dev & 0xfffff;
+	char path[80];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major, minor);
+	if (access(path, F_OK))
+		return dev;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major, minor);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%u:%u", &major, &minor) == 2)
+		dev = major << 20 | minor;
+	if (f)
+		fclose(f);
+	return dev;
+}
+
+/* The name of a disk is wanted; NULL: there is no room. */
+static struct mb_device_name *found_disk(struct mb_mounts *m, uint32_t disk)
+{
+	struct mb_device_name name = { .bdi = "" };
+
+	snprintf(name.bdi, sizeof(name.bdi), "%u:%u", disk >> 20, disk & 0xfffff);
+	for (uint32_t i = 0; i < m->n_found; i++) {
+		if (!strcmp(m->found[i].bdi, name.bdi))
+			return &m->found[i];
+	}
+	if (m->n_found == MOUNTED_MAX)
+		return NULL;
+	block_name(disk, name.device, sizeof(name.device));
+	m->found[m->n_found] = name;
+	return &m->found[m->n_found++];
+}
+
+/* True for the first time. */
+static bool is_new(struct mb_mounts *m, uint32_t dev)
+{
+	for (uint32_t i = 0; i < m->n_seen; i++) {
+		if (m->seen[i] == dev)
+			return false;
+	}
+	if (m->n_seen == MOUNTS_MAX)
+		return false;
+	m->seen[m->n_seen++] = dev;
+	return true;
+}
+
+/* Of each file system one mount point; whole: those of its root. */
+static void find_mounted(struct mb_mounts *m, bool whole)
+{
+	struct mb_mount_line l;
+
+	first_line(m);
+	while (next_line(m, &l)) {
+		struct mb_device_name *d;
+
+		/* major 0: there is no device below it */
+		if (!(l.dev >> 20) || (whole && strcmp(l.root, "/") != 0) || !is_new(m, l.dev))
+			continue;
+		d = found_disk(m, disk_of(l.dev));
+		if (d)
+			mb_device_add_mount(d, l.path);
+	}
+}
+
+/* The kernel tells who polls that file of each change. */
+static bool has_changed(struct mb_mounts *m)
+{
+	struct pollfd p = { .events = POLLPRI };
+
+	if (!m->mountinfo)
+		return false;
+	p.fd = fileno(m->mountinfo);
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLPRI | POLLERR);
+}
+
+static void feed_mounted(struct mb_mounts *m, struct mb_feed *feed)
+{
+	m->n_found = m->n_seen = 0;
+	find_mounted(m, true);
+	find_mounted(m, false);
+	for (uint32_t i = 0; i < m->n_found; i++) {
+		const struct mb_device_name *known =
+			mb_device_name_of(&feed->model->devices, m->found[i].bdi);
+
+		if (!known || memcmp(known, &m->found[i], sizeof(*known)) != 0)
+			mb_feed(feed, MB_FRAME_DEVICE, &m->found[i], sizeof(m->found[i]));
+	}
+}
+
+/* ---- what the model asks for ---- */
+
+/* The mount of a file system, best that of its root. False: it is not mounted where memblame sees it. */
+static bool find_mount(struct mb_mounts *m, uint32_t dev, struct mb_mount_line *best)
+{
+	struct mb_mount_line l;
+	bool found = false;
+
+	first_line(m);
+	while (next_line(m, &l)) {
+		if (l.dev != dev || (found && strcmp(l.root, "/") != 0))
+			continue;
+		*best = l;
+		found = true;
+		if (!strcmp(l.root, "/"))
+			break;
+	}
+	return found;
+}
+
+/* The names of its files begin at the root of the file system: where only a part is mounted, they are no paths. */
+static void feed_mount(struct mb_mounts *m, struct mb_feed *feed, uint32_t dev)
+{
+	struct mb_mount mount = { .dev = dev };
+	struct mb_mount_line l;
+
+	if (find_mount(m, dev, &l) && !strcmp(l.root, "/"))
+		snprintf(mount.path, sizeof(mount.path), "%s", l.path);
+	mb_feed(feed, MB_FRAME_MOUNT, &mount, sizeof(mount));
+}
+
+/* A device that is not mounted, or has no block device: network file systems, those of several disks. */
+static void feed_device(struct mb_mounts *m, struct mb_feed *feed, const struct mb_device_entry *d)
+{
+	struct mb_device_name name = { .bdi = "" };
+	unsigned int major, minor;
+	struct mb_mount_line l;
+
+	memcpy(name.bdi, d->name.bdi, sizeof(name.bdi));
+	if (sscanf(name.bdi, "%u:%u", &major, &minor) == 2 && major)
+		block_name(major << 20 | minor, name.device, sizeof(name.device));
+	else if (!d->dev)
+		return; /* which file system it is of comes with the name of a file */
+	if (!name.device[0] && d->dev && find_mount(m, d->dev, &l)) {
+		mb_device_name_mounted(&name, &l);
+		mb_device_add_mount(&name, l.path);
+	}
+	mb_feed(feed, MB_FRAME_DEVICE, &name, sizeof(name));
+}
+
+void mb_mounts_feed(struct mb_mounts *m, struct mb_feed *feed)
+{
+	const struct mb_device_names *devices = &feed->model->devices;
+	const struct mb_mount_points *mounts = &feed->model->mounts;
+
+	if (has_changed(m) || !m->read)
+		feed_mounted(m, feed);
+	m->read = true;
+	for (uint32_t i = 0; i < devices->n; i++) {
+		if (!devices->list[i].looked_for)
+			feed_device(m, feed, &devices->list[i]);
+	}
+	for (uint32_t i = 0; i < mounts->n; i++) {
+		if (!mounts->list[i].known)
+			feed_mount(m, feed, mounts->list[i].dev);
+	}
+}

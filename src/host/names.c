@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What only the running system knows: symbols of the kernel, limits of cgroups, sysctls. */
+#include "host/names.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "host/mounts.h"
+
+#define NO_LIMIT (1ull << 62) /* v1 has no word for it: the largest number of whole pages */
+
+struct mb_names {
+	struct mb_mounts *mounts;
+	FILE *symbols; /* /proc/kallsyms: who opened it decides on whether addresses are shown */
+};
+
+struct mb_names *mb_names_open(void)
+{
+	struct mb_names *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->symbols = fopen("/proc/kallsyms", "re");
+	n->mounts = mb_mounts_open();
+	if (!n->mounts) {
+		mb_names_close(n);
+		return NULL;
+	}
+	return n;
+}
+
+void mb_names_close(struct mb_names *n)
+{
+	if (!n)
+		return;
+	if (n->symbols)
+		fclose(n->symbols);
+	mb_mounts_close(n->mounts);
+	free(n);
+}
+
+/* ---- symbols ---- */
+
+static void feed_shrinker(struct mb_feed *feed, uint64_t address, const char *name)
+{
+	struct mb_shrinker_event e = {
+		.h = { .t_ns = mb_now_ns(),
+		       .family = MB_FAM_reclaim,
+		       .type = MB_RECLAIM_EVENT_SHRINKER,
+		       .size = sizeof(e) },
+		.shrinker = address,
+	};
+
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	mb_feed(feed, MB_FRAME_EVENT, &e, sizeof(e));
+}
+
+static bool any_unnamed(const struct mb_model *m)
+{
+	for (const struct mb_shrinker *s = m->shrinkers; s; s = s->hh.next) {
+		if (!s->asked)
+			return true;
+	}
+	return false;
+}
+
+/* One pass over the symbols, some 30 ms, for all that are unnamed. */
+static void name_shrinkers(struct mb_names *n, struct mb_feed *feed)
+{
+	unsigned long long address;
+	char line[512], name[256];
+
+	if (n->symbols)
+		rewind(n->symbols);
+	while (n->symbols && fgets(line, sizeof(line), n->symbols)) {
+		struct mb_shrinker *s;
+		uint64_t key;
+
+		if (sscanf(line, "%llx %*c %255s", &address, name) != 2 || !address)
+			continue;
+		key = address;
+		HASH_FIND(hh, feed->model->shrinkers, &key, sizeof(key), s);
+		if (s && !s->asked)
+			feed_shrinker(feed, key, name);
+	}
+	for (struct mb_shrinker *s = feed->model->shrinkers; s; s = s->hh.next) {
+		if (!s->asked)
+			feed_shrinker(feed, s->address, "");
+	}
+}
+
+/* ---- limits ---- */
+
+/* Bytes in a cgroup's file, by its name on v2, or else on v1; "max", and what v1 has for that, is MB_UNKNOWN. */
+static uint64_t cgroup_bytes(const char *dir, const char *v2, const char *v1)
+{
+	unsigned long long bytes = MB_UNKNOWN;
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - 32, dir, v2);
+	f = fopen(path, "re");
+	if (!f && v1) {
+		snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - 32, dir, v1);
+		f = fopen(path, "re");
+	}
+	if (f && (fscanf(f, "%llu", &bytes) != 1 || bytes >= NO_LIMIT))
+		bytes = MB_UNKNOWN;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+void mb_names_feed_limits(struct mb_feed *feed, const char *root, const char *path)
+{
+	struct mb_cgroup_limits l;
+	size_t len = strlen(path);
+	char dir[PATH_MAX], *frame;
+
+	if (snprintf(dir, sizeof(dir), "%s%s", root, path) >= PATH_MAX - 32)
+		return; /* deeper than a path can say: its limits stay unknown */
+	l.max_bytes = cgroup_bytes(dir, "memory.max", "memory.limit_in_bytes");
+	l.high_bytes = cgroup_bytes(dir, "memory.high", NULL);
+	l.usage_bytes = cgroup_bytes(dir, "memory.current", "memory.usage_in_bytes");
+	frame = malloc(sizeof(l) + len);
+	if (!frame)
+		return;
+	memcpy(frame, &l, sizeof(l));
+	memcpy(frame + sizeof(l), path, len);
+	mb_feed(feed, MB_FRAME_LIMITS, frame, sizeof(l) + len);
+	free(frame);
+}
+
+void mb_names_feed(struct mb_names *n, struct mb_feed *feed)
+{
+	if (any_unnamed(feed->model))
+		name_shrinkers(n, feed);
+	mb_mounts_feed(n->mounts, feed);
+}
+
+/* ---- sysctls ---- */
+
+static uint64_t sysctl(const char *name)
+{
+	unsigned long long v;
+	char path[96];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return MB_UNKNOWN;
+	n = fscanf(f, "%llu", &v);
+	fclose(f);
+	return n == 1 ? v : MB_UNKNOWN;
+}
+
+void mb_names_sysctls(struct mb_dirty_sysctls *s)
+{
+	s->ratio = sysctl("dirty_ratio");
+	s->background_ratio = sysctl("dirty_background_ratio");
+	s->bytes = sysctl("dirty_bytes");
+	s->background_bytes = sysctl("dirty_background_bytes");
+	s->expire_centisecs = sysctl("dirty_expire_centisecs");
+	s->writeback_centisecs = sysctl("dirty_writeback_centisecs");
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Which pages of a process are there. From 6.7 on the kernel tells whole ranges, and passes over what is reserved only;
+ * before, the page map is read entry by entry.
+ */
+#include "host/pagemap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/live_thread.h"
+
+#define PAGE ((uint64_t)MB_PAGE_SIZE)
+#define HUGE_BYTES (2ull << 20)
+
+/* ---- what the kernel offers ---- */
+
+/* include/uapi/linux/fs.h, which older systems have without this */
+struct scan_range {
+	uint64_t start, end, categories;
+};
+
+struct scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define SCAN _IOWR('f', 16, struct scan) /* PAGEMAP_SCAN */
+#define IS_FILE (1u << 2) /* or shared anonymous */
+#define IS_PRESENT (1u << 3)
+#define IS_SWAPPED (1u << 4)
+#define IS_ZERO (1u << 5) /* the page of zeros that all share until they write */
+
+#define RANGES 512u /* told at once */
+
+/* Of an entry of the page map. */
+#define ENTRY_PRESENT (1ull << 63)
+#define ENTRY_SWAPPED (1ull << 62)
+#define ENTRY_FILE (1ull << 61)
+#define ENTRY_PFN ((1ull << 55) - 1) /* 0 for who may not know */
+
+#define BLOCK_PAGES 512u /* of entries read at once: 4 KiB of the file, 2 MiB of memory */
+
+/* Where there are no ranges: larger regions are looked through for so long at a time. */
+#define LARGE_BYTES (1ull << 30)
+#define TURN_NS (50 * 1000000ull)
+
+/* A page of the sample that nobody follows yet. */
+struct found {
+	uint64_t addr;
+	const struct mb_region *in;
+};
+
+struct look {
+	struct mb_pages *p;
+	const struct mb_regions *r;
+	int fd;
+	uint32_t mask;
+	size_t n, at; /* pages that were followed before, and the next one to be answered */
+	struct found *found;
+	size_t n_found, room;
+	bool failed; /* no memory for more of them */
+	uint64_t first; /* page number of entries[0] */
+	size_t n_entries;
+	uint64_t entries[BLOCK_PAGES];
+};
+
+static void add_found(struct look *k, uint64_t addr, const struct mb_region *in)
+{
+	struct found *bigger;
+
+	if (k->n_found == k->room) {
+		bigger = realloc(k->found, (k->room * 2 + 256) * sizeof(*bigger));
+		k->failed |= !bigger;
+		if (!bigger)
+			return;
+		k->found = bigger;
+		k->room = k->room * 2 + 256;
+	}
+	k->found[k->n_found++] = (struct found){ addr, in };
+}
+
+static bool is_shared(const struct mb_region *r)
+{
+	return r && r->kind == MB_REGION_SHARED;
+}
+
+/* ---- by ranges ---- */
+
+/* None of those before an address is there. */
+static void answer_until(struct look *k, uint64_t addr)
+{
+	for (; k->at < k->n && k->p->list[k->at].addr < addr; k->at++)
+		mb_pages_answer(k->p, k->at, false, false);
+}
+
+static void take_range(struct look *k, const struct mb_region *r, uint64_t start, uint64_t end)
+{
+	answer_until(k, start);
+	for (uint64_t addr = start; addr < end; addr += PAGE) {
+		if (k->at < k->n && k->p->list[k->at].addr == addr)
+			mb_pages_answer(k->p, k->at++, true, is_shared(r));
+		else if (r->kind != MB_REGION_FILE && mb_page_sampled(addr, k->mask))
+			add_found(k, addr, r);
+	}
+}
+
+/*
+ * Anonymous memory, written to; of files, what was written to a private mapping. A region that has gone meanwhile has
+ * nothing.
+ */
+static void scan_region(struct look *k, const struct mb_region *r)
+{
+	static struct scan_range ranges[RANGES];
+	struct scan s = { .size = sizeof(s), .start = r->start, .end = r->end, .vec = (uintptr_t)ranges, .vec_len = RANGES,
+			  .category_anyof_mask = IS_PRESENT | IS_SWAPPED, .return_mask = IS_PRESENT };
+
+	s.category_mask = s.category_inverted = is_shared(r) ? IS_ZERO : IS_ZERO | IS_FILE;
+	while (s.start < s.end) {
+		int n = ioctl(k->fd, SCAN, &s);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		for (int i = 0; i < n; i++)
+			take_range(k, r, ranges[i].start, ranges[i].end);
+		if (s.walk_end <= s.start)
+			return;
+		s.start = s.walk_end;
+	}
+}
+
+/* Has this kernel such a call? Asked once, by a scan of nothing. */
+static bool can_scan(int fd)
+{
+	static bool asked, can;
+	struct scan s = { .size = sizeof(s), .category_anyof_mask = IS_PRESENT, .return_mask = IS_PRESENT };
+
+	if (!asked)
+		can = ioctl(fd, SCAN, &s) >= 0 || errno != ENOTTY;
+	asked = true;
+	return can;
+}
+
+/* What a file has in memory is passed over, where nothing of it is followed. */
+static void scan_all(struct look *k)
+{
+	for (size_t i = 0; i < k->r->n; i++) {
+		const struct mb_region *r = &k->r->list[i];
+
+		answer_until(k, r->start);
+		if (r->kind != MB_REGION_FILE || (k->at < k->n && k->p->list[k->at].addr < r->end))
+			scan_region(k, r);
+	}
+	answer_until(k, UINT64_MAX);
+}
+
+/* ---- entry by entry ---- */
+
+/* The entry of a page, of the block that is read when it is needed. 0: not there. */
+static uint64_t entry_of(struct look *k, uint64_t addr)
+{
+	uint64_t page = addr / PAGE;
+	ssize_t len;
+
+	if (page < k->first || page >= k->first + BLOCK_PAGES) {
+		k->first = page & ~(uint64_t)(BLOCK_PAGES - 1);
+		len = pread(k->fd, k->entries, sizeof(k->entries), (off_t)(k->first * sizeof(k->entries[0])));
+		k->n_entries = len > 0 ? (size_t)len / sizeof(k->entries[0]) : 0;
+	}
+	return page - k->first < k->n_entries ? k->entries[page - k->first] : 0;
+}
+
+/* Where our own page lies; 0: it is not for us to know. */
+static uint64_t frame_of(const void *page)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (fd >= 0 && pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)page / PAGE * sizeof(entry))) != sizeof(entry))
+		entry = 0;
+	if (fd >= 0)
+		close(fd);
+	return entry & ENTRY_PRESENT ? entry & ENTRY_PFN : 0;
+}
+
+/*
+ * The frames of zeros: a page that is only read has them. The huge one is there as long as somebody maps it, so that we
+ * do. Where huge pages are off, or it is a page like others that came, there is none.
+ */
+static void find_zeros(uint64_t *small, uint64_t *huge)
+{
+	char *room = mmap(NULL, 3 * HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	volatile char *page, *other;
+
+	if (room == MAP_FAILED)
+		return;
+	page = (char *)(((uintptr_t)room + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+	other = page + HUGE_BYTES;
+	madvise((void *)page, HUGE_BYTES, MADV_HUGEPAGE);
+	madvise((void *)other, HUGE_BYTES, MADV_NOHUGEPAGE);
+	if (*page || *other)
+		return;
+	*small = frame_of((void *)other);
+	*huge = frame_of((void *)(page + PAGE));
+	/* the frame next to the one of the first page, which is where a huge one begins */
+	*huge = *huge && *huge == frame_of((void *)page) + 1 ? *huge / BLOCK_PAGES : 0;
+}
+
+static bool is_zeros(uint64_t entry)
+{
+	static uint64_t small, huge;
+	static bool known;
+	uint64_t frame = entry & ENTRY_PFN;
+
+	if (!known)
+		find_zeros(&small, &huge);
+	known = true;
+	return frame && (frame == small || (huge && frame / BLOCK_PAGES == huge));
+}
+
+static bool counts(uint64_t entry, const struct mb_region *r)
+{
+	if (!r || !(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)))
+		return false;
+	if ((entry & ENTRY_PRESENT) && is_zeros(entry))
+		return false;
+	return is_shared(r) || !(entry & ENTRY_FILE);
+}
+
+/* Pages of the sample in one region, from an address on. Returns where there was no more time; 0: all was looked at. */
+static uint64_t find_in(struct look *k, const struct mb_region *r, uint64_t from, uint64_t until_ns)
+{
+	for (uint64_t addr = from; addr < r->end; addr += PAGE) {
+		if (until_ns && !(addr / PAGE % BLOCK_PAGES) && mb_now_ns() > until_ns)
+			return addr;
+		if (mb_page_sampled(addr, k->mask) && counts(entry_of(k, addr), r) && !mb_pages_at(k->p, addr))
+			add_found(k, addr, r);
+	}
+	return 0;
+}
+
+/* Those of large regions in turn, each time from where there was no more time. */
+static void find_in_large(struct look *k)
+{
+	uint64_t until_ns = mb_now_ns() + TURN_NS, from = k->p->find_from;
+
+	k->p->find_from = 0;
+	for (size_t i = 0; i < k->r->n && !k->p->find_from; i++) {
+		const struct mb_region *r = &k->r->list[i];
+
+		if (r->kind != MB_REGION_FILE && r->end - r->start > LARGE_BYTES && r->end > from)
+			k->p->find_from = find_in(k, r, from > r->start ? from : r->start, until_ns);
+	}
+}
+
+static void read_all(struct look *k, bool find)
+{
+	for (; k->at < k->n; k->at++) {
+		uint64_t addr = k->p->list[k->at].addr;
+		const struct mb_region *r = mb_regions_at(k->r, addr);
+
+		mb_pages_answer(k->p, k->at, counts(entry_of(k, addr), r), is_shared(r));
+	}
+	for (size_t i = 0; find && i < k->r->n; i++) {
+		const struct mb_region *r = &k->r->list[i];
+
+		if (r->kind != MB_REGION_FILE && r->end - r->start <= LARGE_BYTES)
+			find_in(k, r, r->start, 0);
+	}
+	if (find || k->p->find_from)
+		find_in_large(k);
+}
+
+bool mb_pagemap_pages(struct mb_pages *p, const struct mb_regions *r, uint32_t pid, uint32_t mask, bool find, bool before)
+{
+	struct look k = { .p = p, .r = r, .mask = mask, .first = UINT64_MAX - BLOCK_PAGES };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/pagemap", mb_live_thread(pid));
+	k.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (k.fd < 0)
+		return false;
+	mb_pages_sort(p);
+	k.n = p->n;
+	if (can_scan(k.fd))
+		scan_all(&k);
+	else
+		read_all(&k, find);
+	mb_pages_sweep(p);
+	for (size_t i = 0; i < k.n_found; i++)
+		mb_pages_found(p, k.found[i].addr, before ? 0 : k.found[i].in->stack, is_shared(k.found[i].in));
+	p->left_out += k.failed;
+	mb_pages_sort(p);
+	free(k.found);
+	close(k.fd);
+	return true;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* /proc/PID/maps as regions. */
+#include "host/procmaps.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/live_thread.h"
+
+/* "start-end rwxp offset dev inode   path" */
+static bool parse_line(const char *line, struct mb_region *r)
+{
+	char shared, path[64] = "";
+	uint64_t inode, offset;
+	int n = sscanf(line, "%" SCNx64 "-%" SCNx64 " %*c%*c%*c%c %" SCNx64 " %*x:%*x %" SCNu64 " %63s", &r->start,
+		       &r->end, &shared, &offset, &inode, path);
+
+	if (n < 5 || r->start >= (1ull << 63)) /* [vsyscall] is the kernel's own */
+		return false;
+	r->stack = 0;
+	r->attached = strncmp(path, "/SYSV", 5) ? 0 : r->start - offset;
+	if (!strcmp(path, "[stack]"))
+		r->kind = MB_REGION_STACK;
+	else if (!strcmp(path, "[heap]"))
+		r->kind = MB_REGION_HEAP;
+	else if (!inode)
+		r->kind = MB_REGION_ANON;
+	else if (!strncmp(path, "/dev/zero", 9) || !strncmp(path, "/memfd:", 7) || !strncmp(path, "/SYSV", 5))
+		r->kind = MB_REGION_SHARED;
+	else
+		r->kind = MB_REGION_FILE;
+	return true;
+}
+
+static struct mb_region *add(struct mb_region *list, size_t *n, size_t *room, const struct mb_region *r)
+{
+	struct mb_region *bigger = list;
+
+	if (*n == *room) {
+		*room = *room ? *room * 2 : 128;
+		bigger = realloc(list, *room * sizeof(*list));
+		if (!bigger) {
+			free(list);
+			return NULL;
+		}
+	}
+	bigger[(*n)++] = *r;
+	return bigger;
+}
+
+bool mb_procmaps_sync(struct mb_regions *r, uint32_t pid)
+{
+	struct mb_region *list = NULL, piece;
+	size_t n = 0, room = 0;
+	uint64_t from = mb_now_ns();
+	char path[64], line[512];
+	bool begin = true;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/maps", mb_live_thread(pid));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		/* a long path is the rest of a line, not one */
+		if (begin && parse_line(line, &piece))
+			list = add(list, &n, &room, &piece);
+		begin = strchr(line, '\n') != NULL;
+		if (n && !list)
+			break;
+	}
+	if (f)
+		fclose(f);
+	if (!list)
+		return false;
+	mb_regions_sync(r, list, n, from, mb_now_ns());
+	free(list);
+	return true;
+}
+
+uint64_t mb_procmaps_peak(uint32_t pid)
+{
+	char path[64], line[128];
+	uint64_t kib = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", mb_live_thread(pid));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "VmHWM: %" SCNu64 " kB", &kib) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What is followed of processes, cgroups and the machine, and which limit is the nearest. */
+#include "leaks/headroom.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "host/headroom_cgroup.h"
+#include "memblame/abi.h"
+
+/* Ticks between two readings of a process's own limits: prlimit can change them. */
+#define LIMIT_TICKS 10u
+
+struct group {
+	struct group *above; /* NULL: it is at the top */
+	int dir;
+	uint64_t seen_ns;
+	bool read; /* memory is of the last tick */
+	struct mb_cgroup_memory memory;
+	struct mb_trend_series used; /* what is not reclaimable, and what was swapped out */
+	int64_t sum_slope, most_slope; /* of processes in it and below: anonymous memory of all; all memory of the fastest */
+	struct mb_growth growth; /* find_growth() */
+	UT_hash_handle hh;
+	char path[];
+};
+
+struct proc_key {
+	uint64_t start_ns;
+	uint64_t tgid;
+};
+
+struct proc {
+	struct proc_key key;
+	struct group *group; /* NULL: not followed */
+	uint64_t seen_ns;
+	uint64_t ticks;
+	struct mb_trend_series own; /* anonymous and shared memory, resident or swapped out */
+	struct mb_trend_series anon; /* the anonymous part of own */
+	uint64_t as_limit, data_limit; /* MB_NO_LIMIT */
+	uint64_t as_bytes, data_bytes;
+	struct mb_trend_series *mapped, *data; /* NULL: there is no such limit */
+	UT_hash_handle hh;
+};
+
+struct mb_headroom {
+	int root; /* -1: none */
+	uint64_t t_ns; /* of the tick */
+	uint64_t growth_ns; /* the tick for which the growth of all groups has been found */
+	struct group *groups;
+	struct proc *procs;
+	uint64_t left_out;
+	struct mb_trend_series machine;
+	struct mb_limit machine_limit; /* kind NULL: not known */
+	uint64_t swap_free_bytes;
+};
+
+struct mb_headroom *mb_headroom_open(const char *root)
+{
+	struct mb_headroom *h = calloc(1, sizeof(*h));
+
+	if (h)
+		h->root = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	return h;
+}
+
+static void free_group(struct mb_headroom *h, struct group *g)
+{
+	HASH_DEL(h->groups, g);
+	close(g->dir);
+	free(g);
+}
+
+static void free_proc(struct mb_headroom *h, struct proc *p)
+{
+	HASH_DEL(h->procs, p);
+	free(p->mapped);
+	free(p->data);
+	free(p);
+}
+
+void mb_headroom_close(struct mb_headroom *h)
+{
+	struct group *g, *next_group;
+	struct proc *p, *next_proc;
+
+	if (!h)
+		return;
+	HASH_ITER(hh, h->groups, g, next_group)
+	free_group(h, g);
+	HASH_ITER(hh, h->procs, p, next_proc)
+	free_proc(h, p);
+	if (h->root >= 0)
+		close(h->root);
+	free(h);
+}
+
+/* ---- cgroups ---- */
+
+static struct group *new_group(struct mb_headroom *h, struct group *above, const char *path,
+			       size_t len, const char *name)
+{
+	struct group *g;
+	int dir;
+
+	if (HASH_COUNT(h->groups) >= MB_HEADROOM_CGROUPS) {
+		h->left_out++;
+		return NULL;
+	}
+	dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	g = dir >= 0 ? calloc(1, sizeof(*g) + len + 1) : NULL;
+	if (!g) {
+		if (dir >= 0)
+			close(dir);
+		return NULL;
+	}
+	g->dir = dir;
+	g->above = above && mb_cgroup_memory_is_whole(above->dir) ? above : NULL;
+	memcpy(g->path, path, len);
+	HASH_ADD(hh, h->groups, path[0], len, g);
+	return g;
+}
+
+static void reopen_group(const struct mb_headroom *h, const struct group *above, struct group *g,
+			 const char *name)
+{
+	int dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return;
+	close(g->dir);
+	g->dir = dir;
+	memset(&g->used, 0, sizeof(g->used));
+}
+
+/* The cgroup of a path and all above it, from the top down: a path can be longer than a file name may be. */
+static struct group *follow_group(struct mb_headroom *h, const char *path)
+{
+	struct group *above = NULL, *g = NULL;
+	const char *at = path;
+	char name[256];
+
+	while (h->root >= 0 && *at == '/' && at[1]) {
+		size_t len = strcspn(at + 1, "/"), whole = (size_t)(at + 1 + len - path);
+
+		if (len >= sizeof(name))
+			return NULL;
+		memcpy(name, at + 1, len);
+		name[len] = '\0';
+		HASH_FIND(hh, h->groups, path, whole, g);
+		if (g && !g->read &&
+		    g->seen_ns != h->t_ns) /* it may have been removed, and made again */
+			reopen_group(h, above, g, name);
+		if (!g)
+			g = new_group(h, above, path, whole, name);
+		if (!g)
+			return NULL;
+		g->seen_ns = h->t_ns;
+		above = g;
+		at += 1 + len;
+	}
+	return g;
+}
+
+static void read_group(struct mb_headroom *h, struct group *g)
+{
+	const struct mb_cgroup_memory *m = &g->memory;
+	uint64_t used;
+
+	g->read = mb_cgroup_memory_read(g->dir, &g->memory);
+	if (!g->read)
+		return;
+	used = m->usage_bytes - m->reclaimable_bytes + m->swapped_bytes;
+	mb_trend_add(&g->used, h->t_ns, used, used);
+}
+
+/* What may still be swapped out of it, as far as the cgroup itself and the machine let it. */
+static uint64_t swap_room(const struct mb_headroom *h, const struct mb_cgroup_memory *m)
+{
+	uint64_t room = m->swap_max_bytes;
+
+	if (m->no_swap)
+		return 0;
+	if (room != MB_NO_LIMIT)
+		room = room > m->swapped_bytes ? room - m->swapped_bytes : 0;
+	return room < h->swap_free_bytes ? room : h->swap_free_bytes;
+}
+
+static uint64_t span_ns(const struct mb_trend_series *s)
+{
+	return s->n ? s->points[s->n - 1].t_ns - s->points[0].t_ns : 0;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void add_slopes(struct group *g, const struct proc *p, int64_t own, int64_t anon)
+{
+	/* one that has not been there for long may be gone soon, with what it has */
+	if (span_ns(&p->own) < span_ns(&g->used) / 2)
+		return;
+	if (__builtin_add_overflow(g->sum_slope, anon, &g->sum_slope))
+		g->sum_slope = INT64_MAX;
+	g->most_slope = larger(g->most_slope, own);
+}
+
+/*
+ * How fast each cgroup grows, once for each tick: as a whole, or at least as its processes do that grow. What others give back
+ * at the moment does not make room for good.
+ */
+static void find_growth(struct mb_headroom *h)
+{
+	struct mb_growth own, anon;
+
+	if (h->growth_ns == h->t_ns)
+		return;
+	h->growth_ns = h->t_ns;
+	for (struct group *g = h->groups; g; g = g->hh.next)
+		g->sum_slope = g->most_slope = 0;
+	for (struct proc *p = h->procs; p; p = p->hh.next) {
+		mb_growth_of(&p->own, &own);
+		mb_growth_of(&p->anon, &anon);
+		for (struct group *g = p->group; g; g = g->above)
+			add_slopes(g, p, own.slope_bytes_per_s, anon.slope_bytes_per_s);
+	}
+	for (struct group *g = h->groups; g; g = g->hh.next) {
+		mb_growth_of(&g->used, &g->growth);
+		g->growth.slope_bytes_per_s =
+			larger(g->growth.slope_bytes_per_s, larger(g->sum_slope, g->most_slope));
+	}
+}
+
+/* The limits of one cgroup, towards which all grows that is in it: by least_slope at least. */
+static void take_group(const struct mb_headroom *h, const struct group *g, int64_t least_slope, struct mb_outlook *o)
+{
+	const struct mb_cgroup_memory *m = &g->memory;
+	struct mb_limit l = { .path = g->path, .reclaimable_bytes = m->reclaimable_bytes };
+	int64_t slope = larger(g->growth.slope_bytes_per_s, least_slope);
+
+	if (!g->read)
+		return;
+	l.usage_bytes = m->usage_bytes;
+	l.swap_bytes = swap_room(h, m);
+	l.kind = "cgroup";
+	l.bytes = m->max_bytes;
+	if (l.bytes != MB_NO_LIMIT)
+		mb_outlook_take(o, &l, slope);
+	l.kind = "cgroup high";
+	l.bytes = m->high_bytes;
+	if (l.bytes != MB_NO_LIMIT)
+		mb_outlook_take(o, &l, slope);
+	l.kind = "cgroup memory and swap";
+	l.bytes = m->both_max_bytes;
+	l.usage_bytes = m->both_bytes;
+	l.swap_bytes = 0;
+	if (l.bytes != MB_NO_LIMIT)
+		mb_outlook_take(o, &l, slope);
+}
+
+/* ---- processes ---- */
+
+/* "Max address space   4294967296   unlimited   bytes" */
+static void read_limits(struct proc *p)
+{
+	char path[64], line[256];
+	FILE *f;
+
+	p->as_limit = p->data_limit = MB_NO_LIMIT;
+	snprintf(path, sizeof(path), "/proc/%u/limits", (uint32_t)p->key.tgid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "Max address space %" SCNu64, &p->as_limit);
+		sscanf(line, "Max data size %" SCNu64, &p->data_limit);
+	}
+	if (f)
+		fclose(f);
+	if (p->as_limit != MB_NO_LIMIT && !p->mapped)
+		p->mapped = calloc(1, sizeof(*p->mapped));
+	if (p->data_limit != MB_NO_LIMIT && !p->data)
+		p->data = calloc(1, sizeof(*p->data));
+}
+
+static bool read_data_bytes(struct proc *p)
+{
+	char path[64], line[256];
+	uint64_t kib;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", (uint32_t)p->key.tgid);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "VmData: %" SCNu64, &kib) == 1;
+	if (f)
+		fclose(f);
+	if (found)
+		p->data_bytes = kib * 1024;
+	return found;
+}
+
+static struct proc *find_proc(const struct mb_headroom *h, uint32_t tgid, uint64_t start_ns)
+{
+	struct proc_key key = { .start_ns = start_ns, .tgid = tgid };
+	struct proc *found;
+
+	HASH_FIND(hh, h->procs, &key, sizeof(key), found);
+	return found;
+}
+
+void mb_headroom_begin(struct mb_headroom *h, uint64_t t_ns)
+{
+	h->t_ns = t_ns;
+}
+
+void mb_headroom_process(struct mb_headroom *h, const struct mb_process *m)
+{
+	struct proc *p = find_proc(h, m->tgid, m->start_ns);
+	uint64_t anon = (m->rss_pages[1] + m->rss_pages[2]) * MB_PAGE_SIZE;
+	uint64_t own = anon + m->rss_pages[3] * MB_PAGE_SIZE;
+
+	if (m->exited || !m->has_memory || (p && p->seen_ns == h->t_ns))
+		return;
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return;
+		p->key = (struct proc_key){ .start_ns = m->start_ns, .tgid = m->tgid };
+		HASH_ADD(hh, h->procs, key, sizeof(p->key), p);
+	}
+	p->seen_ns = h->t_ns;
+	if (p->ticks++ % LIMIT_TICKS == 0)
+		read_limits(p);
+	mb_trend_add(&p->own, h->t_ns, own, own);
+	mb_trend_add(&p->anon, h->t_ns, anon, anon);
+	p->as_bytes = m->total_vm_pages * MB_PAGE_SIZE;
+	if (p->mapped)
+		mb_trend_add(p->mapped, h->t_ns, p->as_bytes, p->as_bytes);
+	if (p->data && read_data_bytes(p))
+		mb_trend_add(p->data, h->t_ns, p->data_bytes, p->data_bytes);
+	p->group = m->cgroup_path ? follow_group(h, m->cgroup_path) : NULL;
+}
+
+/* ---- the machine ---- */
+
+/* As the model's last tick found it. */
+static void read_machine(struct mb_headroom *h, const struct mb_model *m)
+{
+	const uint64_t *values = m->system.now.values;
+	uint64_t total = values[MB_SYS_memory_total_bytes],
+		 free = values[MB_SYS_memory_available_bytes];
+	uint64_t swap = values[MB_SYS_swap_total_bytes], swap_free = values[MB_SYS_swap_free_bytes],
+		 used;
+
+	h->machine_limit.kind = NULL;
+	h->swap_free_bytes = m->system.known && swap_free != MB_UNKNOWN ? swap_free : 0;
+	if (!m->system.known || total == MB_UNKNOWN || free == MB_UNKNOWN || free > total)
+		return;
+	if (swap == MB_UNKNOWN || swap_free == MB_UNKNOWN || swap_free > swap)
+		swap = swap_free = 0;
+	used = total - free + swap - swap_free;
+	h->machine_limit = (struct mb_limit){ .kind = "free memory",
+					      .bytes = total,
+					      .usage_bytes = total - free,
+					      .swap_bytes = swap_free };
+	mb_trend_add(&h->machine, h->t_ns, used, used);
+}
+
+void mb_headroom_end(struct mb_headroom *h, const struct mb_model *m)
+{
+	struct group *g, *next_group;
+	struct proc *p, *next_proc;
+
+	read_machine(h, m);
+	HASH_ITER(hh, h->procs, p, next_proc)
+	{
+		if (p->seen_ns != h->t_ns)
+			free_proc(h, p);
+	}
+	HASH_ITER(hh, h->groups, g, next_group)
+	{
+		if (g->seen_ns == h->t_ns)
+			read_group(h, g);
+	}
+	/* those below go with those above them */
+	HASH_ITER(hh, h->groups, g, next_group)
+	{
+		if (g->seen_ns != h->t_ns)
+			free_group(h, g);
+	}
+}
+
+/* ---- what lies ahead ---- */
+
+/* All that grows takes of it. */
+static void take_machine(const struct mb_headroom *h, const struct mb_growth *own,
+			 struct mb_outlook *o)
+{
+	struct mb_growth all;
+
+	if (!h->machine_limit.kind)
+		return;
+	mb_growth_of(&h->machine, &all);
+	mb_outlook_take(o, &h->machine_limit, larger(all.slope_bytes_per_s, own->slope_bytes_per_s));
+}
+
+/* What it shares with others: these limits are no concern of what does not grow itself. */
+static void take_shared(const struct mb_headroom *h, const struct group *g, struct mb_outlook *o)
+{
+	struct mb_outlook shared = { 0 };
+
+	for (; g; g = g->above)
+		take_group(h, g, o->growth.slope_bytes_per_s, &shared);
+	take_machine(h, &o->growth, &shared);
+	if (shared.limited)
+		mb_outlook_take(o, &shared.limit,
+				o->growth.slope_bytes_per_s > 0 ? shared.limit_slope_bytes_per_s :
+								  0);
+}
+
+static void take_own(const char *kind, uint64_t bytes, uint64_t usage_bytes,
+		     const struct mb_trend_series *s, struct mb_outlook *o)
+{
+	struct mb_limit l = { .kind = kind, .bytes = bytes, .usage_bytes = usage_bytes };
+	struct mb_growth growth;
+
+	if (!s || bytes == MB_NO_LIMIT)
+		return;
+	mb_growth_of(s, &growth);
+	mb_outlook_take(o, &l, growth.slope_bytes_per_s);
+}
+
+void mb_headroom_of(struct mb_headroom *h, uint32_t tgid, uint64_t start_ns, struct mb_outlook *o)
+{
+	const struct proc *p = find_proc(h, tgid, start_ns);
+
+	memset(o, 0, sizeof(*o));
+	if (!p)
+		return;
+	find_growth(h);
+	mb_growth_of(&p->own, &o->growth);
+	take_own("address space", p->as_limit, p->as_bytes, p->mapped, o);
+	take_own("data", p->data_limit, p->data_bytes, p->data, o);
+	take_shared(h, p->group, o);
+}
+
+bool mb_headroom_cgroup(struct mb_headroom *h, size_t i, const char **path, struct mb_outlook *o)
+{
+	struct group *g = h->groups;
+
+	while (g && (!g->read || i--))
+		g = g->hh.next;
+	memset(o, 0, sizeof(*o));
+	if (!g)
+		return false;
+	*path = g->path;
+	find_growth(h);
+	o->growth = g->growth;
+	take_shared(h, g, o);
+	return true;
+}
+
+uint64_t mb_headroom_left_out(const struct mb_headroom *h)
+{
+	return h->left_out;
+}

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Objects of the kernel within leaks: what the kmem family's table tells becomes groups by process, stack and
+ * cache, scaled up from the sample; what /proc tells of caches and vmalloc becomes groups without a stack.
+ */
+#include "leaks/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "model/kmemfs.h"
+#include "symbols/kallsyms.h"
+
+#define NAMES 4096u
+#define NAME_LEN (MB_KMEMFS_NAME + 16)
+
+/* /proc/slabinfo and /proc/vmallocinfo are read at ticks that are so far apart: it takes some ms. */
+#define READ_NS 900000000ull
+
+#define FIRST_ROOM (64u << 10) /* of their text */
+#define MOST_ROOM (16u << 20)
+
+/* As many ids as there can be: see size_kmem_maps() in kern/load.c. */
+#define STACKS 16384u
+#define IRQ_STACKS 4096u
+
+/* What a group is of: mb_leak_key.what is its place in the list, plus one. */
+struct name {
+	uint32_t id;
+	struct mb_kmemfs_line last, now; /* of caches and vmalloc: as they were read */
+	UT_hash_handle hh;
+	char text[NAME_LEN];
+};
+
+struct cache {
+	uint64_t address; /* mb_kmem_key.cache */
+	uint32_t name;
+	UT_hash_handle hh;
+};
+
+struct stack {
+	bool known;
+	bool interrupt; /* whose process it is nobody can tell */
+	bool for_slabs; /* pages of slabs: their objects are counted, they are not */
+	uint32_t id; /* mb_leaks_stack() */
+};
+
+struct text {
+	int fd;
+	const char *path;
+	const char *prefix; /* of the names of its groups */
+	bool read; /* once at least */
+	bool (*next)(const char **text, struct mb_kmemfs_line *out);
+};
+
+enum { TEXT_SLAB, TEXT_VMALLOC, TEXTS };
+
+struct mb_leak_kernel {
+	struct name *names;
+	struct name *by_id[NAMES];
+	struct cache *caches;
+	struct stack stacks[STACKS], irq_stacks[IRQ_STACKS];
+	struct text texts[TEXTS];
+	uint64_t read_ns; /* when that was last */
+	char *room;
+	size_t room_size;
+	uint32_t sample_1_in;
+};
+
+static struct mb_leak_kernel *kernel_of(struct mb_leaks_session *l)
+{
+	static const struct text texts[TEXTS] = {
+		[TEXT_SLAB] = { -1, "/proc/slabinfo", "slab: ", false, mb_kmemfs_slabinfo },
+		[TEXT_VMALLOC] = { -1, "/proc/vmallocinfo", "vmalloc: ", false, mb_kmemfs_vmallocinfo },
+	};
+
+	if (l->kernel)
+		return l->kernel;
+	l->kernel = calloc(1, sizeof(*l->kernel));
+	if (!l->kernel)
+		return NULL;
+	memcpy(l->kernel->texts, texts, sizeof(texts));
+	/* readable by root only, whatever privileges are left */
+	for (int i = 0; i < TEXTS; i++)
+		l->kernel->texts[i].fd = open(texts[i].path, O_RDONLY | O_CLOEXEC);
+	l->kernel->sample_1_in = mb_kern_kmem_sample_1_in(l->kern);
+	return l->kernel;
+}
+
+void mb_leak_kernel_close(struct mb_leaks_session *l)
+{
+	struct mb_leak_kernel *k = l->kernel;
+	struct cache *c, *tmp;
+
+	if (!k)
+		return;
+	HASH_ITER(hh, k->caches, c, tmp)
+	{
+		HASH_DEL(k->caches, c);
+		free(c);
+	}
+	for (uint32_t i = HASH_COUNT(k->names); i > 0; i--) {
+		HASH_DEL(k->names, k->by_id[i - 1]);
+		free(k->by_id[i - 1]);
+	}
+	for (int i = 0; i < TEXTS; i++) {
+		if (k->texts[i].fd >= 0)
+			close(k->texts[i].fd);
+	}
+	free(k->room);
+	free(k);
+	l->kernel = NULL;
+}
+
+/* ---- names ---- */
+
+/* NULL: there is no room for more. */
+static struct name *name_get(struct mb_leak_kernel *k, const char *prefix, const char *name)
+{
+	char text[NAME_LEN];
+	struct name *n;
+
+	snprintf(text, sizeof(text), "%s%s", prefix, name);
+	HASH_FIND_STR(k->names, text, n);
+	if (n)
+		return n;
+	n = HASH_COUNT(k->names) < NAMES ? calloc(1, sizeof(*n)) : NULL;
+	if (!n)
+		return NULL;
+	memcpy(n->text, text, sizeof(n->text));
+	k->by_id[HASH_COUNT(k->names)] = n;
+	n->id = HASH_COUNT(k->names) + 1;
+	HASH_ADD_STR(k->names, text, n);
+	return n;
+}
+
+const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t what)
+{
+	const struct mb_leak_kernel *k = l->kernel;
+
+	return k && what && what <= HASH_COUNT(k->names) ? k->by_id[what - 1]->text : NULL;
+}
+
+/* "kmalloc-cg-1k", as the kernel calls its cache (mm/slab_common.c, kmalloc_info). */
+static void kmalloc_name(const char *kind, unsigned int bytes, char *name, size_t size)
+{
+	if (bytes > 8192) /* whole pages, of no cache */
+		snprintf(name, size, "kmalloc-%slarge", kind);
+	else if (bytes >= 1024)
+		snprintf(name, size, "kmalloc-%s%uk", kind, bytes / 1024);
+	else
+		snprintf(name, size, "kmalloc-%s%u", kind, bytes);
+}
+
+static void cache_name(struct mb_leaks_session *l, uint64_t cache, char name[MB_KMEM_CACHE_NAME])
+{
+	unsigned int bytes = (unsigned int)cache;
+
+	switch (MB_KMEM_KIND(cache)) {
+	case MB_KMEM_KMALLOC:
+		kmalloc_name("", bytes, name, MB_KMEM_CACHE_NAME);
+		break;
+	case MB_KMEM_KMALLOC_CG:
+		kmalloc_name("cg-", bytes, name, MB_KMEM_CACHE_NAME);
+		break;
+	case MB_KMEM_KMALLOC_RCL:
+		kmalloc_name("rcl-", bytes, name, MB_KMEM_CACHE_NAME);
+		break;
+	case MB_KMEM_OBJECTS:
+		snprintf(name, MB_KMEM_CACHE_NAME, "objects of %u bytes", bytes);
+		break;
+	case MB_KMEM_PAGES:
+		snprintf(name, MB_KMEM_CACHE_NAME, "pages");
+		break;
+	default:
+		if (!mb_kern_kmem_cache(l->kern, cache, name))
+			snprintf(name, MB_KMEM_CACHE_NAME, "(unknown cache)");
+	}
+}
+
+static uint32_t what_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint64_t cache)
+{
+	char name[MB_KMEM_CACHE_NAME];
+	struct name *n;
+	struct cache *c;
+
+	HASH_FIND(hh, k->caches, &cache, sizeof(cache), c);
+	if (c)
+		return c->name;
+	cache_name(l, cache, name);
+	n = name_get(k, "", name);
+	c = n ? calloc(1, sizeof(*c)) : NULL;
+	if (!c)
+		return 0;
+	c->address = cache;
+	c->name = n->id;
+	HASH_ADD(hh, k->caches, address, sizeof(c->address), c);
+	return c->name;
+}
+
+/* ---- stacks ---- */
+
+static bool begins_with_one_of(const char *name, const char *const *list)
+{
+	for (; *list; list++) {
+		if (strncmp(name, *list, strlen(*list)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Frames of tracing itself; programs have no name in a list that was read before they were loaded. */
+static bool is_tracing(const char *name)
+{
+	static const char *const list[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", NULL };
+
+	return !*name || begins_with_one_of(name, list);
+}
+
+/* Where an interrupt comes in; outside of it is whom it has hit. */
+static bool is_interrupt(const char *name)
+{
+	static const char *const list[] = { "handle_softirqs+", "__do_softirq+",  "asm_sysvec_",
+					    "sysvec_",		"common_interrupt+", "asm_common_interrupt+",
+					    "do_softirq+",	"irq_exit_rcu+", "__irq_exit_rcu+", NULL };
+
+	return begins_with_one_of(name, list);
+}
+
+/* The slab allocator at its own: pages for objects, which are counted themselves. */
+static bool is_slab(const char *name)
+{
+	static const char *const list[] = { "allocate_slab+", "new_slab+", "___slab_alloc+", "__slab_alloc",
+					    "cache_grow_begin+", "___kmalloc_large_node+", "__kmalloc_large_node",
+					    "kmalloc_large", "kmalloc_order", NULL };
+
+	return begins_with_one_of(name, list);
+}
+
+/* What a stack says by its names. They are looked for once for each stack. */
+static void look_at(struct mb_leaks_session *l, struct stack *s, const uint64_t *ips, uint32_t n)
+{
+	uint32_t from = 0, to = 0;
+	bool begun = false;
+	char name[256];
+
+	while (to < n && !s->interrupt) {
+		mb_kallsyms_name(l->kallsyms, ips[to], name, sizeof(name));
+		if (!begun && is_tracing(name) && l->kallsyms)
+			from = to + 1;
+		else
+			begun = true;
+		s->interrupt = is_interrupt(name);
+		s->for_slabs |= is_slab(name);
+		to++;
+	}
+	s->id = mb_leaks_stack(l->leaks, 0, ips + from, to - from, s->interrupt || n < MB_KMEM_FRAMES);
+	s->known = true;
+}
+
+/* NULL: it is not known. */
+static const struct stack *stack_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint32_t id)
+{
+	uint32_t at = (id & ~MB_KMEM_IRQ) - 1, n;
+	uint64_t ips[MB_KMEM_FRAMES];
+	struct stack *s;
+
+	if (!id || at >= (id & MB_KMEM_IRQ ? IRQ_STACKS : STACKS))
+		return NULL;
+	s = id & MB_KMEM_IRQ ? &k->irq_stacks[at] : &k->stacks[at];
+	if (s->known)
+		return s;
+	n = mb_kern_kmem_stack(l->kern, id, ips);
+	if (!n)
+		return NULL;
+	look_at(l, s, ips, n);
+	return s;
+}
+
+/* ---- events ---- */
+
+/* Of count objects of bytes in all, taken to be of one size, each standing for scale. */
+static double variance_of(int64_t scale, uint64_t bytes, int64_t count)
+{
+	return (double)bytes * (double)bytes / (double)count * (double)(scale * (scale - 1));
+}
+
+/* Both ways, so that what came and went between two readings is in what has ever come. */
+static void add(struct mb_leaks_session *l, const struct mb_leak_key *key, const char *comm,
+		const struct mb_kmem_event *e)
+{
+	int64_t scale = l->kernel->sample_1_in, came = (int64_t)e->allocated, went = (int64_t)e->freed;
+
+	if (came)
+		mb_leaks_add(l->leaks, key, comm, (uint64_t)scale, scale * (int64_t)e->allocated_bytes, (double)(scale * came),
+			     variance_of(scale, e->allocated_bytes, came));
+	if (went)
+		mb_leaks_add(l->leaks, key, comm, (uint64_t)scale, -scale * (int64_t)e->freed_bytes, -(double)(scale * went),
+			     -variance_of(scale, e->freed_bytes, went));
+}
+
+void mb_leak_kernel_event(struct mb_leaks_session *l, const struct mb_event *event)
+{
+	const struct mb_kmem_event *e = (const struct mb_kmem_event *)event;
+	struct mb_leak_key key = { .level = MB_LEAK_KERNEL };
+	struct mb_leak_kernel *k = kernel_of(l);
+	const struct mb_process *p;
+	const struct stack *s;
+
+	if (!k || event->family != MB_FAM_kmem || event->size < sizeof(*e))
+		return;
+	s = stack_of(l, k, e->key.stack);
+	if (s && s->for_slabs && MB_KMEM_KIND(e->key.cache) == MB_KMEM_PAGES)
+		return;
+	key.stack = s ? s->id : 0;
+	key.what = what_of(l, k, e->key.cache);
+	if (!s || !s->interrupt) {
+		key.tgid = e->key.tgid;
+		key.start_ns = e->key.start_ns;
+	}
+	p = key.tgid ? mb_model_find_exactly(l->model, key.tgid, key.start_ns) : NULL;
+	add(l, &key, p ? p->comm : key.tgid ? "" : "kernel", e);
+}
+
+/* ---- what the kernel itself counts ---- */
+
+static bool make_room(struct mb_leak_kernel *k)
+{
+	size_t size = k->room_size ? 2 * k->room_size : FIRST_ROOM;
+	char *bigger = size <= MOST_ROOM ? realloc(k->room, size) : NULL;
+
+	if (!bigger)
+		return false;
+	k->room = bigger;
+	k->room_size = size;
+	return true;
+}
+
+/* The whole of a file from its beginning; NULL: it cannot be read, or is too long. */
+static const char *slurp(struct mb_leak_kernel *k, int fd)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (len + 1 >= k->room_size && !make_room(k))
+			return NULL;
+		n = pread(fd, k->room + len, k->room_size - len - 1, (off_t)len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	k->room[len] = '\0';
+	return n < 0 ? NULL : k->room;
+}
+
+/* first: nothing was told before, so it did not just come. */
+static void told(struct mb_leaks_session *l, struct name *n, bool first)
+{
+	struct mb_leak_key key = { .level = MB_LEAK_KERNEL, .what = n->id };
+	int64_t count = (int64_t)(n->now.objects - n->last.objects);
+	int64_t bytes = (int64_t)(n->now.bytes - n->last.bytes);
+
+	if (first && count)
+		mb_leaks_found(l->leaks, &key, "kernel", bytes, count);
+	else if (bytes || count)
+		mb_leaks_add(l->leaks, &key, "kernel", 1, bytes, (double)count, 0);
+	n->last = n->now;
+	memset(&n->now, 0, sizeof(n->now));
+}
+
+/* Several lines can have one name: callers of vmalloc. What is not mentioned any more is gone. */
+static void read_text(struct mb_leaks_session *l, struct mb_leak_kernel *k, struct text *t)
+{
+	const char *text = t->fd >= 0 ? slurp(k, t->fd) : NULL;
+	struct mb_kmemfs_line line;
+
+	if (!text)
+		return;
+	while (t->next(&text, &line)) {
+		struct name *n = name_get(k, t->prefix, line.name);
+
+		if (!n)
+			continue;
+		n->now.bytes += line.bytes;
+		n->now.objects += line.objects;
+	}
+	for (struct name *n = k->names; n; n = n->hh.next) {
+		if (strncmp(n->text, t->prefix, strlen(t->prefix)) == 0)
+			told(l, n, !t->read);
+	}
+	t->read = true;
+}
+
+void mb_leak_kernel_tick(struct mb_leaks_session *l)
+{
+	struct mb_leak_kernel *k = kernel_of(l);
+	uint64_t now = mb_now_ns();
+
+	if (!k || (k->read_ns && now - k->read_ns < READ_NS))
+		return;
+	k->read_ns = now;
+	for (int i = 0; i < TEXTS; i++)
+		read_text(l, k, &k->texts[i]);
+}

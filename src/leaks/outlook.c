@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Rates of growth and times to limits. A rate is that of the floor, what the amount never fell below afterwards, so
+ * that what is given back again does not count.
+ */
+#include "leaks/outlook.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUES 5u /* fewer say nothing */
+#define SPAN_NS 2e9
+#define RISES 3u
+#define LEAST_BYTES (256.0 * 1024) /* what the kernel's own counters may lag behind */
+#define FALLS 1.5 /* growth must exceed the deepest fall so many times */
+#define EVEN 0.3 /* of growth that each half of the time must have */
+#define LONGEST_NS 9e18 /* 285 years */
+
+struct window {
+	const struct mb_trend_series *s;
+	const double *floor; /* of all points */
+	uint32_t first;
+};
+
+static double time_of(const struct window *w, uint32_t i)
+{
+	return (double)(w->s->points[i].t_ns - w->s->points[w->first].t_ns);
+}
+
+static double span(const struct window *w)
+{
+	return time_of(w, w->s->n - 1);
+}
+
+static double grown(const struct window *w, uint32_t from)
+{
+	return w->floor[w->s->n - 1] - w->floor[from];
+}
+
+/* Does each half of the time have its share of the growth? */
+static bool is_even(const struct window *w)
+{
+	double all = grown(w, w->first), later;
+	uint32_t i = w->first;
+
+	while (i + 1 < w->s->n && time_of(w, i) < span(w) / 2)
+		i++;
+	later = grown(w, i);
+	return all <= 0 || (later >= EVEN * all && later <= (1 - EVEN) * all);
+}
+
+/* The deepest fall from any value to a later one, in the window and twice as long a time before it. */
+static double deepest_fall(const struct window *w)
+{
+	uint32_t len = w->s->n - w->first;
+	double peak = 0, fall = 0;
+
+	for (uint32_t i = w->first > 2 * len ? w->first - 2 * len : 0; i < w->s->n; i++) {
+		fall = fmax(fall, peak - (double)w->s->points[i].least);
+		peak = fmax(peak, (double)w->s->points[i].last);
+	}
+	return fall;
+}
+
+/* Does it rise often, and still? */
+static bool goes_on(const struct window *w)
+{
+	uint32_t rises = 0, last = w->first;
+
+	for (uint32_t i = w->first + 1; i < w->s->n; i++) {
+		if (w->floor[i] <= w->floor[i - 1])
+			continue;
+		rises++;
+		last = i;
+	}
+	/* nothing for longer than rises that come by chance leave out */
+	return rises >= RISES &&
+	       span(w) - time_of(w, last) <= span(w) * fmin(0.5, fmax(1.0 / 6, 4.0 / (rises + 1)));
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median of the slopes between points that are a third of the window apart: shorter ones see single steps. */
+static double median_slope(const struct window *w)
+{
+	double slopes[MB_TREND_POINTS * (MB_TREND_POINTS - 1) / 2];
+	size_t n = 0;
+
+	for (uint32_t i = w->first; i < w->s->n; i++) {
+		for (uint32_t j = i + 1; j < w->s->n; j++) {
+			double ns = time_of(w, j) - time_of(w, i);
+
+			if (ns * 3 >= span(w))
+				slopes[n++] = (w->floor[j] - w->floor[i]) / ns * 1e9;
+		}
+	}
+	if (!n)
+		return 0;
+	qsort(slopes, n, sizeof(slopes[0]), by_value);
+	return n % 2 ? slopes[n / 2] : (slopes[n / 2 - 1] + slopes[n / 2]) / 2;
+}
+
+void mb_growth_of(const struct mb_trend_series *s, struct mb_growth *g)
+{
+	double floor[MB_TREND_POINTS];
+	struct window w = { .s = s, .floor = floor };
+
+	*g = (struct mb_growth){ 0 };
+	if (s->n < VALUES || span(&w) < SPAN_NS)
+		return;
+	g->known = true;
+	for (uint32_t i = s->n; i-- > 0;)
+		floor[i] = fmin((double)s->points[i].least, i + 1 < s->n ? floor[i + 1] : INFINITY);
+	while (s->n - w.first >= 2 * VALUES && !is_even(&w))
+		w.first += (s->n - w.first) / 2;
+	if (grown(&w, w.first) < LEAST_BYTES || grown(&w, w.first) <= FALLS * deepest_fall(&w) ||
+	    !goes_on(&w))
+		return;
+	g->slope_bytes_per_s = llround(fmin(median_slope(&w), 9e18));
+}
+
+uint64_t mb_limit_room(const struct mb_limit *l)
+{
+	double room = (double)l->bytes - (double)l->usage_bytes + (double)l->reclaimable_bytes +
+		      (double)l->swap_bytes;
+
+	return room > 0 ? (uint64_t)room : 0;
+}
+
+void mb_outlook_take(struct mb_outlook *o, const struct mb_limit *l, int64_t slope_bytes_per_s)
+{
+	uint64_t room = mb_limit_room(l);
+	double ns = slope_bytes_per_s > 0 ? (double)room / (double)slope_bytes_per_s * 1e9 :
+					    INFINITY;
+	bool reached = ns <= LONGEST_NS;
+
+	if (o->limited && (reached != o->eta_known ? o->eta_known :
+			   reached		   ? ns >= (double)o->eta_ns :
+						     room >= mb_limit_room(&o->limit)))
+		return;
+	o->limited = true;
+	o->limit = *l;
+	o->limit_slope_bytes_per_s = slope_bytes_per_s > 0 ? slope_bytes_per_s : 0;
+	o->eta_known = reached;
+	o->eta_ns = reached ? (uint64_t)ns : 0;
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The view of leaks at one moment. */
+#include "leaks/show.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "leaks/code.h"
+#include "leaks/diff.h"
+#include "leaks/evidence.h"
+#include "leaks/headroom.h"
+#include "leaks/heap.h"
+#include "leaks/kernel.h"
+#include "leaks/made.h"
+#include "leaks/seen.h"
+#include "leaks/verdict.h"
+#include "symbols/kallsyms.h"
+#include "symbols/mapping.h"
+#include "symbols/runtimes.h"
+
+/* Functions inlined into each other, at one address. */
+#define INLINED 16u
+
+/* ---- stacks ---- */
+
+/* Names of the kernel live with the places: they are made here. */
+static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_place *place)
+{
+	char name[256];
+
+	memset(place, 0, sizeof(*place));
+	place->ip = ip;
+	place->module = "[kernel]";
+	if (*mb_kallsyms_name(l->kallsyms, ip, name, sizeof(name)))
+		place->symbol = strdup(name);
+	return 1;
+}
+
+static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, struct mb_leak_row *r)
+{
+	struct mb_leak_space *sp = s->key[0] ? mb_leak_space_at(l, s->key[0]) : NULL;
+	struct mb_place *places = calloc((size_t)s->n * INLINED + 1, sizeof(*places)), *fit;
+	unsigned int n = 0;
+
+	if (!places)
+		return;
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (!s->key[0])
+			n += resolve_kernel(l, s->ips[i], &places[n]);
+		else
+			n += mb_leak_code_resolve(l, sp, s->key[1 + i], s->ips[i], i > 0, &places[n], INLINED);
+	}
+	fit = realloc(places, (n + 1) * sizeof(*places));
+	r->places = fit ? fit : places;
+	r->n_places = n;
+	r->whole = s->whole;
+}
+
+/* ---- rows ---- */
+
+static const char *region_kind(uint32_t kind)
+{
+	static const char *const names[] = { "anon", "file", "shared", "heap", "stack" };
+
+	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+}
+
+/*
+ * What a group weighs in the order: blocks say more than pages, pages more than a heap whose end was moved by
+ * whoever came last.
+ */
+static double weight(const struct mb_leak_row *r)
+{
+	double w = r->sum.key.level == MB_LEAK_ALLOC ? 4 : 1;
+
+	if (r->sum.key.level == MB_LEAK_REGION && r->sum.key.what == MB_REGION_HEAP)
+		w = 0.25;
+	return w * (double)r->trend.slope_bytes_per_s;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+	const struct mb_leak_row *x = a, *y = b;
+	double wx = weight(x), wy = weight(y);
+
+	if (x->trend.verdict != y->trend.verdict)
+		return x->trend.verdict > y->trend.verdict ? -1 : 1;
+	if (wx != wy)
+		return wx > wy ? -1 : 1;
+	return x->sum.bytes > y->sum.bytes ? -1 : x->sum.bytes < y->sum.bytes;
+}
+
+static void sort_rows(struct mb_leaks_view *v)
+{
+	qsort(v->rows, v->n_rows, sizeof(*v->rows), worst_first);
+	for (size_t i = 0; i < v->n_rows; i++) /* they have moved */
+		v->rows[i].group = &v->rows[i].sum;
+}
+
+/* What grows of a process reaches its limit when the whole of it does. */
+static void find_eta(const struct mb_leaks_view *v, struct mb_leak_row *r)
+{
+	const struct mb_leak_key *key = &r->group->key;
+	bool grows = r->trend.slope_bytes_per_s > 0 && r->trend.verdict >= MB_VERDICT_GROWING;
+
+	for (size_t i = 0; i < v->n_processes && key->tgid && grows; i++) {
+		if (v->processes[i].pid == key->tgid && v->processes[i].start_ns == key->start_ns)
+			r->outlook = &v->processes[i].outlook;
+	}
+}
+
+static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct mb_leak_row *r)
+{
+	const struct mb_leak_stack *s = mb_leaks_stack_of(l->leaks, g->key.stack);
+
+	r->group = g;
+	if (g->key.level == MB_LEAK_REGION || (g->key.level == MB_LEAK_PAGE && g->key.what))
+		r->what = region_kind(g->key.what);
+	else if (g->key.level == MB_LEAK_KERNEL)
+		r->what = mb_leak_kernel_name(l, g->key.what);
+	if (s)
+		resolve(l, s, r);
+}
+
+/* Told by its address only. Code made at run time that has no name reads the same wherever it is. */
+static bool is_nameless(const struct mb_place *p)
+{
+	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
+}
+
+/* What a reader takes for the same place: process, level, and each frame's function and line. */
+static uint64_t identity(const struct mb_leak_row *r)
+{
+	const struct mb_leak_key *key = &r->group->key;
+	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->what };
+	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
+
+	for (unsigned int i = 0; i < r->n_places; i++) {
+		const struct mb_place *p = &r->places[i];
+		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
+
+		h = mb_hash_text(mb_hash_text(mb_hash_text(h, p->module), p->symbol), p->file);
+		h = mb_hash(h, where, sizeof(where));
+	}
+	return h;
+}
+
+static void free_places(struct mb_leak_row *r)
+{
+	struct mb_place *places = (struct mb_place *)r->places;
+
+	for (unsigned int i = 0; i < r->n_places; i++) {
+		if (places[i].module && !strcmp(places[i].module, "[kernel]"))
+			free((char *)places[i].symbol);
+	}
+	free(places);
+}
+
+static void add_row(struct mb_leak_row *into, struct mb_leak_row *more)
+{
+	struct mb_leak_group *g = &into->sum;
+
+	g->bytes += more->group->bytes;
+	g->count += more->group->count;
+	g->total_bytes += more->group->total_bytes;
+	g->variance += more->group->variance;
+	g->count_variance += more->group->count_variance;
+	g->first_bytes += more->group->first_bytes;
+	g->second_bytes += more->group->second_bytes;
+	mb_trend_merge(&g->series, &more->group->series);
+	free_places(more);
+}
+
+struct same {
+	uint64_t identity;
+	struct mb_leak_row *row;
+	UT_hash_handle hh;
+};
+
+/* Instructions of one line touch different pages: one row for what reads the same. */
+static int join_rows(struct mb_leaks_view *v)
+{
+	struct same *all = calloc(v->n_rows + 1, sizeof(*all)), *seen = NULL, *s;
+	size_t n = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->n_rows; i++) {
+		struct mb_leak_row *r = &v->rows[i];
+		uint64_t id = identity(r);
+
+		HASH_FIND(hh, seen, &id, sizeof(id), s);
+		((struct mb_leak_group *)r->group)->row = (uint32_t)(s ? (size_t)(s->row - v->rows) : n);
+		if (s) {
+			add_row(s->row, r);
+			continue;
+		}
+		v->rows[n] = *r;
+		s = &all[n];
+		s->identity = id;
+		s->row = &v->rows[n++];
+		s->row->sum = *s->row->group;
+		HASH_ADD(hh, seen, identity, sizeof(id), s);
+	}
+	v->n_rows = n;
+	HASH_CLEAR(hh, seen);
+	free(all);
+	for (size_t i = 0; i < n; i++)
+		v->rows[i].group = &v->rows[i].sum;
+	return 0;
+}
+
+static void judge(const struct mb_leaks_session *l, struct mb_leak_row *r)
+{
+	mb_leaks_trend(r->group, &r->trend);
+	r->error_bytes = mb_leaks_error(r->group);
+	r->second_bytes = mb_leak_diff_second(l, r->group);
+	r->growth_bytes = r->second_bytes - r->group->first_bytes;
+}
+
+static bool is_runtime(const struct mb_mapping *m)
+{
+	return mb_runtime_of(m->path);
+}
+
+/* All frames of all rows that are of no file. An interpreter's functions are no frames at all: it counts as one. */
+static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p, const struct mb_runtime *runtime)
+{
+	for (size_t i = 0; i < v->n_rows + v->n_evidence; i++) {
+		const struct mb_leak_row *r = i < v->n_rows ? &v->rows[i] : &v->evidence[i - v->n_rows];
+
+		if (r->sum.key.tgid != p->pid || r->sum.key.start_ns != p->start_ns)
+			continue;
+		for (unsigned int k = 0; k < r->n_places; k++) {
+			const struct mb_place *at = &r->places[k];
+			bool made = at->module && !strcmp(at->module, "[jit]");
+			bool interprets = runtime && runtime->interprets && !p->jit.has_map &&
+					  mb_runtime_of(at->module) == runtime;
+
+			p->jit.frames += made || interprets;
+			p->jit.nameless += (made && !at->symbol) || interprets;
+		}
+	}
+}
+
+static void fill_jit(const struct mb_leaks_view *v, const struct mb_leak_space *sp, struct mb_leak_process *p)
+{
+	const struct mb_mapping *m = sp->code ? mb_space_find(sp->code, is_runtime) : NULL;
+	const struct mb_runtime *runtime = m ? mb_runtime_of(m->path) : NULL;
+
+	if (!sp->code)
+		return;
+	p->jit.has_map = mb_space_has_names(sp->code);
+	count_made(v, p, runtime);
+	p->jit.unread_bytes = sp->made_frames ? mb_space_unread_names(sp->code) : 0;
+	p->jit.runtime = runtime ? runtime->name : NULL;
+	p->jit.interpreted = runtime && runtime->interprets;
+	if (p->jit.nameless && !p->jit.has_map)
+		p->jit.hint = runtime ? runtime->hint : mb_runtime_hint;
+}
+
+static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_view *v)
+{
+	for (struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
+		const struct mb_process *p = mb_model_find_exactly(l->model, sp->tgid, sp->start_ns);
+		struct mb_leak_process *row = &v->processes[v->n_processes++];
+
+		row->pid = sp->tgid;
+		row->start_ns = sp->start_ns;
+		row->ended = sp->ended;
+		if (sp->ended)
+			row->outlook = sp->outlook;
+		else
+			mb_headroom_of(l->headroom, sp->tgid, sp->start_ns, &row->outlook);
+		row->comm = p ? p->comm : sp->comm;
+		row->tracked_bytes = sp->regions.bytes;
+		row->total_vm_bytes = p ? p->total_vm_pages * MB_PAGE_SIZE : 0;
+		row->corrections = sp->regions.syncs;
+		row->blocks = mb_leak_heap_blocks(sp);
+		row->heap = sp->shares.known ? &sp->shares : NULL;
+		row->allocated = sp->allocated;
+		row->freed = sp->freed;
+		fill_jit(v, sp, row);
+		mb_leak_seen_of(l, sp->tgid, &row->seen);
+		row->maps = l->cfg->maps ? &sp->regions : NULL;
+		row->whole = &sp->whole;
+		for (size_t i = 0; i < sp->regions.n; i++) {
+			const struct mb_region *piece = &sp->regions.list[i];
+
+			row->before_bytes += piece->stack ? 0 : piece->end - piece->start;
+		}
+	}
+}
+
+/* Where all have ended nothing lies ahead. */
+static void fill_cgroups(const struct mb_leaks_session *l, struct mb_leaks_view *v)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < v->n_processes; i++)
+		ended += v->processes[i].ended;
+	v->cgroups_left_out = mb_headroom_left_out(l->headroom);
+	if (ended == v->n_processes)
+		return;
+	while (v->n_cgroups < MB_HEADROOM_CGROUPS &&
+	       mb_headroom_cgroup(l->headroom, v->n_cgroups, &v->cgroups[v->n_cgroups].path,
+				  &v->cgroups[v->n_cgroups].outlook))
+		v->n_cgroups++;
+}
+
+static int by_growth(const void *a, const void *b)
+{
+	const struct mb_leak_group *x = *(struct mb_leak_group *const *)a, *y = *(struct mb_leak_group *const *)b;
+
+	return x->bytes > y->bytes ? -1 : x->bytes < y->bytes;
+}
+
+/* Verdicts, and which rows stand for which others. */
+static int conclude(const struct mb_leaks_session *l, struct mb_leaks_view *v)
+{
+	struct mb_leak_common *common = mb_leak_common_new(l, v);
+	int err;
+
+	if (!common)
+		return -ENOMEM;
+	mb_leak_verdicts(l, v);
+	err = mb_leak_evidence(common);
+	mb_leak_common_free(common);
+	if (err)
+		return err;
+	mb_leak_diff_owners(l, v);
+	return mb_leak_evidence_move(v);
+}
+
+int mb_leaks_view_make(struct mb_leaks_session *l, struct mb_leaks_view *v)
+{
+	size_t n = HASH_COUNT(l->leaks->groups), i = 0;
+	struct mb_leak_group **list = calloc(n + 1, sizeof(*list));
+
+	memset(v, 0, sizeof(*v));
+	v->compared = l->leaks->compares;
+	v->rows = calloc(n + 1, sizeof(*v->rows));
+	v->processes = calloc(HASH_COUNT(l->spaces) + 1, sizeof(*v->processes));
+	v->cgroups = calloc(MB_HEADROOM_CGROUPS, sizeof(*v->cgroups));
+	if (!list || !v->rows || !v->processes || !v->cgroups) {
+		free(list);
+		mb_leaks_view_free(v);
+		return -ENOMEM;
+	}
+	for (struct mb_leak_group *g = l->leaks->groups; g; g = g->hh.next) {
+		g->row = UINT32_MAX;
+		if (mb_leak_diff_shows(l, g))
+			list[i++] = g;
+	}
+	qsort(list, i, sizeof(*list), by_growth);
+	for (size_t j = 0; j < i; j++)
+		fill_row(l, list[j], &v->rows[v->n_rows++]);
+	free(list);
+	if (join_rows(v)) {
+		mb_leaks_view_free(v);
+		return -ENOMEM;
+	}
+	for (size_t j = 0; j < v->n_rows; j++)
+		judge(l, &v->rows[j]);
+	if (conclude(l, v)) {
+		mb_leaks_view_free(v);
+		return -ENOMEM;
+	}
+	sort_rows(v);
+	fill_processes(l, v);
+	fill_cgroups(l, v);
+	for (size_t j = 0; j < v->n_rows; j++)
+		find_eta(v, &v->rows[j]);
+	for (size_t j = 0; j < v->n_evidence; j++)
+		find_eta(v, &v->evidence[j]);
+	v->series = l->cfg->series;
+	v->page_sample_1_in = l->cfg->page_sample_1_in;
+	v->heap_sample_bytes = l->cfg->heap ? l->cfg->heap_sample_bytes : 0;
+	v->from_ns = l->marked_ns;
+	v->to_ns = l->marked_to ? l->marked_to_ns : l->leaks->tick_ns - l->start_ns;
+	v->stacks_whole = l->stacks_whole;
+	v->stacks_cut = l->stacks_cut;
+	v->ended_left_out = l->ended_left_out;
+	v->left_out_bytes = mb_leaks_rest_bytes(l->leaks);
+	v->left_out = l->queue_full + HASH_COUNT(l->leaks->rests) + l->leaks->rests_left_out +
+		      l->leaks->stacks_left_out + l->codes->left_out + mb_leak_made_left_out(l->made);
+	return 0;
+}
+
+void mb_leaks_view_free(struct mb_leaks_view *v)
+{
+	for (size_t i = 0; v->rows && i < v->n_rows; i++)
+		free_places(&v->rows[i]);
+	for (size_t i = 0; v->evidence && i < v->n_evidence; i++)
+		free_places(&v->evidence[i]);
+	free(v->rows);
+	free(v->evidence);
+	free(v->processes);
+	free(v->cgroups);
+	memset(v, 0, sizeof(*v));
+}
+
+static int write_file(const struct mb_leaks_view *v, const char *path, bool svg,
+		      struct mb_err *e)
+{
+	struct mb_out o = { 0 };
+	int err = mb_out_open(&o, path, e);
+
+	if (err)
+		return err;
+	err = mb_leaks_flame(&o, v, svg);
+	if (err)
+		mb_err_set(e, MB_EXIT_FAILED, err, "no memory for '%s'", path);
+	return mb_out_close(&o, e) ? -EIO : err;
+}
+
+int mb_leaks_write_files(const struct mb_leaks_session *l, const struct mb_leaks_view *v, struct mb_err *e)
+{
+	int err = l->cfg->folded_path ? write_file(v, l->cfg->folded_path, false, e) : 0;
+
+	if (!err && l->cfg->svg_path)
+		err = write_file(v, l->cfg->svg_path, true, e);
+	return err;
+}
+
+int mb_leaks_show(struct mb_leaks_session *l, const struct mb_sink *sink, struct mb_out *out,
+		  const struct mb_snapshot *snap, struct mb_err *e)
+{
+	struct mb_leaks_view v;
+	int err = mb_leaks_view_make(l, &v);
+
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "no memory to show leaks");
+	(sink->json ? mb_json_leaks : mb_text_leaks)(out, snap, &v);
+	if (!snap->interval)
+		err = mb_leaks_write_files(l, &v, e);
+	mb_leaks_view_free(&v);
+	return err;
+}

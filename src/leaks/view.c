@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What the forms in which leaks are shown share: names, and stacks for flame graphs. */
+#include "leaks/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/flame.h"
+
+const char *mb_leak_level_name(enum mb_leak_level level)
+{
+	static const char *const names[] = { "region", "page", "alloc", "kernel" };
+
+	return names[level];
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
+const char *mb_leak_place_name(const struct mb_place *p, char *buf, size_t size)
+{
+	const char *module = base_name(p->module), *file = base_name(p->file);
+
+	if (p->symbol && file)
+		snprintf(buf, size, "%s at %s:%u", p->symbol, file, p->line);
+	else if (p->symbol)
+		snprintf(buf, size, "%s%s%s", p->symbol, module ? " in " : "", module ? module : "");
+	else if (module)
+		snprintf(buf, size, "%s+0x%llx", module, (unsigned long long)p->module_offset);
+	else
+		snprintf(buf, size, "0x%llx", (unsigned long long)p->ip);
+	return buf;
+}
+
+static bool begins_with_any(const char *text, const char *const *list)
+{
+	for (; *list; list++) {
+		if (!strncmp(text, *list, strlen(*list)))
+			return true;
+	}
+	return false;
+}
+
+bool mb_leak_is_allocator(const struct mb_place *p)
+{
+	static const char *const modules[] = { "libjemalloc", "libtcmalloc", "libmimalloc", "libstdc++", NULL };
+	static const char *const kernel[] = { "__kmalloc",	"kmalloc",     "__kvmalloc", "kvmalloc",
+					      "kmem_cache_alloc", "__alloc_",  "alloc_",     "get_free_pages",
+					      "___kmalloc",	"__get_free_", "krealloc",   NULL };
+	/* of the C library: its allocator's parts, and what touches memory for its caller */
+	static const char *const functions[] = {
+		"malloc",	"calloc",	"realloc",	 "memalign",	  "valloc",	     "mmap",
+		"mremap",	"brk",		"sbrk",		 "memset",	  "memcpy",	     "memmove",
+		"posix_memalign", "aligned_alloc", "_int_malloc", "_int_realloc", "_int_memalign",   "_int_new_arena",
+		"sysmalloc",	"tcache_init",	"arena_get2",	 "alloc_new_heap", "__memset_",	     "__memmove_",
+		"__memcpy_",	"__libc_malloc", "__libc_calloc", "__GI_",	  "__mmap",	     "__brk",
+		"__sbrk",	"__default_morecore", NULL,
+	};
+	const char *module = base_name(p->module);
+
+	if (module && !strcmp(module, "[kernel]"))
+		return p->symbol && begins_with_any(p->symbol, kernel);
+	if (module && begins_with_any(module, modules))
+		return true;
+	return p->symbol && module && !strncmp(module, "libc", 4) && begins_with_any(p->symbol, functions);
+}
+
+/* The frames of one row as strings, outermost first: process, level, what, then the stack. */
+static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
+{
+	const struct mb_leak_group *g = r->group;
+	char buf[512], **frames = calloc(r->n_places + 3u, sizeof(*frames));
+	size_t n = 0;
+
+	if (!frames)
+		return false;
+	snprintf(buf, sizeof(buf), "%s (%u)", g->comm, g->key.tgid);
+	frames[n++] = strdup(buf);
+	snprintf(buf, sizeof(buf), "%s%s%s", mb_leak_level_name(g->key.level), r->what ? " " : "",
+		 r->what ? r->what : "");
+	frames[n++] = strdup(buf);
+	if (!r->n_places)
+		frames[n++] = strdup(g->key.level == MB_LEAK_KERNEL ? "(no stack)" : "(before tracing)");
+	for (unsigned int i = r->n_places; i-- > 0;)
+		frames[n++] = strdup(r->places[i].symbol ? r->places[i].symbol :
+							   mb_leak_place_name(&r->places[i], buf, sizeof(buf)));
+	s->frames = (const char *const *)frames;
+	s->n_frames = n;
+	for (size_t i = 0; i < n; i++) {
+		if (!frames[i])
+			return false;
+	}
+	return true;
+}
+
+static void free_frames(struct mb_flame_stack *s)
+{
+	for (size_t i = 0; i < s->n_frames; i++)
+		free((void *)s->frames[i]);
+	free((void *)s->frames);
+}
+
+int mb_leaks_flame(struct mb_out *o, const struct mb_leaks_view *v, bool svg)
+{
+	struct mb_flame_stack *list = calloc(v->n_rows + 1, sizeof(*list));
+	size_t n = 0;
+	int err = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < v->n_rows && !err; i++) {
+		const struct mb_leak_row *r = &v->rows[i];
+		int64_t bytes = v->compared ? r->growth_bytes : r->group->bytes;
+
+		if (bytes <= 0)
+			continue;
+		list[n].bytes = (uint64_t)bytes;
+		err = flame_frames(r, &list[n++]) ? 0 : -ENOMEM;
+	}
+	if (!err && svg)
+		err = mb_flame_svg(o, v->compared ? "Memory grown, by stack" : "Memory outstanding, by stack", list, n);
+	else if (!err)
+		mb_flame_folded(o, list, n);
+	for (size_t i = 0; i < n; i++)
+		free_frames(&list[i]);
+	free(list);
+	return err;
+}

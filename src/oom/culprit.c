@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * Whose growth used up the memory. Victim and culprit often differ: the kernel chooses by size and
+ * oom_score_adj. The rule, with its limits, is in docs/families/oom.md: which kind of memory grew, by the kernel's own
+ * figures of the cgroup; then, who has that.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/model.h"
+#include "oom/growth.h"
+#include "oom/oom.h"
+
+/* The window is the shortest in which the memory grew by this part of what is in use... */
+#define WINDOW_PERMILLE 333
+/* ...a culprit is clear when it is more than this part of that growth... */
+#define CLEAR_PERMILLE 500
+/* ...and there is no growth worth the name where it is less than this part of what is in use. */
+#define LEAST_PERMILLE 100
+/* A longer window is of use as long as the culprit has grown by so much more in it. */
+#define LONGER_PERMILLE 1030
+/* So long after a kill the victim's memory may still be charged. */
+#define FREED_NS (2 * MB_NS_PER_S)
+
+/* How far back processes are looked at where it is not known how the memory was split. */
+#define PROCESSES_NS (60 * MB_NS_PER_S)
+
+/* Each window is longer than the last one by this part at least: so many are enough for all that is known. */
+#define STEP_PART 8
+
+static bool is_part(int64_t part, int64_t whole, int64_t permille)
+{
+	return part > 0 && part * 1000 > whole * permille;
+}
+
+/* ---- who has it ---- */
+
+static const struct mb_oom_name_sum *most_own(const struct mb_oom_scratch *s)
+{
+	const struct mb_oom_name_sum *most = NULL;
+
+	for (uint32_t i = 0; i < s->n_names; i++) {
+		if (s->names[i].largest && (!most || s->names[i].growth > most->growth))
+			most = &s->names[i];
+	}
+	return most;
+}
+
+static const struct mb_oom_name_sum *most_tables(const struct mb_oom_scratch *s)
+{
+	const struct mb_oom_name_sum *most = NULL;
+
+	for (uint32_t i = 0; i < s->n_names; i++) {
+		if (s->names[i].tables && (!most || s->names[i].tables > most->tables))
+			most = &s->names[i];
+	}
+	return most;
+}
+
+static const struct mb_oom_name_sum *most_shmem(const struct mb_oom_scratch *s)
+{
+	const struct mb_oom_name_sum *most = NULL;
+
+	for (uint32_t i = 0; i < s->n_names; i++) {
+		if (s->names[i].largest_shmem &&
+		    (!most || s->names[i].shmem_growth > most->shmem_growth))
+			most = &s->names[i];
+	}
+	return most;
+}
+
+/* How many of a name have a part in its growth that is worth the name: a 64th of the largest one's at least. */
+static uint32_t count_own(const struct mb_oom_culprit *c, const struct mb_model *m,
+			  const struct mb_oom_kill *k, const struct mb_oom_name_sum *n)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_owner(mb_oom_of(m), k, i);
+
+		count += t && !strcmp(t->comm, n->comm) &&
+			 mb_oom_own_growth(m, k, c, t) * 64 >= n->of_largest;
+	}
+	return count;
+}
+
+static uint32_t count_tables(const struct mb_model *m, const struct mb_oom_kill *k,
+			     const struct mb_oom_name_sum *n)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_owner(mb_oom_of(m), k, i);
+
+		count += t && !strcmp(t->comm, n->comm) &&
+			 t->pgtables_bytes / MB_PAGE_SIZE * 64 >= n->tables_of_largest;
+	}
+	return count;
+}
+
+static void name(struct mb_oom_culprit *c, const struct mb_oom_kill *k,
+		 const struct mb_oom_name_sum *n, const struct mb_oom_task_event *task,
+		 int64_t growth, uint32_t processes)
+{
+	c->task = task;
+	c->growth_pages = growth;
+	c->processes = processes;
+	c->growth_ns = k->first.h.t_ns > n->from_ns ? k->first.h.t_ns - n->from_ns : 0;
+}
+
+/* Memory that counts with several of them may be anybody's: what is left without it is sure. */
+static void find_own(const struct mb_model *m, const struct mb_oom_kill *k,
+		     struct mb_oom_culprit *c, const struct mb_oom_growth *g)
+{
+	const struct mb_oom_name_sum *n = most_own(&mb_oom_of(m)->scratch);
+	int64_t all = c->kind_growth_pages[MB_MEMCG_ANON], growth = n ? n->growth - g->over : 0;
+
+	/* the kernel counts kinds in batches, and what processes have a moment before or after */
+	if (growth > all)
+		growth = all;
+	if (growth > 0)
+		name(c, k, n, n->largest, growth, count_own(c, m, k, n));
+}
+
+/* What others have of page tables may all be new: the rest of their growth is sure to be its own. */
+static void find_tables(const struct mb_model *m, const struct mb_oom_kill *k,
+			struct mb_oom_culprit *c, const struct mb_oom_growth *g)
+{
+	const struct mb_oom_name_sum *n = most_tables(&mb_oom_of(m)->scratch);
+	int64_t growth = c->kind_growth_pages[MB_MEMCG_PAGE_TABLES], least;
+
+	if (!n)
+		return;
+	least = growth - (int64_t)(g->tables - n->tables);
+	if (least < (int64_t)n->tables_born)
+		least = (int64_t)n->tables_born < growth ? (int64_t)n->tables_born : growth;
+	if (least > 0)
+		name(c, k, n, n->largest_tables, least, count_tables(m, k, n));
+}
+
+/* Such a file has a method of its own from 6.6 on, and before a step of the general one. */
+static bool writes_shmem(const struct mb_oom_kill *k)
+{
+	return mb_oom_in_kernel_stack(k, "shmem_file_write") || mb_oom_in_kernel_stack(k, "shmem_write_begin");
+}
+
+/* Shared memory is charged once, whoever maps it: it is an entry of its own, beside which its users are named. */
+static void find_shmem(const struct mb_model *m, const struct mb_oom_kill *k,
+		       struct mb_oom_culprit *c)
+{
+	const struct mb_oom_name_sum *n = most_shmem(&mb_oom_of(m)->scratch);
+	int64_t growth = c->kind_growth_pages[MB_MEMCG_SHMEM];
+
+	if (n && is_part(n->shmem_growth, growth, CLEAR_PERMILLE)) {
+		name(c, k, n, n->largest_shmem, growth, n->mappers);
+		c->how = MB_OOM_MAPS;
+		return;
+	}
+	/* it ran out of memory while it was writing a file of that kind */
+	for (uint32_t i = 0; i < k->n_tasks && writes_shmem(k); i++) {
+		const struct mb_oom_task_event *t = mb_oom_task(mb_oom_of(m), k, i);
+
+		if (!t || t->tgid != k->first.h.tgid)
+			continue;
+		c->task = t;
+		c->processes = 1;
+		c->how = MB_OOM_WROTE;
+	}
+}
+
+/* ---- in one window ---- */
+
+static enum mb_memcg_kind kind_that_grew(const struct mb_oom_culprit *c)
+{
+	int most = 0;
+
+	for (int i = 1; i < MB_MEMCG_KINDS; i++)
+		most = c->kind_growth_pages[i] > c->kind_growth_pages[most] ? i : most;
+	return most;
+}
+
+static enum mb_oom_verdict verdict_of(const struct mb_oom_culprit *c)
+{
+	if (!is_part(c->all_growth_pages, (int64_t)c->used_pages, LEAST_PERMILLE))
+		return MB_OOM_CULPRIT_NO_GROWTH;
+	if (!is_part(c->growth_pages, c->all_growth_pages, CLEAR_PERMILLE) ||
+	    !is_part(c->growth_pages, (int64_t)c->used_pages, LEAST_PERMILLE))
+		return MB_OOM_CULPRIT_SEVERAL;
+	return c->task ? MB_OOM_CULPRIT_CLEAR : MB_OOM_CULPRIT_NOT_PROCESSES;
+}
+
+static void set_unknown(struct mb_oom_culprit *c, const char *missing)
+{
+	c->verdict = MB_OOM_CULPRIT_UNKNOWN;
+	c->missing = missing;
+	c->task = NULL;
+	c->growth_pages = 0;
+}
+
+/* What victims of kills shortly before had of the same memory: it is charged for as long as it is being freed. */
+static uint64_t being_freed(const struct mb_model *m, const struct mb_oom_kill *k)
+{
+	uint64_t now = k->first.h.t_ns, pages = 0;
+
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		const struct mb_oom_kill *other = &mb_oom_of(m)->kills[i];
+
+		if (!other->used || other->first.memcg != k->first.memcg || other->first.h.t_ns >= now ||
+		    now - other->first.h.t_ns > FREED_NS)
+			continue;
+		for (uint32_t v = 0; v < other->n_victims; v++)
+			pages += other->victims[v].rss_pages[1] + other->victims[v].rss_pages[3];
+	}
+	return pages;
+}
+
+/* Memory of no kind that the kernel tells may be of any. */
+static void doubt_unaccounted(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
+{
+	int64_t growth = c->kind_growth_pages[MB_MEMCG_UNACCOUNTED];
+
+	if (c->from == MB_OOM_SPLIT_HISTORY)
+		set_unknown(c, "which kind of memory came since the last tick is not in the kernel's log, which has 10 kills in 5 s");
+	else if (growth * 2 <= (int64_t)being_freed(m, k) * 3)
+		set_unknown(c, "what was charged was mostly memory of a process killed just before, which was being freed");
+}
+
+static void measure(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
+{
+	struct mb_oom_growth g;
+
+	mb_oom_processes_growth(m, k, c, &g);
+	c->kind = kind_that_grew(c);
+	/* of a kind that no process has: since the window's start */
+	c->growth_ns = c->window_ns;
+	c->growth_pages = c->kind_growth_pages[c->kind];
+	if (c->kind == MB_MEMCG_SHMEM) {
+		find_shmem(m, k, c);
+	} else if (c->kind == MB_MEMCG_ANON || c->kind == MB_MEMCG_PAGE_TABLES) {
+		c->growth_pages = 0;
+		if (c->kind == MB_MEMCG_ANON)
+			find_own(m, k, c, &g);
+		else
+			find_tables(m, k, c, &g);
+	}
+	c->verdict = verdict_of(c);
+	if (c->verdict == MB_OOM_CULPRIT_NO_GROWTH)
+		c->task = NULL;
+	if (c->kind == MB_MEMCG_UNACCOUNTED && c->verdict != MB_OOM_CULPRIT_NO_GROWTH)
+		doubt_unaccounted(m, k, c);
+	/* the kernel was asked about one thing, and the processes about another */
+	if (c->task &&
+	    (uint64_t)c->growth_pages >
+		    c->used_pages + (c->at.swap_pages == MB_UNKNOWN ? 0 : c->at.swap_pages))
+		set_unknown(c, "what processes have is more than the cgroup was charged");
+}
+
+/*
+ * The kinds in the window that begins at t_ns, or at another moment before c->before at which the split is known to have
+ * been the same; at the first one that is known, where that is later. False: there is none.
+ */
+static bool look_back(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t t_ns, struct mb_oom_culprit *c)
+{
+	uint64_t last_ns = c->before.usage_pages == MB_UNKNOWN ? k->first.h.t_ns : c->before.t_ns;
+
+	mb_memcg_known(&m->memcgs, k->first.memcg, t_ns, last_ns, &c->before);
+	if (c->before.usage_pages == MB_UNKNOWN || c->before.t_ns >= last_ns)
+		return false;
+	c->window_ns = k->first.h.t_ns - c->before.t_ns;
+	mb_oom_kinds_growth(m, k, c);
+	return true;
+}
+
+/* ---- all windows ---- */
+
+static bool same_culprit(const struct mb_oom_culprit *a, const struct mb_oom_culprit *b)
+{
+	return a->verdict == b->verdict && a->kind == b->kind && !a->task == !b->task &&
+	       (!a->task || !strcmp(a->task->comm, b->task->comm));
+}
+
+/*
+ * The first window that shows enough growth, made longer for as long as that shows more of the same. Growth may have
+ * paused, for no longer than what is seen of it so far.
+ */
+static void try_windows(const struct mb_model *m, const struct mb_oom_kill *k,
+			const struct mb_oom_culprit *base, struct mb_oom_culprit *found)
+{
+	uint64_t now = k->first.h.t_ns, t_ns = now ? now - 1 : 0;
+	struct mb_memcg_split before = base->before;
+	bool enough = false, more;
+
+	for (;;) {
+		struct mb_oom_culprit c = *base;
+
+		c.before = before;
+		if (!look_back(m, k, t_ns, &c))
+			break;
+		measure(m, k, &c);
+		more = !enough || c.growth_pages * 1000 >= found->growth_pages * LONGER_PERMILLE;
+		if (enough && (!same_culprit(&c, found) || (!more && c.window_ns > 2 * found->window_ns)))
+			break;
+		if (more)
+			*found = c;
+		enough |= is_part(c.all_growth_pages, (int64_t)c.used_pages, WINDOW_PERMILLE);
+		before = c.before;
+		t_ns = before.t_ns - 1 - c.window_ns / STEP_PART;
+		t_ns = t_ns < before.t_ns ? t_ns : 0;
+	}
+}
+
+/* Without the figures of the memory, who grew is evidence, but no verdict. */
+static void only_processes(const struct mb_model *m, const struct mb_oom_kill *k,
+			   struct mb_oom_culprit *c)
+{
+	uint64_t first = m->history->first_ns, now = k->first.h.t_ns;
+	struct mb_oom_growth g;
+
+	c->window_ns = first && now > first ? now - first : 0;
+	if (c->window_ns > PROCESSES_NS)
+		c->window_ns = PROCESSES_NS;
+	mb_oom_processes_growth(m, k, c, &g);
+}
+
+void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k,
+			 struct mb_oom_culprit *c)
+{
+	struct mb_oom_culprit base;
+
+	memset(&base, 0, sizeof(base));
+	mb_memcg_init(&base.at);
+	mb_memcg_init(&base.before);
+	base.verdict = MB_OOM_CULPRIT_NOT_KNOWN;
+	mb_oom_find_owners(m, k);
+	base.from = mb_oom_split(m, k, &base.at);
+	base.used_pages = base.at.usage_pages == MB_UNKNOWN ? 0 : base.at.usage_pages;
+	*c = base;
+	if (!k->n_tasks || !m->history)
+		return;
+	c->verdict = base.verdict = MB_OOM_CULPRIT_UNKNOWN;
+	c->missing = k->first.memcg ?
+			     "how the cgroup's memory was split before the kill was not seen" :
+			     "how the machine's memory was split before the kill was not seen";
+	base.missing = NULL;
+	if (base.from != MB_OOM_SPLIT_UNKNOWN)
+		try_windows(m, k, &base, c);
+	if (c->before.usage_pages == MB_UNKNOWN)
+		only_processes(m, k, c);
+}
+
+/* ---- does it add up? ---- */
+
+const char *mb_oom_check(const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
+{
+	uint64_t all = c->used_pages, sum = 0;
+	int64_t growth = 0;
+
+	if (c->at.usage_pages == MB_UNKNOWN)
+		return c->verdict == MB_OOM_CULPRIT_UNKNOWN ||
+				       c->verdict == MB_OOM_CULPRIT_NOT_KNOWN ?
+			       NULL :
+			       "a verdict without a split";
+	for (int i = 0; i < MB_MEMCG_KINDS; i++) {
+		sum += c->at.pages[i] == MB_UNKNOWN ? 0 : c->at.pages[i];
+		growth += c->kind_growth_pages[i] > 0 ? c->kind_growth_pages[i] : 0;
+	}
+	if (sum != c->at.usage_pages)
+		return "kinds do not add up to the usage";
+	if (k->first.memcg && k->first.memcg_limit_pages < MB_OOM_NO_LIMIT &&
+	    all > k->first.memcg_limit_pages + k->first.memcg_limit_pages / 8 +
+			    MB_OOM_CHARGED_AHEAD)
+		return "more is in use than the limit";
+	all += c->at.swap_pages == MB_UNKNOWN ? 0 : c->at.swap_pages;
+	if (growth != c->all_growth_pages || (uint64_t)growth > all)
+		return "more growth than there is";
+	if (c->growth_pages < 0 || c->growth_pages > c->all_growth_pages)
+		return "the culprit grew by more than all together";
+	for (uint32_t i = 0; i < c->n_growers && c->verdict != MB_OOM_CULPRIT_UNKNOWN; i++) {
+		if ((uint64_t)c->growers[i].growth_pages > all)
+			return "a process grew by more than there is";
+	}
+	if ((c->verdict == MB_OOM_CULPRIT_CLEAR || c->verdict == MB_OOM_CULPRIT_NOT_PROCESSES) &&
+	    c->growth_pages * 2 <= c->all_growth_pages)
+		return "clear, but not most of the growth";
+	if (c->verdict == MB_OOM_CULPRIT_CLEAR && !c->task)
+		return "clear, but nobody is named";
+	return NULL;
+}

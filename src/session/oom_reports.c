@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Reports of OOM kills within a session. */
+#include "session/oom_reports.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/memcg_watch.h"
+#include "host/names.h"
+#include "host/procfs.h"
+#include "oom/collect.h"
+#include "oom/store.h"
+#include "oom/view.h"
+#include "session/internal.h"
+
+/*
+ * The folder that reports are stored in. `oom` goes on without one: it shows its reports all the same, and says
+ * at the end that they were not stored. A service has nothing else to show for itself.
+ */
+static int open_store(struct mb_session *s, struct mb_err *e)
+{
+	struct mb_err why = { 0 };
+	int err = s->cfg.state_dir ? mb_oom_store_open(&s->oom_store, s->cfg.state_dir, true, &why) : 0;
+
+	if (!err)
+		return 0;
+	if (s->cfg.service || why.exit == MB_EXIT_USAGE)
+		return mb_err_set(e, why.exit, 0, "%s", why.text);
+	mb_oom_store_close(s->oom_store);
+	s->oom_store = NULL;
+	mb_warn("%s; OOM kills are reported here, but not stored", why.text);
+	return 0;
+}
+
+int mb_reports_open(struct mb_session *s, struct mb_err *e)
+{
+	s->oom_watch = mb_oom_watch_open();
+	s->memcgs = mb_memcg_watch_open();
+	if (!s->oom_watch || !mb_oom_new(&s->model) || !s->memcgs)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for reports");
+	return open_store(s, e);
+}
+
+void mb_reports_close(struct mb_session *s)
+{
+	mb_memcg_watch_close(s->memcgs);
+	mb_oom_watch_close(s->oom_watch);
+	mb_oom_store_close(s->oom_store);
+}
+
+int mb_reports_fd(const struct mb_session *s)
+{
+	return mb_oom_watch_fd(s->oom_watch);
+}
+
+static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struct mb_snapshot *snap,
+			const struct mb_oom_culprit *culprit)
+{
+	int err = mb_oom_store_put(s->oom_store, &k->number, snap, k, culprit);
+
+	if (!err)
+		return;
+	mb_oom_of(&s->model)->not_kept++;
+	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s",
+		k->first.victim_tgid, s->cfg.state_dir, strerror(-err));
+}
+
+/* Write it, if it is to be kept, as it is known now. */
+static void keep(struct mb_session *s, struct mb_oom_kill *k, struct mb_snapshot *snap,
+		 struct mb_oom_culprit *culprit, const struct mb_summary *sum)
+{
+	mb_snapshot_total(snap, &s->model, &s->setup, sum);
+	mb_oom_find_culprit(&s->model, k, culprit);
+	if (s->oom_store)
+		keep_report(s, k, snap, culprit);
+}
+
+/* Counted once it is known that somebody was killed, or can be known no more: not who was ending by itself. */
+static void count_kill(struct mb_session *s, struct mb_oom_kill *k)
+{
+	enum mb_oom_fate fate = mb_oom_fate(mb_oom_of(&s->model), k);
+
+	if (k->counted || (fate == MB_OOM_FATE_NOT_KNOWN && !k->settled))
+		return;
+	k->counted = true;
+	if (s->cfg.service && fate != MB_OOM_WAS_ENDING)
+		s->cfg.service->killed(s->cfg.service->arg, s, k);
+}
+
+/* One report: shown the first time, kept each time; names of functions come when it is safe. */
+static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
+{
+	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
+	bool first = !k->shown, shows = s->oom_store || s->cfg.oom; /* a recording has what replay makes of it */
+	struct mb_oom_culprit culprit;
+	struct mb_snapshot snap;
+	struct mb_summary sum;
+
+	if (first)
+		mb_session_read_system(s);
+	mb_session_summary(s, &sum);
+	report.at = sum.at;
+	if (shows)
+		keep(s, k, &snap, &culprit, &sum);
+	if (first && mb_oom_watch_functions(s->oom_watch, &s->feed, k) && shows)
+		keep(s, k, &snap, &culprit, &sum);
+	if (first)
+		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
+	count_kill(s, k);
+	k->shown = true;
+	/* what became of it may still be said */
+	k->changed = first && mb_oom_fate(mb_oom_of(&s->model), k) == MB_OOM_FATE_NOT_KNOWN;
+	if (first && shows && !s->oom_store && s->cfg.state_dir)
+		mb_oom_of(&s->model)->not_kept++;
+	if (!first || !s->cfg.oom)
+		return 0;
+	snap.color = mb_session_wants_color(s);
+	mb_oom_show(s->sink, &s->out, &snap, k, &culprit);
+	return mb_session_flush(s, e);
+}
+
+/* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
+static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
+{
+	return k->first.constraint == MB_OOM_GLOBAL || s->model.history->last_ns ? 0 : mb_session_collect(s, e);
+}
+
+/* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
+int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e)
+{
+	static const struct mb_log_line nothing;
+	struct mb_oom_kill *k, *fresh;
+	int err = 0;
+
+	/* an empty line: reports may wait for the log */
+	if (!mb_oom_of(&s->model)->has_log && mb_oom_watch_fd(s->oom_watch) >= 0)
+		mb_feed(&s->feed, MB_FRAME_LOG, &nothing, sizeof(nothing));
+	do {
+		/* all that the log speaks of is in the urgent ring, which is drained whole each time */
+		mb_oom_watch_read(s->oom_watch);
+		err = mb_session_drain(s, e);
+		if (err)
+			return err;
+		mb_oom_watch_feed(s->oom_watch, &s->feed);
+		fresh = mb_oom_unknown(mb_oom_of(&s->model));
+		if (fresh) {
+			/* stacks first: the victim is dying */
+			mb_oom_watch_stacks(s->oom_watch, &s->feed);
+			mb_procfs_identify(&s->feed, s->cgroups);
+			mb_oom_watch_cgroups(&s->feed, s->cgroups);
+			mb_memcg_watch_kill(s->memcgs, &s->feed, fresh->first.memcg);
+			err = tick_for_kill(s, fresh, e);
+		}
+		if (err)
+			return err;
+		k = mb_oom_ready(&s->model, last ? UINT64_MAX : mb_now_ns());
+		err = k ? report_kill(s, k, e) : 0;
+	} while (k && !err);
+	return err;
+}
+
+/* All that is left, and whether any was lost. */
+int mb_reports_end(struct mb_session *s, struct mb_err *e)
+{
+	const struct mb_oom *o = mb_oom_of(&s->model);
+	int err = mb_reports_make(s, true, e);
+
+	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
+		err = mb_err_set(e, MB_EXIT_FAILED, 0,
+				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
+				 (unsigned long long)o->not_kept, s->cfg.state_dir,
+				 (unsigned long long)o->kills_left_out);
+	return err;
+}

@@ -1,0 +1,680 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* A session: the kernel side, the model and one sink, tied together by one loop. */
+#include "session/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "blame/blame.h"
+#include "blame/view.h"
+#include "host/cgroups.h"
+#include "host/child.h"
+#include "host/memcg_watch.h"
+#include "host/names.h"
+#include "host/procfs.h"
+#include "host/systemfs.h"
+#include "leaks/leaks.h"
+#include "leaks/show.h"
+#include "model/order.h"
+#include "oom/collect.h"
+#include "record/recorder.h"
+#include "session/internal.h"
+#include "session/oom_reports.h"
+#include "session/overhead.h"
+
+/* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
+#define EVENT_TURNS 16 /* of draining the rings before events are shown */
+#define LATE_WAIT_NS (200 * 1000 * 1000ull)
+
+/* Ticks of a command that is held while it is young. */
+#define YOUNG_TICK_NS (100 * 1000 * 1000ull)
+
+static void take(void *arg, const void *data, size_t len)
+{
+	struct mb_session *s = arg;
+
+	if (s->memcgs)
+		mb_memcg_watch_event(s->memcgs, data, len);
+	if (mb_cgroups_take(s->cgroups, data, len) || (s->leaks && mb_leaks_take(s->leaks, data, len)))
+		return;
+	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
+}
+
+/* Events of memblame itself, which its own writing makes, are shown on request only; changes of the level always. */
+static void take_shown(void *arg, struct mb_model *m, const struct mb_event *e)
+{
+	struct mb_session *s = arg;
+	bool own = e->tgid == (uint32_t)getpid() && !(mb_event_kind_of(e)->flags & MB_EVENT_ALWAYS);
+
+	if (!own || s->cfg.own_events)
+		mb_order_add(s->order, m, e);
+}
+
+static void show_event(void *arg, const char *comm, const struct mb_event *e)
+{
+	struct mb_session *s = arg;
+
+	s->sink->event(&s->out, comm, e);
+}
+
+/*
+ * trace: the rings have been read and, after them, the ledgers, at began_ns or later. What threads have sent since then is
+ * read, too; then nothing of before can come but what is not sent yet.
+ */
+static int show_events(struct mb_session *s, uint64_t began_ns, struct mb_err *e)
+{
+	uint64_t unsent_ns = s->model.unsent_ns, until_ns = unsent_ns < began_ns ? unsent_ns : began_ns;
+	int n = 1;
+
+	mb_kern_mark(s->kern);
+	for (int turns = 0; n > 0 && turns < EVENT_TURNS; turns++)
+		n = mb_kern_drain(s->kern, take, s);
+	if (n < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, -n, "reading a ring failed");
+	if (!mb_kern_is_taken(s->kern) || until_ns < began_ns - MB_ORDER_MOST_NS)
+		until_ns = began_ns - MB_ORDER_MOST_NS;
+	mb_order_show(s->order, until_ns);
+	return 0;
+}
+
+/* In the recording each process has a row of its own. */
+static void record_forgotten(void *arg, struct mb_model *m, struct mb_process *p)
+{
+	struct mb_session *s = arg;
+
+	(void)m;
+	mb_recorder_forget(s->cfg.recorder, p);
+}
+
+/* ---- the loop ---- */
+
+/* What is resident now, which getrusage does not say: that is the peak. MB_UNKNOWN: it cannot be read. */
+static uint64_t own_rss_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long long pages;
+	bool known = f && fscanf(f, "%*u %llu", &pages) == 1;
+
+	if (f)
+		fclose(f);
+	return known ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : MB_UNKNOWN;
+}
+
+/* What goes with the numbers of this moment. */
+static void moment(struct mb_session *s, struct mb_moment *at)
+{
+	struct rusage r;
+
+	memset(at, 0, sizeof(*at));
+	at->t_ns = mb_now_ns();
+	at->since_start_ns = (s->end_ns ? s->end_ns : at->t_ns) - s->start_ns;
+	mb_utc_now(at->time, sizeof(at->time));
+	at->bpf_ns_known = mb_overhead_bpf_ns(s->overhead, s->kern, &at->bpf_ns);
+	getrusage(RUSAGE_SELF, &r);
+	at->self_cpu_ns =
+		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
+		((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
+	at->self_rss_bytes = own_rss_bytes();
+}
+
+void mb_session_read_system(struct mb_session *s)
+{
+	struct mb_system system;
+
+	mb_systemfs_read(s->systemfs, &system);
+	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
+}
+
+/* What cgroups may have and have, at whose limit somebody has just stalled. */
+static void feed_limits(struct mb_session *s)
+{
+	const char *root = mb_cgroups_root(s->cgroups), *limited;
+	const struct mb_blame *b = mb_blame_of(&s->model);
+
+	for (size_t i = 0; b && root && (limited = mb_blame_limited(b, i)); i++)
+		mb_names_feed_limits(&s->feed, root, limited);
+}
+
+/*
+ * The end of a tick, all events before taken_ns being there: what was lost, who is who, how the machine is, and the tick
+ * itself.
+ */
+static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, struct mb_err *e)
+{
+	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
+	struct mb_tick tick = { .complete = complete };
+
+	mb_kern_drops(s->kern, drops);
+	mb_feed_drops(&s->feed, drops);
+	mb_procfs_identify(&s->feed, s->cgroups);
+	mb_session_read_system(s);
+	feed_limits(s);
+	mb_names_feed(s->names, &s->feed);
+	moment(s, &tick.at);
+	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
+	mb_memcg_watch_tick(s->memcgs, &s->feed, s->cgroups, tick.at.t_ns);
+	mb_oom_watch_tick(s->oom_watch);
+	if (s->leaks)
+		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
+	if (s->cfg.service && complete)
+		return s->cfg.service->ticked(s->cfg.service->arg, s, &tick.at, e);
+	if (!s->cfg.recorder)
+		return 0;
+	mb_procfs_memory(&s->feed, true);
+	return mb_recorder_tick(s->cfg.recorder, &s->model, &tick.at, e);
+}
+
+int mb_session_drain(struct mb_session *s, struct mb_err *e)
+{
+	int n = mb_kern_drain(s->kern, take, s);
+
+	return n < 0 ? mb_err_set(e, MB_EXIT_FAILED, -n, "reading a ring failed") : 0;
+}
+
+int mb_session_collect(struct mb_session *s, struct mb_err *e)
+{
+	uint64_t began_ns = mb_now_ns();
+	int n;
+
+	s->tick_began_ns = began_ns;
+	mb_kern_mark(s->kern);
+	n = mb_kern_drain(s->kern, take, s);
+	if (n >= 0)
+		n = mb_kern_harvest(s->kern, take, s);
+	if (n >= 0)
+		n = mb_kern_drain(s->kern, take, s);
+	if (n >= 0)
+		n = mb_kern_tables(s->kern, take, s);
+	if (n < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
+	if (s->order && show_events(s, began_ns, e))
+		return -EIO;
+	/* else what comes before it may still be in a ring */
+	if (mb_kern_is_taken(s->kern))
+		s->taken_ns = began_ns;
+	return end_tick(s, true, s->taken_ns, e);
+}
+
+bool mb_session_wants_color(const struct mb_session *s)
+{
+	return !s->out.is_file && isatty(s->out.fd) && !getenv("NO_COLOR");
+}
+
+void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	moment(s, &sum->at);
+	sum->command_status = s->command_status;
+	sum->has_command = s->command != NULL;
+	if (s->command)
+		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
+}
+
+static int show(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
+{
+	snap->victims = &s->cfg.victims;
+	snap->pids = s->cfg.kern.pids;
+	snap->n_pids = s->cfg.kern.n_pids;
+	snap->history = !s->cfg.recorder;
+	if (s->leaks)
+		return mb_leaks_show(s->leaks, s->sink, &s->out, snap, e);
+	if (s->cfg.blame)
+		mb_blame_show(s->sink, &s->out, snap);
+	else
+		s->sink->snapshot(&s->out, snap);
+	return 0;
+}
+
+static int show_interval(struct mb_session *s, struct mb_err *e)
+{
+	int err;
+
+	struct mb_snapshot snap;
+	struct mb_moment at;
+
+	/* those that were asked for are shown though they do nothing */
+	mb_procfs_memory(&s->feed, s->cfg.kern.select != MB_SELECT_PIDS);
+	moment(s, &at);
+	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
+			     at.t_ns - s->interval_start_ns);
+	snap.color = mb_session_wants_color(s);
+	err = show(s, &snap, e);
+	mb_model_interval(&s->model);
+	s->interval_start_ns = mb_now_ns();
+	return err;
+}
+
+int mb_session_flush(struct mb_session *s, struct mb_err *e)
+{
+	int err = mb_out_flush(&s->out);
+
+	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "writing to '%s' failed", s->out.path) : 0;
+}
+
+static int on_tick(struct mb_session *s, struct mb_err *e)
+{
+	int err;
+
+	if (mb_overhead_skips_tick(s->overhead))
+		return 0;
+	err = mb_session_collect(s, e);
+	if (err)
+		return err;
+	if (s->cfg.reports)
+		err = mb_reports_make(s, false, e);
+	if (err)
+		return err;
+	if (s->cfg.interval_ns &&
+	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
+		err = show_interval(s, e);
+	}
+	return err ? err : mb_session_flush(s, e);
+}
+
+/* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
+static int on_signal(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+	struct signalfd_siginfo info;
+	bool again = s->signal != 0;
+
+	if (read(s->signals.fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (s->cfg.service && info.ssi_signo == SIGHUP)
+		return s->cfg.service->reload(s->cfg.service->arg, s, e);
+	s->signal = (int)info.ssi_signo;
+	if (!s->child)
+		return 1;
+	mb_child_signal(s->child, again ? SIGKILL : s->signal);
+	return 0;
+}
+
+static bool time_over(const struct mb_session *s)
+{
+	return s->cfg.duration_ns && mb_now_ns() - s->start_ns >= s->cfg.duration_ns;
+}
+
+int mb_session_start_timer(struct mb_session *s)
+{
+	struct itimerspec t = { 0 };
+
+	t.it_interval.tv_sec = (time_t)(s->cfg.tick_ns / MB_NS_PER_S);
+	t.it_interval.tv_nsec = (long)(s->cfg.tick_ns % MB_NS_PER_S);
+	t.it_value = t.it_interval;
+	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? -errno : 0;
+}
+
+/* Until there is something to do though nothing comes; -1: never. */
+static int milliseconds_left(const struct mb_session *s)
+{
+	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(mb_oom_of(&s->model), now) : 0;
+	int ms = -1, service = s->cfg.service ? s->cfg.service->wait_ms(s->cfg.service->arg) : -1;
+
+	if (s->cfg.duration_ns)
+		next = s->start_ns + s->cfg.duration_ns;
+	if (report && (!next || report < next))
+		next = report;
+	if (next && next <= now)
+		return 0;
+	if (next)
+		ms = next - now < 60 * MB_NS_PER_S ? (int)((next - now) / 1000000 + 1) : 60000;
+	return service >= 0 && (ms < 0 || service < ms) ? service : ms;
+}
+
+static int on_timer(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+	uint64_t ticks;
+
+	return read(s->timer.fd, &ticks, sizeof(ticks)) == sizeof(ticks) ? on_tick(s, e) : 0;
+}
+
+static int on_rings(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+	int err = mb_session_drain(s, e);
+
+	return err || !s->cfg.events ? err : mb_session_flush(s, e);
+}
+
+/* The log is read at the end of each turn. */
+static int on_log(void *arg, struct mb_err *e)
+{
+	(void)arg;
+	(void)e;
+	return 0;
+}
+
+static int on_child_end(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+
+	(void)e;
+	return mb_child_ended(s->child, &s->command_status);
+}
+
+static int on_budget(void *arg, struct mb_err *e)
+{
+	struct mb_session *s = arg;
+
+	return mb_overhead_turn(s->overhead, e);
+}
+
+/* One turn of the loop. Returns 1 when it is time to end. */
+static int turn(struct mb_session *s, struct mb_err *e)
+{
+	int err = mb_loop_turn(&s->loop, milliseconds_left(s), e);
+
+	if (!err && s->cfg.reports)
+		err = mb_reports_make(s, false, e);
+	return err ? err : time_over(s);
+}
+
+int mb_session_run(struct mb_session *s, struct mb_err *e)
+{
+	int err = mb_session_start_timer(s);
+
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot start the timer");
+	do {
+		err = turn(s, e);
+	} while (!err);
+	s->end_ns = mb_now_ns();
+	return err < 0 ? err : 0;
+}
+
+static void child_mapped(void *arg, pid_t pid)
+{
+	struct mb_session *s = arg;
+
+	if (s->leaks)
+		mb_leaks_held(s->leaks, (uint32_t)pid);
+}
+
+/* A young command may not live until the first tick: it is looked at early, and when it ends. */
+static void child_looked_at(void *arg)
+{
+	struct mb_session *s = arg;
+	struct mb_err e = { 0 };
+
+	if (mb_session_collect(s, &e))
+		mb_verbose("%s", e.text);
+}
+
+static void child_runs(void *arg)
+{
+	struct mb_session *s = arg;
+
+	if (mb_now_ns() - s->tick_began_ns >= YOUNG_TICK_NS)
+		child_looked_at(s);
+	else
+		mb_kern_drain(s->kern, take, s);
+}
+
+int mb_session_release_child(struct mb_session *s, struct mb_err *e)
+{
+	const struct mb_hold hold = { .mapped = child_mapped, .idle = child_runs, .ends = child_looked_at, .arg = s };
+
+	return mb_child_release_held(s->child, &hold, e);
+}
+
+void mb_session_end_child(struct mb_session *s)
+{
+	mb_child_end(s->child);
+	mb_child_ended(s->child, &s->command_status);
+}
+
+static void record_end(struct mb_session *s, const struct mb_summary *sum)
+{
+	char text[16];
+
+	mb_recorder_info(s->cfg.recorder, "end_time", sum->at.time);
+	if (!sum->has_command)
+		return;
+	snprintf(text, sizeof(text), "%d", sum->command_status);
+	mb_recorder_info(s->cfg.recorder, "command", sum->command);
+	mb_recorder_info(s->cfg.recorder, "command_status", text);
+}
+
+int mb_session_finish(struct mb_session *s, struct mb_err *e)
+{
+	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
+	struct mb_snapshot snap;
+	struct mb_summary sum;
+	int err;
+
+	/* on a busy machine some thread always is ending; what counts is the command's own */
+	while (s->child && mb_kern_unheard(s->kern) > 0 && mb_now_ns() < give_up)
+		usleep(2000);
+	/*
+	 * Accounts are told before the hooks are taken down, which can need 0.1 s for each trampoline; what still comes is
+	 * little. A stream must be stopped, or it might not come to its end; and what a ledger holds of it is shown when it
+	 * has not changed for a tick, so there are two.
+	 */
+	if (s->cfg.events) {
+		mb_kern_detach(s->kern);
+		err = mb_session_collect(s, e);
+		if (err)
+			return err;
+	}
+	err = mb_session_collect(s, e);
+	if (err)
+		return err;
+	do {
+		err = mb_kern_drain(s->kern, take, s);
+	} while (err > 0);
+	if (!err)
+		err = mb_kern_tables(s->kern, take, s);
+	if (err < 0)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "reading the kernel's events failed");
+	err = end_tick(s, false, UINT64_MAX, e);
+	if (err)
+		return err;
+	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
+	if (err || s->cfg.oom || s->cfg.service)
+		return err;
+	mb_procfs_memory(&s->feed, false);
+	mb_session_summary(s, &sum);
+	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
+	if (s->cfg.recorder) {
+		record_end(s, &sum);
+		if (mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
+			return -EIO;
+	}
+	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
+	snap.color = mb_session_wants_color(s);
+	if (s->cfg.events) {
+		mb_order_show(s->order, UINT64_MAX);
+		snap.late_events = mb_order_late(s->order);
+		s->sink->stream_end(&s->out, &snap);
+	} else {
+		err = show(s, &snap, e);
+	}
+	return err ? err : mb_session_flush(s, e);
+}
+
+/* ---- set-up ---- */
+
+static int open_signals(struct mb_session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* a background job of a shell inherits SIGINT as ignored; asked for, it must end us */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals.fd < 0 ? -errno : 0;
+}
+
+static int open_loop(struct mb_session *s)
+{
+	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end,
+					    &s->budget };
+	int err = mb_loop_open(&s->loop);
+
+	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!err && s->timer.fd < 0)
+		err = -errno;
+	s->rings.fd = mb_kern_epoll_fd(s->kern);
+	s->log.fd = s->cfg.reports ? mb_reports_fd(s) : -1;
+	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
+	s->budget.fd = mb_overhead_fd(s->overhead);
+	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
+		watches[i]->arg = s;
+		err = mb_loop_add(&s->loop, watches[i]);
+	}
+	return err;
+}
+
+/* When this process was started (man 5 proc, stat field 22, in clock ticks of 10 ms). */
+static uint64_t process_start_ns(void)
+{
+	unsigned long long ticks = 0;
+	FILE *f = fopen("/proc/self/stat", "re");
+
+	if (f && fscanf(f,
+			"%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
+			"%*d %*d %*d %*d %*d %llu",
+			&ticks) != 1)
+		ticks = 0;
+	if (f)
+		fclose(f);
+	return ticks * (MB_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
+		    struct mb_child *child, struct mb_err *e)
+{
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->cfg = *cfg;
+	s->child = child;
+	s->loop.fd = s->signals.fd = s->timer.fd = -1;
+	s->signals.ready = on_signal;
+	s->timer.ready = on_timer;
+	s->rings.ready = on_rings;
+	s->log.ready = on_log;
+	s->child_end.ready = on_child_end;
+	s->budget.ready = on_budget;
+	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
+	s->opened = true;
+	mb_model_init(&s->model);
+	if ((cfg->blame || cfg->events) && !mb_blame_new(&s->model))
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	s->feed.model = &s->model;
+	if (cfg->recorder) {
+		mb_recorder_watch(cfg->recorder, &s->model);
+		s->feed.keep = mb_recorder_keep;
+		s->feed.keep_arg = cfg->recorder;
+	}
+	s->model.on_forget = cfg->recorder ? record_forgotten : NULL;
+	s->model.on_event = cfg->events ? take_shown : NULL;
+	s->order = cfg->events ? mb_order_new(show_event, s) : NULL;
+	if (cfg->events && !s->order)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	s->model.on_forget_arg = s->model.on_event_arg = s;
+	err = open_signals(s);
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot handle signals");
+	err = mb_kern_check(e);
+	if (!err)
+		err = mb_out_open(&s->out, cfg->out_path, e);
+	if (!err && cfg->text_to_stderr && !cfg->json && !cfg->out_path)
+		err = mb_out_to(&s->out, STDERR_FILENO, "standard error");
+	if (!err)
+		err = mb_kern_open(&s->kern, &cfg->kern, e);
+	if (err)
+		return err;
+	s->cgroups = mb_cgroups_open();
+	s->systemfs = mb_systemfs_open();
+	s->names = mb_names_open();
+	if (!s->names)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	if (cfg->reports) {
+		err = mb_reports_open(s, e);
+		if (err)
+			return err;
+	}
+	if (cfg->leaks) {
+		s->leaks = mb_leaks_open(cfg->leaks, s->kern, &s->model, mb_cgroups_root(s->cgroups));
+		if (!s->leaks)
+			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
+	}
+	if (cfg->budget) {
+		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->feed, e);
+		if (err)
+			return err;
+	}
+	err = open_loop(s);
+	if (err)
+		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot set up the event loop");
+	mb_session_set_up(s);
+	if (cfg->recorder)
+		mb_session_describe(s, cfg->recorder);
+	if (cfg->leaks)
+		mb_session_warn_of_unanswered(s);
+	if (cfg->oom)
+		mb_oom_watch_harden(!cfg->service); /* a service is to be small */
+	s->model.history = mb_history_new(cfg->history);
+	if (!s->model.history)
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
+	if (cfg->oom)
+		mb_history_lock(s->model.history);
+	if (cfg->service)
+		err = cfg->service->attached(cfg->service->arg, s, e);
+	if (!err)
+		err = mb_kern_drop_privileges(s->kern, e);
+	mb_kern_forget_types();
+	if (err)
+		return err;
+	s->start_ns = s->interval_start_ns = mb_now_ns();
+	err = mb_session_collect(s, e);
+	if (!err)
+		err = mb_session_collect(s, e);
+	if (s->leaks)
+		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids, cfg->kern.select != MB_SELECT_ALL);
+	mb_model_interval(&s->model);
+	mb_overhead_start(s->overhead);
+	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
+	return err;
+}
+
+int mb_session_close(struct mb_session *s, struct mb_err *e)
+{
+	struct mb_history *history = s->model.history;
+	int err;
+
+	if (!s->opened)
+		return 0;
+	err = mb_out_close(&s->out, e);
+	mb_overhead_close(s->overhead);
+	mb_kern_close(s->kern);
+	mb_cgroups_close(s->cgroups);
+	mb_systemfs_close(s->systemfs);
+	mb_names_close(s->names);
+	mb_reports_close(s);
+	mb_leaks_close(s->leaks);
+	mb_model_free(&s->model);
+	mb_history_free(history);
+	mb_loop_close(&s->loop);
+	if (s->timer.fd >= 0)
+		close(s->timer.fd);
+	if (s->signals.fd >= 0)
+		close(s->signals.fd);
+	return err;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* What numbers mean on this kernel, and how its questions were answered: for the model, the recording, the user. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/names.h"
+#include "record/recorder.h"
+#include "session/internal.h"
+
+static struct mb_answer const *find_answer(const struct mb_kern *k, const char *name)
+{
+	const struct mb_answer *a;
+	size_t n;
+	const char *dot = strchr(name, '.');
+
+	a = mb_kern_answers(k, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(name, a[i].family->name, (size_t)(dot - name)) == 0 &&
+		    strcmp(dot + 1, a[i].question->name) == 0)
+			return &a[i];
+	}
+	return NULL;
+}
+
+/* What the numbers mean here; one without a hook behind it is not 0, it is not known. */
+void mb_session_set_up(struct mb_session *s)
+{
+	struct mb_setup *setup = &s->setup;
+	struct utsname u;
+	size_t n;
+	const struct mb_family *const *fam = mb_families(&n);
+
+	uname(&u);
+	snprintf(setup->kernel, sizeof(setup->kernel), "%s", u.release);
+	snprintf(setup->arch, sizeof(setup->arch), "%s", u.machine);
+	setup->slots = mb_slots();
+	setup->stream = s->cfg.kern.stream;
+	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
+	setup->has_swap = mb_kern_has_swap();
+	setup->pss = s->cfg.pss;
+	mb_names_sysctls(&setup->dirty);
+	for (size_t i = 0; i < n; i++) {
+		bool on = mb_kern_traces(s->kern, fam[i]);
+
+		if (!on)
+			setup->off |= 1u << fam[i]->id;
+		for (size_t j = 0; on && j < fam[i]->n_fields; j++) {
+			const struct mb_field *f = &fam[i]->fields[j];
+			const struct mb_answer *a =
+				f->question ? find_answer(s->kern, f->question) : NULL;
+
+			if (f->question && (!a || !a->hook))
+				mb_field_set_unknown(setup->unknown_slots, f);
+		}
+	}
+	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
+}
+
+/* What was asked for and cannot be answered here. */
+void mb_session_warn_of_unanswered(const struct mb_session *s)
+{
+	const struct mb_answer *a;
+	size_t n;
+
+	a = mb_kern_answers(s->kern, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (!a[i].hook)
+			mb_warn("%s.%s is not known here (memblame doctor says why): %s", a[i].family->name,
+				a[i].question->name, a[i].question->without);
+	}
+}
+
+void mb_session_describe(const struct mb_session *s, struct mb_recorder *r)
+{
+	const struct mb_answer *a;
+	char time[32];
+	size_t n;
+
+	mb_utc_now(time, sizeof(time));
+	mb_recorder_info(r, "version", MB_VERSION);
+	mb_recorder_info(r, "kernel", s->setup.kernel);
+	mb_recorder_info(r, "arch", s->setup.arch);
+	mb_recorder_info(r, "start_time", time);
+	snprintf(time, sizeof(time), "%u", s->setup.sample_1_in);
+	mb_recorder_info(r, "sample_1_in", time);
+	mb_recorder_info(r, "pss", s->setup.pss ? "1" : "0");
+	snprintf(time, sizeof(time), "%d", (int)getpid());
+	mb_recorder_info(r, "memblame_pid", time);
+	a = mb_kern_answers(s->kern, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct mb_hook *h = a[i].hook;
+
+		mb_recorder_hook(r, a[i].family->name, a[i].question->name, h ? h->name : NULL,
+				 !h ? "none" : h->quality == MB_QUALITY_FULL ? "full" : "partial",
+				 h ? h->missing : a[i].question->without);
+	}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* trace: events of several CPUs come in order of time; those of memblame itself come when they are asked for. */
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "puppet.h"
+#include "sandbox.h"
+
+#define WRITES 4 /* of letter a, 8,000 faults each */
+#define FAULTS (WRITES * 8000ll)
+
+static struct sandbox_cgroup cg;
+static struct puppet *puppets[2];
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		if (puppets[i])
+			puppet_free(puppets[i]);
+		puppets[i] = NULL;
+	}
+	live_kill_rest();
+	if (cg.dir[0])
+		sandbox_cgroup_close(&cg);
+	cg.dir[0] = '\0';
+	return 0;
+}
+
+static void need_group(void)
+{
+	const char *reason = sandbox_cgroup_open(&cg, 1ul << 30);
+
+	if (reason)
+		live_skip("%s", reason);
+}
+
+/* The n-th of the CPUs that this test may run on; -1: there are fewer. */
+static int nth_cpu(int n)
+{
+	cpu_set_t may;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(may), &may), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &may) && n-- == 0)
+			return cpu;
+	}
+	return -1;
+}
+
+static void pin(pid_t pid, int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(pid, sizeof(one), &one), 0);
+}
+
+static void faults(struct puppet *p)
+{
+	for (int i = 0; i < WRITES; i++)
+		puppet_do(p, "a");
+}
+
+struct seen {
+	long long of[2], own; /* events of the puppets, and of memblame */
+	long long turns; /* from one puppet's event to the other's */
+	long long backward, late;
+};
+
+/* What a trace of faults has, line by line. */
+static void read_trace(const char *path, pid_t own, struct seen *s)
+{
+	struct live_stream *stream = live_stream_open(path);
+	long long t_ns = 0;
+	int last = -1;
+	json_t *e;
+
+	memset(s, 0, sizeof(*s));
+	for (; (e = live_stream_next(stream)); json_decref(e)) {
+		if (!strcmp(live_str(e, "kind"), "end"))
+			s->late = live_int(e, "late_events");
+		if (strcmp(live_str(e, "kind"), "event") || strcmp(live_str(e, "family"), "fault"))
+			continue;
+		s->backward += live_int(e, "t_ns") < t_ns;
+		t_ns = live_int(e, "t_ns") > t_ns ? live_int(e, "t_ns") : t_ns;
+		s->own += live_int(e, "pid") == own;
+		for (int i = 0; i < 2; i++) {
+			if (!puppets[i] || live_int(e, "pid") != puppets[i]->pid)
+				continue;
+			s->turns += last != i;
+			s->of[i]++;
+			last = i;
+		}
+	}
+	live_stream_close(stream);
+}
+
+/* Each CPU has a ring of its own, which is read after the other: without an order, 16 MiB of one come before the other's. */
+static void test_order(void **state)
+{
+	const char *path = live_path("order.json");
+	struct live_bg *trace;
+	struct seen s;
+
+	(void)state;
+	if (nth_cpu(1) < 0)
+		live_skip("one CPU only");
+	need_group();
+	for (int i = 0; i < 2; i++) {
+		puppets[i] = puppet_new();
+		pin(puppets[i]->pid, nth_cpu(i));
+		assert_true(sandbox_cgroup_add(&cg, puppets[i]->pid));
+	}
+	trace = live_start(LIVE_ARGV("trace", "--json", "-f", "fault", "-c", cg.path, "-o", path));
+	for (int i = 0; i < 2 * WRITES; i++)
+		puppet_do(puppets[i % 2], "a");
+	live_result_free(live_stop(trace));
+	read_trace(path, 0, &s);
+	print_message("%lld and %lld events, %lld turns, %lld late\n", s.of[0], s.of[1], s.turns,
+		      s.late);
+	assert_true(s.of[0] >= FAULTS && s.of[1] >= FAULTS);
+	live_equal("turns", s.turns, 2 * WRITES);
+	live_equal("events that come after later ones", s.backward, s.late);
+	live_equal("late", s.late, 0);
+	unlink(path);
+}
+
+/* A trace of the cgroup that memblame is in itself, with a puppet. */
+static void trace_beside(bool self, struct seen *s)
+{
+	const char *path = live_path("self.json");
+	struct live_bg *trace;
+	char script[1024];
+	pid_t pid;
+
+	snprintf(
+		script, sizeof(script),
+		"echo $$ > %s/cgroup.procs; exec %s --verbose trace --json %s -f fault -c %s -o %s",
+		cg.dir, live_bin("memblame"), self ? "--self" : "", cg.path, path);
+	trace = live_spawn(LIVE_ARGV("sh", "-c", script));
+	assert_true(live_wait_text(trace->err_path, "attached in"));
+	faults(puppets[0]);
+	pid = trace->pid;
+	live_result_free(live_stop(trace));
+	read_trace(path, pid, s);
+	unlink(path);
+}
+
+static void test_self(void **state)
+{
+	struct seen without, with;
+
+	(void)state;
+	need_group();
+	puppets[0] = puppet_new();
+	assert_true(sandbox_cgroup_add(&cg, puppets[0]->pid));
+	trace_beside(false, &without);
+	trace_beside(true, &with);
+	print_message("%lld and %lld events; %lld faults of memblame itself\n", without.of[0], with.of[0],
+		      with.own);
+	assert_true(without.of[0] >= FAULTS && with.of[0] >= FAULTS);
+	live_equal("its own, not asked for", without.own, 0);
+	/* it has written some MiB of text */
+	assert_true(with.own > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_order, teardown),
+		cmocka_unit_test_teardown(test_self, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

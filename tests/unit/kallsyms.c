@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Names of the kernel's functions: those of modules that come later, and none of those that are gone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "symbols/kallsyms.h"
+#include "unit.h"
+
+static char folder[] = "/tmp/mb-kallsyms-XXXXXX", symbols[64], modules[64];
+
+/* In place, as the kernel's file is: it is kept open. */
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void expect(const struct mb_kallsyms *k, uint64_t address, const char *name)
+{
+	char buf[128];
+
+	assert_string_equal(mb_kallsyms_name(k, address, buf, sizeof(buf)), name);
+}
+
+#define VMLINUX "ffffffff81000000 T start\nffffffff81001000 t middle\nffffffff81001800 d data\nffffffff81002000 W weak\n"
+
+static void modules_come_and_go(void **state)
+{
+	struct mb_kallsyms *k;
+
+	(void)state;
+	write_file(symbols, VMLINUX "ffffffffc0001000 t old_fn\t[old]\n");
+	write_file(modules, "old 16384 0 - Live 0x0\n");
+	k = mb_kallsyms_open_files(symbols, modules);
+	assert_non_null(k);
+	expect(k, 0xffffffff81001010, "middle+0x10");
+	expect(k, 0xffffffff81001900, "middle+0x900");
+	expect(k, 0xffffffff81002001, "weak+0x1");
+	expect(k, 0xffffffffc0001020, "old_fn+0x20");
+	/* only its users are others: nothing is read again */
+	write_file(symbols, VMLINUX "ffffffffc0001000 t new_fn\t[new]\n");
+	write_file(modules, "old 16384 3 x,y, Live 0x0\n");
+	mb_kallsyms_refresh(k);
+	expect(k, 0xffffffffc0001020, "old_fn+0x20");
+	write_file(modules, "new 16384 0 - Live 0x0\n");
+	mb_kallsyms_refresh(k);
+	expect(k, 0xffffffffc0001020, "new_fn+0x20");
+	expect(k, 0xffffffff81001010, "middle+0x10");
+	/* what cannot be read changes nothing */
+	write_file(symbols, "");
+	write_file(modules, "");
+	mb_kallsyms_refresh(k);
+	expect(k, 0xffffffffc0001020, "new_fn+0x20");
+	write_file(symbols, VMLINUX);
+	mb_kallsyms_refresh(k);
+	expect(k, 0xffffffffc0001020, "");
+	mb_kallsyms_close(k);
+}
+
+static void nothing_is_no_table(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	write_file(symbols, "0000000000000000 T hidden\n");
+	assert_null(mb_kallsyms_open_files(symbols, modules));
+	assert_null(mb_kallsyms_open_files("/nowhere", modules));
+	mb_kallsyms_refresh(NULL);
+	assert_string_equal(mb_kallsyms_name(NULL, 1, buf, sizeof(buf)), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modules_come_and_go),
+		cmocka_unit_test(nothing_is_no_table),
+	};
+	int failed;
+
+	if (!mkdtemp(folder))
+		return 1;
+	snprintf(symbols, sizeof(symbols), "%s/kallsyms", folder);
+	snprintf(modules, sizeof(modules), "%s/modules", folder);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(symbols);
+	unlink(modules);
+	rmdir(folder);
+	return failed;
+}
