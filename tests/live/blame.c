@@ -388,19 +388,20 @@ static void wait_for_bytes(const char *path, long long bytes)
 
 /*
  * A small file's fsync while another process's large one is dirty, which has been written by now or is
- * still being written: it is in the way, by name.
+ * still being written: it is in the way, by name. False: the time of the fsync is not the one that the writer measured,
+ * whose clock is read outside of the call.
  */
-static void fsync_behind(bool exited)
+static bool fsync_behind_once(bool exited, bool last)
 {
 	struct live_result *r, *first = NULL;
 	const char *large;
 	struct live_bg *blame;
 	struct writer writer = { 0 };
 	json_t *doc, *v, *c, *said, *f;
-	long long fsync_ns;
+	long long fsync_ns, ns, slack;
 	pid_t culprit;
+	bool near;
 
-	need_fs(&fs, 0);
 	blame = live_start(LIVE_ARGV("blame", "--json", "-o", blame_path()));
 	large = exited ? in(&fs, "large") : in(&fs, "large.0");
 	if (exited) {
@@ -426,8 +427,11 @@ static void fsync_behind(bool exited)
 	v = victim(doc, (pid_t)live_int(said, "pid"));
 	fsync_ns = live_int(said, "fsync_ns");
 	live_equal("fsyncs", live_int(v, "fsyncs"), 1);
-	live_near("fsync_ns and waited_ns", live_int(v, "fsync_ns") + live_int(v, "waited_ns"), fsync_ns,
-		  fsync_ns / 20 + 2000000);
+	ns = live_int(v, "fsync_ns") + live_int(v, "waited_ns");
+	slack = fsync_ns / 20 + 2000000;
+	near = llabs(ns - fsync_ns) <= slack;
+	if (last)
+		live_near("fsync_ns and waited_ns", ns, fsync_ns, slack);
 	c = json_array_get(live_get(v, "culprits"), 0);
 	live_equal("the culprit", live_int(c, "pid"), culprit);
 	assert_true(json_number_value(live_get(c, "share")) > 0.85);
@@ -439,6 +443,17 @@ static void fsync_behind(bool exited)
 	json_decref(said);
 	json_decref(doc);
 	live_result_free(r);
+	return near;
+}
+
+/* Where an emulator stood still between the call and the writer's look at its clock, it is measured again. */
+static void fsync_behind(bool exited)
+{
+	int tries = live_emulated() ? 3 : 1;
+
+	need_fs(&fs, 0);
+	while (!fsync_behind_once(exited, tries == 1) && --tries)
+		;
 }
 
 static void test_fsync_behind_writer(void **state)
