@@ -17,7 +17,7 @@ enum mb_log_level mb_log_level(void)
 	return level;
 }
 
-static void say(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap)
 {
 	char line[1024];
 

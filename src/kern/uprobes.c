@@ -179,8 +179,8 @@ static int attach_together(struct attaching *at, struct heap_target *t, struct b
 	return 0;
 }
 
-/* A number in a file of the PMU for uprobes, behind a text. */
-static int pmu_number(const char *name, const char *format)
+/* The number in a file of the PMU for uprobes, which may stand behind "config:"; -1: not there. */
+static int pmu_number(const char *name)
 {
 	char path[96];
 	int n = -1;
@@ -188,7 +188,7 @@ static int pmu_number(const char *name, const char *format)
 
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/uprobe/%s", name);
 	f = fopen(path, "re");
-	if (f && fscanf(f, format, &n) != 1)
+	if (f && (fscanf(f, "config:") || fscanf(f, "%d", &n) != 1))
 		n = -1;
 	if (f)
 		fclose(f);
@@ -202,7 +202,7 @@ static int pmu_number(const char *name, const char *format)
 static int attach_events(struct attaching *at, struct heap_target *t, struct bpf_program *p, const char *path,
 			 const uint64_t *offsets, size_t n)
 {
-	int type = pmu_number("type", "%d"), retprobe = pmu_number("format/retprobe", "config:%d");
+	int type = pmu_number("type"), retprobe = pmu_number("format/retprobe");
 	struct perf_event_attr attr = { .type = (uint32_t)type, .size = sizeof(attr) };
 
 	if (type < 0 || retprobe < 0)

@@ -60,7 +60,9 @@ static bool try_build_id(int root, const struct mb_image *wanted, struct mb_imag
 /* By the name in .gnu_debuglink, beside the file and where distributions put such files. */
 static bool try_link(int root, const char *path, const struct mb_image *wanted, struct mb_image *im)
 {
-	static const char *const forms[] = { "%.*s/%s", "%.*s/.debug/%s", "/usr/lib/debug%.*s/%s" };
+	static const struct {
+		const char *before, *below; /* of the file's own folder */
+	} places[] = { { "", "" }, { "", "/.debug" }, { "/usr/lib/debug", "" } };
 	const Elf64_Shdr *sh = mb_image_section(wanted, ".gnu_debuglink");
 	const char *slash = path ? strrchr(path, '/') : NULL;
 	char name[NAME_MAX + 1], full[PATH_MAX];
@@ -74,8 +76,9 @@ static bool try_link(int root, const char *path, const struct mb_image *wanted, 
 	free(bytes);
 	if (!*name || strchr(name, '/'))
 		return false;
-	for (unsigned int i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		int len = snprintf(full, sizeof(full), forms[i], (int)(slash - path), path, name);
+	for (unsigned int i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int len = snprintf(full, sizeof(full), "%s%.*s%s/%s", places[i].before, (int)(slash - path), path,
+				   places[i].below, name);
 
 		if (len > 0 && (size_t)len < sizeof(full) && try_path(root, full, wanted, im))
 			return true;

@@ -12,16 +12,14 @@ static bool there(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-/* CMD is let go when its mark is there. */
+/* CMD, a shell with this script, whose $0 is the mark: it is let go when that is there. */
 static struct live_bg *start_cmd(const char *script, const char *mark, const char *out)
 {
-	char text[512];
 	struct live_bg *bg;
 
 	unlink(mark);
-	snprintf(text, sizeof(text), script, mark);
 	bg = live_spawn(LIVE_ARGV(live_bin("memblame"), "run", "--json", "-o", out, "--", "sh",
-				  "-c", text));
+				  "-c", script, mark));
 	for (int i = 0; !there(mark); i++) {
 		assert_true(i < 2000);
 		usleep(5000);
@@ -52,7 +50,7 @@ static void test_signal_while_running(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		const char *out = live_path("out.json");
-		struct live_bg *bg = start_cmd("touch %s; exec sleep 300", live_path("mark"), out);
+		struct live_bg *bg = start_cmd("touch $0; exec sleep 300", live_path("mark"), out);
 		struct live_result *result;
 
 		kill(bg->pid, signals[i]);
@@ -69,7 +67,7 @@ static void test_signal_ignored(void **state)
 {
 	const char *out = live_path("out.json");
 	struct live_bg *bg =
-		start_cmd("trap '' INT TERM; touch %s; exec sleep 300", live_path("mark"), out);
+		start_cmd("trap '' INT TERM; touch $0; exec sleep 300", live_path("mark"), out);
 	struct live_result *result;
 
 	(void)state;
@@ -88,7 +86,7 @@ static void test_signal_ignored(void **state)
 static void test_signal_handled(void **state)
 {
 	const char *out = live_path("out.json");
-	struct live_bg *bg = start_cmd("trap 'exit 9' INT; touch %s; while :; do read x < /dev/null;"
+	struct live_bg *bg = start_cmd("trap 'exit 9' INT; touch $0; while :; do read x < /dev/null;"
 				       " done", live_path("mark"), out);
 	struct live_result *result = live_stop(bg);
 
@@ -158,20 +156,20 @@ static void kill_with_cmd(const char *script, const char *when)
 static void test_sigkill_running(void **state)
 {
 	(void)state;
-	kill_with_cmd("touch %s; exec sleep 300", "memblame killed while it ran");
+	kill_with_cmd("touch $0; exec sleep 300", "memblame killed while it ran");
 }
 
 static void test_sigkill_stopped(void **state)
 {
 	(void)state;
-	kill_with_cmd("touch %s; kill -STOP $$; exec sleep 300",
+	kill_with_cmd("touch $0; kill -STOP $$; exec sleep 300",
 		      "memblame killed while it was stopped");
 }
 
 static void test_sigkill_stubborn(void **state)
 {
 	(void)state;
-	kill_with_cmd("trap '' TERM INT HUP; touch %s; exec sleep 300",
+	kill_with_cmd("trap '' TERM INT HUP; touch $0; exec sleep 300",
 		      "memblame killed while it ignored SIGTERM");
 }
 

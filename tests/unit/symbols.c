@@ -330,7 +330,8 @@ static void names_are_demangled(void **state)
 /* push rbp; mov rbp, rsp; call rdi; pop rbp; ret */
 static const unsigned char made_code[] = { 0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3 };
 
-static void write_map(const char *mode, const char *format, uint64_t start)
+/* To the perf map: before, the address, after. */
+static void write_map(const char *mode, const char *before, uint64_t start, const char *after)
 {
 	char path[64];
 	FILE *f;
@@ -338,7 +339,7 @@ static void write_map(const char *mode, const char *format, uint64_t start)
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
 	f = fopen(path, mode);
 	assert_non_null(f);
-	fprintf(f, format, (unsigned long long)start);
+	fprintf(f, "%s%llx%s", before, (unsigned long long)start, after);
 	fclose(f);
 }
 
@@ -369,13 +370,13 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 	assert_null(p.symbol);
 	assert_string_equal(p.module, "[jit]");
 
-	write_map("w", "nonsense\n%llx 8 Made.first(a, b)\nffffffffffffffff ffff x\n", start);
+	write_map("w", "nonsense\n", start, " 8 Made.first(a, b)\nffffffffffffffff ffff x\n");
 	mb_space_resolve(self, ips[1], true, &p, 1);
 	assert_string_equal(p.symbol, "Made.first(a, b)");
-	write_map("a", "%llx 10 later", start + 64);
+	write_map("a", "", start + 64, " 10 later");
 	mb_space_resolve(self, start + 64, false, &p, 1);
 	assert_null(p.symbol); /* not a whole line yet */
-	write_map("a", "\n", 0);
+	write_map("a", "\n", start + 4096, " 10 behind it\n");
 	mb_space_resolve(self, start + 64, false, &p, 1);
 	assert_string_equal(p.symbol, "later");
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
