@@ -194,7 +194,7 @@ const struct mb_question *mb_field_question(const struct mb_family *fam, const s
 enum mb_level mb_field_off_from(const struct mb_family *fam, const struct mb_field *f);
 
 /* Title and default of a family, from families.def. */
-const char *mb_family_title(unsigned int id);
+const char *mb_family_title(unsigned int family);
 bool mb_family_default_on(unsigned int id);
 
 /* The kind of an event, or NULL when family, type or size are not known: not to be decoded. */

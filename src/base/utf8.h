@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* Bytes of the valid UTF-8 sequence (RFC 3629) that the string s starts with, or 0. Its end is one of 1 byte. */
-size_t mb_utf8_len(const char *s);
+size_t mb_utf8_len(const char *text);
 
 /* May a sequence of that length (mb_utf8_len) be shown? Not control characters, line separators, and broken ones. */
 bool mb_utf8_is_shown(const char *s, size_t len);

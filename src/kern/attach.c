@@ -41,19 +41,19 @@ static bool can_return(const struct mb_kern *k, const struct bpf_program *p)
 
 static int add_link(struct mb_kern *k, struct bpf_program *p, struct bpf_link *link, int perf_fd)
 {
-	struct mb_link *links = k->links;
-
 	if (!link)
 		return -errno;
 	if (k->n_links == k->links_size) {
-		k->links_size = k->links_size ? 2 * k->links_size : 64;
-		links = realloc(links, k->links_size * sizeof(*links));
+		size_t size = k->links_size ? 2 * k->links_size : 64;
+		struct mb_link *links = realloc(k->links, size * sizeof(*links));
+
+		if (!links) {
+			bpf_link__destroy(link);
+			return -ENOMEM;
+		}
+		k->links = links;
+		k->links_size = size;
 	}
-	if (!links) {
-		bpf_link__destroy(link);
-		return -ENOMEM;
-	}
-	k->links = links;
 	k->links[k->n_links++] = (struct mb_link){ link, p, perf_fd, can_return(k, p) ? off_from(p) : MB_LEVELS };
 	return 0;
 }

@@ -20,7 +20,7 @@ static struct {
 	char error[160];
 } refused;
 
-static int on_libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int on_libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	char line[512], *name, *end;
 

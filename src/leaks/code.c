@@ -159,10 +159,8 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 	if (!sp->code)
 		return false;
 	cut_made(sp, e);
-	if (e->op == MB_VMA_MUNMAP) {
-		mb_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
-	} else if (e->op ==
-		   MB_VMA_MREMAP) { /* what comes of it is read again when it is asked for */
+	if (e->op == MB_VMA_MUNMAP || e->op == MB_VMA_MREMAP) {
+		/* what mremap makes of it is read again when it is asked for */
 		mb_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
 	} else if (e->op == MB_VMA_MMAP && mb_regions_place(e, &m.start, &m.end)) {
 		mb_space_unmap(sp->code, m.start, m.end);

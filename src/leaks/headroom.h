@@ -24,7 +24,7 @@ void mb_headroom_close(struct mb_headroom *h);
 
 /* A tick: each process that is of interest, between begin and end. What none of them is in is forgotten. */
 void mb_headroom_begin(struct mb_headroom *h, uint64_t t_ns);
-void mb_headroom_process(struct mb_headroom *h, const struct mb_process *p);
+void mb_headroom_process(struct mb_headroom *h, const struct mb_process *m);
 void mb_headroom_end(struct mb_headroom *h, const struct mb_model *m);
 
 /*

@@ -59,7 +59,7 @@ void mb_regions_free(struct mb_regions *r);
 
 /* A mapping comes (over whatever was there), goes, or moves: absolute, so that doing it twice does no harm. */
 void mb_regions_map(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t stack, uint32_t kind);
-void mb_regions_put(struct mb_regions *r, const struct mb_region *piece); /* the same as mapping, with all there is of it */
+void mb_regions_put(struct mb_regions *r, const struct mb_region *one); /* the same as mapping, with all there is of it */
 void mb_regions_unmap(struct mb_regions *r, uint64_t start, uint64_t end);
 
 /* Bytes between start and end that are mapped. */

@@ -76,9 +76,10 @@ static void inside(const char *host_name, int levels, int n, bool stay, int fd)
 		}
 		or_die(waitpid(pid, NULL, 0) == pid, "wait");
 	}
-	while (stay)
+	if (!stay)
+		_exit(0);
+	for (;;)
 		pause();
-	_exit(0);
 }
 
 static void make_all(const char *top, const char *below, bool remove)

@@ -158,5 +158,5 @@ long long puppet_faults(const struct puppet *p)
 	assert_int_equal(sscanf(strrchr(text, ')') + 2,
 				"%*c %*d %*d %*d %*d %*d %*u %lu %*u %lu", &minor, &major), 2);
 	free(text);
-	return (long long)(minor + major);
+	return (long long)minor + (long long)major;
 }

@@ -46,7 +46,7 @@ static char *touch(size_t pages)
 }
 
 /* One line, named by what is told of it. */
-__attribute__((noipa)) static void leak_in_thread(void)
+__attribute__((noinline)) static void leak_in_thread(void)
 {
 	lost = memset(malloc(20000), 1, 20000);
 }

@@ -101,7 +101,8 @@ static const char *check_tag(const char *p, char open[][32], int *depth)
 	if (p[1] == '/') {
 		len = strcspn(p + 2, ">");
 		assert_true(*depth > 0);
-		assert_true(strlen(open[--*depth]) == len && !strncmp(open[*depth], p + 2, len));
+		--*depth;
+		assert_true(strlen(open[*depth]) == len && !strncmp(open[*depth], p + 2, len));
 		return p + 2 + len + 1;
 	}
 	assert_true(*depth < 8 && len > 0 && len < 32 && isalpha((unsigned char)p[1]));
