@@ -10,7 +10,7 @@
 
 #include "memblame/sink.h"
 #include "record/system.h"
-#include "record/told.h"
+#include "record/written_state.h"
 
 #define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
 
@@ -31,7 +31,7 @@ struct mb_recorder {
 	struct mb_out event; /* never written anywhere: a buffer for one event as JSON */
 	struct mb_rows *rows; /* of the next commit */
 	struct mb_rows *head; /* kept: what describes the session; until the first tick */
-	struct mb_told told;
+	struct mb_written_state written;
 	uint64_t tick;
 	uint32_t ticks; /* kept: of this session */
 	int64_t session;
@@ -123,7 +123,7 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
 
 static void take_past(void *arg, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
 {
-	mb_told_past(arg, id, pid, start_ns, first_tick);
+	mb_written_prev(arg, id, pid, start_ns, first_tick);
 }
 
 int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
@@ -135,10 +135,10 @@ int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const stru
 	if (err)
 		return err;
 	r->past.take = take_past;
-	r->past.arg = &r->told;
+	r->past.arg = &r->written;
 	err = mb_db_keep(&r->db, path, keep, &r->past, e);
 	r->tick = (uint64_t)(r->past.tick + 1);
-	r->told.last_id = r->past.process;
+	r->written.last_id = r->past.process;
 	r->session = r->past.session + 1;
 	return err;
 }
@@ -196,7 +196,7 @@ static void begin_session(struct mb_recorder *r)
 	if (!r->kept)
 		return;
 	if (!r->known[0][0] || strcmp(r->known[0], r->past.boot_id) != 0)
-		mb_told_no_past(&r->told, r->known[0][0] && r->past.boot_id[0] ? r->rows : NULL, r->tick);
+		mb_written_prev_ended(&r->written, r->known[0][0] && r->past.boot_id[0] ? r->rows : NULL, r->tick);
 	mb_db_head(r->db, r->head);
 	r->head = NULL;
 }
@@ -286,7 +286,7 @@ void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data,
 
 static void take_process(struct mb_recorder *r, const struct mb_model *m, const struct mb_process *p)
 {
-	if (!mb_told_process(&r->told, r->rows, m, p, r->tick))
+	if (!mb_written_process(&r->written, r->rows, m, p, r->tick))
 		r->lost_rows++;
 }
 
@@ -296,14 +296,14 @@ void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
 		return;
 	begin_session(r);
 	take_process(r, r->model, p);
-	mb_told_gone(&r->told, r->rows, p);
+	mb_written_forget(&r->written, r->rows, p);
 }
 
 /* Once the model has had the time to come to all that there are, those it has not found have ended. */
 static void end_past(struct mb_recorder *r, const struct mb_model *m)
 {
 	if (r->kept && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
-		mb_told_no_past(&r->told, r->rows, r->tick);
+		mb_written_prev_ended(&r->written, r->rows, r->tick);
 }
 
 /* ---- a tick ---- */
@@ -395,12 +395,12 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	begin_session(r);
 	if (r->kept && mb_db_anew(r->db) != r->anew) {
 		r->anew = mb_db_anew(r->db);
-		mb_told_again(&r->told);
+		mb_written_reset(&r->written);
 	}
 	put_tick(r, at);
 	DL_FOREACH(m->all, p)
 	take_process(r, m, p);
-	mb_told_unseen(&r->told, r->rows, r->tick);
+	mb_written_forget_unseen(&r->written, r->rows, r->tick);
 	end_past(r, m);
 	if (m->system.known && m->system.now.t_ns != r->system_t_ns)
 		mb_system_rows(r->rows, r->tick, &m->system.now);
@@ -421,7 +421,7 @@ int mb_recorder_close(struct mb_recorder *r, struct mb_err *e)
 	if (!r)
 		return 0;
 	err = mb_db_close(r->db, e);
-	mb_told_free(&r->told);
+	mb_written_free(&r->written);
 	mb_rows_free(r->head);
 	mb_rows_free(r->rows);
 	free(r->chunk);

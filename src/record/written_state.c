@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* Processes as they have been written, so that only what has changed is written again. */
-#include "record/told.h"
+#include "record/written_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,21 +20,21 @@ struct key {
 };
 
 /* A bucket of a histogram, or a row of a list. */
-struct told_row {
+struct written_row {
 	char key[32];
 	uint64_t count, ns, max_ns;
 };
 
-struct told_detail {
+struct written_detail {
 	const struct mb_field *field;
 	uint64_t count, max; /* of the histogram */
-	struct told_row *rows;
+	struct written_row *rows;
 	size_t n, room;
-	struct told_detail *next;
+	struct written_detail *next;
 };
 
 /* A process as it was written last. */
-struct mb_told_process {
+struct mb_written_process {
 	struct key key;
 	int64_t id;
 	int64_t first_tick; /* of the first account in the recording */
@@ -47,25 +47,25 @@ struct mb_told_process {
 	uint64_t rss_pages[4];
 	uint64_t pss_bytes, uss_bytes;
 	uint64_t *values;
-	struct told_detail *details;
+	struct written_detail *details;
 	UT_hash_handle hh;
 };
 
-struct mb_told_past {
+struct mb_written_prev {
 	struct key key;
 	int64_t id, first_tick;
 	UT_hash_handle hh;
 };
 
-static void past_free(struct mb_told *t, struct mb_told_past *past)
+static void past_free(struct mb_written_state *t, struct mb_written_prev *past)
 {
 	HASH_DEL(t->past, past);
 	free(past);
 }
 
-void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
+void mb_written_prev(struct mb_written_state *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
 {
-	struct mb_told_past *past = calloc(1, sizeof(*past)), *old;
+	struct mb_written_prev *past = calloc(1, sizeof(*past)), *old;
 
 	if (!past)
 		return; /* it gets another number */
@@ -76,9 +76,9 @@ void mb_told_past(struct mb_told *t, int64_t id, uint32_t pid, uint64_t start_ns
 	free(old);
 }
 
-void mb_told_no_past(struct mb_told *t, struct mb_rows *o, uint64_t tick)
+void mb_written_prev_ended(struct mb_written_state *t, struct mb_rows *o, uint64_t tick)
 {
-	struct mb_told_past *past, *tmp;
+	struct mb_written_prev *past, *tmp;
 
 	HASH_ITER(hh, t->past, past, tmp)
 	{
@@ -91,19 +91,19 @@ void mb_told_no_past(struct mb_told *t, struct mb_rows *o, uint64_t tick)
 	}
 }
 
-static struct mb_told_process *find(struct mb_told *t, const struct mb_process *p)
+static struct mb_written_process *find(struct mb_written_state *t, const struct mb_process *p)
 {
 	struct key key = { .start_ns = p->start_ns, .tgid = p->tgid };
-	struct mb_told_process *w;
+	struct mb_written_process *w;
 
 	HASH_FIND(hh, t->processes, &key, sizeof(key), w);
 	return w;
 }
 
-static struct mb_told_process *get(struct mb_told *t, const struct mb_process *p, uint64_t tick, bool *is_new)
+static struct mb_written_process *get(struct mb_written_state *t, const struct mb_process *p, uint64_t tick, bool *is_new)
 {
-	struct mb_told_process *w = find(t, p);
-	struct mb_told_past *past;
+	struct mb_written_process *w = find(t, p);
+	struct mb_written_prev *past;
 
 	*is_new = !w;
 	if (w)
@@ -127,9 +127,9 @@ static struct mb_told_process *get(struct mb_told *t, const struct mb_process *p
 	return w;
 }
 
-static void told_free(struct mb_told *t, struct mb_told_process *w)
+static void written_free(struct mb_written_state *t, struct mb_written_process *w)
 {
-	struct told_detail *d;
+	struct written_detail *d;
 
 	HASH_DEL(t->processes, w);
 	while ((d = w->details)) {
@@ -156,7 +156,7 @@ static uint64_t row_hash(const struct mb_process *p)
 	return h ? h : 1;
 }
 
-static void put_process(struct mb_rows *o, const struct mb_process *p, const struct mb_told_process *w)
+static void put_process(struct mb_rows *o, const struct mb_process *p, const struct mb_written_process *w)
 {
 	struct mb_container c;
 
@@ -209,7 +209,7 @@ static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t by
 }
 
 static void put_account(struct mb_rows *o, const struct mb_model *m, const struct mb_process *p,
-			const struct mb_told_process *w, uint64_t tick)
+			const struct mb_written_process *w, uint64_t tick)
 {
 	const uint64_t *rss = p->rss_pages;
 	size_t n;
@@ -245,9 +245,9 @@ static void put_account(struct mb_rows *o, const struct mb_model *m, const struc
 
 /* ---- histograms and rows ---- */
 
-static struct told_detail *detail_get(struct mb_told_process *w, const struct mb_field *f)
+static struct written_detail *detail_get(struct mb_written_process *w, const struct mb_field *f)
 {
-	struct told_detail *d;
+	struct written_detail *d;
 
 	LL_SEARCH_SCALAR(w->details, d, field, f);
 	if (d)
@@ -260,9 +260,9 @@ static struct told_detail *detail_get(struct mb_told_process *w, const struct mb
 	return d;
 }
 
-static struct told_row *row_get(struct told_detail *d, const char *key)
+static struct written_row *row_get(struct written_detail *d, const char *key)
 {
-	struct told_row *bigger;
+	struct written_row *bigger;
 
 	for (size_t i = 0; i < d->n; i++) {
 		if (strcmp(d->rows[i].key, key) == 0)
@@ -275,16 +275,16 @@ static struct told_row *row_get(struct told_detail *d, const char *key)
 		d->rows = bigger;
 		d->room += 8;
 	}
-	d->rows[d->n] = (struct told_row){ 0 };
+	d->rows[d->n] = (struct written_row){ 0 };
 	snprintf(d->rows[d->n].key, sizeof(d->rows[0].key), "%s", key);
 	return &d->rows[d->n++];
 }
 
 /* ns: of a row, its time; of a bucket, its upper edge. */
-static bool put_row(struct mb_rows *o, const struct mb_told_process *w, struct told_detail *d, bool bucket,
+static bool put_row(struct mb_rows *o, const struct mb_written_process *w, struct written_detail *d, bool bucket,
 		    const char *key, const struct mb_stall *now)
 {
-	struct told_row *row = row_get(d, key);
+	struct written_row *row = row_get(d, key);
 	char field[64];
 
 	if (!row)
@@ -306,54 +306,54 @@ static bool put_row(struct mb_rows *o, const struct mb_told_process *w, struct t
 }
 
 /* The longest is in the last bucket; the others have what it was when they were written. */
-static bool put_hist(struct mb_rows *o, const struct mb_told_process *w, struct told_detail *told,
+static bool put_hist(struct mb_rows *o, const struct mb_written_process *w, struct written_detail *written,
 		     const struct mb_hist *h)
 {
 	unsigned int last = MB_HIST_BUCKETS;
 	bool whole = true;
 	char key[16];
 
-	if (h->count == told->count && h->max == told->max)
+	if (h->count == written->count && h->max == written->max)
 		return true;
 	while (last && !h->buckets[last - 1])
 		last--;
 	for (unsigned int b = 0; b < last; b++) {
 		struct mb_stall now = { .count = h->buckets[b], .ns = mb_hist_upper(b) };
-		struct told_row *row;
+		struct written_row *row;
 
 		if (!now.count)
 			continue;
 		snprintf(key, sizeof(key), "%u", b);
-		row = row_get(told, key);
+		row = row_get(written, key);
 		now.max_ns = b + 1 == last || (row && row->count != now.count) ? h->max : row ? row->max_ns : 0;
-		whole &= put_row(o, w, told, true, key, &now);
+		whole &= put_row(o, w, written, true, key, &now);
 	}
-	told->count = h->count;
-	told->max = h->max;
+	written->count = h->count;
+	written->max = h->max;
 	return whole;
 }
 
-static bool put_details(struct mb_rows *o, const struct mb_process *p, struct mb_told_process *w)
+static bool put_details(struct mb_rows *o, const struct mb_process *p, struct mb_written_process *w)
 {
 	const struct mb_detail *d;
 	const struct mb_row *row;
 	bool whole = true;
 
 	for (d = p->details; d; d = d->next) {
-		struct told_detail *told = detail_get(w, d->field);
+		struct written_detail *written = detail_get(w, d->field);
 
-		if (!told)
+		if (!written)
 			return false;
 		LL_FOREACH(d->rows, row)
-			whole &= put_row(o, w, told, false, row->key, &row->stall);
-		whole &= put_hist(o, w, told, &d->hist);
+			whole &= put_row(o, w, written, false, row->key, &row->stall);
+		whole &= put_hist(o, w, written, &d->hist);
 	}
 	return whole;
 }
 
 /* ---- all of it ---- */
 
-static void remember(struct mb_told *t, struct mb_told_process *w, const struct mb_process *p)
+static void remember(struct mb_written_state *t, struct mb_written_process *w, const struct mb_process *p)
 {
 	memcpy(w->values, p->values, t->slots * sizeof(*w->values));
 	memcpy(w->rss_pages, p->rss_pages, sizeof(w->rss_pages));
@@ -363,11 +363,11 @@ static void remember(struct mb_told *t, struct mb_told_process *w, const struct 
 	w->major = p->major;
 }
 
-bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model *m,
-		     const struct mb_process *p, uint64_t tick)
+bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const struct mb_model *m,
+			const struct mb_process *p, uint64_t tick)
 {
 	bool is_new, same_values, same_memory, account;
-	struct mb_told_process *w = get(t, p, tick, &is_new);
+	struct mb_written_process *w = get(t, p, tick, &is_new);
 	uint64_t hash = row_hash(p);
 
 	if (!w)
@@ -399,39 +399,39 @@ bool mb_told_process(struct mb_told *t, struct mb_rows *o, const struct mb_model
 	return put_details(o, p, w);
 }
 
-static void put_gone(struct mb_rows *o, const struct mb_told_process *w)
+static void put_gone(struct mb_rows *o, const struct mb_written_process *w)
 {
 	mb_rows_begin(o, MB_TABLE_GONE);
 	mb_rows_int(o, (int64_t)w->last_tick);
 	mb_rows_int(o, w->id);
 }
 
-void mb_told_gone(struct mb_told *t, struct mb_rows *o, const struct mb_process *p)
+void mb_written_forget(struct mb_written_state *t, struct mb_rows *o, const struct mb_process *p)
 {
-	struct mb_told_process *w = find(t, p);
+	struct mb_written_process *w = find(t, p);
 
 	if (!w)
 		return;
 	put_gone(o, w);
-	told_free(t, w);
+	written_free(t, w);
 }
 
-void mb_told_unseen(struct mb_told *t, struct mb_rows *o, uint64_t tick)
+void mb_written_forget_unseen(struct mb_written_state *t, struct mb_rows *o, uint64_t tick)
 {
-	struct mb_told_process *w, *tmp;
+	struct mb_written_process *w, *tmp;
 
 	HASH_ITER(hh, t->processes, w, tmp)
 	{
 		if (w->seen == tick)
 			continue;
 		put_gone(o, w);
-		told_free(t, w);
+		written_free(t, w);
 	}
 }
 
-void mb_told_again(struct mb_told *t)
+void mb_written_reset(struct mb_written_state *t)
 {
-	struct mb_told_process *w, *tmp;
+	struct mb_written_process *w, *tmp;
 
 	HASH_ITER(hh, t->processes, w, tmp)
 	{
@@ -440,11 +440,11 @@ void mb_told_again(struct mb_told *t)
 	}
 }
 
-void mb_told_free(struct mb_told *t)
+void mb_written_free(struct mb_written_state *t)
 {
-	struct mb_told_process *w, *tmp;
+	struct mb_written_process *w, *tmp;
 
 	HASH_ITER(hh, t->processes, w, tmp)
-	told_free(t, w);
-	mb_told_no_past(t, NULL, 0);
+	written_free(t, w);
+	mb_written_prev_ended(t, NULL, 0);
 }
