@@ -24,7 +24,7 @@
  * have as much again, so that accounts outlast the frames.
  */
 #define QUEUE_BYTES (64u << 20)
-#define KEPT_QUEUE_BYTES (16u << 20) /* kept for ever: moments come rarely, and what is too much is added up */
+#define RETAINED_QUEUE_BYTES (16u << 20) /* kept for ever: moments come rarely, and what is too much is added up */
 #define RETRY_S 10 /* kept: after a failure */
 #define ZSTD_LEVEL 1
 
@@ -300,10 +300,10 @@ static void *writer(void *arg)
 	struct mb_job *j;
 
 	while (next_job(db, &j)) {
-		if (j && !db->kept) {
+		if (j && !db->retained) {
 			write_job(db, j);
 			done(db, j, false);
-		} else if (j && mb_kept_write(db, j)) {
+		} else if (j && mb_retention_write(db, j)) {
 			done(db, j, false);
 		} else if (j) {
 			if (!wait_retry(db))
@@ -311,7 +311,7 @@ static void *writer(void *arg)
 			continue;
 		}
 		/* what comes in goes first, but old data must not pile up behind it */
-		while (db->kept && mb_kept_retain(db) && is_idle(db))
+		while (db->retained && mb_retention_retain(db) && is_idle(db))
 			;
 	}
 	return NULL;
@@ -319,7 +319,7 @@ static void *writer(void *arg)
 
 static size_t room_for(const struct mb_db *db, const struct mb_job *j)
 {
-	if (db->kept)
+	if (db->retained)
 		return SIZE_MAX; /* see mb_db_no_room() */
 	return j->rows || j->last ? 2 * QUEUE_BYTES : QUEUE_BYTES;
 }
@@ -329,12 +329,12 @@ static bool enqueue(struct mb_db *db, struct mb_job *j)
 	bool room;
 
 	pthread_mutex_lock(&db->mutex);
-	room = j && (db->kept || !db->error) && db->queued + j->size <= room_for(db, j);
+	room = j && (db->retained || !db->error) && db->queued + j->size <= room_for(db, j);
 	if (room) {
 		db->queued += j->size;
 		LL_APPEND(db->queue, j);
 		pthread_cond_signal(&db->some);
-	} else if (db->kept) {
+	} else if (db->retained) {
 		db->state.lost++;
 	}
 	pthread_mutex_unlock(&db->mutex);
@@ -346,7 +346,7 @@ const char *mb_db_no_room(struct mb_db *db)
 	const char *reason = NULL;
 
 	pthread_mutex_lock(&db->mutex);
-	if (db->queued > KEPT_QUEUE_BYTES) {
+	if (db->queued > RETAINED_QUEUE_BYTES) {
 		reason = db->reason ? db->reason : "disk too slow";
 		db->state.lost++;
 	}

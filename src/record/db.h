@@ -14,7 +14,7 @@
 
 #define MB_DB_APPLICATION 0x6d626c6d /* "mblm": PRAGMA application_id of a recording */
 #define MB_DB_SCHEMA 1 /* PRAGMA user_version; raised when a table changes its meaning */
-#define MB_DB_SCHEMA_KEPT 2 /* of a recording with several sessions, whose oldest ticks go */
+#define MB_DB_SCHEMA_RETAINED 2 /* of a recording with several sessions, whose oldest ticks go */
 
 enum mb_table {
 	MB_TABLE_INFO,

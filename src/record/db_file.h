@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What the parts of the writing end share: db.c (queue and thread) and kept.c (a file that is kept). */
+/* What the parts of the writing end share: db.c (queue and thread) and retention.c (a file that is kept). */
 #ifndef MB_RECORD_DB_FILE_H
 #define MB_RECORD_DB_FILE_H
 
@@ -27,7 +27,7 @@ struct mb_db {
 	sqlite3_stmt *insert[MB_TABLES];
 	pthread_t thread;
 	bool started;
-	bool kept;
+	bool retained;
 
 	/* kept: the thread's own once it runs */
 	bool checked; /* the file has been read through for damage */
@@ -60,34 +60,34 @@ int mb_db_start(struct mb_db *db, struct mb_err *e);
 int mb_db_new(struct mb_db **out, const char *path, struct mb_err *e);
 void mb_db_close_file(struct mb_db *db);
 
-/* kept.c: write a job; false: not now, it is tried again. */
-bool mb_kept_write(struct mb_db *db, const struct mb_job *j);
+/* retention.c: write a job; false: not now, it is tried again. */
+bool mb_retention_write(struct mb_db *db, const struct mb_job *j);
 
-/* kept.c: a part of the work that keeps the limits; false: nothing is left to do. */
-bool mb_kept_retain(struct mb_db *db);
+/* retention.c: a part of the work that keeps the limits; false: nothing is left to do. */
+bool mb_retention_retain(struct mb_db *db);
 
 /*
- * kept_age.c: the tick before which all are too old to be kept, or the newest one; no more of them than most, counted
+ * retention_age.c: the tick before which all are too old to be kept, or the newest one; no more of them than most, counted
  * from the oldest there is.
  */
-int64_t mb_kept_too_old(struct mb_db *db, int64_t newest, int most);
+int64_t mb_retention_too_old(struct mb_db *db, int64_t newest, int most);
 
-/* kept_file.c: open the recording, or begin one. Returns 0 or -errno with *e set. */
-int mb_kept_open_file(struct mb_db *db, struct mb_err *e);
+/* retention_file.c: open the recording, or begin one. Returns 0 or -errno with *e set. */
+int mb_retention_open_file(struct mb_db *db, struct mb_err *e);
 
-/* kept_file.c: the file is damaged: move it aside and begin another. */
-int mb_kept_begin_anew(struct mb_db *db, struct mb_err *e);
+/* retention_file.c: the file is damaged: move it aside and begin another. */
+int mb_retention_new_file(struct mb_db *db, struct mb_err *e);
 
-/* kept_file.c: is the code one of a file that no SQLite can read? */
-bool mb_kept_is_damage(int code);
+/* retention_file.c: is the code one of a file that no SQLite can read? */
+bool mb_retention_is_damage(int code);
 
 /* The first column of the first row; not_there where there is none. Failures are noted. */
-int64_t mb_kept_number(struct mb_db *db, const char *sql, int64_t not_there);
+int64_t mb_retention_number(struct mb_db *db, const char *sql, int64_t not_there);
 
 /* Bytes of the file and what lies beside it; *log: of the log alone. */
-uint64_t mb_kept_bytes(const struct mb_db *db, uint64_t *log);
+uint64_t mb_retention_bytes(const struct mb_db *db, uint64_t *log);
 
 /* The share of the limit that the log may have. */
-uint64_t mb_kept_log_bytes(const struct mb_retention *keep);
+uint64_t mb_retention_log_bytes(const struct mb_retention *keep);
 
 #endif

@@ -18,7 +18,7 @@ struct mb_reader {
 	char *path;
 	sqlite3 *sqlite;
 	sqlite3_stmt *info;
-	bool kept;
+	bool retained;
 	char answer[256]; /* of mb_reader_session() */
 };
 
@@ -54,13 +54,13 @@ static int check(struct mb_reader *r, struct mb_err *e)
 				  sqlite3_errmsg(r->sqlite));
 	if (application != MB_DB_APPLICATION)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is no recording of memblame", r->path);
-	if (schema > MB_DB_SCHEMA_KEPT)
+	if (schema > MB_DB_SCHEMA_RETAINED)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' is of a newer memblame (schema %lld, this one reads up to %d)",
-				  r->path, (long long)schema, MB_DB_SCHEMA_KEPT);
-	r->kept = schema == MB_DB_SCHEMA_KEPT;
+				  r->path, (long long)schema, MB_DB_SCHEMA_RETAINED);
+	r->retained = schema == MB_DB_SCHEMA_RETAINED;
 	/* it is as it is now until we are done, whatever is written to it and goes from it meanwhile */
-	if (r->kept && sqlite3_exec(r->sqlite, "BEGIN", NULL, NULL, NULL))
+	if (r->retained && sqlite3_exec(r->sqlite, "BEGIN", NULL, NULL, NULL))
 		return mb_reader_damaged(r, e);
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT value FROM info WHERE key = ?", -1, &r->info, NULL))
 		return mb_reader_damaged(r, e);
@@ -125,9 +125,9 @@ long long mb_reader_missing(struct mb_reader *r)
 	return n;
 }
 
-bool mb_reader_kept(struct mb_reader *r)
+bool mb_reader_is_retained(struct mb_reader *r)
 {
-	return r->kept;
+	return r->retained;
 }
 
 bool mb_reader_has(struct mb_reader *r, const char *table, const char *column)
@@ -142,7 +142,7 @@ const char *mb_reader_session(struct mb_reader *r, sqlite3_int64 tick, const cha
 	bool found = false;
 	char sql[160];
 
-	if (!r->kept || !mb_reader_has(r, "session", key))
+	if (!r->retained || !mb_reader_has(r, "session", key))
 		return mb_reader_info(r, key);
 	snprintf(sql, sizeof(sql),
 		 "SELECT %s FROM session WHERE first_tick <= ? ORDER BY session DESC LIMIT 1", key);
@@ -163,7 +163,7 @@ int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 l
 	int code;
 
 	if (sqlite3_prepare_v2(r->sqlite,
-			       r->kept ? "SELECT sum(interval_ns) FROM tick WHERE tick BETWEEN ?1 AND ?2" :
+			       r->retained ? "SELECT sum(interval_ns) FROM tick WHERE tick BETWEEN ?1 AND ?2" :
 					 /* it begins where the tick before it ended */
 					 "SELECT since_start_ns - (SELECT ifnull(max(since_start_ns), 0)"
 					 " FROM tick WHERE tick < ?1) FROM tick WHERE tick = ?2",
@@ -285,7 +285,7 @@ int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct 
 	size_t chunks = 0;
 	int err, code = SQLITE_DONE;
 
-	if (r->kept)
+	if (r->retained)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' has no events to play, as a recording that is kept has none: report works",
 				  r->path);

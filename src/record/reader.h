@@ -27,7 +27,7 @@ int mb_reader_damaged(struct mb_reader *r, struct mb_err *e);
 const char *mb_reader_info(struct mb_reader *r, const char *key);
 
 /* Is it a recording that is kept: of several sessions, without its oldest ticks? */
-bool mb_reader_kept(struct mb_reader *r);
+bool mb_reader_is_retained(struct mb_reader *r);
 
 /* Has a table that column? Those of older builds lack some. */
 bool mb_reader_has(struct mb_reader *r, const char *table, const char *column);

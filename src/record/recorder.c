@@ -37,7 +37,7 @@ struct mb_recorder {
 	int64_t session;
 	struct mb_db_past past; /* kept: what there was */
 	char known[MB_SESSION_KEYS][128]; /* of the session */
-	bool kept;
+	bool retained;
 	bool begun; /* the session has its row */
 	uint64_t anew; /* as mb_db_anew() */
 	uint64_t written_t_ns; /* of the moment that was written last; 0: none */
@@ -95,15 +95,15 @@ static void note_boot(struct mb_recorder *r)
 		fclose(f);
 }
 
-static int make(struct mb_recorder **out, bool kept, bool raw, struct mb_err *e)
+static int make(struct mb_recorder **out, bool retained, bool raw, struct mb_err *e)
 {
 	struct mb_recorder *r = calloc(1, sizeof(*r));
 
 	*out = r;
-	if (!r || !(r->rows = mb_rows_new()) || (kept && !(r->head = mb_rows_new())))
+	if (!r || !(r->rows = mb_rows_new()) || (retained && !(r->head = mb_rows_new())))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	r->raw = raw;
-	r->kept = kept;
+	r->retained = retained;
 	if (mb_out_to_memory(&r->event))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	note_boot(r);
@@ -126,8 +126,8 @@ static void take_past(void *arg, int64_t id, uint32_t pid, uint64_t start_ns, in
 	mb_written_prev(arg, id, pid, start_ns, first_tick);
 }
 
-int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
-			  struct mb_err *e)
+int mb_recorder_open_retained(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
+			      struct mb_err *e)
 {
 	int err = make(out, true, false, e);
 	struct mb_recorder *r = *out;
@@ -193,7 +193,7 @@ static void begin_session(struct mb_recorder *r)
 	mb_rows_int(head(r), (int64_t)r->tick);
 	for (size_t i = 0; i < MB_SESSION_KEYS; i++)
 		mb_rows_text(head(r), r->known[i][0] ? r->known[i] : NULL);
-	if (!r->kept)
+	if (!r->retained)
 		return;
 	if (!r->known[0][0] || strcmp(r->known[0], r->past.boot_id) != 0)
 		mb_written_prev_ended(&r->written, r->known[0][0] && r->past.boot_id[0] ? r->rows : NULL, r->tick);
@@ -220,7 +220,7 @@ static void flush_chunk(struct mb_recorder *r)
 /* What comes between two ticks waits for the next one, which can take long: when the disk is full. */
 static bool has_room(struct mb_recorder *r)
 {
-	if (!r->kept || mb_rows_size(r->rows) < PENDING_MAX)
+	if (!r->retained || mb_rows_size(r->rows) < PENDING_MAX)
 		return true;
 	r->lost_moments[0]++;
 	mb_db_count_lost(r->db);
@@ -302,7 +302,7 @@ void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
 /* Once the model has had the time to come to all that there are, those it has not found have ended. */
 static void end_past(struct mb_recorder *r, const struct mb_model *m)
 {
-	if (r->kept && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
+	if (r->retained && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
 		mb_written_prev_ended(&r->written, r->rows, r->tick);
 }
 
@@ -378,7 +378,7 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 /* Kept: is there room for a moment? Otherwise it is counted, and what it has comes with the next. */
 static bool room_for_tick(struct mb_recorder *r)
 {
-	const char *why = r->kept ? mb_db_no_room(r->db) : NULL;
+	const char *why = r->retained ? mb_db_no_room(r->db) : NULL;
 
 	for (size_t i = 0; why && i < REASONS; i++)
 		r->lost_moments[i] += !strcmp(why, reasons[i]);
@@ -393,7 +393,7 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	if (!room_for_tick(r))
 		return 0;
 	begin_session(r);
-	if (r->kept && mb_db_anew(r->db) != r->anew) {
+	if (r->retained && mb_db_anew(r->db) != r->anew) {
 		r->anew = mb_db_anew(r->db);
 		mb_written_reset(&r->written);
 	}
@@ -411,7 +411,7 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	if (!mb_db_commit(r->db, r->rows))
 		r->lost_rows++;
 	r->rows = mb_rows_new();
-	return r->kept ? 0 : mb_db_error(r->db, e);
+	return r->retained ? 0 : mb_db_error(r->db, e);
 }
 
 int mb_recorder_close(struct mb_recorder *r, struct mb_err *e)

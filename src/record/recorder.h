@@ -22,8 +22,8 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
  * -errno with *e set (another memblame has it; made by record, or by a newer memblame; -ENOSPC: the disk is full
  * now); close it in either case.
  */
-int mb_recorder_open_kept(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
-			  struct mb_err *e);
+int mb_recorder_open_retained(struct mb_recorder **out, const char *path, const struct mb_retention *keep,
+			      struct mb_err *e);
 
 /* Kept: other limits from now on. The oldest ticks go, and the file gets shorter, in small steps. */
 void mb_recorder_retain(struct mb_recorder *r, const struct mb_retention *keep);

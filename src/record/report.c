@@ -182,7 +182,7 @@ static const struct mb_field *field_by_column(const char *name)
 /* Histograms and rows are kept for all that a process did, not by tick: nothing of it may have gone. */
 static bool has_details(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt *s)
 {
-	return w->whole && (!mb_reader_kept(r) || sqlite3_column_int64(s, 23) >= w->first);
+	return w->whole && (!mb_reader_is_retained(r) || sqlite3_column_int64(s, 23) >= w->first);
 }
 
 static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_process *p, sqlite3_int64 id,

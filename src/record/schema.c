@@ -120,18 +120,18 @@ static int make_kept(sqlite3 *sqlite)
 	return code ? code : run(sqlite, kept_sql);
 }
 
-int mb_schema_make(sqlite3 *sqlite, bool kept)
+int mb_schema_make(sqlite3 *sqlite, bool retained)
 {
 	char sql[128];
 	int code = run(sqlite, "BEGIN IMMEDIATE");
 
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d",
-		 MB_DB_APPLICATION, kept ? MB_DB_SCHEMA_KEPT : MB_DB_SCHEMA);
+		 MB_DB_APPLICATION, retained ? MB_DB_SCHEMA_RETAINED : MB_DB_SCHEMA);
 	if (!code)
 		code = run(sqlite, sql);
 	if (!code)
 		code = make_tables(sqlite);
-	if (!code && kept)
+	if (!code && retained)
 		code = make_kept(sqlite);
 	return code ? code : run(sqlite, "COMMIT");
 }

@@ -11,7 +11,7 @@
  * Make the tables that are not there, in one transaction, and in a kept recording the columns that a newer
  * memblame has come to know. Returns a SQLite code.
  */
-int mb_schema_make(sqlite3 *sqlite, bool kept);
+int mb_schema_make(sqlite3 *sqlite, bool retained);
 
 /* Prepare the statement of each kind of row; columns go by name. Returns a SQLite code. */
 int mb_schema_prepare(sqlite3 *sqlite, sqlite3_stmt *insert[MB_TABLES]);

@@ -330,7 +330,7 @@ int mb_system_report(struct mb_reader *r, const struct mb_window *w, struct mb_s
 		err = take_moment(r, &s->first,
 				  "SELECT * FROM system WHERE tick >= ? ORDER BY tick LIMIT 1", 0,
 				  0, &found, e);
-	if (!err && mb_reader_kept(r))
+	if (!err && mb_reader_is_retained(r))
 		err = take_sessions(r, w, s, e);
 	s->before = s->first;
 	return err;

@@ -31,7 +31,7 @@ struct tick {
 struct ticks {
 	struct tick *at;
 	size_t n;
-	bool kept;
+	bool retained;
 };
 
 /* A moment asked for, as the number of ticks that are over by then. */
@@ -54,7 +54,7 @@ static sqlite3_stmt *query_ticks(struct mb_reader *r)
 	sqlite3_stmt *s = NULL;
 	const char *sql =
 		/* of sessions one after the other, it is the time that was traced */
-		mb_reader_kept(r) ?
+		mb_reader_is_retained(r) ?
 			"SELECT tick, time, t_ns, sum(interval_ns) OVER (ORDER BY tick), interval_ns,"
 			" tick IN (SELECT first_tick FROM session) FROM tick ORDER BY tick" :
 			"SELECT tick, time, t_ns, since_start_ns, since_start_ns - lag(since_start_ns, 1, 0) OVER"
@@ -101,7 +101,7 @@ static int load(struct mb_reader *r, struct ticks *t, struct mb_err *e)
 	sqlite3_finalize(s);
 	if (code != SQLITE_DONE)
 		return mb_reader_damaged(r, e);
-	t->kept = mb_reader_kept(r);
+	t->retained = mb_reader_is_retained(r);
 	return t->n ? 0 : mb_err_set(e, MB_EXIT_FAILED, 0, "nothing was recorded");
 }
 
@@ -254,7 +254,7 @@ static int read_moment(const struct ticks *t, const char *what, const struct rea
 		outside(t, ms, to);
 	} else if (mb_utc_read_clock(what, &ms)) {
 		find_clock(t, ms, &through, &past, to);
-		if (t->kept && through.n) {
+		if (t->retained && through.n) {
 			const struct reading *chosen = choose(&through, after);
 
 			*to = chosen ? *chosen : (struct reading){ .before = t->n, .ms = ms };

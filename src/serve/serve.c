@@ -40,7 +40,7 @@ static int open_recording(struct mb_serve *s, struct mb_err *e)
 	int err;
 
 	snprintf(path, sizeof(path), "%s/" RECORDING, s->cfg.state_dir);
-	err = mb_recorder_open_kept(&s->recorder, path, &keep, e);
+	err = mb_recorder_open_retained(&s->recorder, path, &keep, e);
 	if (err) {
 		mb_recorder_close(s->recorder, &(struct mb_err){ 0 });
 		s->recorder = NULL;
@@ -88,7 +88,7 @@ static void give_back(void)
 		malloc_trim(0);
 }
 
-/* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_kept(). */
+/* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_retained(). */
 static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err *e)
 {
 	try_recording(s, at->t_ns);

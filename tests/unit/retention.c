@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* A recording that is kept: within its limits, over sessions and beside readers, and exact throughout. */
-#include "kept_world.h"
+#include "retention_world.h"
 
 static void killed_writer(uint64_t serial, const struct mb_retention *keep)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* Times that people write, and clocks that are set, against the ticks of a recording: one each 10 s. */
-#include "kept_world.h"
+#include "retention_world.h"
 
 /* The window of two times, or what is said against them. */
 static struct mb_window window(const char *from, const char *to, const char *says)

@@ -194,7 +194,7 @@ static void begin(struct session *s)
 {
 	struct mb_err e = { 0 };
 	char boot[16];
-	int err = w.kept ? mb_recorder_open_kept(&s->r, path, &w.keep, &e) : mb_recorder_open(&s->r, path, false, &e);
+	int err = w.kept ? mb_recorder_open_retained(&s->r, path, &w.keep, &e) : mb_recorder_open(&s->r, path, false, &e);
 
 	if (err)
 		fail_msg("%s", e.text);

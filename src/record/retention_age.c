@@ -53,7 +53,7 @@ static int64_t first_young(struct mb_db *db, const struct boot *b, int64_t from,
 	return from;
 }
 
-int64_t mb_kept_too_old(struct mb_db *db, int64_t newest, int most)
+int64_t mb_retention_too_old(struct mb_db *db, int64_t newest, int most)
 {
 	int64_t before = db->oldest_tick, first = 0, last = newest;
 	struct boot b = { .end_ns = 0 };

@@ -44,7 +44,7 @@ static void update_state(struct mb_db *db, int64_t more_ticks)
 {
 	char oldest[32] = "";
 	sqlite3_stmt *s = NULL;
-	uint64_t log, bytes = mb_kept_bytes(db, &log);
+	uint64_t log, bytes = mb_retention_bytes(db, &log);
 
 	if (!sqlite3_prepare_v2(db->sqlite, "SELECT time, tick FROM tick ORDER BY tick LIMIT 1", -1, &s, NULL) &&
 	    sqlite3_step(s) == SQLITE_ROW) {
@@ -74,11 +74,11 @@ static void empty_log(struct mb_db *db)
  */
 static bool is_log_stuck(struct mb_db *db)
 {
-	uint64_t log, bytes = mb_kept_bytes(db, &log), may = mb_kept_log_bytes(&db->keep);
+	uint64_t log, bytes = mb_retention_bytes(db, &log), may = mb_retention_log_bytes(&db->keep);
 
 	if (log > 2 * may) {
 		empty_log(db);
-		bytes = mb_kept_bytes(db, &log);
+		bytes = mb_retention_bytes(db, &log);
 	}
 	return db->keep.max_bytes && log > 2 * may && bytes > db->keep.max_bytes + db->keep.max_bytes / 32;
 }
@@ -113,7 +113,7 @@ static void check_once(struct mb_db *db)
 		code = SQLITE_CORRUPT;
 	sqlite3_finalize(s);
 	sqlite3_progress_handler(db->sqlite, 0, NULL, NULL);
-	if (mb_kept_is_damage(code))
+	if (mb_retention_is_damage(code))
 		mb_db_fail(db, SQLITE_CORRUPT);
 	else
 		db->checked = code == SQLITE_ROW;
@@ -147,7 +147,7 @@ static void begin_anew(struct mb_db *db)
 {
 	struct mb_err e = { 0 };
 
-	if (mb_kept_begin_anew(db, &e)) {
+	if (mb_retention_new_file(db, &e)) {
 		mb_db_close_file(db);
 		set_message(db, e.text, "disk error");
 		return;
@@ -160,7 +160,7 @@ static void begin_anew(struct mb_db *db)
 	pthread_mutex_unlock(&db->mutex);
 }
 
-bool mb_kept_write(struct mb_db *db, const struct mb_job *j)
+bool mb_retention_write(struct mb_db *db, const struct mb_job *j)
 {
 	if (!db->sqlite)
 		begin_anew(db);
@@ -172,7 +172,7 @@ bool mb_kept_write(struct mb_db *db, const struct mb_job *j)
 		return false;
 	}
 	attempt(db, j);
-	if (mb_kept_is_damage(db->error)) {
+	if (mb_retention_is_damage(db->error)) {
 		begin_anew(db);
 		if (!db->sqlite)
 			return false;
@@ -285,14 +285,14 @@ static bool retain(struct mb_db *db)
 	uint64_t page, file, used, may, beside;
 	int64_t newest, before, other;
 
-	newest = mb_kept_number(db, "SELECT max(tick) FROM tick", -1);
+	newest = mb_retention_number(db, "SELECT max(tick) FROM tick", -1);
 	if (mb_db_failed(db) || newest < 0)
 		return false;
-	before = mb_kept_too_old(db, newest, STEP_TICKS);
-	page = (uint64_t)mb_kept_number(db, "PRAGMA page_size", 4096);
-	file = (uint64_t)mb_kept_number(db, "PRAGMA page_count", 0) * page;
-	used = file - (uint64_t)mb_kept_number(db, "PRAGMA freelist_count", 0) * page;
-	beside = mb_kept_log_bytes(&db->keep) + INDEX_BYTES;
+	before = mb_retention_too_old(db, newest, STEP_TICKS);
+	page = (uint64_t)mb_retention_number(db, "PRAGMA page_size", 4096);
+	file = (uint64_t)mb_retention_number(db, "PRAGMA page_count", 0) * page;
+	used = file - (uint64_t)mb_retention_number(db, "PRAGMA freelist_count", 0) * page;
+	beside = mb_retention_log_bytes(&db->keep) + INDEX_BYTES;
 	may = db->keep.max_bytes > 2 * beside ? db->keep.max_bytes - beside : db->keep.max_bytes / 2;
 	if (db->keep.max_bytes) {
 		other = too_much(db, used, may, newest);
@@ -303,7 +303,7 @@ static bool retain(struct mb_db *db)
 	return shrink(db, file, used, may);
 }
 
-bool mb_kept_retain(struct mb_db *db)
+bool mb_retention_retain(struct mb_db *db)
 {
 	char sql[128];
 	bool more;
@@ -312,8 +312,8 @@ bool mb_kept_retain(struct mb_db *db)
 		return false; /* the next moment finds out */
 	clear_error(db);
 	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = %llu; PRAGMA wal_autocheckpoint = %llu",
-		 (unsigned long long)mb_kept_log_bytes(&db->keep),
-		 (unsigned long long)mb_kept_log_bytes(&db->keep) / 4096);
+		 (unsigned long long)mb_retention_log_bytes(&db->keep),
+		 (unsigned long long)mb_retention_log_bytes(&db->keep) / 4096);
 	mb_db_run(db, sql);
 	more = retain(db);
 	clear_error(db); /* tried again after the next moment */
@@ -332,9 +332,9 @@ static void take_past(struct mb_db *db, struct mb_db_past *past)
 {
 	sqlite3_stmt *s = NULL;
 
-	past->tick = mb_kept_number(db, "SELECT max(tick) FROM tick", -1);
-	past->process = mb_kept_number(db, "SELECT max(process) FROM process", 0);
-	past->session = mb_kept_number(db, "SELECT max(session) FROM session", 0);
+	past->tick = mb_retention_number(db, "SELECT max(tick) FROM tick", -1);
+	past->process = mb_retention_number(db, "SELECT max(process) FROM process", 0);
+	past->session = mb_retention_number(db, "SELECT max(session) FROM session", 0);
 	if (!sqlite3_prepare_v2(db->sqlite, "SELECT boot_id FROM session ORDER BY session DESC LIMIT 1", -1, &s,
 				NULL) &&
 	    sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
@@ -349,7 +349,7 @@ static void take_past(struct mb_db *db, struct mb_db_past *past)
 		past->take(past->arg, sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1),
 			   (uint64_t)sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3));
 	sqlite3_finalize(s);
-	db->state.ticks = (uint64_t)mb_kept_number(db, "SELECT count(*) FROM tick", 0);
+	db->state.ticks = (uint64_t)mb_retention_number(db, "SELECT count(*) FROM tick", 0);
 	update_state(db, 0);
 }
 
@@ -361,14 +361,14 @@ int mb_db_keep(struct mb_db **out, const char *path, const struct mb_retention *
 
 	if (err)
 		return err;
-	db->kept = true;
+	db->retained = true;
 	db->keep = *keep;
-	err = mb_kept_open_file(db, e);
+	err = mb_retention_open_file(db, e);
 	if (err)
 		return err;
 	take_past(db, past);
-	if (mb_kept_is_damage(db->error)) {
-		err = mb_kept_begin_anew(db, e);
+	if (mb_retention_is_damage(db->error)) {
+		err = mb_retention_new_file(db, e);
 		if (err)
 			return err;
 		take_past(db, past);

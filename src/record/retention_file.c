@@ -20,12 +20,12 @@
 
 enum found { FOUND_RECORDING, FOUND_NOTHING, FOUND_DAMAGE };
 
-bool mb_kept_is_damage(int code)
+bool mb_retention_is_damage(int code)
 {
 	return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
 }
 
-uint64_t mb_kept_log_bytes(const struct mb_retention *keep)
+uint64_t mb_retention_log_bytes(const struct mb_retention *keep)
 {
 	uint64_t share = keep->max_bytes / 64;
 
@@ -34,7 +34,7 @@ uint64_t mb_kept_log_bytes(const struct mb_retention *keep)
 	return share < LOG_BYTES_MIN ? LOG_BYTES_MIN : share;
 }
 
-uint64_t mb_kept_bytes(const struct mb_db *db, uint64_t *log)
+uint64_t mb_retention_bytes(const struct mb_db *db, uint64_t *log)
 {
 	static const char *const beside[] = { "", "-wal", "-shm" };
 	uint64_t sum = 0;
@@ -54,7 +54,7 @@ uint64_t mb_kept_bytes(const struct mb_db *db, uint64_t *log)
 	return sum;
 }
 
-int64_t mb_kept_number(struct mb_db *db, const char *sql, int64_t not_there)
+int64_t mb_retention_number(struct mb_db *db, const char *sql, int64_t not_there)
 {
 	int64_t v = not_there;
 	sqlite3_stmt *s = NULL;
@@ -137,10 +137,10 @@ static enum found look(struct mb_db *db)
 {
 	int64_t application, tables;
 
-	application = mb_kept_number(db, "PRAGMA application_id", 0);
-	tables = mb_kept_number(db, "SELECT count(*) FROM sqlite_master", 0);
+	application = mb_retention_number(db, "PRAGMA application_id", 0);
+	tables = mb_retention_number(db, "SELECT count(*) FROM sqlite_master", 0);
 	if (mb_db_failed(db))
-		return mb_kept_is_damage(db->error) ? FOUND_DAMAGE : FOUND_NOTHING;
+		return mb_retention_is_damage(db->error) ? FOUND_DAMAGE : FOUND_NOTHING;
 	if (!application && !tables)
 		return FOUND_NOTHING;
 	return application == MB_DB_APPLICATION ? FOUND_RECORDING : FOUND_DAMAGE;
@@ -148,15 +148,15 @@ static enum found look(struct mb_db *db)
 
 static int check_version(struct mb_db *db, struct mb_err *e)
 {
-	int64_t schema = mb_kept_number(db, "PRAGMA user_version", 0);
+	int64_t schema = mb_retention_number(db, "PRAGMA user_version", 0);
 
 	if (mb_db_failed(db))
 		return 0; /* told as any other failure */
-	if (schema < MB_DB_SCHEMA_KEPT)
+	if (schema < MB_DB_SCHEMA_RETAINED)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' was made by memblame record, which is not written to again: move it away",
 				  db->path);
-	if (schema > MB_DB_SCHEMA_KEPT)
+	if (schema > MB_DB_SCHEMA_RETAINED)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is of a newer memblame (schema %lld): move it away",
 				  db->path, (long long)schema);
 	return 0;
@@ -175,8 +175,8 @@ static void set_up(struct mb_db *db, enum found found)
 	snprintf(sql, sizeof(sql),
 		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %llu;"
 		 "PRAGMA wal_autocheckpoint = %llu",
-		 (unsigned long long)mb_kept_log_bytes(&db->keep),
-		 (unsigned long long)mb_kept_log_bytes(&db->keep) / PAGE_BYTES);
+		 (unsigned long long)mb_retention_log_bytes(&db->keep),
+		 (unsigned long long)mb_retention_log_bytes(&db->keep) / PAGE_BYTES);
 	mb_db_run(db, sql);
 	if (mb_db_failed(db))
 		return;
@@ -215,11 +215,11 @@ static int open_there(struct mb_db *db, bool *damage, struct mb_err *e)
 		return err;
 	if (found != FOUND_DAMAGE && !mb_db_failed(db))
 		set_up(db, found);
-	*damage = found == FOUND_DAMAGE || mb_kept_is_damage(db->error);
+	*damage = found == FOUND_DAMAGE || mb_retention_is_damage(db->error);
 	return *damage ? 0 : mb_db_error(db, e);
 }
 
-int mb_kept_open_file(struct mb_db *db, struct mb_err *e)
+int mb_retention_open_file(struct mb_db *db, struct mb_err *e)
 {
 	mode_t mask = umask(077); /* for what SQLite makes beside it */
 	bool damage;
@@ -234,13 +234,13 @@ int mb_kept_open_file(struct mb_db *db, struct mb_err *e)
 			err = mb_err_set(e, MB_EXIT_FAILED, EIO, "cannot begin a recording at '%s'", db->path);
 	}
 	umask(mask);
-	db->oldest_tick = err ? -1 : mb_kept_number(db, "SELECT min(tick) FROM tick", -1);
+	db->oldest_tick = err ? -1 : mb_retention_number(db, "SELECT min(tick) FROM tick", -1);
 	return err;
 }
 
-int mb_kept_begin_anew(struct mb_db *db, struct mb_err *e)
+int mb_retention_new_file(struct mb_db *db, struct mb_err *e)
 {
 	int err = db->sqlite ? move_aside(db, e) : 0;
 
-	return err ? err : mb_kept_open_file(db, e);
+	return err ? err : mb_retention_open_file(db, e);
 }

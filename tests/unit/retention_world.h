@@ -58,7 +58,7 @@ static inline void begin_at(struct world *w, const char *file, uint64_t serial, 
 	struct mb_err e = { 0 };
 
 	memset(w, 0, sizeof(*w));
-	if (mb_recorder_open_kept(&w->r, file, keep, &e))
+	if (mb_recorder_open_retained(&w->r, file, keep, &e))
 		fail_msg("%s", e.text);
 	mb_recorder_info(w->r, "kernel", boot);
 	mb_recorder_info(w->r, "boot_id", boot);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* A recording that is kept, and what can happen to it: others, damage, and disks that take nothing. */
-#include "kept_world.h"
+#include "retention_world.h"
 
 /* Nobody else may write, nor is a recording of record written to, and there is nothing to play. */
 static void refused(void **state)
@@ -16,7 +16,7 @@ static void refused(void **state)
 
 	(void)state;
 	begin(&w, 0, &keep);
-	assert_true(mb_recorder_open_kept(&other, path, &keep, &e) < 0);
+	assert_true(mb_recorder_open_retained(&other, path, &keep, &e) < 0);
 	assert_non_null(strstr(e.text, "another memblame"));
 	assert_true(mb_recorder_close(other, &e) || e.text[0]);
 	moments(&w, 2, 5);
@@ -32,7 +32,7 @@ static void refused(void **state)
 	memset(&e, 0, sizeof(e));
 	assert_int_equal(mb_recorder_open(&other, path, false, &e), 0);
 	mb_recorder_close(other, &e);
-	assert_true(mb_recorder_open_kept(&other, path, &keep, &e) < 0);
+	assert_true(mb_recorder_open_retained(&other, path, &keep, &e) < 0);
 	assert_non_null(strstr(e.text, "memblame record"));
 	mb_recorder_close(other, &e);
 }
