@@ -378,12 +378,12 @@ void mb_db_head(struct mb_db *db, struct mb_rows *head)
 	pthread_mutex_unlock(&db->mutex);
 }
 
-uint64_t mb_db_anew(struct mb_db *db)
+uint64_t mb_db_generation(struct mb_db *db)
 {
 	uint64_t n;
 
 	pthread_mutex_lock(&db->mutex);
-	n = db->anew;
+	n = db->generation;
 	pthread_mutex_unlock(&db->mutex);
 	return n;
 }

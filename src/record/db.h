@@ -32,8 +32,8 @@ enum mb_table {
 	MB_TABLE_ZONE,
 	MB_TABLE_NODE,
 	MB_TABLE_RAW,
-	MB_TABLE_GONE, /* no table: a tick, and a process of which nothing comes after it */
-	MB_TABLE_ENDED, /* nor this: a tick at which a process of the session before is known to have ended */
+	MB_TABLE_PROCESS_END, /* no table: a tick, and a process of which nothing comes after it */
+	MB_TABLE_PREV_ENDED, /* nor this: a tick at which a process of the session before is known to have ended */
 	MB_TABLES
 };
 
@@ -58,7 +58,7 @@ struct mb_recorder_state {
 };
 
 /* What a kept recording had when it was opened. */
-struct mb_db_past {
+struct mb_prev_session {
 	int64_t tick; /* the largest; -1: none */
 	int64_t process;
 	int64_t session;
@@ -79,7 +79,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e);
  * warning. keep is copied; take and arg of *past are set, the rest is filled in. As above otherwise.
  */
 int mb_db_keep(struct mb_db **out, const char *path, const struct mb_retention *keep,
-	       struct mb_db_past *past, struct mb_err *e);
+	       struct mb_prev_session *prev, struct mb_err *e);
 
 /* Other limits from now on. */
 void mb_db_retain(struct mb_db *db, const struct mb_retention *keep);
@@ -91,7 +91,7 @@ void mb_db_retain(struct mb_db *db, const struct mb_retention *keep);
 void mb_db_head(struct mb_db *db, struct mb_rows *head);
 
 /* How many times a new file was begun while writing: what is told once must be told again. */
-uint64_t mb_db_anew(struct mb_db *db);
+uint64_t mb_db_generation(struct mb_db *db);
 
 /* Kept: is there room in the queue? NULL: yes; else the reason for which a moment is lost, which is counted. */
 const char *mb_db_no_room(struct mb_db *db);

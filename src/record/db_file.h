@@ -46,7 +46,7 @@ struct mb_db {
 	char message[200];
 	struct mb_retention keep_next;
 	bool keep_changed;
-	uint64_t anew;
+	uint64_t generation;
 	struct mb_recorder_state state; /* without what is in the queue */
 	const char *reason; /* for which something is lost now */
 };

@@ -35,11 +35,11 @@ struct mb_recorder {
 	uint64_t tick;
 	uint32_t ticks; /* kept: of this session */
 	int64_t session;
-	struct mb_db_past past; /* kept: what there was */
+	struct mb_prev_session prev; /* kept: what there was */
 	char known[MB_SESSION_KEYS][128]; /* of the session */
 	bool retained;
 	bool begun; /* the session has its row */
-	uint64_t anew; /* as mb_db_anew() */
+	uint64_t generation; /* as mb_db_generation() */
 	uint64_t written_t_ns; /* of the moment that was written last; 0: none */
 	uint64_t lost_rows; /* commits and chunks that found the queue full */
 	uint64_t lost_moments[REASONS]; /* kept: what was not written, by reason */
@@ -121,7 +121,7 @@ int mb_recorder_open(struct mb_recorder **out, const char *path, bool raw, struc
 	return mb_db_create(&(*out)->db, path, e);
 }
 
-static void take_past(void *arg, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
+static void take_prev(void *arg, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
 {
 	mb_written_prev(arg, id, pid, start_ns, first_tick);
 }
@@ -134,12 +134,12 @@ int mb_recorder_open_retained(struct mb_recorder **out, const char *path, const 
 
 	if (err)
 		return err;
-	r->past.take = take_past;
-	r->past.arg = &r->written;
-	err = mb_db_keep(&r->db, path, keep, &r->past, e);
-	r->tick = (uint64_t)(r->past.tick + 1);
-	r->written.last_id = r->past.process;
-	r->session = r->past.session + 1;
+	r->prev.take = take_prev;
+	r->prev.arg = &r->written;
+	err = mb_db_keep(&r->db, path, keep, &r->prev, e);
+	r->tick = (uint64_t)(r->prev.tick + 1);
+	r->written.last_id = r->prev.process;
+	r->session = r->prev.session + 1;
 	return err;
 }
 
@@ -195,8 +195,8 @@ static void begin_session(struct mb_recorder *r)
 		mb_rows_text(head(r), r->known[i][0] ? r->known[i] : NULL);
 	if (!r->retained)
 		return;
-	if (!r->known[0][0] || strcmp(r->known[0], r->past.boot_id) != 0)
-		mb_written_prev_ended(&r->written, r->known[0][0] && r->past.boot_id[0] ? r->rows : NULL, r->tick);
+	if (!r->known[0][0] || strcmp(r->known[0], r->prev.boot_id) != 0)
+		mb_written_prev_ended(&r->written, r->known[0][0] && r->prev.boot_id[0] ? r->rows : NULL, r->tick);
 	mb_db_head(r->db, r->head);
 	r->head = NULL;
 }
@@ -300,7 +300,7 @@ void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
 }
 
 /* Once the model has had the time to come to all that there are, those it has not found have ended. */
-static void end_past(struct mb_recorder *r, const struct mb_model *m)
+static void end_prev(struct mb_recorder *r, const struct mb_model *m)
 {
 	if (r->retained && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
 		mb_written_prev_ended(&r->written, r->rows, r->tick);
@@ -393,15 +393,15 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	if (!room_for_tick(r))
 		return 0;
 	begin_session(r);
-	if (r->retained && mb_db_anew(r->db) != r->anew) {
-		r->anew = mb_db_anew(r->db);
+	if (r->retained && mb_db_generation(r->db) != r->generation) {
+		r->generation = mb_db_generation(r->db);
 		mb_written_reset(&r->written);
 	}
 	put_tick(r, at);
 	DL_FOREACH(m->all, p)
 	take_process(r, m, p);
 	mb_written_forget_unseen(&r->written, r->rows, r->tick);
-	end_past(r, m);
+	end_prev(r, m);
 	if (m->system.known && m->system.now.t_ns != r->system_t_ns)
 		mb_system_rows(r->rows, r->tick, &m->system.now);
 	r->system_t_ns = m->system.now.t_ns;

@@ -143,7 +143,7 @@ static void attempt(struct mb_db *db, const struct mb_job *j)
 }
 
 /* The file is damaged: what there is of it is kept aside, and this job begins another. */
-static void begin_anew(struct mb_db *db)
+static void new_file(struct mb_db *db)
 {
 	struct mb_err e = { 0 };
 
@@ -155,7 +155,7 @@ static void begin_anew(struct mb_db *db)
 	db->checked = true;
 	db->head_written = false;
 	pthread_mutex_lock(&db->mutex);
-	db->anew++;
+	db->generation++;
 	db->state.ticks = 0;
 	pthread_mutex_unlock(&db->mutex);
 }
@@ -163,7 +163,7 @@ static void begin_anew(struct mb_db *db)
 bool mb_retention_write(struct mb_db *db, const struct mb_job *j)
 {
 	if (!db->sqlite)
-		begin_anew(db);
+		new_file(db);
 	if (!db->sqlite)
 		return false;
 	if (is_log_stuck(db)) {
@@ -173,7 +173,7 @@ bool mb_retention_write(struct mb_db *db, const struct mb_job *j)
 	}
 	attempt(db, j);
 	if (mb_retention_is_damage(db->error)) {
-		begin_anew(db);
+		new_file(db);
 		if (!db->sqlite)
 			return false;
 		attempt(db, j);
@@ -328,17 +328,17 @@ bool mb_retention_retain(struct mb_db *db)
 
 /* ---- opening ---- */
 
-static void take_past(struct mb_db *db, struct mb_db_past *past)
+static void take_prev(struct mb_db *db, struct mb_prev_session *prev)
 {
 	sqlite3_stmt *s = NULL;
 
-	past->tick = mb_retention_number(db, "SELECT max(tick) FROM tick", -1);
-	past->process = mb_retention_number(db, "SELECT max(process) FROM process", 0);
-	past->session = mb_retention_number(db, "SELECT max(session) FROM session", 0);
+	prev->tick = mb_retention_number(db, "SELECT max(tick) FROM tick", -1);
+	prev->process = mb_retention_number(db, "SELECT max(process) FROM process", 0);
+	prev->session = mb_retention_number(db, "SELECT max(session) FROM session", 0);
 	if (!sqlite3_prepare_v2(db->sqlite, "SELECT boot_id FROM session ORDER BY session DESC LIMIT 1", -1, &s,
 				NULL) &&
 	    sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
-		snprintf(past->boot_id, sizeof(past->boot_id), "%s", (const char *)sqlite3_column_text(s, 0));
+		snprintf(prev->boot_id, sizeof(prev->boot_id), "%s", (const char *)sqlite3_column_text(s, 0));
 	sqlite3_finalize(s);
 	s = NULL;
 	if (sqlite3_prepare_v2(db->sqlite,
@@ -346,7 +346,7 @@ static void take_past(struct mb_db *db, struct mb_db_past *past)
 			       -1, &s, NULL))
 		mb_db_fail(db, SQLITE_ERROR);
 	while (s && sqlite3_step(s) == SQLITE_ROW)
-		past->take(past->arg, sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1),
+		prev->take(prev->arg, sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1),
 			   (uint64_t)sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3));
 	sqlite3_finalize(s);
 	db->state.ticks = (uint64_t)mb_retention_number(db, "SELECT count(*) FROM tick", 0);
@@ -354,7 +354,7 @@ static void take_past(struct mb_db *db, struct mb_db_past *past)
 }
 
 int mb_db_keep(struct mb_db **out, const char *path, const struct mb_retention *keep,
-	       struct mb_db_past *past, struct mb_err *e)
+	       struct mb_prev_session *prev, struct mb_err *e)
 {
 	int err = mb_db_new(out, path, e);
 	struct mb_db *db = *out;
@@ -366,12 +366,12 @@ int mb_db_keep(struct mb_db **out, const char *path, const struct mb_retention *
 	err = mb_retention_open_file(db, e);
 	if (err)
 		return err;
-	take_past(db, past);
+	take_prev(db, prev);
 	if (mb_retention_is_damage(db->error)) {
 		err = mb_retention_new_file(db, e);
 		if (err)
 			return err;
-		take_past(db, past);
+		take_prev(db, prev);
 	}
 	if (mb_db_error(db, e))
 		return -EIO;

@@ -52,7 +52,7 @@ static const char *const table_names[] = {
 	[MB_TABLE_ACCOUNT] = "account", [MB_TABLE_DETAIL] = "detail",	[MB_TABLE_BUCKET] = "detail",
 	[MB_TABLE_EVENT] = "event",	[MB_TABLE_LOST] = "lost",	[MB_TABLE_SYSTEM] = "system",
 	[MB_TABLE_ZONE] = "zone",	[MB_TABLE_NODE] = "node",	[MB_TABLE_RAW] = "raw",
-	[MB_TABLE_GONE] = "process",	[MB_TABLE_ENDED] = "process",
+	[MB_TABLE_PROCESS_END] = "process",	[MB_TABLE_PREV_ENDED] = "process",
 };
 
 static int run(sqlite3 *sqlite, const char *sql)
@@ -179,11 +179,11 @@ int mb_schema_prepare(sqlite3 *sqlite, sqlite3_stmt *insert[MB_TABLES])
 	int code = open_pattern(&pattern);
 
 	for (int t = 0; t < MB_TABLES && !code; t++) {
-		if (t == MB_TABLE_GONE)
+		if (t == MB_TABLE_PROCESS_END)
 			code = sqlite3_prepare_v2(sqlite,
 						  "UPDATE process SET gone_tick = ?1 WHERE process = ?2", -1,
 						  &insert[t], NULL);
-		else if (t == MB_TABLE_ENDED)
+		else if (t == MB_TABLE_PREV_ENDED)
 			code = sqlite3_prepare_v2(sqlite,
 						  "UPDATE process SET exited = 1, last_tick = ?1 WHERE process = ?2",
 						  -1, &insert[t], NULL);

@@ -134,7 +134,7 @@ static bool was_set(const struct tick *before, const struct tick *t)
 }
 
 /* Where UTC goes through a time, and where it was set past it. */
-static void find_passes(const struct ticks *t, int64_t ms, struct readings *through, struct readings *past)
+static void find_passes(const struct ticks *t, int64_t ms, struct readings *through, struct readings *prev)
 {
 	const struct tick *before = NULL;
 
@@ -144,7 +144,7 @@ static void find_passes(const struct ticks *t, int64_t ms, struct readings *thro
 		if (at->ms == NO_TIME)
 			continue;
 		if (before && is_over(before, ms) && !is_over(at, ms))
-			add_reading(was_set(before, at) ? past : through, i, ms);
+			add_reading(was_set(before, at) ? prev : through, i, ms);
 		before = at;
 	}
 }
@@ -166,7 +166,7 @@ static int64_t outside(const struct ticks *t, int64_t ms, struct reading *to)
 }
 
 /* "10:00" has no day: all on which it can be meant. */
-static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings *through, struct readings *past,
+static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings *through, struct readings *prev,
 		       struct reading *near)
 {
 	int64_t least = INT64_MAX, most = INT64_MIN, nearest = INT64_MAX;
@@ -183,7 +183,7 @@ static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings
 		int64_t ms = day * DAY_MS + of_day_ms, far;
 		struct reading at;
 
-		find_passes(t, ms, through, past);
+		find_passes(t, ms, through, prev);
 		far = outside(t, ms, &at);
 		if (far < nearest) {
 			nearest = far;
@@ -243,17 +243,17 @@ static int read_seconds(const struct ticks *t, const char *what, struct reading 
 static int read_moment(const struct ticks *t, const char *what, const struct reading *after, struct reading *to,
 		       struct mb_err *e)
 {
-	struct readings through = { .n = 0 }, past = { .n = 0 };
+	struct readings through = { .n = 0 }, prev = { .n = 0 };
 	int64_t ms;
 
 	*to = (struct reading){ .before = t->n, .ms = NO_TIME };
 	if (*what == '+' && !read_seconds(t, what, to))
 		return 0;
 	if (mb_utc_read(what, &ms)) {
-		find_passes(t, ms, &through, &past);
+		find_passes(t, ms, &through, &prev);
 		outside(t, ms, to);
 	} else if (mb_utc_read_clock(what, &ms)) {
-		find_clock(t, ms, &through, &past, to);
+		find_clock(t, ms, &through, &prev, to);
 		if (t->retained && through.n) {
 			const struct reading *chosen = choose(&through, after);
 
@@ -267,10 +267,10 @@ static int read_moment(const struct ticks *t, const char *what, const struct rea
 	}
 	if (through.n > 1)
 		return ambiguous(t, what, &through.at[0], &through.at[1], e);
-	if (!through.n && to->ms == NO_TIME && past.n > 1)
-		return ambiguous(t, what, &past.at[0], &past.at[1], e);
-	if (through.n || (to->ms == NO_TIME && past.n))
-		*to = through.n ? through.at[0] : past.at[0];
+	if (!through.n && to->ms == NO_TIME && prev.n > 1)
+		return ambiguous(t, what, &prev.at[0], &prev.at[1], e);
+	if (through.n || (to->ms == NO_TIME && prev.n))
+		*to = through.n ? through.at[0] : prev.at[0];
 	return 0;
 }
 

@@ -40,7 +40,7 @@ struct mb_written_process {
 	int64_t first_tick; /* of the first account in the recording */
 	uint64_t seen; /* the tick at which the model had it */
 	uint64_t last_tick; /* in which it lived, or has an account */
-	bool exited, anew;
+	bool exited, is_new_file;
 	uint64_t row_tick; /* at which the row changed */
 	uint64_t row_hash; /* 0: to be written */
 	uint64_t minor, major;
@@ -57,37 +57,37 @@ struct mb_written_prev {
 	UT_hash_handle hh;
 };
 
-static void past_free(struct mb_written_state *t, struct mb_written_prev *past)
+static void prev_free(struct mb_written_state *t, struct mb_written_prev *prev)
 {
-	HASH_DEL(t->past, past);
-	free(past);
+	HASH_DEL(t->prev, prev);
+	free(prev);
 }
 
 void mb_written_prev(struct mb_written_state *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick)
 {
-	struct mb_written_prev *past = calloc(1, sizeof(*past)), *old;
+	struct mb_written_prev *prev = calloc(1, sizeof(*prev)), *old;
 
-	if (!past)
+	if (!prev)
 		return; /* it gets another number */
-	past->key = (struct key){ .start_ns = start_ns, .tgid = pid };
-	past->id = id;
-	past->first_tick = first_tick;
-	HASH_REPLACE(hh, t->past, key, sizeof(past->key), past, old);
+	prev->key = (struct key){ .start_ns = start_ns, .tgid = pid };
+	prev->id = id;
+	prev->first_tick = first_tick;
+	HASH_REPLACE(hh, t->prev, key, sizeof(prev->key), prev, old);
 	free(old);
 }
 
 void mb_written_prev_ended(struct mb_written_state *t, struct mb_rows *o, uint64_t tick)
 {
-	struct mb_written_prev *past, *tmp;
+	struct mb_written_prev *prev, *tmp;
 
-	HASH_ITER(hh, t->past, past, tmp)
+	HASH_ITER(hh, t->prev, prev, tmp)
 	{
 		if (o) {
-			mb_rows_begin(o, MB_TABLE_ENDED);
+			mb_rows_begin(o, MB_TABLE_PREV_ENDED);
 			mb_rows_int(o, (int64_t)tick);
-			mb_rows_int(o, past->id);
+			mb_rows_int(o, prev->id);
 		}
-		past_free(t, past);
+		prev_free(t, prev);
 	}
 }
 
@@ -103,7 +103,7 @@ static struct mb_written_process *find(struct mb_written_state *t, const struct 
 static struct mb_written_process *get(struct mb_written_state *t, const struct mb_process *p, uint64_t tick, bool *is_new)
 {
 	struct mb_written_process *w = find(t, p);
-	struct mb_written_prev *past;
+	struct mb_written_prev *prev;
 
 	*is_new = !w;
 	if (w)
@@ -118,11 +118,11 @@ static struct mb_written_process *get(struct mb_written_state *t, const struct m
 		return NULL;
 	}
 	w->key = (struct key){ .start_ns = p->start_ns, .tgid = p->tgid };
-	HASH_FIND(hh, t->past, &w->key, sizeof(w->key), past);
-	w->id = past ? past->id : ++t->last_id;
-	w->first_tick = past ? past->first_tick : (int64_t)tick;
-	if (past)
-		past_free(t, past);
+	HASH_FIND(hh, t->prev, &w->key, sizeof(w->key), prev);
+	w->id = prev ? prev->id : ++t->last_id;
+	w->first_tick = prev ? prev->first_tick : (int64_t)tick;
+	if (prev)
+		prev_free(t, prev);
 	HASH_ADD(hh, t->processes, key, sizeof(w->key), w);
 	return w;
 }
@@ -373,9 +373,9 @@ bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const str
 	if (!w)
 		return false;
 	w->seen = tick;
-	if (w->anew) {
+	if (w->is_new_file) {
 		w->first_tick = (int64_t)tick;
-		w->anew = false;
+		w->is_new_file = false;
 		is_new = true;
 	}
 	same_values = !memcmp(w->values, p->values, t->slots * sizeof(*w->values)) &&
@@ -401,7 +401,7 @@ bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const str
 
 static void put_gone(struct mb_rows *o, const struct mb_written_process *w)
 {
-	mb_rows_begin(o, MB_TABLE_GONE);
+	mb_rows_begin(o, MB_TABLE_PROCESS_END);
 	mb_rows_int(o, (int64_t)w->last_tick);
 	mb_rows_int(o, w->id);
 }
@@ -436,7 +436,7 @@ void mb_written_reset(struct mb_written_state *t)
 	HASH_ITER(hh, t->processes, w, tmp)
 	{
 		w->row_hash = 0;
-		w->anew = true;
+		w->is_new_file = true;
 	}
 }
 

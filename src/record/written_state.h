@@ -11,7 +11,7 @@ struct mb_written_prev;
 
 struct mb_written_state {
 	struct mb_written_process *processes;
-	struct mb_written_prev *past; /* of the session before: they keep their numbers */
+	struct mb_written_prev *prev; /* of the session before: they keep their numbers */
 	int64_t last_id;
 	unsigned int slots; /* 0: not known yet */
 };
