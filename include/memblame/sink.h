@@ -7,7 +7,7 @@
 #define MEMBLAME_SINK_H
 
 #include "base/out.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 /* The model at one moment, with what belongs to it in every output. */
 struct mb_snapshot {

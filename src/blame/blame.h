@@ -12,7 +12,7 @@
 #include <uthash.h>
 
 #include "memblame/abi.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 #include "model/observer.h"
 
 /* Bounds. What is over them is counted in mb_blame.evicted, or put under "(others)". */

@@ -136,12 +136,12 @@ static void on_annotate(void *arg, struct mb_event *shown)
 
 /* ---- frames and ticks ---- */
 
-static void on_frame(void *arg, unsigned int type, const void *data, size_t len)
+static void on_record(void *arg, unsigned int type, const void *data, size_t len)
 {
 	struct mb_cgroup_limits l;
 	char *path;
 
-	if (type != MB_FRAME_LIMITS)
+	if (type != MB_INGEST_LIMITS)
 		return;
 	memcpy(&l, data, sizeof(l));
 	path = strndup((const char *)data + sizeof(l), len - sizeof(l));
@@ -202,7 +202,7 @@ struct mb_blame *mb_blame_new(struct mb_model *m)
 					    .arg = b,
 					    .event = on_event,
 					    .annotate = on_annotate,
-					    .frame = on_frame,
+					    .record = on_record,
 					    .tick = on_tick,
 					    .interval = on_interval,
 					    .free = on_free };

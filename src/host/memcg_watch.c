@@ -112,30 +112,30 @@ void mb_memcg_watch_event(struct mb_memcg_watch *w, const void *data, size_t len
 	w->born[w->n_born++ % BORN] = (struct born){ .id = e->cgroup, .t_ns = e->h.t_ns };
 }
 
-static void feed_split(struct mb_feed *feed, uint64_t id, const struct mb_memcg_split *s)
+static void ingest_split(struct mb_ingest *ingest, uint64_t id, const struct mb_memcg_split *s)
 {
-	struct mb_memcg_frame frame = { .cgroup = id, .split = *s };
+	struct mb_memcg_record record = { .cgroup = id, .split = *s };
 
-	mb_feed(feed, MB_FRAME_MEMCG, &frame, sizeof(frame));
+	mb_ingest(ingest, MB_INGEST_MEMCG, &record, sizeof(record));
 }
 
 /* At its birth it had nothing, of any kind. */
-static void feed_birth(struct mb_memcg_watch *w, struct mb_feed *feed, uint64_t id)
+static void ingest_birth(struct mb_memcg_watch *w, struct mb_ingest *ingest, uint64_t id)
 {
 	struct mb_memcg_split nothing = { .t_ns = born_ns(w, id) };
 
-	if (nothing.t_ns && !mb_memcg_find(&feed->model->memcgs, id))
-		feed_split(feed, id, &nothing);
+	if (nothing.t_ns && !mb_memcg_find(&ingest->model->memcgs, id))
+		ingest_split(ingest, id, &nothing);
 }
 
-void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_feed *feed, uint64_t cgroup)
+void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_ingest *ingest, uint64_t cgroup)
 {
 	if (w && cgroup)
-		feed_birth(w, feed, cgroup);
+		ingest_birth(w, ingest, cgroup);
 }
 
 /* Is there a limit? Then it is watched from now on. */
-static void look(struct mb_memcg_watch *w, struct mb_feed *feed, const struct mb_cgroups *c,
+static void look(struct mb_memcg_watch *w, struct mb_ingest *ingest, const struct mb_cgroups *c,
 		 uint64_t id, const char *path)
 {
 	char dir[4096];
@@ -156,12 +156,12 @@ static void look(struct mb_memcg_watch *w, struct mb_feed *feed, const struct mb
 	x->quiet = IDLE_TICKS;
 	strcpy(x->path, path);
 	HASH_ADD(hh, w->all, id, sizeof(x->id), x);
-	feed_birth(w, feed, id);
+	ingest_birth(w, ingest, id);
 }
 
 struct looking {
 	struct mb_memcg_watch *watch;
-	struct mb_feed *feed;
+	struct mb_ingest *ingest;
 	const struct mb_cgroups *cgroups;
 };
 
@@ -169,11 +169,11 @@ static void look_at(void *arg, uint64_t id, const char *path)
 {
 	struct looking *l = arg;
 
-	look(l->watch, l->feed, l->cgroups, id, path);
+	look(l->watch, l->ingest, l->cgroups, id, path);
 }
 
 /* Cgroups made since tracing began, whether or not a known process is in them: the newest first, LOOKS in a tick at most. */
-static void look_at_born(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c)
+static void look_at_born(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	uint32_t looks = 0;
 
@@ -185,17 +185,17 @@ static void look_at_born(struct mb_memcg_watch *w, struct mb_feed *feed, struct 
 			continue;
 		b->looks++;
 		looks++;
-		look(w, feed, c, b->id, path);
+		look(w, ingest, c, b->id, path);
 	}
 }
 
 /* The cgroup of a process, and those above it: some in each tick, so that all have their turn. */
-static void look_at_processes(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c)
+static void look_at_processes(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c)
 {
-	struct looking l = { w, feed, c };
-	uint32_t i = 0, looks = 0, n = feed->model->n_processes;
+	struct looking l = { w, ingest, c };
+	uint32_t i = 0, looks = 0, n = ingest->model->n_processes;
 
-	for (struct mb_process *p = feed->model->all; p && looks < LOOKS; p = p->next, i++) {
+	for (struct mb_process *p = ingest->model->all; p && looks < LOOKS; p = p->next, i++) {
 		bool turn = n <= LOOKS || (i >= w->next_look && i < w->next_look + LOOKS);
 
 		/* one that is new may be in a cgroup that is new */
@@ -219,10 +219,10 @@ static bool is_due(const struct watched *x, uint64_t usage)
 }
 
 /* False: the cgroup is gone. */
-static bool read_split(struct mb_memcg_watch *w, struct mb_feed *feed, const struct mb_cgroups *c,
+static bool read_split(struct mb_memcg_watch *w, struct mb_ingest *ingest, const struct mb_cgroups *c,
 		       struct watched *x)
 {
-	struct mb_memcg_same_frame same = { .cgroup = x->id };
+	struct mb_memcg_same_record same = { .cgroup = x->id };
 	uint64_t usage, kernel = MB_UNKNOWN, swap;
 	struct mb_memcg_split s;
 	char dir[4096];
@@ -235,7 +235,7 @@ static bool read_split(struct mb_memcg_watch *w, struct mb_feed *feed, const str
 	if (!is_due(x, usage)) {
 		x->quiet++;
 		same.t_ns = mb_now_ns();
-		mb_feed(feed, MB_FRAME_MEMCG, &same, sizeof(same));
+		mb_ingest(ingest, MB_INGEST_MEMCG, &same, sizeof(same));
 		return true;
 	}
 	mb_memcg_init(&s);
@@ -252,14 +252,14 @@ static bool read_split(struct mb_memcg_watch *w, struct mb_feed *feed, const str
 		return false;
 	x->usage_bytes = usage;
 	x->quiet = 0;
-	feed_split(feed, x->id, &s);
+	ingest_split(ingest, x->id, &s);
 	return true;
 }
 
-void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c, uint64_t t_ns)
+void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c, uint64_t t_ns)
 {
-	const struct mb_history *h = feed->model->history;
-	struct looking l = { w, feed, c };
+	const struct mb_history *h = ingest->model->history;
+	struct looking l = { w, ingest, c };
 	struct watched *x, *tmp;
 
 	if (!w || !h || !mb_cgroups_root(c) || h->last_ns != t_ns)
@@ -267,12 +267,12 @@ void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_feed *feed, struct 
 	if (!w->searched)
 		mb_cgroups_each(c, look_at, &l);
 	w->searched = true;
-	look_at_born(w, feed, c);
-	look_at_processes(w, feed, c);
+	look_at_born(w, ingest, c);
+	look_at_processes(w, ingest, c);
 	w->last_ns = t_ns;
 	HASH_ITER(hh, w->all, x, tmp)
 	{
-		if (!read_split(w, feed, c, x))
+		if (!read_split(w, ingest, c, x))
 			drop(w, x);
 	}
 }

@@ -7,7 +7,7 @@
 #define MB_HOST_MEMCG_WATCH_H
 
 #include "host/cgroups.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_memcg_watch;
 
@@ -19,9 +19,9 @@ void mb_memcg_watch_close(struct mb_memcg_watch *w);
 void mb_memcg_watch_event(struct mb_memcg_watch *w, const void *data, size_t len);
 
 /* After the tick at t_ns: read the cgroups with a limit, if the history took its points then, and feed the model. c may be NULL. */
-void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_feed *feed, struct mb_cgroups *c, uint64_t t_ns);
+void mb_memcg_watch_tick(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c, uint64_t t_ns);
 
 /* There was a kill in that cgroup: tell the model when it was made, if that is all that is known of it. */
-void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_feed *feed, uint64_t cgroup);
+void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_ingest *ingest, uint64_t cgroup);
 
 #endif

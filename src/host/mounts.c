@@ -152,17 +152,17 @@ static bool has_changed(struct mb_mounts *m)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLPRI | POLLERR);
 }
 
-static void feed_mounted(struct mb_mounts *m, struct mb_feed *feed)
+static void ingest_mounted(struct mb_mounts *m, struct mb_ingest *ingest)
 {
 	m->n_found = m->n_seen = 0;
 	find_mounted(m, true);
 	find_mounted(m, false);
 	for (uint32_t i = 0; i < m->n_found; i++) {
 		const struct mb_device_name *known =
-			mb_device_name_of(&feed->model->devices, m->found[i].bdi);
+			mb_device_name_of(&ingest->model->devices, m->found[i].bdi);
 
 		if (!known || memcmp(known, &m->found[i], sizeof(*known)) != 0)
-			mb_feed(feed, MB_FRAME_DEVICE, &m->found[i], sizeof(m->found[i]));
+			mb_ingest(ingest, MB_INGEST_DEVICE, &m->found[i], sizeof(m->found[i]));
 	}
 }
 
@@ -187,18 +187,18 @@ static bool find_mount(struct mb_mounts *m, uint32_t dev, struct mb_mount_line *
 }
 
 /* The names of its files begin at the root of the file system: where only a part is mounted, they are no paths. */
-static void feed_mount(struct mb_mounts *m, struct mb_feed *feed, uint32_t dev)
+static void ingest_mount(struct mb_mounts *m, struct mb_ingest *ingest, uint32_t dev)
 {
 	struct mb_mount mount = { .dev = dev };
 	struct mb_mount_line l;
 
 	if (find_mount(m, dev, &l) && !strcmp(l.root, "/"))
 		snprintf(mount.path, sizeof(mount.path), "%s", l.path);
-	mb_feed(feed, MB_FRAME_MOUNT, &mount, sizeof(mount));
+	mb_ingest(ingest, MB_INGEST_MOUNT, &mount, sizeof(mount));
 }
 
 /* A device that is not mounted, or has no block device: network file systems, those of several disks. */
-static void feed_device(struct mb_mounts *m, struct mb_feed *feed, const struct mb_device_entry *d)
+static void ingest_device(struct mb_mounts *m, struct mb_ingest *ingest, const struct mb_device_entry *d)
 {
 	struct mb_device_name name = { .bdi = "" };
 	unsigned int major, minor;
@@ -213,23 +213,23 @@ static void feed_device(struct mb_mounts *m, struct mb_feed *feed, const struct 
 		mb_device_name_mounted(&name, &l);
 		mb_device_add_mount(&name, l.path);
 	}
-	mb_feed(feed, MB_FRAME_DEVICE, &name, sizeof(name));
+	mb_ingest(ingest, MB_INGEST_DEVICE, &name, sizeof(name));
 }
 
-void mb_mounts_feed(struct mb_mounts *m, struct mb_feed *feed)
+void mb_mounts_ingest(struct mb_mounts *m, struct mb_ingest *ingest)
 {
-	const struct mb_device_names *devices = &feed->model->devices;
-	const struct mb_mount_points *mounts = &feed->model->mounts;
+	const struct mb_device_names *devices = &ingest->model->devices;
+	const struct mb_mount_points *mounts = &ingest->model->mounts;
 
 	if (has_changed(m) || !m->read)
-		feed_mounted(m, feed);
+		ingest_mounted(m, ingest);
 	m->read = true;
 	for (uint32_t i = 0; i < devices->n; i++) {
 		if (!devices->list[i].looked_for)
-			feed_device(m, feed, &devices->list[i]);
+			ingest_device(m, ingest, &devices->list[i]);
 	}
 	for (uint32_t i = 0; i < mounts->n; i++) {
 		if (!mounts->list[i].known)
-			feed_mount(m, feed, mounts->list[i].dev);
+			ingest_mount(m, ingest, mounts->list[i].dev);
 	}
 }

@@ -3,7 +3,7 @@
 #ifndef MB_HOST_MOUNTS_H
 #define MB_HOST_MOUNTS_H
 
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_mounts;
 
@@ -15,6 +15,6 @@ void mb_mounts_close(struct mb_mounts *m);
  * Feed the names of all devices that are mounted, when that is new or has changed; those of other devices that the model
  * knows; and where file systems are mounted that it has asked for.
  */
-void mb_mounts_feed(struct mb_mounts *m, struct mb_feed *feed);
+void mb_mounts_ingest(struct mb_mounts *m, struct mb_ingest *ingest);
 
 #endif

@@ -46,7 +46,7 @@ void mb_names_close(struct mb_names *n)
 
 /* ---- symbols ---- */
 
-static void feed_shrinker(struct mb_feed *feed, uint64_t address, const char *name)
+static void ingest_shrinker(struct mb_ingest *ingest, uint64_t address, const char *name)
 {
 	struct mb_shrinker_event e = {
 		.h = { .t_ns = mb_now_ns(),
@@ -57,7 +57,7 @@ static void feed_shrinker(struct mb_feed *feed, uint64_t address, const char *na
 	};
 
 	snprintf(e.name, sizeof(e.name), "%s", name);
-	mb_feed(feed, MB_FRAME_EVENT, &e, sizeof(e));
+	mb_ingest(ingest, MB_INGEST_EVENT, &e, sizeof(e));
 }
 
 static bool any_unnamed(const struct mb_model *m)
@@ -70,7 +70,7 @@ static bool any_unnamed(const struct mb_model *m)
 }
 
 /* One pass over the symbols, some 30 ms, for all that are unnamed. */
-static void name_shrinkers(struct mb_names *n, struct mb_feed *feed)
+static void name_shrinkers(struct mb_names *n, struct mb_ingest *ingest)
 {
 	unsigned long long address;
 	char line[512], name[256];
@@ -84,13 +84,13 @@ static void name_shrinkers(struct mb_names *n, struct mb_feed *feed)
 		if (sscanf(line, "%llx %*c %255s", &address, name) != 2 || !address)
 			continue;
 		key = address;
-		HASH_FIND(hh, feed->model->shrinkers, &key, sizeof(key), s);
+		HASH_FIND(hh, ingest->model->shrinkers, &key, sizeof(key), s);
 		if (s && !s->asked)
-			feed_shrinker(feed, key, name);
+			ingest_shrinker(ingest, key, name);
 	}
-	for (struct mb_shrinker *s = feed->model->shrinkers; s; s = s->hh.next) {
+	for (struct mb_shrinker *s = ingest->model->shrinkers; s; s = s->hh.next) {
 		if (!s->asked)
-			feed_shrinker(feed, s->address, "");
+			ingest_shrinker(ingest, s->address, "");
 	}
 }
 
@@ -116,31 +116,31 @@ static uint64_t cgroup_bytes(const char *dir, const char *v2, const char *v1)
 	return bytes;
 }
 
-void mb_names_feed_limits(struct mb_feed *feed, const char *root, const char *path)
+void mb_names_ingest_limits(struct mb_ingest *ingest, const char *root, const char *path)
 {
 	struct mb_cgroup_limits l;
 	size_t len = strlen(path);
-	char dir[PATH_MAX], *frame;
+	char dir[PATH_MAX], *record;
 
 	if (snprintf(dir, sizeof(dir), "%s%s", root, path) >= PATH_MAX - 32)
 		return; /* deeper than a path can say: its limits stay unknown */
 	l.max_bytes = cgroup_bytes(dir, "memory.max", "memory.limit_in_bytes");
 	l.high_bytes = cgroup_bytes(dir, "memory.high", NULL);
 	l.usage_bytes = cgroup_bytes(dir, "memory.current", "memory.usage_in_bytes");
-	frame = malloc(sizeof(l) + len);
-	if (!frame)
+	record = malloc(sizeof(l) + len);
+	if (!record)
 		return;
-	memcpy(frame, &l, sizeof(l));
-	memcpy(frame + sizeof(l), path, len);
-	mb_feed(feed, MB_FRAME_LIMITS, frame, sizeof(l) + len);
-	free(frame);
+	memcpy(record, &l, sizeof(l));
+	memcpy(record + sizeof(l), path, len);
+	mb_ingest(ingest, MB_INGEST_LIMITS, record, sizeof(l) + len);
+	free(record);
 }
 
-void mb_names_feed(struct mb_names *n, struct mb_feed *feed)
+void mb_names_ingest(struct mb_names *n, struct mb_ingest *ingest)
 {
-	if (any_unnamed(feed->model))
-		name_shrinkers(n, feed);
-	mb_mounts_feed(n->mounts, feed);
+	if (any_unnamed(ingest->model))
+		name_shrinkers(n, ingest);
+	mb_mounts_ingest(n->mounts, ingest);
 }
 
 /* ---- sysctls ---- */

@@ -3,7 +3,7 @@
 #ifndef MB_HOST_NAMES_H
 #define MB_HOST_NAMES_H
 
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_names;
 
@@ -15,10 +15,10 @@ struct mb_names *mb_names_open(void);
 void mb_names_close(struct mb_names *n);
 
 /* Look up what the model has no name for yet, and feed it; what is not found is not looked for again. */
-void mb_names_feed(struct mb_names *n, struct mb_feed *feed);
+void mb_names_ingest(struct mb_names *n, struct mb_ingest *ingest);
 
 /* What a cgroup may have and has; root: where the hierarchy is mounted. A path deeper than can be said stays unknown. */
-void mb_names_feed_limits(struct mb_feed *feed, const char *root, const char *path);
+void mb_names_ingest_limits(struct mb_ingest *ingest, const char *root, const char *path);
 
 /* Read /proc/sys/vm/dirty_*; MB_UNKNOWN where that cannot be read. */
 void mb_names_sysctls(struct mb_dirty_sysctls *s);

@@ -10,7 +10,7 @@
 
 #include "base/live_thread.h"
 
-static void identify(struct mb_feed *feed, const struct mb_process *p, struct mb_cgroups *c)
+static void identify(struct mb_ingest *ingest, const struct mb_process *p, struct mb_cgroups *c)
 {
 	char link[64], path[4096];
 	ssize_t n = -1;
@@ -19,23 +19,23 @@ static void identify(struct mb_feed *feed, const struct mb_process *p, struct mb
 	if (!p->exited)
 		n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	mb_feed_identity(feed, p, n > 0 ? path : NULL, mb_cgroups_path(c, p->cgroup));
+	mb_ingest_identity(ingest, p, n > 0 ? path : NULL, mb_cgroups_path(c, p->cgroup));
 }
 
-void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c)
+void mb_procfs_identify(struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	struct mb_process *p;
 
 	mb_cgroups_tick(c);
-	DL_FOREACH(feed->model->all, p)
+	DL_FOREACH(ingest->model->all, p)
 	{
 		if (!p->looked_up)
-			identify(feed, p, c);
+			identify(ingest, p, c);
 	}
-	DL_FOREACH(feed->model->ended.rows, p)
+	DL_FOREACH(ingest->model->ended.rows, p)
 	{
 		if (!p->looked_up)
-			identify(feed, p, c);
+			identify(ingest, p, c);
 	}
 }
 
@@ -103,7 +103,7 @@ static bool read_status(struct mb_memory *m, uint32_t tid, bool *has_memory)
 	return true;
 }
 
-static void read_memory(struct mb_feed *feed, const struct mb_process *p)
+static void read_memory(struct mb_ingest *ingest, const struct mb_process *p)
 {
 	struct mb_memory m = { .tgid = p->tgid,
 			       .start_ns = p->start_ns,
@@ -122,20 +122,20 @@ static void read_memory(struct mb_feed *feed, const struct mb_process *p)
 		if (tid != p->tgid)
 			read_status(&m, tid, &has_memory);
 	}
-	if (feed->model->pss)
+	if (ingest->model->pss)
 		read_shares(&m, tid);
-	mb_feed(feed, MB_FRAME_MEMORY, &m, sizeof(m));
+	mb_ingest(ingest, MB_INGEST_MEMORY, &m, sizeof(m));
 }
 
-void mb_procfs_memory(struct mb_feed *feed, bool changed_only)
+void mb_procfs_memory(struct mb_ingest *ingest, bool changed_only)
 {
 	struct mb_process *p;
 
-	DL_FOREACH(feed->model->all, p)
+	DL_FOREACH(ingest->model->all, p)
 	{
 		bool changed = memcmp(p->values, p->before, mb_slots() * sizeof(*p->values)) != 0;
 
 		if (!p->exited && p->has_memory && (changed || !changed_only))
-			read_memory(feed, p);
+			read_memory(ingest, p);
 	}
 }

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 
 #include "host/cgroups.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 /* Find the path of the program and of the cgroup of every process that is new in the model. */
-void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c);
+void mb_procfs_identify(struct mb_ingest *ingest, struct mb_cgroups *c);
 
 /*
  * Bring the memory of live processes up to date from /proc/PID/status, which adds up the
@@ -17,6 +17,6 @@ void mb_procfs_identify(struct mb_feed *feed, struct mb_cgroups *c);
  * changed_only: leave out processes that did nothing in this interval. Where the model wants shares
  * (pss), those come from /proc/PID/smaps_rollup, for which the kernel walks all page tables of a process.
  */
-void mb_procfs_memory(struct mb_feed *feed, bool changed_only);
+void mb_procfs_memory(struct mb_ingest *ingest, bool changed_only);
 
 #endif

@@ -36,13 +36,13 @@ struct mb_memcg_split {
 	uint64_t pages[MB_MEMCG_KINDS];
 };
 
-/* A split of one cgroup, as a frame. */
-/* Without the split, a frame says that the cgroup has not changed. */
-struct mb_memcg_same_frame {
+/* A split of one cgroup, as a record. */
+/* Without the split, a record says that the cgroup has not changed. */
+struct mb_memcg_same_record {
 	uint64_t cgroup, t_ns;
 };
 
-struct mb_memcg_frame {
+struct mb_memcg_record {
 	uint64_t cgroup;
 	struct mb_memcg_split split;
 };

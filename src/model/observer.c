@@ -44,9 +44,9 @@ void mb_observers_annotate(struct mb_model *m, struct mb_event *shown)
 	CALL(m, annotate, shown);
 }
 
-void mb_observers_frame(struct mb_model *m, unsigned int type, const void *data, size_t len)
+void mb_observers_record(struct mb_model *m, unsigned int type, const void *data, size_t len)
 {
-	CALL(m, frame, type, data, len);
+	CALL(m, record, type, data, len);
 }
 
 void mb_observers_tick(struct mb_model *m, uint64_t t_ns)

@@ -17,8 +17,8 @@ struct mb_observer {
 	void (*event)(void *arg, const struct mb_event *e);
 	/* An event that a family has made to be shown (trace): fill in what the family cannot know. */
 	void (*annotate)(void *arg, struct mb_event *shown);
-	/* A frame that is about a feature (enum mb_frame_type); its least size has been checked. */
-	void (*frame)(void *arg, unsigned int type, const void *data, size_t len);
+	/* A record that is about a feature (enum mb_ingest_type); its least size has been checked. */
+	void (*record)(void *arg, unsigned int type, const void *data, size_t len);
 	/* All accounts are those at the end of the tick, at t_ns. */
 	void (*tick)(void *arg, uint64_t t_ns);
 	/* A new interval begins. */
@@ -37,7 +37,7 @@ void *mb_model_observer(const struct mb_model *m, const char *name);
 /* For the model and families: call the function of each observer that has one. */
 void mb_observers_event(struct mb_model *m, const struct mb_event *e);
 void mb_observers_annotate(struct mb_model *m, struct mb_event *shown);
-void mb_observers_frame(struct mb_model *m, unsigned int type, const void *data, size_t len);
+void mb_observers_record(struct mb_model *m, unsigned int type, const void *data, size_t len);
 void mb_observers_tick(struct mb_model *m, uint64_t t_ns);
 void mb_observers_interval(struct mb_model *m);
 void mb_observers_free(struct mb_model *m);

@@ -43,7 +43,7 @@ static bool valid(const struct mb_system *s)
 	return true;
 }
 
-int mb_system_from_frame(struct mb_system *s, const void *data, size_t len)
+int mb_system_from_record(struct mb_system *s, const void *data, size_t len)
 {
 	struct mb_system new;
 

@@ -80,7 +80,7 @@ struct mb_system_node {
 	uint32_t pad;
 };
 
-/* One moment. It is a frame of recordings; one that knew fewer numbers is the shorter for it. */
+/* One moment. It is a record of recordings; one that knew fewer numbers is the shorter for it. */
 struct mb_system {
 	uint64_t t_ns; /* CLOCK_BOOTTIME, when it was read */
 	uint32_t n_zones, n_nodes;
@@ -92,7 +92,7 @@ struct mb_system {
 
 /* What a model knows of it. Counters of the trace are now less first, of an interval now less before. */
 struct mb_system_state {
-	bool known; /* there has been a frame */
+	bool known; /* there has been a record */
 	struct mb_system first, before, now;
 	uint64_t scope_ns; /* from first to now, where their times do not tell: over boots; 0: they do */
 };
@@ -101,10 +101,10 @@ struct mb_system_state {
 void mb_system_init(struct mb_system *s);
 
 /*
- * Take a moment out of a frame of len bytes. Returns 0, or -EINVAL for what no memblame wrote, with *s as it
+ * Take a moment out of a record of len bytes. Returns 0, or -EINVAL for what no memblame wrote, with *s as it
  * was. Numbers that the build that wrote it did not have are unknown.
  */
-int mb_system_from_frame(struct mb_system *s, const void *data, size_t len);
+int mb_system_from_record(struct mb_system *s, const void *data, size_t len);
 
 /*
  * Take in the text of a file. What is in it and not in our tables is passed over; what is not in it stays

@@ -120,7 +120,7 @@ void mb_oom_watch_read(struct mb_oom_watch *w)
 }
 
 /* "priority,sequence,microseconds,flags[,caller=T123];text\n KEY=value\n" (ABI/testing/dev-kmsg) */
-static void feed_record(struct mb_feed *feed, const char *record)
+static void ingest_record(struct mb_ingest *ingest, const char *record)
 {
 	char frame[sizeof(struct mb_log_line) + KMSG_RECORD];
 	struct mb_log_line *line = (struct mb_log_line *)frame;
@@ -135,13 +135,13 @@ static void feed_record(struct mb_feed *feed, const char *record)
 	if (caller && caller < text)
 		line->caller = (uint32_t)strtoul(caller + 9, NULL, 10) + (caller[8] == 'C' ? 1u << 31 : 1);
 	memcpy(line + 1, text + 1, len);
-	mb_feed(feed, MB_FRAME_LOG, frame, sizeof(*line) + len);
+	mb_ingest(ingest, MB_INGEST_LOG, frame, sizeof(*line) + len);
 }
 
-void mb_oom_watch_feed(struct mb_oom_watch *w, struct mb_feed *feed)
+void mb_oom_watch_ingest(struct mb_oom_watch *w, struct mb_ingest *ingest)
 {
 	for (size_t at = 0; at < w->log_len; at += strlen(w->log + at) + 1)
-		feed_record(feed, w->log + at);
+		ingest_record(ingest, w->log + at);
 	w->log_len = 0;
 }
 
@@ -186,18 +186,18 @@ static void read_modules(struct mb_oom_watch *w, uint32_t tgid, struct modules *
 	}
 }
 
-static void feed_symbol(struct mb_feed *feed, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
-			uint32_t frame, const char *text)
+static void ingest_symbol(struct mb_ingest *ingest, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
+			  uint32_t frame, const char *text)
 {
 	struct mb_oom_name n = { .kill_t_ns = k->first.h.t_ns, .stack = of, .frame = frame };
 
 	snprintf(n.name, sizeof(n.name), "%s", text);
 	if (n.name[0])
-		mb_feed(feed, MB_FRAME_SYMBOL, &n, sizeof(n));
+		mb_ingest(ingest, MB_INGEST_SYMBOL, &n, sizeof(n));
 }
 
-static void feed_user_stack(struct mb_feed *feed, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
-			    const __u64 *stack, const struct modules *m)
+static void ingest_user_stack(struct mb_ingest *ingest, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
+			      const __u64 *stack, const struct modules *m)
 {
 	for (uint32_t i = 0; i < MB_OOM_STACK && stack[i]; i++) {
 		char text[MB_OOM_SYMBOL_LEN];
@@ -209,7 +209,7 @@ static void feed_user_stack(struct mb_feed *feed, const struct mb_oom_kill *k, e
 				continue;
 			snprintf(text, sizeof(text), "%s+0x%llx", in->name,
 				 (unsigned long long)(stack[i] - in->start + in->offset));
-			feed_symbol(feed, k, of, i, text);
+			ingest_symbol(ingest, k, of, i, text);
 			break;
 		}
 	}
@@ -227,7 +227,7 @@ static void open_spaces(struct mb_oom_watch *w, struct modules *m, const struct 
 					       mb_space_new(w->files, k->first.h.tgid);
 }
 
-static void feed_stacks(struct mb_oom_watch *w, struct mb_feed *feed, const struct mb_oom_kill *k)
+static void ingest_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
 {
 	struct modules *victim = NULL;
 	char text[MB_OOM_SYMBOL_LEN];
@@ -243,17 +243,17 @@ static void feed_stacks(struct mb_oom_watch *w, struct mb_feed *feed, const stru
 		open_spaces(w, victim, k);
 		read_modules(w, k->first.h.tgid, &w->trigger);
 		for (uint32_t i = 0; i < MB_OOM_STACK && k->first.kernel_stack[i]; i++)
-			feed_symbol(feed, k, MB_OOM_OF_TRIGGER_KERNEL, i,
-				    mb_kallsyms_name(w->symbols, k->first.kernel_stack[i], text,
-						     sizeof(text)));
-		feed_user_stack(feed, k, MB_OOM_OF_TRIGGER, k->first.user_stack, &w->trigger);
+			ingest_symbol(ingest, k, MB_OOM_OF_TRIGGER_KERNEL, i,
+				      mb_kallsyms_name(w->symbols, k->first.kernel_stack[i], text,
+						       sizeof(text)));
+		ingest_user_stack(ingest, k, MB_OOM_OF_TRIGGER, k->first.user_stack, &w->trigger);
 	}
-	feed_user_stack(feed, k, MB_OOM_OF_VICTIM, k->victim_stack, victim);
+	ingest_user_stack(ingest, k, MB_OOM_OF_VICTIM, k->victim_stack, victim);
 }
 
 /* "function (module+0xoffset)"; more of a stack than a call deep. Returns how many frames have a name. */
-static unsigned int feed_functions(struct mb_feed *feed, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
-				   const __u64 *stack, struct mb_space *space)
+static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
+				     const __u64 *stack, struct mb_space *space)
 {
 	unsigned int named = 0;
 
@@ -267,13 +267,13 @@ static unsigned int feed_functions(struct mb_feed *feed, const struct mb_oom_kil
 		module = strrchr(place.module, '/');
 		snprintf(text, sizeof(text), "%.40s (%.20s+0x%llx)", place.symbol, module ? module + 1 : place.module,
 			 (unsigned long long)place.module_offset);
-		feed_symbol(feed, k, of, i, text);
+		ingest_symbol(ingest, k, of, i, text);
 		named++;
 	}
 	return named;
 }
 
-bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_feed *feed, const struct mb_oom_kill *k)
+bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
 {
 	unsigned int named = 0;
 
@@ -282,18 +282,18 @@ bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_feed *feed, const 
 
 		if (m->kill_t_ns != k->first.h.t_ns)
 			continue;
-		named += feed_functions(feed, k, MB_OOM_OF_TRIGGER, k->first.user_stack, m->spaces[MB_OOM_OF_TRIGGER]);
-		named += feed_functions(feed, k, MB_OOM_OF_VICTIM, k->victim_stack, m->spaces[MB_OOM_OF_VICTIM]);
+		named += ingest_functions(ingest, k, MB_OOM_OF_TRIGGER, k->first.user_stack, m->spaces[MB_OOM_OF_TRIGGER]);
+		named += ingest_functions(ingest, k, MB_OOM_OF_VICTIM, k->victim_stack, m->spaces[MB_OOM_OF_VICTIM]);
 		free_spaces(m);
 	}
 	return named;
 }
 
-static void feed_path(struct mb_feed *feed, const struct mb_oom_kill *k, uint64_t cgroup, struct mb_cgroups *c)
+static void ingest_path(struct mb_ingest *ingest, const struct mb_oom_kill *k, uint64_t cgroup, struct mb_cgroups *c)
 {
 	char frame[sizeof(struct mb_oom_name) + MB_OOM_PATH_LEN];
 	struct mb_oom_name *n = (struct mb_oom_name *)frame;
-	const char *path = mb_oom_cgroup_path(feed->model, k, cgroup);
+	const char *path = mb_oom_cgroup_path(ingest->model, k, cgroup);
 	size_t len = sizeof(*n);
 
 	if (!cgroup)
@@ -308,10 +308,10 @@ static void feed_path(struct mb_feed *feed, const struct mb_oom_kill *k, uint64_
 		mb_shorten((char *)(n + 1), MB_OOM_PATH_LEN, path, cgroup);
 		len += strlen((char *)(n + 1));
 	}
-	mb_feed(feed, MB_FRAME_OOM_PATH, frame, len);
+	mb_ingest(ingest, MB_INGEST_OOM_PATH, frame, len);
 }
 
-static void feed_stat(struct mb_feed *feed, const struct mb_oom_kill *k, struct mb_cgroups *c)
+static void ingest_stat(struct mb_ingest *ingest, const struct mb_oom_kill *k, struct mb_cgroups *c)
 {
 	char frame[sizeof(struct mb_oom_name) + MB_OOM_STAT_BYTES];
 	struct mb_oom_name *n = (struct mb_oom_name *)frame;
@@ -324,31 +324,31 @@ static void feed_stat(struct mb_feed *feed, const struct mb_oom_kill *k, struct 
 	n->kill_t_ns = k->first.h.t_ns;
 	len = mb_read_fd(mb_long_open_in(mb_cgroups_root(c), cgroup, "memory.stat", O_RDONLY), (char *)(n + 1),
 		      sizeof(frame) - sizeof(*n));
-	mb_feed(feed, MB_FRAME_OOM_STAT, frame, sizeof(*n) + len);
+	mb_ingest(ingest, MB_INGEST_OOM_STAT, frame, sizeof(*n) + len);
 }
 
-void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_feed *feed)
+void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest)
 {
 	struct mb_oom_kill *k;
 
-	while ((k = mb_oom_unknown(mb_oom_of(feed->model)))) {
+	while ((k = mb_oom_unknown(mb_oom_of(ingest->model)))) {
 		k->looked_up = true;
-		feed_stacks(w, feed, k);
+		ingest_stacks(w, ingest, k);
 	}
 }
 
-void mb_oom_watch_cgroups(struct mb_feed *feed, struct mb_cgroups *c)
+void mb_oom_watch_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
-		const struct mb_oom_kill *k = &mb_oom_of(feed->model)->kills[i];
+		const struct mb_oom_kill *k = &mb_oom_of(ingest->model)->kills[i];
 
 		if (!k->used || k->paths[0].cgroup)
 			continue;
-		feed_path(feed, k, k->first.trigger_cgroup, c);
+		ingest_path(ingest, k, k->first.trigger_cgroup, c);
 		if (k->first.victim_cgroup != k->first.trigger_cgroup)
-			feed_path(feed, k, k->first.victim_cgroup, c);
-		feed_path(feed, k, k->first.memcg, c);
-		feed_stat(feed, k, c);
+			ingest_path(ingest, k, k->first.victim_cgroup, c);
+		ingest_path(ingest, k, k->first.memcg, c);
+		ingest_stat(ingest, k, c);
 	}
 }
 

@@ -8,7 +8,7 @@
 #define MB_OOM_COLLECT_H
 
 #include "host/cgroups.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_oom_watch;
 struct mb_oom_kill;
@@ -28,19 +28,19 @@ int mb_oom_watch_fd(const struct mb_oom_watch *w);
  * rings between read and feed.
  */
 void mb_oom_watch_read(struct mb_oom_watch *w);
-void mb_oom_watch_feed(struct mb_oom_watch *w, struct mb_feed *feed);
+void mb_oom_watch_ingest(struct mb_oom_watch *w, struct mb_ingest *ingest);
 
 /* Tell the model what the addresses in the stacks of new kills are called. */
-void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_feed *feed);
+void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest);
 
 /*
  * Tell it the functions of user stacks, where the kill was in a cgroup: for when its report is safe, as that takes time
  * and memory. False: none has a name.
  */
-bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_feed *feed, const struct mb_oom_kill *k);
+bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k);
 
 /* Tell it of their cgroups: paths, and memory.stat of the one at its limit. c may be NULL. */
-void mb_oom_watch_cgroups(struct mb_feed *feed, struct mb_cgroups *c);
+void mb_oom_watch_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c);
 
 /*
  * Be the last to die for want of memory: lock what is mapped so far into memory (whole), or what of it is used and

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/feed.h"
+#include "model/ingest.h"
 #include "model/model.h"
 #include "oom/oom.h"
 
@@ -32,23 +32,23 @@ static void take_path(struct mb_oom *o, const struct mb_oom_name *n, const char 
 	mb_oom_path(o, n->kill_t_ns, n->cgroup, path);
 }
 
-static void on_frame(void *arg, unsigned int type, const void *data, size_t len)
+static void on_record(void *arg, unsigned int type, const void *data, size_t len)
 {
 	const struct mb_log_line *line = data;
 	struct mb_oom *o = arg;
 	struct mb_oom_name n;
 
-	if (type == MB_FRAME_LOG) {
+	if (type == MB_INGEST_LOG) {
 		mb_oom_log_line(o, line->caller, (const char *)(line + 1), len - sizeof(*line));
 		return;
 	}
-	if (type != MB_FRAME_SYMBOL && type != MB_FRAME_OOM_PATH && type != MB_FRAME_OOM_STAT)
+	if (type != MB_INGEST_SYMBOL && type != MB_INGEST_OOM_PATH && type != MB_INGEST_OOM_STAT)
 		return;
 	memcpy(&n, data, sizeof(n));
 	n.name[sizeof(n.name) - 1] = '\0';
-	if (type == MB_FRAME_SYMBOL)
+	if (type == MB_INGEST_SYMBOL)
 		mb_oom_symbol(o, n.kill_t_ns, n.stack, n.frame, n.name);
-	else if (type == MB_FRAME_OOM_PATH)
+	else if (type == MB_INGEST_OOM_PATH)
 		take_path(o, &n, (const char *)data + sizeof(n), len - sizeof(n));
 	else
 		mb_oom_stat(o, n.kill_t_ns, (const char *)data + sizeof(n), len - sizeof(n));
@@ -62,7 +62,7 @@ struct mb_oom *mb_oom_new(struct mb_model *m)
 		return NULL;
 	o->model = m;
 	o->observer =
-		(struct mb_observer){ .name = NAME, .arg = o, .event = on_event, .frame = on_frame, .free = free };
+		(struct mb_observer){ .name = NAME, .arg = o, .event = on_event, .record = on_record, .free = free };
 	mb_model_observe(m, &o->observer);
 	return o;
 }

@@ -20,8 +20,8 @@
 #include "record/schema.h"
 
 /*
- * Raw frames that find that much waiting are dropped: the disk is too slow. Rows, which are little,
- * have as much again, so that accounts outlast the frames.
+ * Raw records that find that much waiting are dropped: the disk is too slow. Rows, which are little,
+ * have as much again, so that accounts outlast the records.
  */
 #define QUEUE_BYTES (64u << 20)
 #define RETAINED_QUEUE_BYTES (16u << 20) /* kept for ever: moments come rarely, and what is too much is added up */
@@ -212,7 +212,7 @@ static void write_raw(struct mb_db *db, const struct mb_job *j)
 		sqlite3_stmt *s = db->insert[MB_TABLE_RAW]; /* its number, the first column, is given to it */
 
 		sqlite3_bind_int64(s, 2, (int64_t)j->tick);
-		sqlite3_bind_int64(s, 3, (int64_t)j->frames);
+		sqlite3_bind_int64(s, 3, (int64_t)j->records);
 		sqlite3_bind_int64(s, 4, (int64_t)j->size);
 		sqlite3_bind_blob64(s, 5, packed, n, SQLITE_STATIC);
 		step(db, s);
@@ -411,7 +411,7 @@ bool mb_db_commit(struct mb_db *db, struct mb_rows *r)
 	return false;
 }
 
-bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames, bool last)
+bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t records, bool last)
 {
 	struct mb_job *j = calloc(1, sizeof(*j));
 
@@ -419,7 +419,7 @@ bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_
 		*j = (struct mb_job){ .raw = data,
 				   .size = size,
 				   .tick = tick,
-				   .frames = frames,
+				   .records = records,
 				   .last = last };
 	if (enqueue(db, j))
 		return true;

@@ -119,10 +119,10 @@ size_t mb_rows_size(const struct mb_rows *r); /* in memory; r may be NULL */
 bool mb_db_commit(struct mb_db *db, struct mb_rows *r);
 
 /*
- * Queue raw frames (recorder.c); data is malloc'ed, and owned by the queue from now on. As above. last: it
+ * Queue raw records (recorder.c); data is malloc'ed, and owned by the queue from now on. As above. last: it
  * ends the recording, and has the room that rows have, or a recording that is whole would look cut off.
  */
-bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t frames, bool last);
+bool mb_db_raw(struct mb_db *db, void *data, size_t size, uint64_t tick, uint64_t records, bool last);
 
 /* Has writing failed? *e says how; -ENOSPC: the disk is full. Cheap. */
 int mb_db_error(struct mb_db *db, struct mb_err *e);

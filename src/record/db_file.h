@@ -10,12 +10,12 @@
 
 #define MB_DB_BUSY_MS 60000 /* somebody else has the file locked, e.g. for a checkpoint */
 
-/* One thing to write: rows with a commit after them, or raw frames. */
+/* One thing to write: rows with a commit after them, or raw records. */
 struct mb_job {
 	struct mb_rows *rows; /* NULL: raw */
 	void *raw;
 	size_t size;
-	uint64_t tick, frames;
+	uint64_t tick, records;
 	bool last;
 	struct mb_job *next;
 };

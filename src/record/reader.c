@@ -177,14 +177,14 @@ int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 l
 	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
-/* ---- raw frames ---- */
+/* ---- raw records ---- */
 
-int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg)
+int mb_reader_chunk(const void *data, size_t size, mb_ingest_sink take, void *arg)
 {
 	const char *at = data, *end = at + size;
 
 	while (at < end) {
-		struct mb_raw_frame f;
+		struct mb_raw_record f;
 		size_t padded;
 		int err;
 
@@ -252,7 +252,7 @@ static int check_layout(struct mb_reader *r, struct mb_err *e)
 	return 0;
 }
 
-static int read_chunk(struct mb_reader *r, sqlite3_stmt *s, mb_frame_sink take, void *arg,
+static int read_chunk(struct mb_reader *r, sqlite3_stmt *s, mb_ingest_sink take, void *arg,
 		      struct mb_err *e)
 {
 	const void *packed = sqlite3_column_blob(s, 1);
@@ -279,7 +279,7 @@ static int read_chunk(struct mb_reader *r, sqlite3_stmt *s, mb_frame_sink take, 
 	return err;
 }
 
-int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct mb_err *e)
+int mb_reader_records(struct mb_reader *r, mb_ingest_sink take, void *arg, struct mb_err *e)
 {
 	sqlite3_stmt *s = NULL;
 	size_t chunks = 0;

@@ -5,7 +5,7 @@
 
 #include <sqlite3.h>
 
-#include "model/feed.h"
+#include "model/ingest.h"
 #include "record/db.h"
 
 struct mb_reader;
@@ -39,19 +39,19 @@ const char *mb_reader_session(struct mb_reader *r, sqlite3_int64 tick, const cha
 int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 last, uint64_t *ns,
 		       struct mb_err *e);
 
-/* Chunks of raw frames that the recorder could not keep, the disk being too slow; -1: cannot be told. */
+/* Chunks of raw records that the recorder could not keep, the disk being too slow; -1: cannot be told. */
 long long mb_reader_missing(struct mb_reader *r);
 
-/* Called for each frame; a value other than 0 ends the reading. */
-typedef int (*mb_frame_sink)(void *arg, enum mb_frame_type type, const void *data, size_t len);
+/* Called for each record; a value other than 0 ends the reading. */
+typedef int (*mb_ingest_sink)(void *arg, enum mb_ingest_type type, const void *data, size_t len);
 
 /*
- * All raw frames in order. Returns 0 at their end, what take returned, or -errno with *e set: recorded
+ * All raw records in order. Returns 0 at their end, what take returned, or -errno with *e set: recorded
  * without --raw, by a build whose events look different, or damaged.
  */
-int mb_reader_frames(struct mb_reader *r, mb_frame_sink take, void *arg, struct mb_err *e);
+int mb_reader_records(struct mb_reader *r, mb_ingest_sink take, void *arg, struct mb_err *e);
 
-/* The same for one chunk of frames as it is stored, unpacked: for mb_reader_frames, and the fuzzer. */
-int mb_reader_chunk(const void *data, size_t size, mb_frame_sink take, void *arg);
+/* The same for one chunk of records as it is stored, unpacked: for mb_reader_records, and the fuzzer. */
+int mb_reader_chunk(const void *data, size_t size, mb_ingest_sink take, void *arg);
 
 #endif

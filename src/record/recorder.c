@@ -12,7 +12,7 @@
 #include "record/system.h"
 #include "record/written_state.h"
 
-#define RAW_CHUNK (256 * 1024) /* frames are packed and stored that many bytes at a time */
+#define RAW_CHUNK (256 * 1024) /* records are packed and stored that many bytes at a time */
 
 #define PENDING_MAX (8u << 20) /* rows that wait for the next commit while there is no room for it */
 #define FOUND_TICKS 3 /* of a session: by then the model has all processes there are, if it has room */
@@ -48,8 +48,8 @@ struct mb_recorder {
 	bool raw;
 	char *chunk;
 	size_t chunk_len;
-	uint64_t chunk_frames;
-	bool ended; /* the chunk has the last frame, by which a recording is known to be whole */
+	uint64_t chunk_records;
+	bool ended; /* the chunk has the last record, by which a recording is known to be whole */
 };
 
 static void put_layout(struct mb_recorder *r)
@@ -201,18 +201,18 @@ static void begin_session(struct mb_recorder *r)
 	r->head = NULL;
 }
 
-/* ---- raw frames ---- */
+/* ---- raw records ---- */
 
 static void flush_chunk(struct mb_recorder *r)
 {
 	if (r->chunk_len &&
-	    !mb_db_raw(r->db, r->chunk, r->chunk_len, r->tick, r->chunk_frames, r->ended))
+	    !mb_db_raw(r->db, r->chunk, r->chunk_len, r->tick, r->chunk_records, r->ended))
 		r->lost_rows++;
 	else if (!r->chunk_len)
 		free(r->chunk);
 	r->chunk = NULL;
 	r->chunk_len = 0;
-	r->chunk_frames = 0;
+	r->chunk_records = 0;
 }
 
 /* ---- events worth keeping singly ---- */
@@ -255,15 +255,15 @@ void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m)
 	r->model = m;
 }
 
-void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data, size_t len)
+void mb_recorder_keep(void *recorder, enum mb_ingest_type type, const void *data, size_t len)
 {
 	struct mb_recorder *r = recorder;
-	struct mb_raw_frame head = { .len = (uint32_t)len, .type = (uint16_t)type };
+	struct mb_raw_record head = { .len = (uint32_t)len, .type = (uint16_t)type };
 	size_t padded = (len + 7) & ~(size_t)7;
 
-	if (type == MB_FRAME_EVENT)
+	if (type == MB_INGEST_EVENT)
 		put_event(r, data, len);
-	r->ended |= type == MB_FRAME_SUMMARY;
+	r->ended |= type == MB_INGEST_SUMMARY;
 	if (!r->raw)
 		return;
 	if (r->chunk_len + sizeof(head) + padded > RAW_CHUNK)
@@ -279,7 +279,7 @@ void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data,
 		memcpy(r->chunk + r->chunk_len + sizeof(head), data, len);
 	memset(r->chunk + r->chunk_len + sizeof(head) + len, 0, padded - len);
 	r->chunk_len += sizeof(head) + padded;
-	r->chunk_frames++;
+	r->chunk_records++;
 }
 
 /* ---- processes ---- */

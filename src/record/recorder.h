@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What of a session goes into a recording: the accounts of each tick, events worth keeping, losses; and
- * with raw, every frame that the model was fed with, so that the session can be played again.
+ * with raw, every record that the model was fed with, so that the session can be played again.
  */
 #ifndef MB_RECORD_RECORDER_H
 #define MB_RECORD_RECORDER_H
 
-#include "model/feed.h"
+#include "model/ingest.h"
 #include "record/db.h"
 
 struct mb_recorder;
@@ -45,8 +45,8 @@ void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *que
 /* The model that is recorded: it says who the process of an event is. */
 void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m);
 
-/* As mb_feed.keep, with the recorder as its argument. */
-void mb_recorder_keep(void *recorder, enum mb_frame_type type, const void *data, size_t len);
+/* As mb_ingest.keep, with the recorder as its argument. */
+void mb_recorder_keep(void *recorder, enum mb_ingest_type type, const void *data, size_t len);
 
 /*
  * The model has taken in a tick, or its summary: write what has changed since the last call, however long ago
@@ -61,11 +61,11 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 int mb_recorder_close(struct mb_recorder *r, struct mb_err *e);
 
 /*
- * A frame of raw data: this, then len bytes, then padding to a multiple of 8.
+ * A record of raw data: this, then len bytes, then padding to a multiple of 8.
  */
-struct mb_raw_frame {
+struct mb_raw_record {
 	uint32_t len;
-	uint16_t type; /* enum mb_frame_type */
+	uint16_t type; /* enum mb_ingest_type */
 	uint16_t pad;
 };
 

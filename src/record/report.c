@@ -451,8 +451,8 @@ static int take_uncounted(struct mb_reader *r, struct mb_model *m, const struct 
 }
 
 /* The machine, and the moment at which the window ends. */
-static int take_frame(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
-		      struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
+static int take_record(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
+		       struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
 {
 	sqlite3_stmt *s = query(r,
 				"SELECT t_ns, time, self_rss_bytes FROM tick WHERE tick = ?2",
@@ -500,7 +500,7 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 
 	mb_model_init(&m);
 	m.recorded = true;
-	err = take_frame(r, &m, w, &setup, &sum, e);
+	err = take_record(r, &m, w, &setup, &sum, e);
 	if (!err)
 		err = take_overhead(r, &m, w, &sum, e);
 	if (!err)

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "model/feed.h"
+#include "model/ingest.h"
 
 /*
  * Bytes that a task record had before mkwrite, hugetlb, numa and userfault were causes of their own, when such faults were

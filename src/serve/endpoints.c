@@ -247,7 +247,7 @@ static struct mb_http_body *summary(struct mb_serve *s, const struct mb_http_req
 		*status = 503;
 		return NULL;
 	}
-	mb_procfs_memory(&s->session.feed, false);
+	mb_procfs_memory(&s->session.ingest, false);
 	snapshot(s, &snap);
 	mb_sink_json.snapshot(&o, &snap);
 	return written(&o, JSON, status);

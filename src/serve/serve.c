@@ -52,8 +52,8 @@ static void begin_recording(struct mb_serve *s)
 {
 	mb_recorder_watch(s->recorder, &s->session.model);
 	mb_session_describe(&s->session, s->recorder);
-	s->session.feed.keep = mb_recorder_keep;
-	s->session.feed.keep_arg = s->recorder;
+	s->session.ingest.keep = mb_recorder_keep;
+	s->session.ingest.keep_arg = s->recorder;
 	s->recorded_ns = 0;
 }
 
@@ -61,7 +61,7 @@ static void end_recording(struct mb_serve *s)
 {
 	struct mb_err e = { 0 };
 
-	s->session.feed.keep = NULL;
+	s->session.ingest.keep = NULL;
 	if (mb_recorder_close(s->recorder, &e))
 		mb_warn("%s", e.text);
 	s->recorder = NULL;
@@ -96,7 +96,7 @@ static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err 
 		return 0;
 	s->recorded_ns = at->t_ns;
 	give_back();
-	mb_procfs_memory(&s->session.feed, true);
+	mb_procfs_memory(&s->session.ingest, true);
 	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
 
@@ -328,7 +328,7 @@ static void record_end(struct mb_serve *s)
 
 	if (!s->recorder)
 		return;
-	if (s->session.feed.keep) { /* it has begun */
+	if (s->session.ingest.keep) { /* it has begun */
 		mb_session_summary(&s->session, &sum);
 		if (mb_recorder_tick(s->recorder, &s->session.model, &sum.at, &e))
 			mb_warn("%s", e.text);

@@ -104,10 +104,10 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	report.at = sum.at;
 	if (shows)
 		keep(s, k, &snap, &culprit, &sum);
-	if (first && mb_oom_watch_functions(s->oom_watch, &s->feed, k) && shows)
+	if (first && mb_oom_watch_functions(s->oom_watch, &s->ingest, k) && shows)
 		keep(s, k, &snap, &culprit, &sum);
 	if (first)
-		mb_feed(&s->feed, MB_FRAME_OOM_REPORT, &report, sizeof(report));
+		mb_ingest(&s->ingest, MB_INGEST_OOM_REPORT, &report, sizeof(report));
 	count_kill(s, k);
 	k->shown = true;
 	/* what became of it may still be said */
@@ -136,21 +136,21 @@ int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e)
 
 	/* an empty line: reports may wait for the log */
 	if (!mb_oom_of(&s->model)->has_log && mb_oom_watch_fd(s->oom_watch) >= 0)
-		mb_feed(&s->feed, MB_FRAME_LOG, &nothing, sizeof(nothing));
+		mb_ingest(&s->ingest, MB_INGEST_LOG, &nothing, sizeof(nothing));
 	do {
 		/* all that the log speaks of is in the urgent ring, which is drained whole each time */
 		mb_oom_watch_read(s->oom_watch);
 		err = mb_session_drain(s, e);
 		if (err)
 			return err;
-		mb_oom_watch_feed(s->oom_watch, &s->feed);
+		mb_oom_watch_ingest(s->oom_watch, &s->ingest);
 		fresh = mb_oom_unknown(mb_oom_of(&s->model));
 		if (fresh) {
 			/* stacks first: the victim is dying */
-			mb_oom_watch_stacks(s->oom_watch, &s->feed);
-			mb_procfs_identify(&s->feed, s->cgroups);
-			mb_oom_watch_cgroups(&s->feed, s->cgroups);
-			mb_memcg_watch_kill(s->memcgs, &s->feed, fresh->first.memcg);
+			mb_oom_watch_stacks(s->oom_watch, &s->ingest);
+			mb_procfs_identify(&s->ingest, s->cgroups);
+			mb_oom_watch_cgroups(&s->ingest, s->cgroups);
+			mb_memcg_watch_kill(s->memcgs, &s->ingest, fresh->first.memcg);
 			err = tick_for_kill(s, fresh, e);
 		}
 		if (err)

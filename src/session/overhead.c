@@ -19,7 +19,7 @@
 
 struct mb_overhead {
 	struct mb_kern *kern;
-	struct mb_feed *feed;
+	struct mb_ingest *ingest;
 	struct mb_cost *cost;
 	struct mb_governor governor;
 	double budget;
@@ -51,7 +51,7 @@ static void wake_after(struct mb_overhead *o, uint64_t ns)
 	timerfd_settime(o->timer_fd, 0, &t, NULL);
 }
 
-int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k, struct mb_feed *feed,
+int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k, struct mb_ingest *ingest,
 		     struct mb_err *e)
 {
 	struct mb_overhead *o = calloc(1, sizeof(*o));
@@ -61,7 +61,7 @@ int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k,
 	if (!o)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	o->kern = k;
-	o->feed = feed;
+	o->ingest = ingest;
 	o->budget = budget;
 	o->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (o->timer_fd < 0)
@@ -131,7 +131,7 @@ static void tell(struct mb_overhead *o, const struct mb_governor_decision *d, bo
 	};
 
 	snprintf(e.reason, sizeof(e.reason), "%s", d->reason);
-	mb_feed(o->feed, MB_FRAME_EVENT, &e, sizeof(e));
+	mb_ingest(o->ingest, MB_INGEST_EVENT, &e, sizeof(e));
 }
 
 void mb_overhead_start(struct mb_overhead *o)

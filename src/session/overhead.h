@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "kern/kern.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_overhead;
 
@@ -19,7 +19,7 @@ struct mb_overhead;
  * Before privileges are given up. budget: a share of one CPU (0.01 is one percent). *out is owned by the caller,
  * also where this fails. Returns 0 or -errno with *e set.
  */
-int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k, struct mb_feed *feed,
+int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k, struct mb_ingest *ingest,
 		     struct mb_err *e);
 
 /* May be NULL. */

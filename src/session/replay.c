@@ -107,12 +107,12 @@ static void show_kill(struct replay *p, const struct mb_oom_report *report)
 	mb_oom_show(p->cfg->sink, p->out, &snap, k, &culprit);
 }
 
-static int take(void *arg, enum mb_frame_type type, const void *data, size_t len)
+static int take(void *arg, enum mb_ingest_type type, const void *data, size_t len)
 {
 	struct replay *p = arg;
 	int err;
 
-	if (type == MB_FRAME_SETUP && len == sizeof(p->setup)) {
+	if (type == MB_INGEST_SETUP && len == sizeof(p->setup)) {
 		memcpy(&p->setup, data, len);
 		p->setup.kernel[sizeof(p->setup.kernel) - 1] = '\0';
 		p->setup.arch[sizeof(p->setup.arch) - 1] = '\0';
@@ -123,16 +123,16 @@ static int take(void *arg, enum mb_frame_type type, const void *data, size_t len
 	}
 	if (!p->set_up)
 		return -EINVAL;
-	if (type == MB_FRAME_EVENT)
+	if (type == MB_INGEST_EVENT)
 		data = mb_upgrade_event(&p->upgrade, data, &len);
-	err = mb_frame_apply(&p->model, type, data, len);
+	err = mb_ingest_apply(&p->model, type, data, len);
 	if (err)
 		return err;
-	if (type == MB_FRAME_TICK)
+	if (type == MB_INGEST_TICK)
 		on_tick(p, data);
-	if (type == MB_FRAME_OOM_REPORT && mb_oom_of(&p->model))
+	if (type == MB_INGEST_OOM_REPORT && mb_oom_of(&p->model))
 		show_kill(p, data);
-	if (type == MB_FRAME_SUMMARY) {
+	if (type == MB_INGEST_SUMMARY) {
 		memcpy(&p->summary, data, len);
 		p->summary.command[sizeof(p->summary.command) - 1] = '\0';
 		p->summary.at.time[sizeof(p->summary.at.time) - 1] = '\0';
@@ -205,7 +205,7 @@ int mb_replay(struct mb_reader *r, const struct mb_replay_config *cfg, struct mb
 	p.own_pid = own_pid ? (uint32_t)strtoul(own_pid, NULL, 10) : 0;
 	err = begin(&p);
 	if (!err)
-		err = mb_reader_frames(r, take, &p, e);
+		err = mb_reader_records(r, take, &p, e);
 	if (!err) {
 		long long missing = mb_reader_missing(r);
 

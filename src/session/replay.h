@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Playing a recording again: the same frames make the same model, which any view can show. */
+/* Playing a recording again: the same records make the same model, which any view can show. */
 #ifndef MB_SESSION_REPLAY_H
 #define MB_SESSION_REPLAY_H
 
@@ -19,7 +19,7 @@ struct mb_replay_config {
 	bool own_pace; /* wait between two ticks for as long as the session did; else never */
 };
 
-/* Play one chunk of frames, as mb_reader_chunk takes it: for the fuzzer. -EINVAL: no frames of ours. */
+/* Play one chunk of records, as mb_reader_chunk takes it: for the fuzzer. -EINVAL: no records of ours. */
 int mb_replay_chunk(const void *data, size_t size, const struct mb_replay_config *cfg,
 		    struct mb_out *out);
 

@@ -45,7 +45,7 @@ static void take(void *arg, const void *data, size_t len)
 		mb_memcg_watch_event(s->memcgs, data, len);
 	if (mb_cgroups_take(s->cgroups, data, len) || (s->leaks && mb_leaks_take(s->leaks, data, len)))
 		return;
-	mb_feed(&s->feed, MB_FRAME_EVENT, data, len);
+	mb_ingest(&s->ingest, MB_INGEST_EVENT, data, len);
 }
 
 /* Events of memblame itself, which its own writing makes, are shown on request only; changes of the level always. */
@@ -130,17 +130,17 @@ void mb_session_read_system(struct mb_session *s)
 	struct mb_system system;
 
 	mb_systemfs_read(s->systemfs, &system);
-	mb_feed(&s->feed, MB_FRAME_SYSTEM, &system, sizeof(system));
+	mb_ingest(&s->ingest, MB_INGEST_SYSTEM, &system, sizeof(system));
 }
 
 /* What cgroups may have and have, at whose limit somebody has just stalled. */
-static void feed_limits(struct mb_session *s)
+static void ingest_limits(struct mb_session *s)
 {
 	const char *root = mb_cgroups_root(s->cgroups), *limited;
 	const struct mb_blame *b = mb_blame_of(&s->model);
 
 	for (size_t i = 0; b && root && (limited = mb_blame_limited(b, i)); i++)
-		mb_names_feed_limits(&s->feed, root, limited);
+		mb_names_ingest_limits(&s->ingest, root, limited);
 }
 
 /*
@@ -153,14 +153,14 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	struct mb_tick tick = { .complete = complete };
 
 	mb_kern_drops(s->kern, drops);
-	mb_feed_drops(&s->feed, drops);
-	mb_procfs_identify(&s->feed, s->cgroups);
+	mb_ingest_drops(&s->ingest, drops);
+	mb_procfs_identify(&s->ingest, s->cgroups);
 	mb_session_read_system(s);
-	feed_limits(s);
-	mb_names_feed(s->names, &s->feed);
+	ingest_limits(s);
+	mb_names_ingest(s->names, &s->ingest);
 	moment(s, &tick.at);
-	mb_feed(&s->feed, MB_FRAME_TICK, &tick, sizeof(tick));
-	mb_memcg_watch_tick(s->memcgs, &s->feed, s->cgroups, tick.at.t_ns);
+	mb_ingest(&s->ingest, MB_INGEST_TICK, &tick, sizeof(tick));
+	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
 	mb_oom_watch_tick(s->oom_watch);
 	if (s->leaks)
 		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
@@ -168,7 +168,7 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 		return s->cfg.service->ticked(s->cfg.service->arg, s, &tick.at, e);
 	if (!s->cfg.recorder)
 		return 0;
-	mb_procfs_memory(&s->feed, true);
+	mb_procfs_memory(&s->ingest, true);
 	return mb_recorder_tick(s->cfg.recorder, &s->model, &tick.at, e);
 }
 
@@ -241,7 +241,7 @@ static int show_interval(struct mb_session *s, struct mb_err *e)
 	struct mb_moment at;
 
 	/* those that were asked for are shown though they do nothing */
-	mb_procfs_memory(&s->feed, s->cfg.kern.select != MB_SELECT_PIDS);
+	mb_procfs_memory(&s->ingest, s->cfg.kern.select != MB_SELECT_PIDS);
 	moment(s, &at);
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
 			     at.t_ns - s->interval_start_ns);
@@ -481,9 +481,9 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
 	if (err || s->cfg.oom || s->cfg.service)
 		return err;
-	mb_procfs_memory(&s->feed, false);
+	mb_procfs_memory(&s->ingest, false);
 	mb_session_summary(s, &sum);
-	mb_feed(&s->feed, MB_FRAME_SUMMARY, &sum, sizeof(sum));
+	mb_ingest(&s->ingest, MB_INGEST_SUMMARY, &sum, sizeof(sum));
 	if (s->cfg.recorder) {
 		record_end(s, &sum);
 		if (mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
@@ -576,11 +576,11 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	mb_model_init(&s->model);
 	if ((cfg->blame || cfg->events) && !mb_blame_new(&s->model))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	s->feed.model = &s->model;
+	s->ingest.model = &s->model;
 	if (cfg->recorder) {
 		mb_recorder_watch(cfg->recorder, &s->model);
-		s->feed.keep = mb_recorder_keep;
-		s->feed.keep_arg = cfg->recorder;
+		s->ingest.keep = mb_recorder_keep;
+		s->ingest.keep_arg = cfg->recorder;
 	}
 	s->model.on_forget = cfg->recorder ? record_forgotten : NULL;
 	s->model.on_event = cfg->events ? take_shown : NULL;
@@ -616,7 +616,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
 	}
 	if (cfg->budget) {
-		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->feed, e);
+		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->ingest, e);
 		if (err)
 			return err;
 	}

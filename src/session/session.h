@@ -13,7 +13,7 @@
 #include "leaks/config.h"
 #include "memblame/sink.h"
 #include "oom/oom.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 
 struct mb_cgroups;
 struct mb_names;
@@ -74,7 +74,7 @@ struct mb_session {
 	struct mb_session_config cfg;
 	struct mb_kern *kern;
 	struct mb_model model;
-	struct mb_feed feed; /* of the model; see feed.h */
+	struct mb_ingest ingest; /* of the model; see ingest.h */
 	uint64_t taken_ns; /* all events before that have been taken out of the rings */
 	struct mb_setup setup;
 	const struct mb_sink *sink;

@@ -57,7 +57,7 @@ void mb_session_set_up(struct mb_session *s)
 				mb_field_set_unknown(setup->unknown_slots, f);
 		}
 	}
-	mb_feed(&s->feed, MB_FRAME_SETUP, setup, sizeof(*setup));
+	mb_ingest(&s->ingest, MB_INGEST_SETUP, setup, sizeof(*setup));
 }
 
 /* What was asked for and cannot be answered here. */

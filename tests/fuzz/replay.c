@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Any bytes in place of a recording's frames: replay must neither crash nor hang. */
+/* Any bytes in place of a recording's records: replay must neither crash nor hang. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static size_t len;
 
 static void put_frame(unsigned int type, const void *data, size_t size)
 {
-	struct mb_raw_frame f = { .len = (uint32_t)size, .type = (uint16_t)type };
+	struct mb_raw_record f = { .len = (uint32_t)size, .type = (uint16_t)type };
 	size_t padded = (size + 7) & ~(size_t)7;
 
 	if (len + sizeof(f) + padded > CHUNK)
@@ -26,7 +26,7 @@ static void put_frame(unsigned int type, const void *data, size_t size)
 }
 
 /* An event of a size that passes, of a process that others meet. */
-static size_t shape_event(char *frame, const uint8_t *data, size_t size)
+static size_t shape_event(char *record, const uint8_t *data, size_t size)
 {
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
@@ -34,45 +34,45 @@ static size_t shape_event(char *frame, const uint8_t *data, size_t size)
 	const struct mb_event_kind *k = &f->events[data[size > 1] % f->n_events];
 	struct mb_event h;
 
-	memcpy(frame, data, size < k->size ? size : k->size);
-	memcpy(&h, frame, sizeof(h));
+	memcpy(record, data, size < k->size ? size : k->size);
+	memcpy(&h, record, sizeof(h));
 	h.family = f->id;
 	h.type = k->type;
 	h.size = (uint32_t)k->size;
 	h.tgid %= 8;
-	memcpy(frame, &h, sizeof(h));
+	memcpy(record, &h, sizeof(h));
 	return k->size;
 }
 
 /* Frames of the sizes that pass, filled with the input; of type 0, one of any size. */
-static size_t shape(char *frame, unsigned int type, const uint8_t *data, size_t size)
+static size_t shape(char *record, unsigned int type, const uint8_t *data, size_t size)
 {
 	static const size_t sizes[] = {
-		[MB_FRAME_SETUP] = sizeof(struct mb_setup),
-		[MB_FRAME_IDENTITY] = sizeof(struct mb_identity),
-		[MB_FRAME_MEMORY] = sizeof(struct mb_memory),
-		[MB_FRAME_DROPS] = sizeof(struct mb_drop_row),
-		[MB_FRAME_TICK] = sizeof(struct mb_tick),
-		[MB_FRAME_SUMMARY] = sizeof(struct mb_summary),
-		[MB_FRAME_SYSTEM] = sizeof(struct mb_system),
-		[MB_FRAME_MOUNT] = sizeof(struct mb_mount),
-		[MB_FRAME_DEVICE] = sizeof(struct mb_device_name),
-		[MB_FRAME_LOG] = sizeof(struct mb_log_line) + 64,
-		[MB_FRAME_SYMBOL] = sizeof(struct mb_oom_name),
-		[MB_FRAME_OOM_PATH] = sizeof(struct mb_oom_name),
-		[MB_FRAME_OOM_STAT] = sizeof(struct mb_oom_name) + 64,
-		[MB_FRAME_OOM_REPORT] = sizeof(struct mb_oom_report),
-		[MB_FRAME_MEMCG] = sizeof(struct mb_memcg_frame),
-		[MB_FRAME_LIMITS] = sizeof(struct mb_cgroup_limits) + 16,
+		[MB_INGEST_SETUP] = sizeof(struct mb_setup),
+		[MB_INGEST_IDENTITY] = sizeof(struct mb_identity),
+		[MB_INGEST_MEMORY] = sizeof(struct mb_memory),
+		[MB_INGEST_DROPS] = sizeof(struct mb_drop_row),
+		[MB_INGEST_TICK] = sizeof(struct mb_tick),
+		[MB_INGEST_SUMMARY] = sizeof(struct mb_summary),
+		[MB_INGEST_SYSTEM] = sizeof(struct mb_system),
+		[MB_INGEST_MOUNT] = sizeof(struct mb_mount),
+		[MB_INGEST_DEVICE] = sizeof(struct mb_device_name),
+		[MB_INGEST_LOG] = sizeof(struct mb_log_line) + 64,
+		[MB_INGEST_SYMBOL] = sizeof(struct mb_oom_name),
+		[MB_INGEST_OOM_PATH] = sizeof(struct mb_oom_name),
+		[MB_INGEST_OOM_STAT] = sizeof(struct mb_oom_name) + 64,
+		[MB_INGEST_OOM_REPORT] = sizeof(struct mb_oom_report),
+		[MB_INGEST_MEMCG] = sizeof(struct mb_memcg_record),
+		[MB_INGEST_LIMITS] = sizeof(struct mb_cgroup_limits) + 16,
 	};
-	size_t want = type == MB_FRAME_EVENT ? 0 : type ? sizes[type] : size;
+	size_t want = type == MB_INGEST_EVENT ? 0 : type ? sizes[type] : size;
 
-	memset(frame, 0, 8192);
-	if (type == MB_FRAME_EVENT)
-		return shape_event(frame, data, size);
-	memcpy(frame, data, size < want ? size : want);
-	if (type == MB_FRAME_SETUP)
-		((struct mb_setup *)frame)->slots = mb_slots();
+	memset(record, 0, 8192);
+	if (type == MB_INGEST_EVENT)
+		return shape_event(record, data, size);
+	memcpy(record, data, size < want ? size : want);
+	if (type == MB_INGEST_SETUP)
+		((struct mb_setup *)record)->slots = mb_slots();
 	return want < 8192 ? want : 8192;
 }
 
@@ -98,19 +98,19 @@ static void play(const void *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static _Alignas(8) char frame[8192];
+	static _Alignas(8) char record[8192];
 	struct mb_setup setup = { .slots = mb_slots(), .sample_1_in = 1, .stream = ~0u };
 
 	if (size > 4096)
 		return 0;
 	play(data, size);
 	len = 0;
-	put_frame(MB_FRAME_SETUP, &setup, sizeof(setup));
+	put_frame(MB_INGEST_SETUP, &setup, sizeof(setup));
 	while (size > 2) {
-		unsigned int type = data[0] % (MB_FRAME_DEVICE + 1);
-		size_t used = shape(frame, type, data + 1, size - 1);
+		unsigned int type = data[0] % (MB_INGEST_DEVICE + 1);
+		size_t used = shape(record, type, data + 1, size - 1);
 
-		put_frame(type, frame, used);
+		put_frame(type, record, used);
 		used = used / 8 + 2 < size ? used / 8 + 2 : size;
 		data += used;
 		size -= used;

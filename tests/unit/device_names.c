@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "model/feed.h"
+#include "model/ingest.h"
 
 static void lines_of_mountinfo(void **state)
 {
@@ -128,13 +128,13 @@ static void frames(void **state)
 	(void)state;
 	mb_model_init(&m);
 	mb_device_add_mount(&d, "/mnt");
-	assert_int_equal(mb_frame_apply(&m, MB_FRAME_DEVICE, &d, sizeof(d) - 1), -EINVAL);
-	assert_int_equal(mb_frame_apply(&m, MB_FRAME_DEVICE, &d, sizeof(d)), 0);
+	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_DEVICE, &d, sizeof(d) - 1), -EINVAL);
+	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_DEVICE, &d, sizeof(d)), 0);
 	assert_string_equal(mb_device_text(&m.devices, "7:0", text, sizeof(text)),
 			    "loop0 (/mnt)");
 	/* without any end */
 	memset(&d, 'x', sizeof(d));
-	assert_int_equal(mb_frame_apply(&m, MB_FRAME_DEVICE, &d, sizeof(d)), 0);
+	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_DEVICE, &d, sizeof(d)), 0);
 	d.bdi[sizeof(d.bdi) - 1] = '\0';
 	assert_non_null(mb_device_name_of(&m.devices, d.bdi));
 	while (mb_device_mount(mb_device_name_of(&m.devices, d.bdi), i))

@@ -149,8 +149,8 @@ static void read_program(struct program *p, const char *name)
 /* ---- judging ---- */
 
 /* What was seen after so many seconds; the last value then. */
-static int64_t feed(struct mb_trend_series *s, const struct program *p, const struct values *v,
-		    double seconds, int64_t zero)
+static int64_t ingest(struct mb_trend_series *s, const struct program *p, const struct values *v,
+		      double seconds, int64_t zero)
 {
 	int64_t last = 0;
 
@@ -194,7 +194,7 @@ static void fill_row(struct mb_leak_row *r, struct mb_place *place, const struct
 	r->n_places = g->symbol[0] || g->module[0];
 	r->allocators = g->allocators;
 	r->owner = g->owner == -1 ? MB_LEAK_NO_OWNER : (uint32_t)g->owner;
-	now = feed(&r->sum.series, p, &g->values, seconds, 0);
+	now = ingest(&r->sum.series, p, &g->values, seconds, 0);
 	/* a sample's error grows as the root of what it is of */
 	mb_trend_of(&r->sum.series,
 		    end > 0 && now > 0 ?
@@ -234,9 +234,9 @@ static struct said judge(const struct program *p, double seconds)
 	sp.tgid = 1;
 	sp.start_ns = (uint64_t)((int64_t)BEGIN_NS + p->start_ms * (int64_t)MS);
 	sp.whole.peak_before_bytes = p->peak_before;
-	sp.whole.rss_bytes = p->other + (uint64_t)feed(&sp.whole.own, p, &p->own, seconds, 0);
-	feed(&sp.whole.mapped, p, &p->mapped, seconds, 0);
-	feed(&sp.whole.net, p, &p->net, seconds, (int64_t)MB_HEAP_NET_ZERO);
+	sp.whole.rss_bytes = p->other + (uint64_t)ingest(&sp.whole.own, p, &p->own, seconds, 0);
+	ingest(&sp.whole.mapped, p, &p->mapped, seconds, 0);
+	ingest(&sp.whole.net, p, &p->net, seconds, (int64_t)MB_HEAP_NET_ZERO);
 	sp.blocks = p->blocks ? &none_left_out : NULL;
 	sp.allocated = p->allocated;
 	sp.freed = p->freed;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "model/feed.h"
+#include "model/ingest.h"
 #include "model/model.h"
 #include "oom/oom.h"
 #include "unit.h"
@@ -111,7 +111,7 @@ static void log_line(const char *text)
 /* As below, with anonymous memory in swap beside. */
 static void charged_in(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t swap, uint64_t kernel)
 {
-	struct mb_memcg_frame f = { .cgroup = cgroup };
+	struct mb_memcg_record f = { .cgroup = cgroup };
 
 	mb_memcg_init(&f.split);
 	f.split.t_ns = t_ns;
@@ -121,13 +121,13 @@ static void charged_in(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t s
 	f.split.pages[MB_MEMCG_SHMEM] = f.split.pages[MB_MEMCG_FILE] = 0;
 	f.split.pages[MB_MEMCG_KERNEL] = kernel;
 	mb_memcg_add_up(&f.split);
-	assert_int_equal(mb_frame_apply(&m, MB_FRAME_MEMCG, &f, sizeof(f)), 0);
+	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_MEMCG, &f, sizeof(f)), 0);
 }
 
 /* What a cgroup was charged at that time, by kind: as the session reads it in each tick. */
 static void charged(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t shmem, uint64_t file, uint64_t kernel)
 {
-	struct mb_memcg_frame f = { .cgroup = cgroup };
+	struct mb_memcg_record f = { .cgroup = cgroup };
 
 	mb_memcg_init(&f.split);
 	f.split.t_ns = t_ns;
@@ -138,7 +138,7 @@ static void charged(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t shme
 	f.split.pages[MB_MEMCG_FILE] = file;
 	f.split.pages[MB_MEMCG_KERNEL] = kernel;
 	mb_memcg_add_up(&f.split);
-	assert_int_equal(mb_frame_apply(&m, MB_FRAME_MEMCG, &f, sizeof(f)), 0);
+	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_MEMCG, &f, sizeof(f)), 0);
 }
 
 /* The culprit, and that the account adds up. */

@@ -130,7 +130,7 @@ static void make_system(struct mb_system *s, uint64_t moment)
 /* A recording of this build: four ticks of a machine without processes. The model is what it told. */
 static void record(const char *path, struct mb_model *m)
 {
-	struct mb_feed feed = { .model = m };
+	struct mb_ingest ingest = { .model = m };
 	struct mb_recorder *r = NULL;
 	struct mb_err e = { 0 };
 
@@ -144,7 +144,7 @@ static void record(const char *path, struct mb_model *m)
 
 		snprintf(at.time, sizeof(at.time), "2026-01-01T10:00:0%dZ", (int)i);
 		make_system(&s, i);
-		mb_feed(&feed, MB_FRAME_SYSTEM, &s, sizeof(s));
+		mb_ingest(&ingest, MB_INGEST_SYSTEM, &s, sizeof(s));
 		if (mb_recorder_tick(r, m, &at, &e))
 			fail_msg("%s", e.text);
 	}

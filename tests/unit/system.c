@@ -267,22 +267,22 @@ static void frames(void **state)
 	whole(&s);
 	s.values[MB_SYS_NUMBERS - 1] = 5;
 	mb_system_init(&t);
-	is((uint64_t)mb_system_from_frame(&t, &s, sizeof(s)), 0);
+	is((uint64_t)mb_system_from_record(&t, &s, sizeof(s)), 0);
 	assert_memory_equal(&s, &t, sizeof(s));
 	/* of a build that had a number less */
-	is((uint64_t)mb_system_from_frame(&t, &s, sizeof(s) - sizeof(uint64_t)), 0);
+	is((uint64_t)mb_system_from_record(&t, &s, sizeof(s) - sizeof(uint64_t)), 0);
 	is(t.values[MB_SYS_NUMBERS - 1], MB_UNKNOWN);
 	is(t.values[MB_SYS_NUMBERS - 2], s.values[MB_SYS_NUMBERS - 2]);
-	assert_int_equal(mb_system_from_frame(&t, &s, 8), -EINVAL);
-	assert_int_equal(mb_system_from_frame(&t, &s, sizeof(s) - 1), -EINVAL);
+	assert_int_equal(mb_system_from_record(&t, &s, 8), -EINVAL);
+	assert_int_equal(mb_system_from_record(&t, &s, sizeof(s) - 1), -EINVAL);
 	s.n_zones = MB_SYSTEM_ZONES + 1;
-	assert_int_equal(mb_system_from_frame(&t, &s, sizeof(s)), -EINVAL);
+	assert_int_equal(mb_system_from_record(&t, &s, sizeof(s)), -EINVAL);
 	s.n_zones = 1;
 	s.zones[0].orders = MB_SYSTEM_ORDERS + 1;
-	assert_int_equal(mb_system_from_frame(&t, &s, sizeof(s)), -EINVAL);
+	assert_int_equal(mb_system_from_record(&t, &s, sizeof(s)), -EINVAL);
 	s.zones[0].orders = 0;
 	memset(s.zones[0].name, 'x', sizeof(s.zones[0].name));
-	assert_int_equal(mb_system_from_frame(&t, &s, sizeof(s)), -EINVAL);
+	assert_int_equal(mb_system_from_record(&t, &s, sizeof(s)), -EINVAL);
 }
 
 /* --- the model and the sinks --- */
@@ -292,7 +292,7 @@ static char *shown(const struct mb_sink *sink, const struct mb_system *first,
 		   const struct mb_system *now, bool interval)
 {
 	char path[] = "/tmp/mb-system-XXXXXX", *text = calloc(1, 65536);
-	struct mb_feed feed = { 0 };
+	struct mb_ingest ingest = { 0 };
 	struct mb_setup setup = { .sample_1_in = 1 };
 	struct mb_moment at = { 0 };
 	struct mb_summary sum = { 0 };
@@ -304,13 +304,13 @@ static char *shown(const struct mb_sink *sink, const struct mb_system *first,
 	FILE *f;
 
 	mb_model_init(&m);
-	feed.model = &m;
+	ingest.model = &m;
 	if (first)
-		mb_feed(&feed, MB_FRAME_SYSTEM, first, sizeof(*first));
+		mb_ingest(&ingest, MB_INGEST_SYSTEM, first, sizeof(*first));
 	if (interval)
 		mb_model_interval(&m);
 	if (now)
-		mb_feed(&feed, MB_FRAME_SYSTEM, now, sizeof(*now));
+		mb_ingest(&ingest, MB_INGEST_SYSTEM, now, sizeof(*now));
 	if (interval)
 		mb_snapshot_interval(&snap, &m, &setup, &at, 1);
 	else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Applying frames to a model. */
-#include "model/feed.h"
+/* Applying records to a model. */
+#include "model/ingest.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -63,7 +63,7 @@ static int apply_memory(struct mb_model *m, const void *data, size_t len)
 
 static int apply_system(struct mb_system_state *s, const void *data, size_t len)
 {
-	int err = mb_system_from_frame(&s->now, data, len);
+	int err = mb_system_from_record(&s->now, data, len);
 
 	if (err)
 		return err;
@@ -75,8 +75,8 @@ static int apply_system(struct mb_system_state *s, const void *data, size_t len)
 
 static int apply_memcg(struct mb_model *m, const void *data, size_t len)
 {
-	struct mb_memcg_same_frame same;
-	struct mb_memcg_frame f;
+	struct mb_memcg_same_record same;
+	struct mb_memcg_record f;
 
 	if (len == sizeof(same)) {
 		memcpy(&same, data, len);
@@ -92,16 +92,16 @@ static int apply_memcg(struct mb_model *m, const void *data, size_t len)
 	return 0;
 }
 
-/* A frame about a feature: for whoever goes along. */
-static int apply_observed(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+/* A record about a feature: for whoever goes along. */
+static int apply_observed(struct mb_model *m, enum mb_ingest_type type, const void *data, size_t len)
 {
-	size_t least = type == MB_FRAME_LIMITS ? sizeof(struct mb_cgroup_limits) :
-		       type == MB_FRAME_LOG    ? sizeof(struct mb_log_line) :
+	size_t least = type == MB_INGEST_LIMITS ? sizeof(struct mb_cgroup_limits) :
+		       type == MB_INGEST_LOG    ? sizeof(struct mb_log_line) :
 						 sizeof(struct mb_oom_name);
 
 	if (len < least)
 		return -EINVAL;
-	mb_observers_frame(m, type, data, len);
+	mb_observers_record(m, type, data, len);
 	return 0;
 }
 
@@ -138,68 +138,68 @@ static int apply_device(struct mb_model *m, const void *data, size_t len)
 	return 0;
 }
 
-int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len)
+int mb_ingest_apply(struct mb_model *m, enum mb_ingest_type type, const void *data, size_t len)
 {
 	switch (type) {
-	case MB_FRAME_SETUP:
+	case MB_INGEST_SETUP:
 		if (len != sizeof(struct mb_setup))
 			return -EINVAL;
 		apply_setup(m, data);
 		return 0;
-	case MB_FRAME_EVENT:
+	case MB_INGEST_EVENT:
 		mb_model_event(m, data, len);
 		return 0;
-	case MB_FRAME_IDENTITY:
+	case MB_INGEST_IDENTITY:
 		return len < sizeof(struct mb_identity) ? -EINVAL : apply_identity(m, data, len);
-	case MB_FRAME_MEMORY:
+	case MB_INGEST_MEMORY:
 		return apply_memory(m, data, len);
-	case MB_FRAME_DROPS:
+	case MB_INGEST_DROPS:
 		if (len % sizeof(struct mb_drop_row))
 			return -EINVAL;
 		return apply_drops(m, data, len / sizeof(struct mb_drop_row));
-	case MB_FRAME_TICK:
+	case MB_INGEST_TICK:
 		if (len != sizeof(struct mb_tick))
 			return -EINVAL;
 		mb_model_tick(m, ((const struct mb_tick *)data)->at.t_ns,
 			      ((const struct mb_tick *)data)->complete);
 		return 0;
-	case MB_FRAME_MOUNT:
+	case MB_INGEST_MOUNT:
 		if (len != sizeof(struct mb_mount))
 			return -EINVAL;
 		apply_mount(m, data);
 		return 0;
-	case MB_FRAME_DEVICE:
+	case MB_INGEST_DEVICE:
 		return apply_device(m, data, len);
-	case MB_FRAME_SUMMARY:
+	case MB_INGEST_SUMMARY:
 		return len == sizeof(struct mb_summary) ? 0 : -EINVAL;
-	case MB_FRAME_SYSTEM:
+	case MB_INGEST_SYSTEM:
 		return apply_system(&m->system, data, len);
-	case MB_FRAME_MEMCG:
+	case MB_INGEST_MEMCG:
 		return apply_memcg(m, data, len);
-	case MB_FRAME_OOM_REPORT:
+	case MB_INGEST_OOM_REPORT:
 		return len == sizeof(struct mb_oom_report) ? 0 : -EINVAL;
-	case MB_FRAME_LIMITS:
-	case MB_FRAME_LOG:
-	case MB_FRAME_SYMBOL:
-	case MB_FRAME_OOM_PATH:
-	case MB_FRAME_OOM_STAT:
+	case MB_INGEST_LIMITS:
+	case MB_INGEST_LOG:
+	case MB_INGEST_SYMBOL:
+	case MB_INGEST_OOM_PATH:
+	case MB_INGEST_OOM_STAT:
 		return apply_observed(m, type, data, len);
 	}
 	return -EINVAL;
 }
 
-void mb_feed(struct mb_feed *f, enum mb_frame_type type, const void *data, size_t len)
+void mb_ingest(struct mb_ingest *f, enum mb_ingest_type type, const void *data, size_t len)
 {
 	if (f->keep)
 		f->keep(f->keep_arg, type, data, len);
-	mb_frame_apply(f->model, type, data, len);
+	mb_ingest_apply(f->model, type, data, len);
 }
 
-void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char *exe,
-		      const char *cgroup)
+void mb_ingest_identity(struct mb_ingest *f, const struct mb_process *p, const char *exe,
+			const char *cgroup)
 {
-	_Alignas(8) char frame[sizeof(struct mb_identity) + EXE_MAX_LEN + MB_CGROUP_PATH_MAX];
-	struct mb_identity *id = (struct mb_identity *)frame;
+	_Alignas(8) char record[sizeof(struct mb_identity) + EXE_MAX_LEN + MB_CGROUP_PATH_MAX];
+	struct mb_identity *id = (struct mb_identity *)record;
 	size_t exe_len = exe ? strnlen(exe, EXE_MAX_LEN) : 0, cgroup_len;
 	char path[MB_CGROUP_PATH_MAX + 1] = "";
 
@@ -214,10 +214,10 @@ void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char 
 		memcpy(id + 1, exe, exe_len);
 	if (cgroup_len)
 		memcpy((char *)(id + 1) + exe_len, path, cgroup_len);
-	mb_feed(f, MB_FRAME_IDENTITY, frame, sizeof(*id) + exe_len + cgroup_len);
+	mb_ingest(f, MB_INGEST_IDENTITY, record, sizeof(*id) + exe_len + cgroup_len);
 }
 
-void mb_feed_drops(struct mb_feed *f, const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS])
+void mb_ingest_drops(struct mb_ingest *f, const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS])
 {
 	struct mb_drop_row rows[MB_FAM_MAX * MB_DROP_REASONS];
 	size_t n = 0;
@@ -229,5 +229,5 @@ void mb_feed_drops(struct mb_feed *f, const struct mb_drop drops[MB_FAM_MAX][MB_
 			rows[n++] = (struct mb_drop_row){ drops[family][reason], family, reason };
 		}
 	}
-	mb_feed(f, MB_FRAME_DROPS, rows, n * sizeof(rows[0]));
+	mb_ingest(f, MB_INGEST_DROPS, rows, n * sizeof(rows[0]));
 }

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * All that a model is told from outside, as a sequence of frames: events of the kernel, what /proc
- * knew, ticks. A live session feeds its model with frames and may keep each of them; fed to another
+ * All that a model is told from outside, as a sequence of records: events of the kernel, what /proc
+ * knew, ticks. A live session feeds its model with records and may keep each of them; fed to another
  * model in the same order, they make the same model again (replay).
  */
-#ifndef MB_FEED_H
-#define MB_FEED_H
+#ifndef MB_INGEST_H
+#define MB_INGEST_H
 
 #include "model/model.h"
 
-enum mb_frame_type {
-	MB_FRAME_SETUP = 1, /* struct mb_setup; the first frame */
-	MB_FRAME_EVENT = 2, /* one ring event or task record, as the kernel side sent it */
-	MB_FRAME_IDENTITY = 3, /* struct mb_identity */
-	MB_FRAME_MEMORY = 4, /* struct mb_memory */
-	MB_FRAME_DROPS = 5, /* struct mb_drop_row, any number; those not named are 0 */
-	MB_FRAME_TICK = 6, /* struct mb_tick */
-	MB_FRAME_SUMMARY = 7, /* struct mb_summary; the last frame */
-	MB_FRAME_SYSTEM = 8, /* struct mb_system, before each tick */
-	MB_FRAME_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
-	MB_FRAME_LOG = 10, /* struct mb_log_line, then the text: one record of the kernel's log */
-	MB_FRAME_SYMBOL = 11, /* struct mb_oom_name: of an address in a stack of an OOM kill */
-	MB_FRAME_OOM_PATH = 12, /* struct mb_oom_name, then the path where it is longer: of a cgroup in an OOM kill */
-	MB_FRAME_OOM_STAT = 13, /* struct mb_oom_name, then memory.stat of the cgroup at its limit */
-	MB_FRAME_OOM_REPORT = 14, /* struct mb_oom_report: a kill is reported now */
-	MB_FRAME_MEMCG = 15, /* struct mb_memcg_frame: what a memory cgroup is charged, by kind; or struct mb_memcg_same_frame */
-	MB_FRAME_LIMITS = 16, /* struct mb_cgroup_limits, then the path: of a cgroup at whose limit somebody stalls */
-	MB_FRAME_DEVICE = 17, /* struct mb_device_name: what people call a device, and where it is mounted */
+enum mb_ingest_type {
+	MB_INGEST_SETUP = 1, /* struct mb_setup; the first record */
+	MB_INGEST_EVENT = 2, /* one ring event or task record, as the kernel side sent it */
+	MB_INGEST_IDENTITY = 3, /* struct mb_identity */
+	MB_INGEST_MEMORY = 4, /* struct mb_memory */
+	MB_INGEST_DROPS = 5, /* struct mb_drop_row, any number; those not named are 0 */
+	MB_INGEST_TICK = 6, /* struct mb_tick */
+	MB_INGEST_SUMMARY = 7, /* struct mb_summary; the last record */
+	MB_INGEST_SYSTEM = 8, /* struct mb_system, before each tick */
+	MB_INGEST_MOUNT = 9, /* struct mb_mount: where a file system is mounted */
+	MB_INGEST_LOG = 10, /* struct mb_log_line, then the text: one record of the kernel's log */
+	MB_INGEST_SYMBOL = 11, /* struct mb_oom_name: of an address in a stack of an OOM kill */
+	MB_INGEST_OOM_PATH = 12, /* struct mb_oom_name, then the path where it is longer: of a cgroup in an OOM kill */
+	MB_INGEST_OOM_STAT = 13, /* struct mb_oom_name, then memory.stat of the cgroup at its limit */
+	MB_INGEST_OOM_REPORT = 14, /* struct mb_oom_report: a kill is reported now */
+	MB_INGEST_MEMCG = 15, /* struct mb_memcg_record: what a memory cgroup is charged, by kind; or struct mb_memcg_same_record */
+	MB_INGEST_LIMITS = 16, /* struct mb_cgroup_limits, then the path: of a cgroup at whose limit somebody stalls */
+	MB_INGEST_DEVICE = 17, /* struct mb_device_name: what people call a device, and where it is mounted */
 };
 
 /* /proc/sys/vm/dirty_*; MB_UNKNOWN where there is none. */
@@ -65,7 +65,7 @@ struct mb_memory {
 	uint64_t rss_pages[4];
 	uint32_t tgid;
 	uint32_t pad;
-	/* MB_UNKNOWN: not read, or it could not be; frames of older recordings end before them */
+	/* MB_UNKNOWN: not read, or it could not be; records of older recordings end before them */
 	uint64_t pss_bytes;
 	uint64_t uss_bytes;
 };
@@ -126,26 +126,26 @@ struct mb_oom_report {
 	struct mb_moment at;
 };
 
-struct mb_feed {
+struct mb_ingest {
 	struct mb_model *model;
-	/* Called with each frame before it is applied; NULL: nobody keeps them. */
-	void (*keep)(void *arg, enum mb_frame_type type, const void *data, size_t len);
+	/* Called with each record before it is applied; NULL: nobody keeps them. */
+	void (*keep)(void *arg, enum mb_ingest_type type, const void *data, size_t len);
 	void *keep_arg;
 };
 
 /*
- * Change the model as the frame says. Returns 0, or -EINVAL for a frame that no memblame wrote (its
+ * Change the model as the record says. Returns 0, or -EINVAL for a record that no memblame wrote (its
  * size does not fit its type); the model is as before then.
  */
-int mb_frame_apply(struct mb_model *m, enum mb_frame_type type, const void *data, size_t len);
+int mb_ingest_apply(struct mb_model *m, enum mb_ingest_type type, const void *data, size_t len);
 
-/* Keep a frame, if somebody does, and apply it. */
-void mb_feed(struct mb_feed *f, enum mb_frame_type type, const void *data, size_t len);
+/* Keep a record, if somebody does, and apply it. */
+void mb_ingest(struct mb_ingest *f, enum mb_ingest_type type, const void *data, size_t len);
 
 /* Feed an identity or the drops, packed from these. exe, cgroup: NULL where not known. */
-void mb_feed_identity(struct mb_feed *f, const struct mb_process *p, const char *exe,
-		      const char *cgroup);
-void mb_feed_drops(struct mb_feed *f,
-		   const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);
+void mb_ingest_identity(struct mb_ingest *f, const struct mb_process *p, const char *exe,
+			const char *cgroup);
+void mb_ingest_drops(struct mb_ingest *f,
+		     const struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS]);
 
 #endif
