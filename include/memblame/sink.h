@@ -60,7 +60,7 @@ extern const struct mb_sink mb_sink_text;
 void mb_snapshot_total(struct mb_snapshot *s, const struct mb_model *m, const struct mb_setup *setup,
 		       const struct mb_summary *sum);
 void mb_snapshot_interval(struct mb_snapshot *s, const struct mb_model *m,
-			  const struct mb_setup *setup, const struct mb_moment *at,
+			  const struct mb_setup *setup, const struct mb_sample_meta *at,
 			  uint64_t duration_ns);
 
 /* Value of a slot in a snapshot: its change in an interval, else what it is since the start. */

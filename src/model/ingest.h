@@ -91,7 +91,7 @@ struct mb_drop_row {
 };
 
 /* What goes with the numbers of one moment. */
-struct mb_moment {
+struct mb_sample_meta {
 	uint64_t t_ns; /* CLOCK_BOOTTIME */
 	uint64_t since_start_ns;
 	uint64_t bpf_ns;
@@ -103,13 +103,13 @@ struct mb_moment {
 };
 
 struct mb_tick {
-	struct mb_moment at;
+	struct mb_sample_meta at;
 	uint32_t complete; /* as mb_model_tick() */
 	uint32_t pad;
 };
 
 struct mb_summary {
-	struct mb_moment at;
+	struct mb_sample_meta at;
 	int32_t command_status;
 	uint32_t has_command;
 	char command[200];
@@ -123,7 +123,7 @@ struct mb_cgroup_limits {
 
 struct mb_oom_report {
 	uint64_t kill_t_ns;
-	struct mb_moment at;
+	struct mb_sample_meta at;
 };
 
 struct mb_ingest {

@@ -308,7 +308,7 @@ static void end_prev(struct mb_recorder *r, const struct mb_model *m)
 
 /* ---- a tick ---- */
 
-static void put_tick(struct mb_recorder *r, const struct mb_moment *at)
+static void put_tick(struct mb_recorder *r, const struct mb_sample_meta *at)
 {
 	struct mb_rows *o = r->rows;
 
@@ -385,7 +385,7 @@ static bool room_for_tick(struct mb_recorder *r)
 	return !why;
 }
 
-int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_moment *at,
+int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_sample_meta *at,
 		     struct mb_err *e)
 {
 	struct mb_process *p;

@@ -54,7 +54,7 @@ void mb_recorder_keep(void *recorder, enum mb_ingest_type type, const void *data
  * While the disk takes nothing and 16 MiB wait, kept ones write nothing: what changes is added up until there is
  * room, so that no count is missing, only the moments between.
  */
-int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_moment *at,
+int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const struct mb_sample_meta *at,
 		     struct mb_err *e);
 
 /* Write what is still queued and close. Returns 0 or -errno with *e set. r may be NULL. */

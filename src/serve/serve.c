@@ -89,7 +89,7 @@ static void give_back(void)
 }
 
 /* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_retained(). */
-static int record(struct mb_serve *s, const struct mb_moment *at, struct mb_err *e)
+static int record(struct mb_serve *s, const struct mb_sample_meta *at, struct mb_err *e)
 {
 	try_recording(s, at->t_ns);
 	if (!s->recorder || at->t_ns + s->cfg.interval_ns / 2 < s->recorded_ns + s->cfg.record_interval_ns)
@@ -176,7 +176,7 @@ static int wait_ms(void *arg)
 	return manager >= 0 && (clients < 0 || manager < clients) ? manager : clients;
 }
 
-static int ticked(void *arg, struct mb_session *session, const struct mb_moment *at, struct mb_err *e)
+static int ticked(void *arg, struct mb_session *session, const struct mb_sample_meta *at, struct mb_err *e)
 {
 	struct mb_serve *s = arg;
 

@@ -109,7 +109,7 @@ static uint64_t own_rss_bytes(void)
 }
 
 /* What goes with the numbers of this moment. */
-static void moment(struct mb_session *s, struct mb_moment *at)
+static void sample_meta(struct mb_session *s, struct mb_sample_meta *at)
 {
 	struct rusage r;
 
@@ -158,7 +158,7 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	mb_session_read_system(s);
 	ingest_limits(s);
 	mb_names_ingest(s->names, &s->ingest);
-	moment(s, &tick.at);
+	sample_meta(s, &tick.at);
 	mb_ingest(&s->ingest, MB_INGEST_TICK, &tick, sizeof(tick));
 	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
 	mb_oom_watch_tick(s->oom_watch);
@@ -211,7 +211,7 @@ bool mb_session_wants_color(const struct mb_session *s)
 void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
 {
 	memset(sum, 0, sizeof(*sum));
-	moment(s, &sum->at);
+	sample_meta(s, &sum->at);
 	sum->command_status = s->command_status;
 	sum->has_command = s->command != NULL;
 	if (s->command)
@@ -238,11 +238,11 @@ static int show_interval(struct mb_session *s, struct mb_err *e)
 	int err;
 
 	struct mb_snapshot snap;
-	struct mb_moment at;
+	struct mb_sample_meta at;
 
 	/* those that were asked for are shown though they do nothing */
 	mb_procfs_memory(&s->ingest, s->cfg.kern.select != MB_SELECT_PIDS);
-	moment(s, &at);
+	sample_meta(s, &at);
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
 			     at.t_ns - s->interval_start_ns);
 	snap.color = mb_session_wants_color(s);

@@ -60,7 +60,7 @@ struct mb_service {
 	/* All is attached, and privileges are still there. */
 	int (*attached)(void *arg, struct mb_session *s, struct mb_err *e);
 	/* A tick is over; at is its moment. */
-	int (*ticked)(void *arg, struct mb_session *s, const struct mb_moment *at, struct mb_err *e);
+	int (*ticked)(void *arg, struct mb_session *s, const struct mb_sample_meta *at, struct mb_err *e);
 	/* A kill has been reported for the first time. */
 	void (*killed)(void *arg, struct mb_session *s, const struct mb_oom_kill *k);
 	/* So many ms until it must be asked to go on though nothing happens; -1: never. Asked before each wait. */

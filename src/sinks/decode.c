@@ -78,7 +78,7 @@ const char *mb_drop_reason_name(unsigned int reason)
 }
 
 static void fill_snapshot(struct mb_snapshot *s, const struct mb_model *m,
-			  const struct mb_setup *setup, const struct mb_moment *at)
+			  const struct mb_setup *setup, const struct mb_sample_meta *at)
 {
 	memset(s, 0, sizeof(*s));
 	s->model = m;
@@ -103,7 +103,7 @@ void mb_snapshot_total(struct mb_snapshot *s, const struct mb_model *m, const st
 }
 
 void mb_snapshot_interval(struct mb_snapshot *s, const struct mb_model *m,
-			  const struct mb_setup *setup, const struct mb_moment *at,
+			  const struct mb_setup *setup, const struct mb_sample_meta *at,
 			  uint64_t duration_ns)
 {
 	fill_snapshot(s, m, setup, at);

@@ -57,7 +57,7 @@ static int remove_dir(void **state)
 /* PROCESSES processes, from pid 1 on, of as many programs; shift: which of the values is whose. */
 static void record(const char *path)
 {
-	struct mb_moment at = { .t_ns = 2000000000, .since_start_ns = 1000000000, .self_rss_bytes = MB_UNKNOWN };
+	struct mb_sample_meta at = { .t_ns = 2000000000, .since_start_ns = 1000000000, .self_rss_bytes = MB_UNKNOWN };
 	struct mb_recorder *r = NULL;
 	struct mb_err e = { 0 };
 	struct mb_model m;

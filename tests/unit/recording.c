@@ -139,7 +139,7 @@ static void record(const char *path, struct mb_model *m)
 		fail_msg("%s", e.text);
 	mb_recorder_watch(r, m);
 	for (uint64_t i = 0; i < 4; i++) {
-		struct mb_moment at = { .t_ns = (i + 1) * 1000000000, .since_start_ns = i * 1000000000 };
+		struct mb_sample_meta at = { .t_ns = (i + 1) * 1000000000, .since_start_ns = i * 1000000000 };
 		struct mb_system s;
 
 		snprintf(at.time, sizeof(at.time), "2026-01-01T10:00:0%dZ", (int)i);

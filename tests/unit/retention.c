@@ -12,7 +12,7 @@ static void killed_writer(uint64_t serial, const struct mb_retention *keep)
 
 		begin(&w, serial, keep);
 		moments(&w, 60, PROCESSES);
-		moment(&w, PROCESSES); /* in the middle of this one, or before or after it */
+		sample_meta(&w, PROCESSES); /* in the middle of this one, or before or after it */
 		kill(getpid(), SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -202,12 +202,12 @@ static void read_for_ever(void **state)
 	assert_int_equal(mb_reader_open(&r, path, &e), 0);
 	assert_int_equal(mb_report_window(r, NULL, NULL, &all, &e), 0);
 	do {
-		moment(&w, PROCESSES);
+		sample_meta(&w, PROCESSES);
 		wait_for(&w, is_settled, 0);
 		mb_recorder_state(w.r, &st);
 	} while (!st.failed);
 	assert_true(on_disk() <= 4.2 * MIB);
-	moment(&w, PROCESSES);
+	sample_meta(&w, PROCESSES);
 	assert_true(on_disk() <= 4.2 * MIB);
 	mb_reader_close(r);
 	mb_recorder_retain(w.r, &keep); /* tries at once */

@@ -120,14 +120,14 @@ static void write_error(void **state)
 	moments(&w, 10, PROCESSES);
 	limit_files(8192);
 	while (!lost) {
-		moment(&w, PROCESSES);
+		sample_meta(&w, PROCESSES);
 		mb_recorder_state(w.r, &st);
 		lost = st.lost;
 	}
 	wait_for(&w, has_failed, 0);
 	assert_int_equal(ask("SELECT count(*) FROM tick"), 10);
 	for (int i = 0; i < 5; i++)
-		moment(&w, PROCESSES);
+		sample_meta(&w, PROCESSES);
 	limit_files(RLIM_INFINITY);
 	mb_recorder_retain(w.r, &keep); /* tries at once */
 	wait_for(&w, waits_less, 0);
@@ -171,7 +171,7 @@ static void full_disk(void)
 		;
 	close(fd);
 	do {
-		moment(&w, PROCESSES);
+		sample_meta(&w, PROCESSES);
 		mb_recorder_state(w.r, &st);
 		usleep(1000);
 	} while (!st.failed);

@@ -118,9 +118,9 @@ static inline void short_life(struct world *w)
 	mb_model_forget_ended(&w->m, 0);
 }
 
-static inline void moment(struct world *w, unsigned int processes)
+static inline void sample_meta(struct world *w, unsigned int processes)
 {
-	struct mb_moment at = { .t_ns = (w->serial + 1) * STEP_NS - w->boot_ns };
+	struct mb_sample_meta at = { .t_ns = (w->serial + 1) * STEP_NS - w->boot_ns };
 	struct mb_err e = { 0 };
 
 	for (uint32_t i = 0; i < processes; i++) {
@@ -193,7 +193,7 @@ static inline bool has_failed(const struct mb_recorder_state *st, uint64_t n)
 static inline void moments(struct world *w, unsigned int n, unsigned int processes)
 {
 	while (n--) {
-		moment(w, processes);
+		sample_meta(w, processes);
 		wait_for(w, waits_less, 2 << 20);
 	}
 	wait_for(w, waits_less, 0);

@@ -294,7 +294,7 @@ static char *shown(const struct mb_sink *sink, const struct mb_system *first,
 	char path[] = "/tmp/mb-system-XXXXXX", *text = calloc(1, 65536);
 	struct mb_ingest ingest = { 0 };
 	struct mb_setup setup = { .sample_1_in = 1 };
-	struct mb_moment at = { 0 };
+	struct mb_sample_meta at = { 0 };
 	struct mb_summary sum = { 0 };
 	struct mb_snapshot snap;
 	struct mb_err e = { 0 };

@@ -33,7 +33,7 @@ static void check(const char *from, const char *to, long long first, long long l
 /* The file of memblame record, from a time on, one tick each 10 s, 10 s after the start. */
 static void record_from(const char *start, unsigned int ticks)
 {
-	struct mb_moment at = { .self_rss_bytes = MB_UNKNOWN };
+	struct mb_sample_meta at = { .self_rss_bytes = MB_UNKNOWN };
 	struct mb_recorder *r = NULL;
 	struct mb_err e = { 0 };
 	struct mb_model m;

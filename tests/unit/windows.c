@@ -52,7 +52,7 @@ struct life {
 };
 
 struct moment {
-	struct mb_moment at;
+	struct mb_sample_meta at;
 	int session, boot;
 	uint64_t interval_ns;
 	uint64_t off; /* families that were not traced */
@@ -172,7 +172,7 @@ static void live(struct life *l, int tick, bool is_new)
 }
 
 /* UTC is the boot-time clock's, but for when it is set: for a tick, or for good. */
-static void set_clock(struct mb_moment *at, uint64_t t_ns, int64_t *off_ms)
+static void set_clock(struct mb_sample_meta *at, uint64_t t_ns, int64_t *off_ms)
 {
 	int64_t once = chance(0.08) ? (int64_t)between(&w.sim, -8e6, 8e6) : 0;
 
@@ -258,7 +258,7 @@ static void tick(struct session *s)
 	t->boot = s->boot;
 	t->off = s->off;
 	t->events = s->m.events;
-	t->at = (struct mb_moment){ .t_ns = s->t_ns, .since_start_ns = s->t_ns - s->start_ns, .self_cpu_ns = s->cpu_ns,
+	t->at = (struct mb_sample_meta){ .t_ns = s->t_ns, .since_start_ns = s->t_ns - s->start_ns, .self_cpu_ns = s->cpu_ns,
 				    .bpf_ns = s->cpu_ns / 2, .bpf_ns_known = 1, .self_rss_bytes = MB_UNKNOWN };
 	set_clock(&t->at, s->t_ns, &s->off_ms);
 	if (mb_recorder_tick(s->r, &s->m, &t->at, &e))
