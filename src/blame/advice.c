@@ -8,14 +8,14 @@
 #include "memblame/sink.h"
 #include "model/model.h"
 
-const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_who *who)
+const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_process_ref *ref)
 {
-	if (!who->start_ns)
+	if (!ref->start_ns)
 		return NULL;
-	return mb_model_find_exactly((struct mb_model *)s->model, who->tgid, who->start_ns);
+	return mb_model_find_exactly((struct mb_model *)s->model, ref->tgid, ref->start_ns);
 }
 
-bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_who *victim)
+bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_process_ref *victim)
 {
 	const struct mb_victims *v = s->victims;
 	const struct mb_process *p;

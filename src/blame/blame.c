@@ -169,7 +169,7 @@ void mb_file_sum_add(struct mb_file_sum *list, uint32_t *n, uint32_t max, const 
 	f->sum += more;
 }
 
-void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e)
+void mb_blame_dirtied(struct mb_blame *b, const struct mb_process_ref *ref, const struct mb_dirtied_event *e)
 {
 	struct mb_file_key file = { e->key.bdi, e->key.ino, e->key.dev, 0 };
 	struct mb_device *d = device_get(b, e->key.bdi);
@@ -182,7 +182,7 @@ void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct
 			    (double)e->written_pages);
 	d->written_pages += e->written_pages;
 	d->dirtied_pages += e->dirtied_pages;
-	if (!who || !e->dirtied_pages)
+	if (!ref || !e->dirtied_pages)
 		return;
 	if (!b->current)
 		b->current = calloc(MB_BLAME_HISTORY, sizeof(*b->current));
@@ -191,7 +191,7 @@ void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct
 		return;
 	}
 	entry = &b->current[b->n_current++];
-	entry->who = *who;
+	entry->ref = *ref;
 	entry->file = file;
 	entry->pages = e->dirtied_pages;
 }
@@ -285,13 +285,13 @@ static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state
 }
 
 struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const struct mb_victim_key *key,
-				  const struct mb_who *who)
+				  const struct mb_process_ref *ref)
 {
 	struct mb_victim *v;
 
 	HASH_FIND(hh, m->victims, key, sizeof(*key), v);
 	if (v) {
-		snprintf(v->who.comm, sizeof(v->who.comm), "%s", who->comm); /* exec, prctl */
+		snprintf(v->ref.comm, sizeof(v->ref.comm), "%s", ref->comm); /* exec, prctl */
 		return v;
 	}
 	if (HASH_COUNT(m->victims) >= MB_BLAME_VICTIMS || !(v = calloc(1, sizeof(*v)))) {
@@ -299,34 +299,34 @@ struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const
 		return NULL;
 	}
 	v->key = *key;
-	v->who = *who;
+	v->ref = *ref;
 	HASH_ADD(hh, m->victims, key, sizeof(v->key), v);
 	return v;
 }
 
-static bool same(const struct mb_who *a, const struct mb_who *b)
+static bool same(const struct mb_process_ref *a, const struct mb_process_ref *b)
 {
 	return a->tgid == b->tgid && a->start_ns == b->start_ns;
 }
 
-struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_who *who, double ns,
+struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_process_ref *ref, double ns,
 				   double pages_ns)
 {
 	struct mb_culprit *c = NULL;
 
 	for (uint32_t i = 0; i < v->n_culprits && !c; i++) {
-		if (same(&v->culprits[i].who, who))
+		if (same(&v->culprits[i].ref, ref))
 			c = &v->culprits[i];
 	}
 	if (!c && v->n_culprits == MB_BLAME_CULPRITS) {
 		c = &v->culprits[MB_BLAME_CULPRITS - 1];
 	} else if (!c) {
 		c = &v->culprits[v->n_culprits++];
-		c->who = *who;
+		c->ref = *ref;
 		if (v->n_culprits == MB_BLAME_CULPRITS)
-			c->who = (struct mb_who){ .comm = "(others)" };
+			c->ref = (struct mb_process_ref){ .comm = "(others)" };
 	}
-	c->who.tgid ? snprintf(c->who.comm, sizeof(c->who.comm), "%s", who->comm) : 0; /* exec */
+	c->ref.tgid ? snprintf(c->ref.comm, sizeof(c->ref.comm), "%s", ref->comm) : 0; /* exec */
 	c->ns += ns;
 	c->pages_ns += pages_ns;
 	return c;
@@ -348,7 +348,7 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pe
 
 		if (claims[i].pages <= 0)
 			continue;
-		c = mb_blame_charge(v, &claims[i].entry->who, ns * claims[i].pages / sum,
+		c = mb_blame_charge(v, &claims[i].entry->ref, ns * claims[i].pages / sum,
 				    claims[i].pages * ns);
 		mb_file_sum_add(c->files, &c->n_files, MB_BLAME_CULPRIT_FILES, &claims[i].entry->file,
 			    claims[i].pages * ns);
@@ -364,7 +364,7 @@ static enum mb_blame_what what_of(const struct mb_writeback_event *e)
 						       MB_BLAME_PAUSE;
 }
 
-void mb_blame_stall(struct mb_blame *b, const struct mb_who *victim, const struct mb_writeback_event *e)
+void mb_blame_stall(struct mb_blame *b, const struct mb_process_ref *victim, const struct mb_writeback_event *e)
 {
 	struct mb_device *d = device_get(b, e->on.bdi);
 	struct mb_pending_stall *s;
@@ -420,7 +420,7 @@ void mb_blame_tick(struct mb_blame *b, uint64_t t_ns)
 	b->n_pending = 0;
 }
 
-bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_who *who,
+bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_process_ref *ref,
 		    double *share, struct mb_file_key *file)
 {
 	struct mb_matrix m = { 0 };
@@ -440,7 +440,7 @@ bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, stru
 	}
 	if (m.victims && m.victims->n_culprits) {
 		c = &m.victims->culprits[0];
-		*who = c->who;
+		*ref = c->ref;
 		*share = c->ns / (double)s.ns;
 		*file = c->files[0].file;
 		found = true;
@@ -452,8 +452,8 @@ bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, stru
 
 /* ---- evictions ---- */
 
-static void add_eviction(struct mb_blame *b, struct mb_matrix *m, const struct mb_who *owner,
-			 const struct mb_who *by, const struct mb_eviction_event *e)
+static void add_eviction(struct mb_blame *b, struct mb_matrix *m, const struct mb_process_ref *owner,
+			 const struct mb_process_ref *by, const struct mb_eviction_event *e)
 {
 	struct mb_eviction_pair *p;
 
@@ -471,7 +471,7 @@ static void add_eviction(struct mb_blame *b, struct mb_matrix *m, const struct m
 	p->pages += e->pages;
 }
 
-void mb_blame_eviction(struct mb_blame *b, const struct mb_who *owner, const struct mb_who *by,
+void mb_blame_eviction(struct mb_blame *b, const struct mb_process_ref *owner, const struct mb_process_ref *by,
 		       const struct mb_eviction_event *e)
 {
 	add_eviction(b, &b->total, owner, by, e);

@@ -42,7 +42,7 @@ struct mb_file {
 
 /* Pages that a process dirtied of a file in one tick. */
 struct mb_dirtied {
-	struct mb_who who;
+	struct mb_process_ref ref;
 	struct mb_file_key file;
 	uint64_t from_ns, to_ns; /* the tick */
 	uint64_t pages;
@@ -83,7 +83,7 @@ enum mb_blame_what {
 };
 
 struct mb_culprit {
-	struct mb_who who;
+	struct mb_process_ref ref;
 	double ns; /* of the victim's time */
 	double pages_ns; /* its pages in the way, times that long */
 	struct mb_file_sum files[MB_BLAME_CULPRIT_FILES]; /* pages_ns */
@@ -107,13 +107,13 @@ struct mb_watermarks {
 
 struct mb_victim {
 	struct mb_victim_key key;
-	struct mb_who who;
+	struct mb_process_ref ref;
 	uint64_t count[MB_BLAME_WHATS];
 	uint64_t ns[MB_BLAME_WHATS];
 	struct mb_culprit culprits[MB_BLAME_CULPRITS];
 	uint32_t n_culprits;
 	struct mb_watermarks marks; /* at the end of the tick in which it stalled last */
-	struct mb_who woke_kswapd; /* last; tgid 0: nobody, or not known */
+	struct mb_process_ref woke_kswapd; /* last; tgid 0: nobody, or not known */
 	char *limit_path; /* owned; the cgroup at whose limit it stalled last; NULL: it was the machine, or not known */
 	struct mb_cgroup_limits limits; /* of that cgroup, when the most of it was used */
 	UT_hash_handle hh;
@@ -121,7 +121,7 @@ struct mb_victim {
 
 struct mb_eviction_pair {
 	struct mb_eviction_key key;
-	struct mb_who owner, by;
+	struct mb_process_ref owner, by;
 	uint64_t pages;
 	UT_hash_handle hh;
 };
@@ -133,7 +133,7 @@ struct mb_matrix {
 };
 
 struct mb_pending_stall {
-	struct mb_who victim;
+	struct mb_process_ref victim;
 	struct mb_bdi_state on;
 	enum mb_blame_what what;
 	uint64_t from_ns, to_ns, ns;
@@ -163,7 +163,7 @@ struct mb_blame {
 	struct mb_matrix total, interval;
 	struct mb_claimant *claimants; /* reclaim.c */
 	struct mb_limited *limited;
-	struct mb_who woke_kswapd;
+	struct mb_process_ref woke_kswapd;
 	uint64_t shortage_tick; /* the last tick at whose end memory was not short */
 	uint64_t tick_ns; /* when the last tick ended */
 	uint64_t evicted; /* stalls, pages and names for which there was no room */
@@ -185,13 +185,13 @@ void mb_blame_interval(struct mb_blame *b);
 void mb_blame_file(struct mb_blame *b, const struct mb_file_event *e);
 
 /* Pages were dirtied or written; who: NULL where it is not traced. */
-void mb_blame_dirtied(struct mb_blame *b, const struct mb_who *who, const struct mb_dirtied_event *e);
+void mb_blame_dirtied(struct mb_blame *b, const struct mb_process_ref *ref, const struct mb_dirtied_event *e);
 
 /* A victim has stalled on a device; t_ns: the start. Laid upon culprits when the tick is over. */
-void mb_blame_stall(struct mb_blame *b, const struct mb_who *victim, const struct mb_writeback_event *e);
+void mb_blame_stall(struct mb_blame *b, const struct mb_process_ref *victim, const struct mb_writeback_event *e);
 
 /* A reclaimer took mapped pages. */
-void mb_blame_eviction(struct mb_blame *b, const struct mb_who *owner, const struct mb_who *by,
+void mb_blame_eviction(struct mb_blame *b, const struct mb_process_ref *owner, const struct mb_process_ref *by,
 		       const struct mb_eviction_event *e);
 
 /*
@@ -217,10 +217,10 @@ uint64_t mb_victim_limit_bytes(const struct mb_victim *v);
  * ended; limit_up: as in struct mb_reclaim_ledger. False: nobody.
  */
 bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
-			    struct mb_who *who, double *share);
+			    struct mb_process_ref *ref, double *share);
 
 /* Who would be blamed most now for a stall on this device; false: nobody. share: of all pages. */
-bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_who *who,
+bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_process_ref *ref,
 		    double *share, struct mb_file_key *file);
 
 /* Add to the file's entry of a list of at most max; of a full one, the last is all others. */
@@ -234,10 +234,10 @@ const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *ke
 
 /* The victim of this key, made where it is new; NULL: no room, which is counted. */
 struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const struct mb_victim_key *key,
-				  const struct mb_who *who);
+				  const struct mb_process_ref *ref);
 
 /* Lay ns of a victim's time upon a culprit, with its pages in the way; returns the culprit. */
-struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_who *who, double ns,
+struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_process_ref *ref, double ns,
 				   double pages_ns);
 
 /* Processes of one program (by its name) that are to blame for the same stalls are one culprit. */

@@ -4,14 +4,14 @@
 #include "blame/view.h"
 #include "sinks/json.h"
 
-static void put_who(struct mb_out *o, const char *key, const struct mb_snapshot *s,
-		    const struct mb_who *who)
+static void put_process_ref(struct mb_out *o, const char *key, const struct mb_snapshot *s,
+			    const struct mb_process_ref *ref)
 {
-	const struct mb_process *p = mb_snapshot_process(s, who);
+	const struct mb_process *p = mb_snapshot_process(s, ref);
 
 	mb_json_object(o, key);
-	mb_json_u64(o, "pid", who->tgid);
-	mb_json_str(o, "comm", who->comm[0] ? who->comm : NULL);
+	mb_json_u64(o, "pid", ref->tgid);
+	mb_json_str(o, "comm", ref->comm[0] ? ref->comm : NULL);
 	mb_json_str(o, "cgroup", p ? p->cgroup_path : NULL);
 	mb_json_object_end(o);
 }
@@ -58,8 +58,8 @@ static const char *reason(enum mb_blame_what what)
 /* Who, and for how much of the victim's time. */
 static void put_blame(struct mb_out *o, const struct mb_culprit *c, double ns)
 {
-	mb_json_u64_if(o, "pid", c->who.tgid, c->who.tgid);
-	mb_json_str(o, "comm", c->who.comm[0] ? c->who.comm : NULL);
+	mb_json_u64_if(o, "pid", c->ref.tgid, c->ref.tgid);
+	mb_json_str(o, "comm", c->ref.comm[0] ? c->ref.comm : NULL);
 	mb_json_fixed(o, "share", (uint64_t)(c->ns / ns * 10000 + 0.5), 4);
 	mb_json_u64(o, "blamed_ns", (uint64_t)(c->ns + 0.5));
 	mb_json_u64(o, "pages", (uint64_t)(c->pages_ns / ns + 0.5));
@@ -115,7 +115,7 @@ static void put_bdi(struct mb_out *o, const struct mb_snapshot *s, const char *b
 static void put_on_device(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
 	mb_json_object(o, NULL);
-	put_who(o, "victim", s, &v->who);
+	put_process_ref(o, "victim", s, &v->ref);
 	put_bdi(o, s, mb_blame_device_name(mb_blame_of(s->model), v->key.bdi));
 	mb_json_u64(o, "pauses", v->count[MB_BLAME_PAUSE]);
 	mb_json_u64(o, "paused_ns", v->ns[MB_BLAME_PAUSE]);
@@ -175,7 +175,7 @@ static void put_in_reclaim(struct mb_out *o, const struct mb_snapshot *s, const 
 	enum mb_blame_what what = v->key.what;
 
 	mb_json_object(o, NULL);
-	put_who(o, "victim", s, &v->who);
+	put_process_ref(o, "victim", s, &v->ref);
 	mb_json_str(o, "what", mb_blame_what_name(what));
 	mb_json_u64(o, "stalls", v->count[what]);
 	mb_json_u64(o, "stalled_ns", v->ns[what]);
@@ -183,7 +183,7 @@ static void put_in_reclaim(struct mb_out *o, const struct mb_snapshot *s, const 
 	put_limit(o, v);
 	mb_json_str(o, "limit_missing", limit_missing(v));
 	if (v->woke_kswapd.tgid)
-		put_who(o, "kswapd_woken_by", s, &v->woke_kswapd);
+		put_process_ref(o, "kswapd_woken_by", s, &v->woke_kswapd);
 	else
 		mb_json_null(o, "kswapd_woken_by");
 	put_culprits(o, s, v);
@@ -245,8 +245,8 @@ static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const s
 		if (!mb_snapshot_shows(s, &p->owner))
 			continue;
 		mb_json_object(o, NULL);
-		put_who(o, "owner", s, &p->owner);
-		put_who(o, "by", s, &p->by);
+		put_process_ref(o, "owner", s, &p->owner);
+		put_process_ref(o, "by", s, &p->by);
 		mb_json_u64(o, "pages", p->pages);
 		mb_json_str(o, "kind", kinds[p->key.kind & 3]);
 		mb_json_object_end(o);
@@ -273,7 +273,7 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_overhead(o, s);
 	mb_json_array(o, "writeback");
 	for (v = m->victims; v; v = v->hh.next) {
-		if (!v->key.what && mb_snapshot_shows(s, &v->who))
+		if (!v->key.what && mb_snapshot_shows(s, &v->ref))
 			put_on_device(o, s, v);
 	}
 	mb_json_array_end(o);
@@ -284,7 +284,7 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 	put_sysctls(o, &s->setup->dirty);
 	mb_json_array(o, "reclaim");
 	for (v = m->victims; v; v = v->hh.next) {
-		if (v->key.what && mb_snapshot_shows(s, &v->who))
+		if (v->key.what && mb_snapshot_shows(s, &v->ref))
 			put_in_reclaim(o, s, v);
 	}
 	mb_json_array_end(o);

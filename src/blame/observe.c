@@ -11,10 +11,10 @@
 
 static void take_evicted(struct mb_blame *b, const struct mb_eviction_event *e)
 {
-	struct mb_who owner, by;
+	struct mb_process_ref owner, by;
 
-	mb_model_who(b->model, e->key.owner, e->key.owner_start_ns, &owner);
-	mb_model_who(b->model, e->key.by, e->key.by_start_ns, &by);
+	mb_model_process_ref(b->model, e->key.owner, e->key.owner_start_ns, &owner);
+	mb_model_process_ref(b->model, e->key.by, e->key.by_start_ns, &by);
 	mb_blame_eviction(b, &owner, &by, e);
 }
 
@@ -35,20 +35,20 @@ static void take_taken(struct mb_blame *b, const struct mb_taken_event *e)
 static void take_stall(struct mb_blame *b, const struct mb_writeback_event *e)
 {
 	const struct mb_process *p = mb_model_find(b->model, e->h.tgid);
-	struct mb_who victim;
+	struct mb_process_ref victim;
 
 	if (!p)
 		return;
-	mb_model_who(b->model, p->tgid, p->start_ns, &victim);
+	mb_model_process_ref(b->model, p->tgid, p->start_ns, &victim);
 	mb_blame_stall(b, &victim, e);
 }
 
 static void take_dirtied(struct mb_blame *b, const struct mb_dirtied_event *e)
 {
-	struct mb_who who;
+	struct mb_process_ref ref;
 
-	mb_model_who(b->model, e->key.tgid, e->key.start_ns, &who);
-	mb_blame_dirtied(b, e->key.start_ns ? &who : NULL, e);
+	mb_model_process_ref(b->model, e->key.tgid, e->key.start_ns, &ref);
+	mb_blame_dirtied(b, e->key.start_ns ? &ref : NULL, e);
 }
 
 static void take_writeback(struct mb_blame *b, const struct mb_event *e)
@@ -85,14 +85,14 @@ static void on_event(void *arg, const struct mb_event *e)
 static void annotate_writeback(struct mb_blame *b, struct mb_blamed_event *shown)
 {
 	struct mb_file_key file;
-	struct mb_who who;
+	struct mb_process_ref ref;
 	double share;
 
-	if (!mb_blame_first(b, &shown->stall, &who, &share, &file))
+	if (!mb_blame_first(b, &shown->stall, &ref, &share, &file))
 		return;
-	shown->culprit = who.tgid;
+	shown->culprit = ref.tgid;
 	shown->share_permille = (uint32_t)(share * 1000 + 0.5);
-	memcpy(shown->culprit_comm, who.comm, sizeof(shown->culprit_comm));
+	memcpy(shown->culprit_comm, ref.comm, sizeof(shown->culprit_comm));
 	mb_blame_path(b, &file, shown->culprit_file);
 }
 
@@ -115,15 +115,15 @@ static enum mb_blame_what what_of(unsigned int type)
 static void annotate_reclaim(struct mb_blame *b, struct mb_reclaim_shown_event *shown)
 {
 	const struct mb_event *h = &shown->stall.h;
-	struct mb_who who;
+	struct mb_process_ref ref;
 	double share;
 
-	if (!mb_blame_reclaim_first(b, h->tgid, what_of(h->type - MB_RECLAIM_EVENT_SHOWN), shown->stall.limit_up, &who,
+	if (!mb_blame_reclaim_first(b, h->tgid, what_of(h->type - MB_RECLAIM_EVENT_SHOWN), shown->stall.limit_up, &ref,
 				    &share))
 		return;
-	shown->culprit = who.tgid;
+	shown->culprit = ref.tgid;
 	shown->share_permille = (uint32_t)(share * 1000 + 0.5);
-	memcpy(shown->culprit_comm, who.comm, sizeof(shown->culprit_comm));
+	memcpy(shown->culprit_comm, ref.comm, sizeof(shown->culprit_comm));
 }
 
 static void on_annotate(void *arg, struct mb_event *shown)

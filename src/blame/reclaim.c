@@ -21,7 +21,7 @@ struct account {
 
 /* A process that allocates: how much it had allocated at the end of each of the last ticks. */
 struct mb_claimant {
-	struct mb_who who; /* start_ns and tgid are the key; no padding between them */
+	struct mb_process_ref ref; /* start_ns and tgid are the key; no padding between them */
 	uint64_t seen; /* tick */
 	uint64_t allocated[MB_BLAME_TICKS]; /* by tick, modulo */
 	uint64_t first_tick; /* what it had before is not known */
@@ -29,7 +29,7 @@ struct mb_claimant {
 	UT_hash_handle hh;
 };
 
-#define CLAIMANT_KEY offsetof(struct mb_who, comm)
+#define CLAIMANT_KEY offsetof(struct mb_process_ref, comm)
 
 /* A cgroup in which processes stall at a limit. */
 struct mb_limited {
@@ -60,22 +60,22 @@ void mb_blame_reclaim_free(struct mb_blame *b)
 
 static struct mb_claimant *claimant_get(struct mb_blame *b, const struct mb_process *p)
 {
-	struct mb_who who = { .start_ns = p->start_ns, .tgid = p->tgid };
+	struct mb_process_ref ref = { .start_ns = p->start_ns, .tgid = p->tgid };
 	struct mb_claimant *c;
 
-	HASH_FIND(hh, b->claimants, &who, CLAIMANT_KEY, c);
+	HASH_FIND(hh, b->claimants, &ref, CLAIMANT_KEY, c);
 	if (!c) {
 		c = calloc(1, sizeof(*c));
 		if (!c) {
 			b->evicted++;
 			return NULL;
 		}
-		c->who = who;
+		c->ref = ref;
 		/* one that is new to the machine has allocated all of it since; of others that is not known */
 		c->first_tick = b->model->tick;
-		HASH_ADD(hh, b->claimants, who, CLAIMANT_KEY, c);
+		HASH_ADD(hh, b->claimants, ref, CLAIMANT_KEY, c);
 	}
-	memcpy(c->who.comm, p->comm, sizeof(c->who.comm));
+	memcpy(c->ref.comm, p->comm, sizeof(c->ref.comm));
 	c->seen = b->model->tick;
 	return c;
 }
@@ -264,7 +264,7 @@ static double taken(struct mb_blame *b, const struct mb_claimant *c, const struc
 
 	if (c->seen + 1 < b->model->tick)
 		return 0;
-	p = s->limited ? mb_model_find_exactly(b->model, c->who.tgid, c->who.start_ns) : NULL;
+	p = s->limited ? mb_model_find_exactly(b->model, c->ref.tgid, c->ref.start_ns) : NULL;
 	if (s->limited && (!p || !mb_cgroup_is_below(p->cgroup_path, s->group)))
 		return 0;
 	return (double)allocated_since(c, s->since);
@@ -292,8 +292,8 @@ struct tick_stalls {
 static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct tick_stalls *t,
 		     const struct shortage *s, double sum)
 {
-	struct mb_victim_key key = { t->victim->who.start_ns, 0, t->victim->who.tgid, t->what };
-	struct mb_victim *v = mb_blame_victim(b, matrix, &key, &t->victim->who);
+	struct mb_victim_key key = { t->victim->ref.start_ns, 0, t->victim->ref.tgid, t->what };
+	struct mb_victim *v = mb_blame_victim(b, matrix, &key, &t->victim->ref);
 	double stalled = (double)t->ns;
 
 	if (!v)
@@ -308,12 +308,12 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct 
 	if (t->limited || !s->limited) /* else whose limit it was is not known, and may be the one before */
 		set_limited(v, t->limited);
 	if (t->what == MB_BLAME_ASKED)
-		mb_blame_charge(v, &t->victim->who, stalled, 0);
+		mb_blame_charge(v, &t->victim->ref, stalled, 0);
 	for (const struct mb_claimant *c = b->claimants; c && sum > 0; c = c->hh.next) {
 		double pages = taken(b, c, s);
 
 		if (pages > 0)
-			mb_blame_charge(v, &c->who, stalled * pages / sum, pages * stalled);
+			mb_blame_charge(v, &c->ref, stalled * pages / sum, pages * stalled);
 	}
 }
 
@@ -342,7 +342,7 @@ static void take_stalls(struct mb_blame *b, const struct mb_claimant *c, const s
 }
 
 bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
-			    struct mb_who *who, double *share)
+			    struct mb_process_ref *ref, double *share)
 {
 	const struct mb_process *p = mb_model_find(b->model, tgid);
 	const struct mb_limited *l;
@@ -350,7 +350,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_wha
 	double most = 0;
 
 	if (p && what == MB_BLAME_MEMCG && limit_up == MB_LIMIT_ASKED) {
-		mb_model_who(b->model, p->tgid, p->start_ns, who);
+		mb_model_process_ref(b->model, p->tgid, p->start_ns, ref);
 		*share = 1;
 		return true;
 	}
@@ -368,7 +368,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_wha
 		if (pages <= most)
 			continue;
 		most = pages;
-		*who = c->who;
+		*ref = c->ref;
 	}
 	if (most > 0)
 		*share = most / taken_by_all(b, &s);
@@ -425,7 +425,7 @@ void mb_blame_reclaim(struct mb_blame *b)
 		c->allocated[b->model->tick % MB_BLAME_TICKS] = c->now.allocated_pages;
 		short_of_memory |= c->now.count[MB_BLAME_DIRECT] != c->last.count[MB_BLAME_DIRECT];
 		if (c->now.kswapd_wakeups != c->last.kswapd_wakeups)
-			b->woke_kswapd = c->who;
+			b->woke_kswapd = c->ref;
 	}
 	forget_old(b);
 	DL_FOREACH(b->model->all, p)

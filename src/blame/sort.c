@@ -66,10 +66,10 @@ void mb_blame_sort(struct mb_matrix *m)
 }
 
 /* The program of a process; "(others)", who are several, is none. */
-static struct mb_program *find_program(struct mb_program *list, uint32_t n, const struct mb_who *who)
+static struct mb_program *find_program(struct mb_program *list, uint32_t n, const struct mb_process_ref *ref)
 {
-	for (uint32_t i = 0; i < n && who->tgid && who->comm[0]; i++) {
-		if (list[i].sum.who.tgid && strncmp(list[i].sum.who.comm, who->comm, sizeof(who->comm)) == 0)
+	for (uint32_t i = 0; i < n && ref->tgid && ref->comm[0]; i++) {
+		if (list[i].sum.ref.tgid && strncmp(list[i].sum.ref.comm, ref->comm, sizeof(ref->comm)) == 0)
 			return &list[i];
 	}
 	return NULL;
@@ -80,8 +80,8 @@ static int by_program(const void *a, const void *b)
 	const struct mb_program *x = a, *y = b;
 
 	/* "(others)" stays last */
-	if (!x->sum.who.tgid != !y->sum.who.tgid)
-		return x->sum.who.tgid ? -1 : 1;
+	if (!x->sum.ref.tgid != !y->sum.ref.tgid)
+		return x->sum.ref.tgid ? -1 : 1;
 	return by_blame(&x->sum, &y->sum);
 }
 
@@ -91,7 +91,7 @@ uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out)
 
 	for (uint32_t i = 0; i < v->n_culprits; i++) {
 		const struct mb_culprit *c = &v->culprits[i];
-		struct mb_program *p = find_program(out, n, &c->who);
+		struct mb_program *p = find_program(out, n, &c->ref);
 
 		if (!p) {
 			p = &out[n++];
@@ -114,8 +114,8 @@ uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out)
 
 bool mb_victim_is_culprit(const struct mb_victim *v, const struct mb_program *programs, uint32_t n)
 {
-	return n == 1 && programs[0].n == 1 && programs[0].sum.who.tgid == v->who.tgid &&
-	       programs[0].sum.who.start_ns == v->who.start_ns;
+	return n == 1 && programs[0].n == 1 && programs[0].sum.ref.tgid == v->ref.tgid &&
+	       programs[0].sum.ref.start_ns == v->ref.start_ns;
 }
 
 void mb_device_sort(struct mb_device *d)

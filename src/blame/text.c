@@ -47,10 +47,10 @@ static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struc
 	mb_out_printf(o, "%s\n", c->n_files > FILES ? ", ..." : "");
 }
 
-static bool is_member(const struct mb_program *p, const struct mb_who *who)
+static bool is_member(const struct mb_program *p, const struct mb_process_ref *ref)
 {
 	for (uint32_t i = 0; i < p->n; i++) {
-		if (p->members[i]->who.tgid == who->tgid && p->members[i]->who.start_ns == who->start_ns)
+		if (p->members[i]->ref.tgid == ref->tgid && p->members[i]->ref.start_ns == ref->start_ns)
 			return true;
 	}
 	return false;
@@ -66,12 +66,12 @@ static void put_program(struct mb_out *o, const struct mb_snapshot *s, const str
 
 	if (p->n > 1)
 		snprintf(pid, sizeof(pid), "%u of", p->n);
-	else if (c->who.tgid)
-		snprintf(pid, sizeof(pid), "%u", c->who.tgid);
+	else if (c->ref.tgid)
+		snprintf(pid, sizeof(pid), "%u", c->ref.tgid);
 	mb_out_printf(o, "%12s%5.1f %% %8s ", "", 100 * c->ns / ns, pid);
-	mb_text_name(o, c->who.comm[0] ? c->who.comm : "?", 15);
+	mb_text_name(o, c->ref.comm[0] ? c->ref.comm : "?", 15);
 	mb_out_printf(o, " %9s", mb_format(pages, MB_UNIT_BYTES, (uint64_t)(c->pages_ns / ns) * MB_PAGE_SIZE));
-	if (is_member(p, &v->who))
+	if (is_member(p, &v->ref))
 		mb_out_printf(o, p->n > 1 ? " (itself among them)" : " (itself)");
 	put_files(o, s, c);
 }
@@ -125,8 +125,8 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 	const char *bdi = mb_blame_device_name(mb_blame_of(s->model), v->key.bdi), *sep = "";
 	char ns[MB_UNITS_LEN];
 
-	mb_out_printf(o, "%8u ", v->who.tgid);
-	mb_text_name(o, v->who.comm[0] ? v->who.comm : "?", 15);
+	mb_out_printf(o, "%8u ", v->ref.tgid);
+	mb_text_name(o, v->ref.comm[0] ? v->ref.comm : "?", 15);
 	mb_out_printf(o, " lost %s", mb_format(ns, MB_UNIT_NS, mb_victim_ns(v)));
 	if (!v->key.what) {
 		mb_out_printf(o, " on ");
@@ -152,7 +152,7 @@ static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, c
 	unsigned int n = 0;
 
 	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
-		if ((v->key.what != 0) != reclaim || !mb_snapshot_shows(s, &v->who))
+		if ((v->key.what != 0) != reclaim || !mb_snapshot_shows(s, &v->ref))
 			continue;
 		if (!n)
 			mb_text_title(o, s, title);

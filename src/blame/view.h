@@ -13,10 +13,10 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s);
 void mb_text_blame(struct mb_out *o, const struct mb_snapshot *s);
 
 /* Is this victim one to show? */
-bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_who *victim);
+bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_process_ref *victim);
 
 /* The process of a name, if the model still has it; or NULL. */
-const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_who *who);
+const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const struct mb_process_ref *ref);
 
 /* What would have avoided the stalls on a device; buf of MB_ADVICE_LEN. "": nothing was in the way. */
 #define MB_ADVICE_LEN 320

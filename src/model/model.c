@@ -177,15 +177,15 @@ bool mb_cgroup_is_below(const char *path, const char *group)
 	return path && strncmp(path, group, n) == 0 && (!path[n] || path[n] == '/');
 }
 
-void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who)
+void mb_model_process_ref(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_process_ref *ref)
 {
 	const struct mb_process *p = start_ns ? mb_model_find_exactly(m, tgid, start_ns) : NULL;
 
-	memset(who, 0, sizeof(*who));
-	who->tgid = tgid;
-	who->start_ns = start_ns;
+	memset(ref, 0, sizeof(*ref));
+	ref->tgid = tgid;
+	ref->start_ns = start_ns;
 	if (p)
-		memcpy(who->comm, p->comm, sizeof(who->comm));
+		memcpy(ref->comm, p->comm, sizeof(ref->comm));
 }
 
 static struct mb_shrinker *shrinker_get(struct mb_model *m, uint64_t address)

@@ -152,7 +152,7 @@ struct mb_lost {
 };
 
 /* A process, as far as it must be known when it is long gone. */
-struct mb_who {
+struct mb_process_ref {
 	uint64_t start_ns;
 	uint32_t tgid; /* 0: several, or not known */
 	char comm[MB_COMM_LEN];
@@ -261,7 +261,7 @@ struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint
 bool mb_cgroup_is_below(const char *path, const char *group);
 
 /* Who that is, for when it is gone. A process that is not traced has only its number. */
-void mb_model_who(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_who *who);
+void mb_model_process_ref(struct mb_model *m, uint32_t tgid, uint64_t start_ns, struct mb_process_ref *ref);
 
 /* A shrinker's name; NULL: not known. One that is new is noted, for somebody to find its name. */
 const char *mb_model_shrinker(struct mb_model *m, uint64_t address);

@@ -24,11 +24,11 @@
 
 static struct serving serving;
 
-static long long faults_of(int who)
+static long long faults_of(int ref)
 {
 	struct rusage r;
 
-	getrusage(who, &r);
+	getrusage(ref, &r);
 	return r.ru_minflt + r.ru_majflt;
 }
 

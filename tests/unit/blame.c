@@ -14,9 +14,9 @@
 
 #define S 1000000000ull
 
-static struct mb_who who(uint32_t tgid)
+static struct mb_process_ref ref(uint32_t tgid)
 {
-	struct mb_who w = { .start_ns = tgid * 10, .tgid = tgid };
+	struct mb_process_ref w = { .start_ns = tgid * 10, .tgid = tgid };
 
 	snprintf(w.comm, sizeof(w.comm), "p%u", tgid);
 	return w;
@@ -25,7 +25,7 @@ static struct mb_who who(uint32_t tgid)
 static void dirtied(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t ino, uint64_t pages)
 {
 	struct mb_dirtied_event e = { .key = { tgid * 10, bdi, ino, 5, tgid }, .dirtied_pages = pages };
-	struct mb_who w = who(tgid);
+	struct mb_process_ref w = ref(tgid);
 
 	mb_blame_dirtied(b, &w, &e);
 }
@@ -37,7 +37,7 @@ static void stall(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t t_ns
 					.ns = ns,
 					.total_ns = ns,
 					.on = { .bdi = bdi, .bdi_dirty_pages = dirty } };
-	struct mb_who w = who(tgid);
+	struct mb_process_ref w = ref(tgid);
 
 	mb_blame_stall(b, &w, &e);
 }
@@ -45,7 +45,7 @@ static void stall(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t t_ns
 static const struct mb_victim *victim(const struct mb_matrix *m, uint32_t tgid)
 {
 	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
-		if (v->who.tgid == tgid)
+		if (v->ref.tgid == tgid)
 			return v;
 	}
 	fail_msg("%u is no victim", tgid);
@@ -55,7 +55,7 @@ static const struct mb_victim *victim(const struct mb_matrix *m, uint32_t tgid)
 static const struct mb_culprit *culprit(const struct mb_victim *v, uint32_t tgid)
 {
 	for (uint32_t i = 0; i < v->n_culprits; i++) {
-		if (v->culprits[i].who.tgid == tgid)
+		if (v->culprits[i].ref.tgid == tgid)
 			return &v->culprits[i];
 	}
 	return NULL;
@@ -175,12 +175,12 @@ static void many_culprits_are_bounded(void **state)
 	mb_blame_sort(&b.total);
 	v = victim(&b.total, 900);
 	assert_int_equal(v->n_culprits, MB_BLAME_CULPRITS);
-	assert_int_equal(v->culprits[MB_BLAME_CULPRITS - 1].who.tgid, 0);
+	assert_int_equal(v->culprits[MB_BLAME_CULPRITS - 1].ref.tgid, 0);
 	for (uint32_t i = 0; i < v->n_culprits; i++)
 		sum += v->culprits[i].ns;
 	assert_int_equal((long)(sum + 0.5), 1000);
 	assert_int_equal(culprit(v, 1)->n_files, MB_BLAME_CULPRIT_FILES);
-	assert_int_equal(v->culprits[0].who.tgid, 1);
+	assert_int_equal(v->culprits[0].ref.tgid, 1);
 	/* more than a device's history holds: the oldest goes, the newest is there */
 	for (uint32_t i = 0; i < 3; i++) {
 		for (uint32_t j = 0; j < MB_BLAME_HISTORY; j++)
@@ -347,7 +347,7 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 	static const char *const cgroups[] = { "/a", "/b", NULL };
 	const struct mb_victim *v;
 	struct mb_model m;
-	struct mb_who who;
+	struct mb_process_ref ref;
 	double share;
 
 	(void)state;
@@ -367,17 +367,17 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 	assert_int_equal(mb_victim_ns(v), 60);
 	assert_null(v->limit_path);
 	assert_int_equal(v->n_culprits, 1);
-	assert_int_equal(culprit(v, 1)->who.tgid, 1);
+	assert_int_equal(culprit(v, 1)->ref.tgid, 1);
 	v = victim(&mb_blame_of(&m)->total, 2);
 	assert_int_equal(v->key.what, MB_BLAME_MEMCG);
 	assert_null(v->limit_path);
 	assert_int_equal(v->n_culprits, 0);
 	assert_null(mb_blame_limited(mb_blame_of(&m), 0));
 	/* single events say the same */
-	assert_true(mb_blame_reclaim_first(mb_blame_of(&m), 1, MB_BLAME_MEMCG, MB_LIMIT_ASKED, &who, &share));
-	assert_int_equal(who.tgid, 1);
+	assert_true(mb_blame_reclaim_first(mb_blame_of(&m), 1, MB_BLAME_MEMCG, MB_LIMIT_ASKED, &ref, &share));
+	assert_int_equal(ref.tgid, 1);
 	assert_int_equal((int)(share * 1000), 1000);
-	assert_false(mb_blame_reclaim_first(mb_blame_of(&m), 2, MB_BLAME_MEMCG, MB_LIMIT_UNKNOWN, &who, &share));
+	assert_false(mb_blame_reclaim_first(mb_blame_of(&m), 2, MB_BLAME_MEMCG, MB_LIMIT_UNKNOWN, &ref, &share));
 	/* a limit that was known stays that of the row, which has a later stall for one that is not */
 	allocates(2, 10);
 	stalls(2, MB_BLAME_MEMCG, 40);
@@ -415,22 +415,22 @@ static void the_limit_that_is_reached(void **state)
 
 static void a_program_is_one_culprit(void **state)
 {
-	struct mb_who who = { .start_ns = 1 };
+	struct mb_process_ref ref = { .start_ns = 1 };
 	struct mb_program programs[MB_BLAME_CULPRITS];
 	struct mb_file_key file = { .ino = 5 };
-	struct mb_victim v = { .who = { .start_ns = 1, .tgid = 2, .comm = "writer" }, .ns = { 100 } };
+	struct mb_victim v = { .ref = { .start_ns = 1, .tgid = 2, .comm = "writer" }, .ns = { 100 } };
 
 	(void)state;
-	strcpy(who.comm, "writer");
-	for (who.tgid = 1; who.tgid <= 3; who.tgid++) {
-		struct mb_culprit *c = mb_blame_charge(&v, &who, 10 * who.tgid, 1);
+	strcpy(ref.comm, "writer");
+	for (ref.tgid = 1; ref.tgid <= 3; ref.tgid++) {
+		struct mb_culprit *c = mb_blame_charge(&v, &ref, 10 * ref.tgid, 1);
 
 		mb_file_sum_add(c->files, &c->n_files, MB_BLAME_CULPRIT_FILES, &file, 2);
 	}
-	strcpy(who.comm, "other");
-	mb_blame_charge(&v, &who, 40, 1);
+	strcpy(ref.comm, "other");
+	mb_blame_charge(&v, &ref, 40, 1);
 	assert_int_equal(mb_victim_programs(&v, programs), 2);
-	assert_string_equal(programs[0].sum.who.comm, "writer");
+	assert_string_equal(programs[0].sum.ref.comm, "writer");
 	assert_int_equal(programs[0].n, 3);
 	assert_int_equal((long)programs[0].sum.ns, 60);
 	assert_int_equal(programs[0].sum.n_files, 1);
@@ -439,7 +439,7 @@ static void a_program_is_one_culprit(void **state)
 	assert_false(mb_victim_is_culprit(&v, programs, 2));
 	/* of its own time alone */
 	v.n_culprits = 0;
-	mb_blame_charge(&v, &v.who, 100, 1);
+	mb_blame_charge(&v, &v.ref, 100, 1);
 	assert_true(mb_victim_is_culprit(&v, programs, mb_victim_programs(&v, programs)));
 }
 
