@@ -213,7 +213,7 @@ void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t
 
 unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_space *sp,
 				  uint64_t frame, uint64_t ip, bool is_return,
-				  struct mb_place *places, unsigned int max)
+				  struct mb_source_frame *places, unsigned int max)
 {
 	uint32_t number = (uint32_t)(frame >> 48) & (MB_LEAK_CODES - 1);
 	const struct mb_leak_code *code = frame & MB_LEAK_FRAME_FILE ? l->codes->list[number] :
@@ -221,7 +221,7 @@ unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_spa
 	struct mb_mapping m = { 0 };
 	unsigned int n;
 
-	places[0] = (struct mb_place){ .ip = ip };
+	places[0] = (struct mb_source_frame){ .ip = ip };
 	if (!code && frame & MB_LEAK_FRAME_MADE)
 		mb_leak_made_resolve(l, frame, places);
 	if (!code)

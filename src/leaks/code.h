@@ -53,7 +53,7 @@ void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t
 
 /* What a frame is called, as by mb_space_resolve(). sp NULL: it is not known any more. */
 unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_space *sp, uint64_t frame, uint64_t ip,
-				  bool is_return, struct mb_place *places, unsigned int max);
+				  bool is_return, struct mb_source_frame *places, unsigned int max);
 
 /* For mb_space_follow(): may a mapping that was read now have been there when the event that is worked off was? */
 bool mb_leak_code_was_there(void *arg, const struct mb_mapping *m);

@@ -145,7 +145,7 @@ static void look_at_block(struct mb_leak_common *k, struct mb_leak_space *sp, co
 }
 
 /* The frame that has asked the kernel for memory: what the C library has for that is skipped. NULL: not known. */
-static const struct mb_place *asks(const struct mb_leak_row *r)
+static const struct mb_source_frame *asks(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
 
@@ -158,7 +158,7 @@ static const struct mb_place *asks(const struct mb_leak_row *r)
 /* Has an allocator asked for this region? */
 static bool is_allocators(const struct mb_leak_row *region)
 {
-	const struct mb_place *p = asks(region);
+	const struct mb_source_frame *p = asks(region);
 
 	return p && mb_leak_is_allocator(p);
 }
@@ -279,7 +279,7 @@ static void to_blocks(struct mb_leak_common *k)
 /* Has the program itself mapped it, or has an allocator, on its own account? */
 static bool is_programs_own(const struct mb_leak_row *r)
 {
-	const struct mb_place *p = asks(r);
+	const struct mb_source_frame *p = asks(r);
 
 	return p && p != r->places && !mb_leak_is_allocator(p);
 }

@@ -10,7 +10,7 @@ static void put_places(struct mb_out *o, const struct mb_leak_row *r)
 {
 	mb_json_array(o, "stack");
 	for (unsigned int i = 0; i < r->n_places; i++) {
-		const struct mb_place *p = &r->places[i];
+		const struct mb_source_frame *p = &r->places[i];
 
 		mb_json_object(o, NULL);
 		mb_json_str(o, "symbol", p->symbol);

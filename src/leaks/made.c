@@ -116,7 +116,7 @@ uint64_t mb_leak_made_frame(struct mb_leak_space *sp, const struct mb_mapping *m
 	return MB_LEAK_FRAME_MADE | x->number;
 }
 
-void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_place *place)
+void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_source_frame *place)
 {
 	uint32_t number = (uint32_t)frame;
 	const struct made *x = number < l->made->n ? &l->made->list[number] : NULL;

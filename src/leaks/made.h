@@ -26,7 +26,7 @@ void mb_leak_made_free(struct mb_leak_made *made); /* NULL is fine */
 uint64_t mb_leak_made_frame(struct mb_leak_space *sp, const struct mb_mapping *m, uint64_t ip, bool is_return);
 
 /* What such a frame is called. */
-void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_place *place);
+void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_source_frame *place);
 
 /* What an address space has as code is known from now on. */
 void mb_leak_made_begin(struct mb_leak_space *sp);

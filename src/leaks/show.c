@@ -28,7 +28,7 @@
 /* ---- stacks ---- */
 
 /* Names of the kernel live with the places: they are made here. */
-static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_place *place)
+static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_source_frame *place)
 {
 	char name[256];
 
@@ -43,7 +43,7 @@ static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip
 static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, struct mb_leak_row *r)
 {
 	struct mb_leak_space *sp = s->key[0] ? mb_leak_space_at(l, s->key[0]) : NULL;
-	struct mb_place *places = calloc((size_t)s->n * INLINED + 1, sizeof(*places)), *fit;
+	struct mb_source_frame *places = calloc((size_t)s->n * INLINED + 1, sizeof(*places)), *fit;
 	unsigned int n = 0;
 
 	if (!places)
@@ -127,7 +127,7 @@ static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct
 }
 
 /* Told by its address only. Code made at run time that has no name reads the same wherever it is. */
-static bool is_nameless(const struct mb_place *p)
+static bool is_nameless(const struct mb_source_frame *p)
 {
 	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
 }
@@ -140,7 +140,7 @@ static uint64_t identity(const struct mb_leak_row *r)
 	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
 
 	for (unsigned int i = 0; i < r->n_places; i++) {
-		const struct mb_place *p = &r->places[i];
+		const struct mb_source_frame *p = &r->places[i];
 		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
 
 		h = mb_hash_text(mb_hash_text(mb_hash_text(h, p->module), p->symbol), p->file);
@@ -151,7 +151,7 @@ static uint64_t identity(const struct mb_leak_row *r)
 
 static void free_places(struct mb_leak_row *r)
 {
-	struct mb_place *places = (struct mb_place *)r->places;
+	struct mb_source_frame *places = (struct mb_source_frame *)r->places;
 
 	for (unsigned int i = 0; i < r->n_places; i++) {
 		if (places[i].module && !strcmp(places[i].module, "[kernel]"))
@@ -236,7 +236,7 @@ static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p,
 		if (r->sum.key.tgid != p->pid || r->sum.key.start_ns != p->start_ns)
 			continue;
 		for (unsigned int k = 0; k < r->n_places; k++) {
-			const struct mb_place *at = &r->places[k];
+			const struct mb_source_frame *at = &r->places[k];
 			bool made = at->module && !strcmp(at->module, "[jit]");
 			bool interprets = runtime && runtime->interprets && !p->jit.has_map &&
 					  mb_runtime_of(at->module) == runtime;

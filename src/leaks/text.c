@@ -59,7 +59,7 @@ static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 			      r->group->key.level == MB_LEAK_KERNEL ? "" : "from before tracing, or without a stack");
 	for (unsigned int i = 0; i < n && i < FRAMES; i++) {
 		mb_out_printf(o, "%10s%s ", "", i ? "called by" : "       in");
-		mb_text_name(o, mb_leak_place_name(&r->places[first + i], name, sizeof(name)), 0);
+		mb_text_name(o, mb_leak_source_name(&r->places[first + i], name, sizeof(name)), 0);
 		mb_out_printf(o, "\n");
 	}
 	if (n > FRAMES)

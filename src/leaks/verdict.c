@@ -242,7 +242,7 @@ static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp
 }
 
 /* Is this code of a runtime that collects garbage, or made by one? */
-static bool is_collectors(const struct mb_place *p)
+static bool is_collectors(const struct mb_source_frame *p)
 {
 	static const char *const libraries[] = { "libjvm.so",	"libnode.so", "libcoreclr.so",
 						 "libclrgc.so", "libruby",    "libmono",

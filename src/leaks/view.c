@@ -23,7 +23,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-const char *mb_leak_place_name(const struct mb_place *p, char *buf, size_t size)
+const char *mb_leak_source_name(const struct mb_source_frame *p, char *buf, size_t size)
 {
 	const char *module = base_name(p->module), *file = base_name(p->file);
 
@@ -47,7 +47,7 @@ static bool begins_with_any(const char *text, const char *const *list)
 	return false;
 }
 
-bool mb_leak_is_allocator(const struct mb_place *p)
+bool mb_leak_is_allocator(const struct mb_source_frame *p)
 {
 	static const char *const modules[] = { "libjemalloc", "libtcmalloc", "libmimalloc", "libstdc++", NULL };
 	static const char *const kernel[] = { "__kmalloc",	"kmalloc",     "__kvmalloc", "kvmalloc",
@@ -89,7 +89,7 @@ static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 		frames[n++] = strdup(g->key.level == MB_LEAK_KERNEL ? "(no stack)" : "(before tracing)");
 	for (unsigned int i = r->n_places; i-- > 0;)
 		frames[n++] = strdup(r->places[i].symbol ? r->places[i].symbol :
-							   mb_leak_place_name(&r->places[i], buf, sizeof(buf)));
+							   mb_leak_source_name(&r->places[i], buf, sizeof(buf)));
 	s->frames = (const char *const *)frames;
 	s->n_frames = n;
 	for (size_t i = 0; i < n; i++) {

@@ -19,7 +19,7 @@ struct mb_leak_row {
 	int64_t second_bytes; /* at the second of the two moments that are compared (sum.first_bytes: at the first) */
 	int64_t growth_bytes; /* between them */
 	const struct mb_outlook *outlook; /* of its process, if this grows and that is known; else NULL */
-	const struct mb_place *places; /* innermost first */
+	const struct mb_source_frame *places; /* innermost first */
 	unsigned int n_places;
 	bool whole; /* up to the outermost frame */
 	bool allocators; /* it lies in memory that an allocator has asked for, or has blocks in */
@@ -130,10 +130,10 @@ static inline uint64_t mb_leak_shown_bytes(int64_t bytes)
 const char *mb_leak_level_name(enum mb_leak_level level);
 
 /* "main at leaker.c:42", "malloc in libc.so.6+0x9f3a0"; buf of size bytes. */
-const char *mb_leak_place_name(const struct mb_place *p, char *buf, size_t size);
+const char *mb_leak_source_name(const struct mb_source_frame *p, char *buf, size_t size);
 
 /* Is this place within an allocator or the C library's mmap: what one is not interested in? */
-bool mb_leak_is_allocator(const struct mb_place *p);
+bool mb_leak_is_allocator(const struct mb_source_frame *p);
 
 /* Folded stacks or, with svg, the flame graph of all rows: by what is outstanding; of a comparison, by growth. */
 int mb_leaks_flame(struct mb_out *o, const struct mb_leaks_view *v, bool svg);

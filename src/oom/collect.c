@@ -259,7 +259,7 @@ static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_o
 
 	for (uint32_t i = 0; space && i < MB_OOM_STACK && stack[i]; i++) {
 		char text[MB_OOM_SYMBOL_LEN];
-		struct mb_place place;
+		struct mb_source_frame place;
 		const char *module;
 
 		if (!mb_space_resolve(space, stack[i], i > 0, &place, 1) || !place.symbol || !place.module)

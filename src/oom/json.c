@@ -25,7 +25,7 @@ static void put_pages_if(struct mb_out *o, const char *name, bool known, uint64_
 
 /* ---- who ---- */
 
-static void put_place(struct mb_out *o, const struct report *r, uint64_t cgroup, const struct mb_process *p)
+static void put_source_frame(struct mb_out *o, const struct report *r, uint64_t cgroup, const struct mb_process *p)
 {
 	mb_json_str(o, "cgroup", mb_oom_cgroup_path(r->m, r->k, cgroup));
 	mb_json_put_container(o, mb_oom_whole_path(r->m, r->k, cgroup, p), p);
@@ -63,7 +63,7 @@ static void put_trigger(struct mb_out *o, const struct report *r)
 	mb_json_u64(o, "tid", e->h.tid);
 	mb_json_str(o, "comm", e->trigger_comm);
 	mb_json_str(o, "exe", p ? p->exe : NULL);
-	put_place(o, r, e->trigger_cgroup, p);
+	put_source_frame(o, r, e->trigger_cgroup, p);
 	mb_json_str(o, "gfp", known ? mb_oom_gfp_names(e->gfp, gfp, sizeof(gfp)) : NULL);
 	mb_json_u64_if(o, "gfp_mask", known, e->gfp);
 	if (known)
@@ -85,7 +85,7 @@ static void put_victim(struct mb_out *o, const char *name, const struct report *
 	mb_json_u64_if(o, "ns_pid", v->inner_tgid, v->inner_tgid);
 	mb_json_str(o, "comm", v->known ? v->comm : p ? p->comm : NULL);
 	mb_json_str(o, "exe", p ? p->exe : NULL);
-	put_place(o, r, v->known ? v->cgroup : p ? p->cgroup : 0, p);
+	put_source_frame(o, r, v->known ? v->cgroup : p ? p->cgroup : 0, p);
 	mb_json_u64_if(o, "uid", v->known, v->uid);
 	if (v->known)
 		mb_json_s64(o, "oom_score_adj", v->oom_score_adj);

@@ -37,8 +37,8 @@ static void put_pages(struct mb_out *o, const char *name, uint64_t pages)
 	mb_out_printf(o, "%s %s", name, mb_format(text, MB_UNIT_BYTES, pages * MB_PAGE_SIZE));
 }
 
-static void put_place(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
-		      uint64_t cgroup, const struct mb_process *p)
+static void put_source_frame(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
+			     uint64_t cgroup, const struct mb_process *p)
 {
 	const char *path = mb_oom_cgroup_path(s->model, k, cgroup), *name;
 	struct mb_container c;
@@ -82,7 +82,7 @@ static void put_trigger(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_out_printf(o, "  ");
 	mb_text_name(o, e->trigger_comm, 0);
 	mb_out_printf(o, " (pid %u, tid %u)", e->h.tgid, e->h.tid);
-	put_place(o, s, k, e->trigger_cgroup, mb_oom_process(s->model, e->h.tgid, e->trigger_start_ns));
+	put_source_frame(o, s, k, e->trigger_cgroup, mb_oom_process(s->model, e->h.tgid, e->trigger_start_ns));
 	mb_out_printf(o, "\n");
 	if (e->total_pages)
 		mb_out_printf(o, "  asked for 2^%d pages, 0x%x (%s)\n", e->order, e->gfp,
@@ -107,7 +107,7 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 		mb_out_printf(o, "\n");
 		return;
 	}
-	put_place(o, s, k, v->cgroup, mb_oom_process(s->model, v->tgid, v->start_ns));
+	put_source_frame(o, s, k, v->cgroup, mb_oom_process(s->model, v->tgid, v->start_ns));
 	mb_out_printf(o, ", uid %u, oom_score_adj %d, %s old\n   ", v->uid, v->oom_score_adj,
 		      mb_format(age, MB_UNIT_NS, v->t_ns - v->start_ns));
 	put_pages(o, " anon", v->rss_pages[1]);

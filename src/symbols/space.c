@@ -206,7 +206,7 @@ bool mb_mapping_is_made(const struct mb_mapping *m)
 	       !strncmp(m->path, "//anon", 6) || !strncmp(m->path, "/dev/zero", 9);
 }
 
-static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_place *p)
+static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_source_frame *p)
 {
 	const char *name, *other;
 
@@ -222,7 +222,7 @@ static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_
 }
 
 static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint64_t address, bool is_return,
-				 struct mb_place *places, unsigned int max)
+				 struct mb_source_frame *places, unsigned int max)
 {
 	const struct mb_answer *a;
 	unsigned int n;
@@ -230,7 +230,7 @@ static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint6
 	a = mb_module_answer(m->module, address, pid);
 	n = a && a->n ? a->n : 1;
 	for (unsigned int i = 0; i < n && i < max; i++) {
-		places[i] = (struct mb_place){ .ip = places[0].ip, .module = m->path, .inlined = i + 1 < n };
+		places[i] = (struct mb_source_frame){ .ip = places[0].ip, .module = m->path, .inlined = i + 1 < n };
 		places[i].module_offset = address + is_return;
 		if (!a || !a->n)
 			break;
@@ -241,7 +241,7 @@ static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint6
 	return n < max ? n : max;
 }
 
-unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
+unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_source_frame *places,
 			      unsigned int max)
 {
 	uint64_t pc = ip - is_return, address;
@@ -252,7 +252,7 @@ unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, s
 		return 0;
 	if (s->wanted)
 		mb_space_refresh(s);
-	places[0] = (struct mb_place){ .ip = ip };
+	places[0] = (struct mb_source_frame){ .ip = ip };
 	m = find(s, pc, &asked);
 	if (!m)
 		return 1;
@@ -284,7 +284,7 @@ const struct mb_mapping *mb_space_at(struct mb_space *s, uint64_t address)
 }
 
 unsigned int mb_mapping_resolve(const struct mb_mapping *m, uint32_t pid, uint64_t offset, bool is_return,
-				struct mb_place *places, unsigned int max)
+				struct mb_source_frame *places, unsigned int max)
 {
 	uint64_t address;
 

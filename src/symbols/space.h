@@ -54,7 +54,7 @@ unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs
 			     const struct mb_stack *stack, uint64_t *ips, unsigned int max, bool *whole);
 
 /* One function at an address; several where functions are inlined into each other. */
-struct mb_place {
+struct mb_source_frame {
 	uint64_t ip;
 	const char *symbol; /* demangled; NULL: not known */
 	const char *module; /* path of the file as the process sees it, "[jit]", "[vdso]"; NULL: not in any */
@@ -70,7 +70,7 @@ struct mb_place {
  * looked up. Returns the number of places (at least 1 where max is; one without names where nothing is
  * known). Strings belong to the modules and live as long as they.
  */
-unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_place *places,
+unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_source_frame *places,
 			      unsigned int max);
 
 /*
@@ -92,7 +92,7 @@ const struct mb_mapping *mb_space_at(struct mb_space *s, uint64_t address);
 
 /* What is at an offset of the file of a mapping, as mb_space_resolve() has it. pid: in whose root debug files are. */
 unsigned int mb_mapping_resolve(const struct mb_mapping *m, uint32_t pid, uint64_t offset, bool is_return,
-				struct mb_place *places, unsigned int max);
+				struct mb_source_frame *places, unsigned int max);
 
 /* Code that a process wrote for itself, whatever the memory is called. */
 bool mb_mapping_is_made(const struct mb_mapping *m);

@@ -173,7 +173,7 @@ static uint32_t level_of(const char *name)
 					MB_LEAK_REGION;
 }
 
-static void fill_row(struct mb_leak_row *r, struct mb_place *place, const struct program *p,
+static void fill_row(struct mb_leak_row *r, struct mb_source_frame *place, const struct program *p,
 		     const struct group *g, const struct mb_leak_space *sp, double seconds)
 {
 	int64_t end = g->values.n ? g->values.last[g->values.n - 1] : 0, now;
@@ -189,7 +189,7 @@ static void fill_row(struct mb_leak_row *r, struct mb_place *place, const struct
 	else if (!strcmp(g->what, "shared"))
 		r->sum.key.what = MB_REGION_SHARED;
 	*place =
-		(struct mb_place){ .symbol = g->symbol[0] ? g->symbol : NULL, .module = g->module };
+		(struct mb_source_frame){ .symbol = g->symbol[0] ? g->symbol : NULL, .module = g->module };
 	r->places = place;
 	r->n_places = g->symbol[0] || g->module[0];
 	r->allocators = g->allocators;
@@ -223,7 +223,7 @@ static const char *missing_of(const struct mb_trend *t)
 static struct said judge(const struct program *p, double seconds)
 {
 	static struct mb_leak_row rows[GROUPS];
-	static struct mb_place places[GROUPS];
+	static struct mb_source_frame places[GROUPS];
 	static struct mb_leak_space sp;
 	static struct mb_blocks none_left_out;
 	struct mb_leaks_session session = { 0 };

@@ -14,7 +14,7 @@
 
 #include "leaks/view.h"
 
-static const struct mb_place places[] = {
+static const struct mb_source_frame places[] = {
 	{ .ip = 0x7f0000000010, .symbol = "malloc", .module = "/usr/lib/libc.so.6", .module_offset = 0x10 },
 	{ .ip = 0x401000, .symbol = "leak", .module = "/bin/a\x1b[31m", .file = "/src/a.c", .line = 42, .inlined = true },
 	{ .ip = 0x401000, .symbol = "main", .module = "/bin/a\x1b[31m", .file = "/src/a.c", .line = 50 },
@@ -160,18 +160,18 @@ static void test_text(void **state)
 
 static void test_place_names(void **state)
 {
-	struct mb_place p = { .ip = 0x1234, .module_offset = 0x99 };
+	struct mb_source_frame p = { .ip = 0x1234, .module_offset = 0x99 };
 	char buf[64];
 
 	(void)state;
-	assert_string_equal(mb_leak_place_name(&p, buf, sizeof(buf)), "0x1234");
+	assert_string_equal(mb_leak_source_name(&p, buf, sizeof(buf)), "0x1234");
 	p.module = "/usr/lib/libx.so";
-	assert_string_equal(mb_leak_place_name(&p, buf, sizeof(buf)), "libx.so+0x99");
+	assert_string_equal(mb_leak_source_name(&p, buf, sizeof(buf)), "libx.so+0x99");
 	p.symbol = "f";
-	assert_string_equal(mb_leak_place_name(&p, buf, sizeof(buf)), "f in libx.so");
+	assert_string_equal(mb_leak_source_name(&p, buf, sizeof(buf)), "f in libx.so");
 	p.file = "/a/b/c.rs";
 	p.line = 3;
-	assert_string_equal(mb_leak_place_name(&p, buf, sizeof(buf)), "f at c.rs:3");
+	assert_string_equal(mb_leak_source_name(&p, buf, sizeof(buf)), "f at c.rs:3");
 }
 
 int main(void)

@@ -44,10 +44,10 @@ static int tear_down(void **state)
 
 /* The first frame from `from` on whose function has this name; fails where there is none. */
 static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned int n, unsigned int from,
-			     struct mb_place *place)
+			     struct mb_source_frame *place)
 {
 	for (unsigned int i = from; i < n; i++) {
-		struct mb_place places[8];
+		struct mb_source_frame places[8];
 		unsigned int k = mb_space_resolve(self, ips[i], i > 0, places, 8);
 
 		assert_in_range(k, 1, 8);
@@ -57,7 +57,7 @@ static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned
 	}
 	print_error("no %s among the frames from %u on\n", function, from);
 	for (unsigned int i = 0; i < n; i++) {
-		struct mb_place p;
+		struct mb_source_frame p;
 
 		mb_space_resolve(self, ips[i], i > 0, &p, 1);
 		print_error("  %u: 0x%llx %s\n", i, (unsigned long long)ips[i], p.symbol ? p.symbol : "?");
@@ -66,7 +66,7 @@ static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned
 	return 0;
 }
 
-static void assert_here(const struct mb_place *p, unsigned int line)
+static void assert_here(const struct mb_source_frame *p, unsigned int line)
 {
 	char exe[4096] = "";
 
@@ -88,7 +88,7 @@ static unsigned int unwind(struct mb_space *space, const struct mb_user_regs *re
 static void the_chain_is_unwound_up_to_main(void **state)
 {
 	uint64_t ips[MAX_IPS];
-	struct mb_place p;
+	struct mb_source_frame p;
 	unsigned int n, i, c;
 	bool whole;
 
@@ -124,7 +124,7 @@ static void the_chain_is_unwound_up_to_main(void **state)
 static void an_inlined_function_is_a_place_of_its_own(void **state)
 {
 	uint64_t ips[MAX_IPS];
-	struct mb_place p[4];
+	struct mb_source_frame p[4];
 	unsigned int n;
 	bool whole;
 
@@ -264,7 +264,7 @@ static void a_signal_is_unwound_to_what_it_interrupted(void **state)
 {
 	struct sigaction act = { .sa_sigaction = chain_handler, .sa_flags = SA_SIGINFO }, old;
 	uint64_t ips[MAX_IPS];
-	struct mb_place p;
+	struct mb_source_frame p;
 	unsigned int n, i;
 	bool whole;
 
@@ -285,7 +285,7 @@ static void a_signal_is_unwound_to_what_it_interrupted(void **state)
 static void a_call_that_ends_a_function_belongs_to_it(void **state)
 {
 	uint64_t ips[MAX_IPS];
-	struct mb_place p;
+	struct mb_source_frame p;
 	unsigned int n;
 	bool whole;
 
@@ -350,7 +350,7 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 	void (*made)(void (*)(void));
 	uint64_t ips[MAX_IPS], start = (uint64_t)(uintptr_t)code;
 	char path[64];
-	struct mb_place p;
+	struct mb_source_frame p;
 	unsigned int n;
 	bool whole;
 
@@ -386,7 +386,7 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 
 static void a_process_that_has_ended_is_still_resolved(void **state)
 {
-	struct mb_place p[4];
+	struct mb_source_frame p[4];
 	struct mb_space *s;
 	unsigned int n;
 	pid_t pid = fork();
@@ -439,7 +439,7 @@ static void a_deleted_program_is_resolved(void **state)
 {
 	char path[64], line[512];
 	uint64_t start, offset, own_start = 0;
-	struct mb_place p[4];
+	struct mb_source_frame p[4];
 	struct mb_space *s;
 	unsigned int n;
 	pid_t pid;
@@ -472,7 +472,7 @@ static void a_deleted_program_is_resolved(void **state)
 static void code_that_is_mapped_no_more_stays_known(void **state)
 {
 	struct mb_space *s;
-	struct mb_place p[4];
+	struct mb_source_frame p[4];
 	unsigned char *page;
 	uint64_t ip;
 	unsigned int n;
