@@ -145,7 +145,7 @@ static void cut_made(struct mb_leak_space *sp, const struct mb_region_event *e)
 	if (!sp->made_frames || (e->op != MB_VMA_MUNMAP && e->op != MB_VMA_MREMAP &&
 				 (e->op != MB_VMA_MMAP || !mb_regions_place(e, &start, &end))))
 		return;
-	if (mb_space_has_code(sp->code, start, end))
+	if (mb_address_space_has_code(sp->code, start, end))
 		mb_leak_made_cut(sp, start, end);
 }
 
@@ -161,15 +161,15 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 	cut_made(sp, e);
 	if (e->op == MB_VMA_MUNMAP || e->op == MB_VMA_MREMAP) {
 		/* what mremap makes of it is read again when it is asked for */
-		mb_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
+		mb_address_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
 	} else if (e->op == MB_VMA_MMAP && mb_regions_place(e, &m.start, &m.end)) {
-		mb_space_unmap(sp->code, m.start, m.end);
+		mb_address_space_unmap(sp->code, m.start, m.end);
 		if (!(e->args[2] & PROT_EXEC_ARG) || !code)
 			return false;
 		m.module = code->module;
 		m.path = code->path;
 		m.code = code->number;
-		mb_space_map(sp->code, &m);
+		mb_address_space_map(sp->code, &m);
 		return true;
 	}
 	return false;
@@ -198,7 +198,7 @@ void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t
 			 uint64_t *frames)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		const struct mb_mapping *m = sp->code ? mb_space_at(sp->code, ips[i] - (i > 0)) :
+		const struct mb_mapping *m = sp->code ? mb_address_space_at(sp->code, ips[i] - (i > 0)) :
 							NULL;
 		uint32_t code = m && !mb_mapping_is_made(m) ? number_of(sp->session, m) : 0;
 

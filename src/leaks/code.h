@@ -51,11 +51,11 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 /* The key of a stack, of its addresses, as of the event that is worked off. */
 void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t n, uint64_t *frames);
 
-/* What a frame is called, as by mb_space_resolve(). sp NULL: it is not known any more. */
+/* What a frame is called, as by mb_address_space_resolve(). sp NULL: it is not known any more. */
 unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_space *sp, uint64_t frame, uint64_t ip,
 				  bool is_return, struct mb_source_frame *places, unsigned int max);
 
-/* For mb_space_follow(): may a mapping that was read now have been there when the event that is worked off was? */
+/* For mb_address_space_follow(): may a mapping that was read now have been there when the event that is worked off was? */
 bool mb_leak_code_was_there(void *arg, const struct mb_mapping *m);
 
 #endif

@@ -82,7 +82,7 @@ static void space_free(struct mb_leaks_session *l, struct mb_leak_space *sp)
 	mb_pages_free(&sp->pages);
 	mb_leak_heap_free(sp);
 	mb_leak_made_cut(sp, 0, UINT64_MAX);
-	mb_space_free(sp->code);
+	mb_address_space_free(sp->code);
 	free((char *)sp->outlook.limit.path);
 	free(sp);
 }
@@ -287,9 +287,9 @@ static void judge_frame_pointers(struct mb_leak_space *sp, const struct mb_user_
 static void look_at_code(struct mb_leak_space *sp)
 {
 	if (!sp->code) {
-		sp->code = mb_space_follow(sp->session->modules, sp->tgid, mb_leak_code_was_there, sp);
+		sp->code = mb_address_space_follow(sp->session->modules, sp->tgid, mb_leak_code_was_there, sp);
 		mb_leak_made_begin(sp);
-	} else if (sp->code_changed && !mb_space_refresh(sp->code)) {
+	} else if (sp->code_changed && !mb_address_space_refresh(sp->code)) {
 		return;
 	}
 	sp->code_changed = false;
@@ -331,7 +331,7 @@ uint32_t mb_leak_stack_of(struct mb_leak_space *sp, const struct mb_event *e, si
 
 		if (!sp->code)
 			return 0;
-		n = mb_space_unwind(sp->code, &s->regs, &stack, ips, MB_STACK_FRAMES, &whole);
+		n = mb_address_space_unwind(sp->code, &s->regs, &stack, ips, MB_STACK_FRAMES, &whole);
 		if (whole)
 			judge_frame_pointers(sp, s, ips, n);
 	} else {

@@ -14,7 +14,7 @@
 #include "kern/kern.h"
 #include "leaks/config.h"
 #include "memblame/sink.h"
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 /* One address space. Its process may share it (vfork), its address may be used again when it is gone. */
 struct mb_leak_space {
@@ -26,7 +26,7 @@ struct mb_leak_space {
 	char comm[MB_COMM_LEN];
 	struct mb_regions regions;
 	struct mb_pages pages;
-	struct mb_space *code; /* NULL: no stack was unwound yet */
+	struct mb_address_space *code; /* NULL: no stack was unwound yet */
 	bool code_changed; /* code was mapped since */
 	uint64_t made_frames, made_nameless; /* of stacks, in code made at run time; without a name when they were taken */
 	bool execs; /* it is dropped and made again, as the program begins: what its heap counts goes on */

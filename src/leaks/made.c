@@ -78,7 +78,7 @@ static struct made *get(struct mb_leak_made *made, const struct made_key *key)
 /* The name as of that time; NULL: none is known. */
 static const char *name_of(const struct mb_leak_space *sp, uint64_t pc, uint64_t t_ns)
 {
-	const char *other, *name = mb_space_made_name(sp->code, pc, t_ns, &other);
+	const char *other, *name = mb_address_space_made_name(sp->code, pc, t_ns, &other);
 	struct mb_strings *strings = mb_modules_strings(sp->session->modules);
 	char both[1024];
 
@@ -132,7 +132,7 @@ void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, stru
 void mb_leak_made_begin(struct mb_leak_space *sp)
 {
 	if (sp->code)
-		mb_space_look(sp->code, MAP_BYTES);
+		mb_address_space_look(sp->code, MAP_BYTES);
 }
 
 /* Names that have come, as of t_ns, for what was seen before. */
@@ -162,16 +162,16 @@ void mb_leak_made_look(struct mb_leaks_session *l)
 
 		if (!sp->made_frames || !sp->code)
 			continue;
-		while (mb_space_read_names(sp->code, look_ns - 1))
+		while (mb_address_space_read_names(sp->code, look_ns - 1))
 			name_those(sp, look_ns);
-		mb_space_look(sp->code, MAP_BYTES);
+		mb_address_space_look(sp->code, MAP_BYTES);
 	}
 }
 
 void mb_leak_made_tick(struct mb_leaks_session *l, uint64_t until_ns)
 {
 	for (struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
-		if (sp->made_nameless && sp->code && mb_space_has_names(sp->code))
+		if (sp->made_nameless && sp->code && mb_address_space_has_names(sp->code))
 			name_those(sp, until_ns);
 	}
 }

@@ -249,14 +249,14 @@ static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p,
 
 static void fill_jit(const struct mb_leaks_view *v, const struct mb_leak_space *sp, struct mb_leak_process *p)
 {
-	const struct mb_mapping *m = sp->code ? mb_space_find(sp->code, is_runtime) : NULL;
+	const struct mb_mapping *m = sp->code ? mb_address_space_find(sp->code, is_runtime) : NULL;
 	const struct mb_runtime *runtime = m ? mb_runtime_of(m->path) : NULL;
 
 	if (!sp->code)
 		return;
-	p->jit.has_map = mb_space_has_names(sp->code);
+	p->jit.has_map = mb_address_space_has_names(sp->code);
 	count_made(v, p, runtime);
-	p->jit.unread_bytes = sp->made_frames ? mb_space_unread_names(sp->code) : 0;
+	p->jit.unread_bytes = sp->made_frames ? mb_address_space_unread_names(sp->code) : 0;
 	p->jit.runtime = runtime ? runtime->name : NULL;
 	p->jit.interpreted = runtime && runtime->interprets;
 	if (p->jit.nameless && !p->jit.has_map)

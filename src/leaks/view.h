@@ -8,7 +8,7 @@
 #include "leaks/whole.h"
 #include "memblame/sink.h"
 #include "model/regions.h"
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 struct mb_leak_row {
 	const struct mb_leak_group *group; /* the sum */

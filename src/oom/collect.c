@@ -17,7 +17,7 @@
 #include "base/readfd.h"
 #include "oom/oom.h"
 #include "symbols/kallsyms.h"
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 #define KMSG_RECORD 8192 /* the kernel's own limit (CONSOLE_EXT_LOG_MAX, PRINTKRB_RECORD_MAX) */
 #define KMSG_BYTES (64 * 1024) /* records taken at once */
@@ -38,7 +38,7 @@ struct modules {
 	uint64_t kill_t_ns;
 	uint32_t n;
 	struct module list[MODULES];
-	struct mb_space *spaces[MB_OOM_STACKS]; /* in which user stacks are; NULL: kernel, or none */
+	struct mb_address_space *spaces[MB_OOM_STACKS]; /* in which user stacks are; NULL: kernel, or none */
 };
 
 struct mb_oom_watch {
@@ -72,8 +72,8 @@ struct mb_oom_watch *mb_oom_watch_open(void)
 static void free_spaces(struct modules *m)
 {
 	if (m->spaces[MB_OOM_OF_TRIGGER] != m->spaces[MB_OOM_OF_VICTIM])
-		mb_space_free(m->spaces[MB_OOM_OF_TRIGGER]);
-	mb_space_free(m->spaces[MB_OOM_OF_VICTIM]);
+		mb_address_space_free(m->spaces[MB_OOM_OF_TRIGGER]);
+	mb_address_space_free(m->spaces[MB_OOM_OF_VICTIM]);
 	memset(m->spaces, 0, sizeof(m->spaces));
 }
 
@@ -221,10 +221,10 @@ static void open_spaces(struct mb_oom_watch *w, struct modules *m, const struct 
 	free_spaces(m);
 	if (!w->files || k->first.constraint != MB_OOM_MEMCG || mb_oom_is_by_process(k))
 		return;
-	m->spaces[MB_OOM_OF_VICTIM] = mb_space_new(w->files, k->first.victim_tgid);
+	m->spaces[MB_OOM_OF_VICTIM] = mb_address_space_new(w->files, k->first.victim_tgid);
 	m->spaces[MB_OOM_OF_TRIGGER] = k->first.h.tgid == k->first.victim_tgid ?
 					       m->spaces[MB_OOM_OF_VICTIM] :
-					       mb_space_new(w->files, k->first.h.tgid);
+					       mb_address_space_new(w->files, k->first.h.tgid);
 }
 
 static void ingest_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
@@ -253,7 +253,7 @@ static void ingest_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest, cons
 
 /* "function (module+0xoffset)"; more of a stack than a call deep. Returns how many frames have a name. */
 static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
-				     const __u64 *stack, struct mb_space *space)
+				     const __u64 *stack, struct mb_address_space *space)
 {
 	unsigned int named = 0;
 
@@ -262,7 +262,7 @@ static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_o
 		struct mb_source_frame place;
 		const char *module;
 
-		if (!mb_space_resolve(space, stack[i], i > 0, &place, 1) || !place.symbol || !place.module)
+		if (!mb_address_space_resolve(space, stack[i], i > 0, &place, 1) || !place.symbol || !place.module)
 			continue;
 		module = strrchr(place.module, '/');
 		snprintf(text, sizeof(text), "%.40s (%.20s+0x%llx)", place.symbol, module ? module + 1 : place.module,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 #include "symbols/strings.h"
 
 struct mb_module;

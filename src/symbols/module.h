@@ -11,7 +11,7 @@
 #include "symbols/cfi.h"
 #include "symbols/debuginfo.h"
 #include "symbols/mapping.h"
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 #include "symbols/strings.h"
 
 /*

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 #define MAX_IPS 64
 #define STACK_WORDS 512
@@ -12,7 +12,7 @@
 /* A number of the input, over and over: one that leads into code, or into the stack, or just any. */
 static uint64_t word(const uint8_t *data, size_t size, size_t i, uint64_t sp)
 {
-	static const void *const code[] = { (const void *)qsort, (const void *)mb_space_unwind,
+	static const void *const code[] = { (const void *)qsort, (const void *)mb_address_space_unwind,
 					    (const void *)memcpy, (const void *)getpid };
 	uint64_t v = 0;
 	size_t at = i * 8 % size;
@@ -28,7 +28,7 @@ static uint64_t word(const uint8_t *data, size_t size, size_t i, uint64_t sp)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct mb_modules *modules;
-	static struct mb_space *space;
+	static struct mb_address_space *space;
 	const uint64_t sp = 0x7ffc00000000;
 	uint64_t ips[MAX_IPS], words[sizeof(struct mb_user_regs) / 8], *stack;
 	struct mb_user_regs regs;
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len;
 	bool whole;
 
-	if (!modules && (!(modules = mb_modules_new()) || !(space = mb_space_new(modules, (uint32_t)getpid()))))
+	if (!modules && (!(modules = mb_modules_new()) || !(space = mb_address_space_new(modules, (uint32_t)getpid()))))
 		abort();
 	if (!size)
 		return 0;
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < len / 8; i++)
 		stack[i] = word(data, size, i + sizeof(words) / 8, sp);
 	copy = (struct mb_stack){ (const uint8_t *)stack, len, regs.sp, data[size - 1] / 64 };
-	n = mb_space_unwind(space, &regs, &copy, ips, MAX_IPS, &whole);
+	n = mb_address_space_unwind(space, &regs, &copy, ips, MAX_IPS, &whole);
 	if (n < 1 || n > MAX_IPS || ips[0] != regs.ip)
 		abort();
 	free(stack);

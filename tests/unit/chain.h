@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 #define BYTES (16 * 1024)
 

@@ -14,7 +14,7 @@
 #include "symbols/demangle.h"
 #include "symbols/expr.h"
 #include "symbols/frame.h"
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 #include "unit.h"
 
 #ifndef __has_feature
@@ -24,20 +24,20 @@
 #define MAX_IPS 64
 
 static struct mb_modules *modules;
-static struct mb_space *self;
+static struct mb_address_space *self;
 
 static int set_up(void **state)
 {
 	(void)state;
 	modules = mb_modules_new();
-	self = mb_space_new(modules, (uint32_t)getpid());
+	self = mb_address_space_new(modules, (uint32_t)getpid());
 	return !modules || !self;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	mb_space_free(self);
+	mb_address_space_free(self);
 	mb_modules_free(modules);
 	return 0;
 }
@@ -48,7 +48,7 @@ static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned
 {
 	for (unsigned int i = from; i < n; i++) {
 		struct mb_source_frame places[8];
-		unsigned int k = mb_space_resolve(self, ips[i], i > 0, places, 8);
+		unsigned int k = mb_address_space_resolve(self, ips[i], i > 0, places, 8);
 
 		assert_in_range(k, 1, 8);
 		*place = places[k - 1];
@@ -59,7 +59,7 @@ static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned
 	for (unsigned int i = 0; i < n; i++) {
 		struct mb_source_frame p;
 
-		mb_space_resolve(self, ips[i], i > 0, &p, 1);
+		mb_address_space_resolve(self, ips[i], i > 0, &p, 1);
 		print_error("  %u: 0x%llx %s\n", i, (unsigned long long)ips[i], p.symbol ? p.symbol : "?");
 	}
 	fail();
@@ -77,12 +77,12 @@ static void assert_here(const struct mb_source_frame *p, unsigned int line)
 	assert_string_equal(p->module, exe);
 }
 
-static unsigned int unwind(struct mb_space *space, const struct mb_user_regs *regs, const void *bytes, size_t len,
+static unsigned int unwind(struct mb_address_space *space, const struct mb_user_regs *regs, const void *bytes, size_t len,
 			   uint64_t *ips, unsigned int max, bool *whole)
 {
 	const struct mb_stack stack = { bytes, len, regs->sp, 0 };
 
-	return mb_space_unwind(space, regs, &stack, ips, max, whole);
+	return mb_address_space_unwind(space, regs, &stack, ips, max, whole);
 }
 
 static void the_chain_is_unwound_up_to_main(void **state)
@@ -104,7 +104,7 @@ static void the_chain_is_unwound_up_to_main(void **state)
 	assert_here(&p, lines[2]);
 	assert_true(c > 2);
 	for (i = 2; i < c; i++) {
-		mb_space_resolve(self, ips[i], true, &p, 1);
+		mb_address_space_resolve(self, ips[i], true, &p, 1);
 		assert_non_null(p.module);
 	}
 #if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
@@ -132,7 +132,7 @@ static void an_inlined_function_is_a_place_of_its_own(void **state)
 	chain_a();
 	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(n > 2);
-	assert_int_equal(mb_space_resolve(self, ips[1], true, p, 4), 2);
+	assert_int_equal(mb_address_space_resolve(self, ips[1], true, p, 4), 2);
 	assert_string_equal(p[0].symbol, "inlined_part");
 	assert_true(p[0].inlined);
 	assert_here(&p[0], lines[0]);
@@ -142,10 +142,10 @@ static void an_inlined_function_is_a_place_of_its_own(void **state)
 	assert_true(p[0].ip == ips[1] && p[1].ip == ips[1]);
 	assert_true(p[0].module_offset == p[1].module_offset);
 	/* the same again, from what is remembered */
-	assert_int_equal(mb_space_resolve(self, ips[1], true, p, 4), 2);
+	assert_int_equal(mb_address_space_resolve(self, ips[1], true, p, 4), 2);
 	assert_here(&p[1], lines[1]);
 	/* no room for the outer one */
-	assert_int_equal(mb_space_resolve(self, ips[1], true, p, 1), 1);
+	assert_int_equal(mb_address_space_resolve(self, ips[1], true, p, 1), 1);
 	assert_string_equal(p[0].symbol, "inlined_part");
 }
 
@@ -366,18 +366,18 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 	assert_true(ips[1] == start + 6);
 	assert_int_equal(frame_of("chain_jit", ips, n, 0, &p), 2);
 	assert_here(&p, lines[5]);
-	assert_int_equal(mb_space_resolve(self, ips[1], true, &p, 1), 1);
+	assert_int_equal(mb_address_space_resolve(self, ips[1], true, &p, 1), 1);
 	assert_null(p.symbol);
 	assert_string_equal(p.module, "[jit]");
 
 	write_map("w", "nonsense\n", start, " 8 Made.first(a, b)\nffffffffffffffff ffff x\n");
-	mb_space_resolve(self, ips[1], true, &p, 1);
+	mb_address_space_resolve(self, ips[1], true, &p, 1);
 	assert_string_equal(p.symbol, "Made.first(a, b)");
 	write_map("a", "", start + 64, " 10 later");
-	mb_space_resolve(self, start + 64, false, &p, 1);
+	mb_address_space_resolve(self, start + 64, false, &p, 1);
 	assert_null(p.symbol); /* not a whole line yet */
 	write_map("a", "\n", start + 4096, " 10 behind it\n");
-	mb_space_resolve(self, start + 64, false, &p, 1);
+	mb_address_space_resolve(self, start + 64, false, &p, 1);
 	assert_string_equal(p.symbol, "later");
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
 	unlink(path);
@@ -387,7 +387,7 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 static void a_process_that_has_ended_is_still_resolved(void **state)
 {
 	struct mb_source_frame p[4];
-	struct mb_space *s;
+	struct mb_address_space *s;
 	unsigned int n;
 	pid_t pid = fork();
 
@@ -397,20 +397,20 @@ static void a_process_that_has_ended_is_still_resolved(void **state)
 		pause();
 		_exit(0);
 	}
-	s = mb_space_new(modules, (uint32_t)pid);
+	s = mb_address_space_new(modules, (uint32_t)pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	assert_non_null(s);
 	usleep(110000);
-	assert_false(mb_space_refresh(s));
-	n = mb_space_resolve(s, (uint64_t)(uintptr_t)chain_b, false, p, 4);
+	assert_false(mb_address_space_refresh(s));
+	n = mb_address_space_resolve(s, (uint64_t)(uintptr_t)chain_b, false, p, 4);
 	assert_true(n >= 1);
 	assert_string_equal(p[n - 1].symbol, "chain_b");
-	assert_int_equal(mb_space_resolve(s, 16, false, p, 4), 1);
+	assert_int_equal(mb_address_space_resolve(s, 16, false, p, 4), 1);
 	assert_null(p[0].symbol);
 	assert_null(p[0].module);
-	mb_space_free(s);
-	assert_null(mb_space_new(modules, (uint32_t)pid));
+	mb_address_space_free(s);
+	assert_null(mb_address_space_new(modules, (uint32_t)pid));
 }
 
 /* A copy of this very program, that waits as its argument says. */
@@ -440,7 +440,7 @@ static void a_deleted_program_is_resolved(void **state)
 	char path[64], line[512];
 	uint64_t start, offset, own_start = 0;
 	struct mb_source_frame p[4];
-	struct mb_space *s;
+	struct mb_address_space *s;
 	unsigned int n;
 	pid_t pid;
 	FILE *f;
@@ -449,10 +449,10 @@ static void a_deleted_program_is_resolved(void **state)
 	snprintf(path, sizeof(path), "/tmp/memblame-symbols-%d", getpid());
 	pid = run_copy(path);
 	unlink(path);
-	s = mb_space_new(modules, (uint32_t)pid);
+	s = mb_address_space_new(modules, (uint32_t)pid);
 	assert_non_null(s);
 	/* where the same function is there */
-	mb_space_resolve(self, (uint64_t)(uintptr_t)chain_c, false, p, 1);
+	mb_address_space_resolve(self, (uint64_t)(uintptr_t)chain_c, false, p, 1);
 	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
 	f = fopen(line, "r");
 	while (fgets(line, sizeof(line), f))
@@ -462,16 +462,16 @@ static void a_deleted_program_is_resolved(void **state)
 	assert_true(own_start != 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	n = mb_space_resolve(s, own_start + p[0].module_offset, false, p, 4);
+	n = mb_address_space_resolve(s, own_start + p[0].module_offset, false, p, 4);
 	assert_string_equal(p[n - 1].symbol, "chain_c");
 	assert_string_equal(p[n - 1].module, path);
-	mb_space_free(s);
+	mb_address_space_free(s);
 }
 
 /* A second mapping of this program's code, its end, and what comes in its place. */
 static void code_that_is_mapped_no_more_stays_known(void **state)
 {
-	struct mb_space *s;
+	struct mb_address_space *s;
 	struct mb_source_frame p[4];
 	unsigned char *page;
 	uint64_t ip;
@@ -479,38 +479,38 @@ static void code_that_is_mapped_no_more_stays_known(void **state)
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
 	(void)state;
-	mb_space_resolve(self, (uint64_t)(uintptr_t)chain_a, false, p, 1);
+	mb_address_space_resolve(self, (uint64_t)(uintptr_t)chain_a, false, p, 1);
 	page = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, (off_t)(p[0].module_offset & ~4095ull));
 	assert_true(page != MAP_FAILED);
 	close(fd);
 	ip = (uint64_t)(uintptr_t)page + (p[0].module_offset & 4095);
-	s = mb_space_new(modules, (uint32_t)getpid());
+	s = mb_address_space_new(modules, (uint32_t)getpid());
 	assert_int_equal(munmap(page, 4096), 0);
 	usleep(110000);
-	assert_true(mb_space_refresh(s));
-	n = mb_space_resolve(s, ip, false, p, 4);
+	assert_true(mb_address_space_refresh(s));
+	n = mb_address_space_resolve(s, ip, false, p, 4);
 	assert_string_equal(p[n - 1].symbol, "chain_a");
 	assert_true(page == mmap(page, 4096, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	assert_false(mb_space_refresh(s));
+	assert_false(mb_address_space_refresh(s));
 	usleep(110000); /* the refusal is made up for */
-	assert_int_equal(mb_space_resolve(s, ip, false, p, 4), 1);
+	assert_int_equal(mb_address_space_resolve(s, ip, false, p, 4), 1);
 	assert_null(p[0].symbol);
 	assert_string_equal(p[0].module, "[jit]");
 	munmap(page, 4096);
-	mb_space_free(s);
+	mb_address_space_free(s);
 }
 
 static void maps_are_read_again_ten_times_a_second_at_most(void **state)
 {
-	struct mb_space *s = mb_space_new(modules, (uint32_t)getpid());
+	struct mb_address_space *s = mb_address_space_new(modules, (uint32_t)getpid());
 
 	(void)state;
-	assert_false(mb_space_refresh(s));
+	assert_false(mb_address_space_refresh(s));
 	usleep(110000);
-	assert_true(mb_space_refresh(s));
-	assert_false(mb_space_refresh(s));
-	mb_space_free(s);
-	assert_null(mb_space_new(modules, 0x7ffffff0));
+	assert_true(mb_address_space_refresh(s));
+	assert_false(mb_address_space_refresh(s));
+	mb_address_space_free(s);
+	assert_null(mb_address_space_new(modules, 0x7ffffff0));
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* A process's address space: unwinding stacks through it, and what addresses in it are called. */
-#include "symbols/space.h"
+#include "symbols/address_space.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 /* Read of a run time's file of names, at most. */
 #define JIT_BYTES (64u << 20)
 
-struct mb_space {
+struct mb_address_space {
 	struct mb_modules *modules;
 	uint32_t pid;
 	uint64_t started; /* tells the process from a later one of the same number */
@@ -31,21 +31,21 @@ struct mb_space {
 	struct mb_jit jit;
 };
 
-static bool read_maps(struct mb_space *s)
+static bool read_maps(struct mb_address_space *s)
 {
 	return s->admit ? mb_maps_add(&s->maps, s->modules, s->pid, s->admit, s->arg) :
 			  mb_maps_read(&s->maps, s->modules, s->pid);
 }
 
-struct mb_space *mb_space_new(struct mb_modules *m, uint32_t pid)
+struct mb_address_space *mb_address_space_new(struct mb_modules *m, uint32_t pid)
 {
-	return mb_space_follow(m, pid, NULL, NULL);
+	return mb_address_space_follow(m, pid, NULL, NULL);
 }
 
-struct mb_space *mb_space_follow(struct mb_modules *m, uint32_t pid,
-				 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg)
+struct mb_address_space *mb_address_space_follow(struct mb_modules *m, uint32_t pid,
+						 bool (*admit)(void *arg, const struct mb_mapping *m), void *arg)
 {
-	struct mb_space *s = calloc(1, sizeof(*s));
+	struct mb_address_space *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
@@ -58,7 +58,7 @@ struct mb_space *mb_space_follow(struct mb_modules *m, uint32_t pid,
 	mb_jit_init(&s->jit);
 	mb_jit_allow(&s->jit, JIT_BYTES);
 	if (!s->started || !read_maps(s)) {
-		mb_space_free(s);
+		mb_address_space_free(s);
 		return NULL;
 	}
 	if (s->maps.anonymous)
@@ -66,7 +66,7 @@ struct mb_space *mb_space_follow(struct mb_modules *m, uint32_t pid,
 	return s;
 }
 
-void mb_space_free(struct mb_space *s)
+void mb_address_space_free(struct mb_address_space *s)
 {
 	if (!s)
 		return;
@@ -75,7 +75,7 @@ void mb_space_free(struct mb_space *s)
 	free(s);
 }
 
-bool mb_space_refresh(struct mb_space *s)
+bool mb_address_space_refresh(struct mb_address_space *s)
 {
 	uint64_t now = mb_now_ns();
 
@@ -99,14 +99,14 @@ bool mb_space_refresh(struct mb_space *s)
 }
 
 /* The mapping of an address. *asked: whether one more look at the maps was taken during this call. */
-static const struct mb_mapping *find(struct mb_space *s, uint64_t address, bool *asked)
+static const struct mb_mapping *find(struct mb_address_space *s, uint64_t address, bool *asked)
 {
 	const struct mb_mapping *m = mb_maps_find(&s->maps, address);
 
 	if (m || *asked)
 		return m;
 	*asked = true;
-	return mb_space_refresh(s) ? mb_maps_find(&s->maps, address) : NULL;
+	return mb_address_space_refresh(s) ? mb_maps_find(&s->maps, address) : NULL;
 }
 
 /* ---- unwinding ---- */
@@ -123,7 +123,7 @@ static const struct mb_cfi_row *row_of(const struct mb_mapping *m, uint64_t pc)
 }
 
 /* By frame pointer, where that leads to code. */
-static enum mb_step step_by_pointer(struct mb_space *s, struct mb_frame *f, const struct mb_stack *stack,
+static enum mb_step step_by_pointer(struct mb_address_space *s, struct mb_frame *f, const struct mb_stack *stack,
 				    bool *asked)
 {
 	struct mb_frame caller = *f;
@@ -142,7 +142,7 @@ static enum mb_step step_by_pointer(struct mb_space *s, struct mb_frame *f, cons
  * pointers either: the first word of the stack that a call in another file has left. A word that an earlier call
  * has left behind can be mistaken for it; without, the chain would end here.
  */
-static enum mb_step step_by_search(struct mb_space *s, const struct mb_module *here, struct mb_frame *f,
+static enum mb_step step_by_search(struct mb_address_space *s, const struct mb_module *here, struct mb_frame *f,
 				   const struct mb_stack *stack)
 {
 	uint64_t at = f->v[MB_CFI_SP], word;
@@ -162,8 +162,8 @@ static enum mb_step step_by_search(struct mb_space *s, const struct mb_module *h
 	return MB_STEP_LOST;
 }
 
-unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs,
-			     const struct mb_stack *stack, uint64_t *ips, unsigned int max, bool *whole)
+unsigned int mb_address_space_unwind(struct mb_address_space *s, const struct mb_user_regs *regs,
+				     const struct mb_stack *stack, uint64_t *ips, unsigned int max, bool *whole)
 {
 	struct mb_frame f = {
 		.v = { [MB_CFI_BX] = regs->bx, [MB_CFI_BP] = regs->bp, [MB_CFI_SP] = regs->sp,
@@ -176,7 +176,7 @@ unsigned int mb_space_unwind(struct mb_space *s, const struct mb_user_regs *regs
 
 	*whole = false;
 	if (s->wanted)
-		mb_space_refresh(s);
+		mb_address_space_refresh(s);
 	while (n < max) {
 		uint64_t pc = f.v[MB_CFI_RA] - !exact;
 		const struct mb_mapping *here = find(s, pc, &asked);
@@ -206,7 +206,7 @@ bool mb_mapping_is_made(const struct mb_mapping *m)
 	       !strncmp(m->path, "//anon", 6) || !strncmp(m->path, "/dev/zero", 9);
 }
 
-static void resolve_made(struct mb_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_source_frame *p)
+static void resolve_made(struct mb_address_space *s, const struct mb_mapping *m, uint64_t pc, struct mb_source_frame *p)
 {
 	const char *name, *other;
 
@@ -241,8 +241,8 @@ static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint6
 	return n < max ? n : max;
 }
 
-unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, struct mb_source_frame *places,
-			      unsigned int max)
+unsigned int mb_address_space_resolve(struct mb_address_space *s, uint64_t ip, bool is_return, struct mb_source_frame *places,
+				      unsigned int max)
 {
 	uint64_t pc = ip - is_return, address;
 	const struct mb_mapping *m;
@@ -251,7 +251,7 @@ unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, s
 	if (!max)
 		return 0;
 	if (s->wanted)
-		mb_space_refresh(s);
+		mb_address_space_refresh(s);
 	places[0] = (struct mb_source_frame){ .ip = ip };
 	m = find(s, pc, &asked);
 	if (!m)
@@ -266,17 +266,17 @@ unsigned int mb_space_resolve(struct mb_space *s, uint64_t ip, bool is_return, s
 
 /* ---- following ---- */
 
-void mb_space_map(struct mb_space *s, const struct mb_mapping *m)
+void mb_address_space_map(struct mb_address_space *s, const struct mb_mapping *m)
 {
 	mb_maps_put(&s->maps, m);
 }
 
-void mb_space_unmap(struct mb_space *s, uint64_t start, uint64_t end)
+void mb_address_space_unmap(struct mb_address_space *s, uint64_t start, uint64_t end)
 {
 	mb_maps_cut(&s->maps, start, end);
 }
 
-const struct mb_mapping *mb_space_at(struct mb_space *s, uint64_t address)
+const struct mb_mapping *mb_address_space_at(struct mb_address_space *s, uint64_t address)
 {
 	bool asked = false;
 
@@ -297,14 +297,14 @@ unsigned int mb_mapping_resolve(const struct mb_mapping *m, uint32_t pid, uint64
 	return 1;
 }
 
-void mb_space_look(struct mb_space *s, uint64_t bytes)
+void mb_address_space_look(struct mb_address_space *s, uint64_t bytes)
 {
 	mb_jit_open(&s->jit, s->pid);
 	mb_jit_allow(&s->jit, bytes);
 	mb_jit_look(&s->jit, mb_now_ns());
 }
 
-bool mb_space_read_names(struct mb_space *s, uint64_t t_ns)
+bool mb_address_space_read_names(struct mb_address_space *s, uint64_t t_ns)
 {
 	uint64_t look_ns = mb_jit_behind(&s->jit);
 
@@ -314,7 +314,7 @@ bool mb_space_read_names(struct mb_space *s, uint64_t t_ns)
 	return mb_jit_behind(&s->jit) != look_ns;
 }
 
-const char *mb_space_made_name(struct mb_space *s, uint64_t address, uint64_t t_ns, const char **other)
+const char *mb_address_space_made_name(struct mb_address_space *s, uint64_t address, uint64_t t_ns, const char **other)
 {
 	uint64_t look_ns = mb_jit_behind(&s->jit);
 
@@ -325,17 +325,17 @@ const char *mb_space_made_name(struct mb_space *s, uint64_t address, uint64_t t_
 	return mb_jit_find(&s->jit, address, other);
 }
 
-bool mb_space_has_names(const struct mb_space *s)
+bool mb_address_space_has_names(const struct mb_address_space *s)
 {
 	return s->jit.fd >= 0;
 }
 
-uint64_t mb_space_unread_names(const struct mb_space *s)
+uint64_t mb_address_space_unread_names(const struct mb_address_space *s)
 {
 	return mb_jit_unread(&s->jit);
 }
 
-const struct mb_mapping *mb_space_find(const struct mb_space *s, bool (*is_it)(const struct mb_mapping *m))
+const struct mb_mapping *mb_address_space_find(const struct mb_address_space *s, bool (*is_it)(const struct mb_mapping *m))
 {
 	for (size_t i = 0; i < s->maps.n; i++) {
 		if (is_it(&s->maps.list[i]))
@@ -344,7 +344,7 @@ const struct mb_mapping *mb_space_find(const struct mb_space *s, bool (*is_it)(c
 	return NULL;
 }
 
-bool mb_space_has_code(const struct mb_space *s, uint64_t start, uint64_t end)
+bool mb_address_space_has_code(const struct mb_address_space *s, uint64_t start, uint64_t end)
 {
 	for (size_t i = 0; i < s->maps.n && s->maps.list[i].start < end; i++) {
 		if (s->maps.list[i].end > start)
