@@ -341,8 +341,8 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pe
 
 	if (!v)
 		return;
-	v->count[s->what]++;
-	v->ns[s->what] += s->ns;
+	v->count[s->cause]++;
+	v->ns[s->cause] += s->ns;
 	for (uint32_t i = 0; i < n && sum > 0; i++) {
 		struct mb_culprit *c;
 
@@ -357,7 +357,7 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pe
 
 /* ---- stalls ---- */
 
-static enum mb_blame_what what_of(const struct mb_writeback_event *e)
+static enum mb_stall_cause cause_of(const struct mb_writeback_event *e)
 {
 	return e->h.type == MB_WRITEBACK_EVENT_FSYNC ? MB_BLAME_FSYNC :
 	       e->h.type == MB_WRITEBACK_EVENT_WAIT  ? MB_BLAME_WAIT :
@@ -389,7 +389,7 @@ void mb_blame_stall(struct mb_blame *b, const struct mb_process_ref *victim, con
 	s = &b->pending[b->n_pending++];
 	s->victim = *victim;
 	s->on = e->on;
-	s->what = what_of(e);
+	s->cause = cause_of(e);
 	s->from_ns = e->h.t_ns;
 	s->to_ns = e->h.t_ns + e->total_ns;
 	s->ns = e->ns;

@@ -69,7 +69,7 @@ struct mb_device {
 };
 
 /* What a victim waited for; on a device up to MB_BLAME_FSYNC, in reclaim from MB_BLAME_DIRECT on. */
-enum mb_blame_what {
+enum mb_stall_cause {
 	MB_BLAME_PAUSE,
 	MB_BLAME_WAIT,
 	MB_BLAME_FSYNC,
@@ -79,7 +79,7 @@ enum mb_blame_what {
 	MB_BLAME_THROTTLE,
 	MB_BLAME_HIGH,
 	MB_BLAME_ASKED, /* memcg reclaim that the process asked for: no limit held it up */
-	MB_BLAME_WHATS
+	MB_STALL_CAUSES
 };
 
 struct mb_culprit {
@@ -94,7 +94,7 @@ struct mb_victim_key {
 	uint64_t start_ns;
 	uint64_t bdi; /* 0 in reclaim */
 	uint32_t tgid;
-	uint32_t what; /* in reclaim; 0 on a device, where all kinds are together */
+	uint32_t cause; /* in reclaim; 0 on a device, where all kinds are together */
 };
 
 /* Watermarks of the zone that was shortest of memory. */
@@ -108,8 +108,8 @@ struct mb_watermarks {
 struct mb_victim {
 	struct mb_victim_key key;
 	struct mb_process_ref ref;
-	uint64_t count[MB_BLAME_WHATS];
-	uint64_t ns[MB_BLAME_WHATS];
+	uint64_t count[MB_STALL_CAUSES];
+	uint64_t ns[MB_STALL_CAUSES];
 	struct mb_culprit culprits[MB_BLAME_CULPRITS];
 	uint32_t n_culprits;
 	struct mb_watermarks marks; /* at the end of the tick in which it stalled last */
@@ -135,7 +135,7 @@ struct mb_matrix {
 struct mb_pending_stall {
 	struct mb_process_ref victim;
 	struct mb_bdi_state on;
-	enum mb_blame_what what;
+	enum mb_stall_cause cause;
 	uint64_t from_ns, to_ns, ns;
 };
 
@@ -216,7 +216,7 @@ uint64_t mb_victim_limit_bytes(const struct mb_victim *v);
  * Who would be blamed most for a stall in reclaim of that process, by what was known when the last tick
  * ended; limit_up: as in struct mb_reclaim_ledger. False: nobody.
  */
-bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
+bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cause cause, uint32_t limit_up,
 			    struct mb_process_ref *ref, double *share);
 
 /* Who would be blamed most now for a stall on this device; false: nobody. share: of all pages. */
@@ -263,6 +263,6 @@ void mb_device_sort(struct mb_device *d);
 void mb_blame_sort(struct mb_matrix *m);
 
 /* Name of what a victim waited for, as JSON has it. */
-const char *mb_blame_what_name(enum mb_blame_what what);
+const char *mb_stall_cause_name(enum mb_stall_cause cause);
 
 #endif

@@ -41,9 +41,9 @@ static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struc
 }
 
 /* Why a process is blamed for a stall in reclaim. */
-static const char *reason(enum mb_blame_what what)
+static const char *reason(enum mb_stall_cause cause)
 {
-	switch (what) {
+	switch (cause) {
 	case MB_BLAME_MEMCG:
 		return "allocated since the cgroup was last below its limit";
 	case MB_BLAME_HIGH:
@@ -89,8 +89,8 @@ static void put_culprits(struct mb_out *o, const struct mb_snapshot *s, const st
 		mb_json_object(o, NULL);
 		put_blame(o, c, ns);
 		put_members(o, &programs[i], ns);
-		if (v->key.what)
-			mb_json_str(o, "reason", reason(v->key.what));
+		if (v->key.cause)
+			mb_json_str(o, "reason", reason(v->key.cause));
 		else
 			put_files(o, s, c, ns);
 		mb_json_object_end(o);
@@ -147,9 +147,9 @@ static void put_marks(struct mb_out *o, const struct mb_watermarks *w)
 /* Why a row of a limit has none. */
 static const char *limit_missing(const struct mb_victim *v)
 {
-	if (v->key.what == MB_BLAME_ASKED)
+	if (v->key.cause == MB_BLAME_ASKED)
 		return "no limit: reclaim was asked for";
-	if (!v->limit_path && (v->key.what == MB_BLAME_MEMCG || v->key.what == MB_BLAME_HIGH))
+	if (!v->limit_path && (v->key.cause == MB_BLAME_MEMCG || v->key.cause == MB_BLAME_HIGH))
 		return "none of the process's cgroups was seen at a limit";
 	return NULL;
 }
@@ -172,13 +172,13 @@ static void put_limit(struct mb_out *o, const struct mb_victim *v)
 
 static void put_in_reclaim(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
-	enum mb_blame_what what = v->key.what;
+	enum mb_stall_cause cause = v->key.cause;
 
 	mb_json_object(o, NULL);
 	put_process_ref(o, "victim", s, &v->ref);
-	mb_json_str(o, "what", mb_blame_what_name(what));
-	mb_json_u64(o, "stalls", v->count[what]);
-	mb_json_u64(o, "stalled_ns", v->ns[what]);
+	mb_json_str(o, "what", mb_stall_cause_name(cause));
+	mb_json_u64(o, "stalls", v->count[cause]);
+	mb_json_u64(o, "stalled_ns", v->ns[cause]);
 	put_marks(o, &v->marks);
 	put_limit(o, v);
 	mb_json_str(o, "limit_missing", limit_missing(v));
@@ -273,7 +273,7 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_put_overhead(o, s);
 	mb_json_array(o, "writeback");
 	for (v = m->victims; v; v = v->hh.next) {
-		if (!v->key.what && mb_snapshot_shows(s, &v->ref))
+		if (!v->key.cause && mb_snapshot_shows(s, &v->ref))
 			put_on_device(o, s, v);
 	}
 	mb_json_array_end(o);
@@ -284,7 +284,7 @@ void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 	put_sysctls(o, &s->setup->dirty);
 	mb_json_array(o, "reclaim");
 	for (v = m->victims; v; v = v->hh.next) {
-		if (v->key.what && mb_snapshot_shows(s, &v->ref))
+		if (v->key.cause && mb_snapshot_shows(s, &v->ref))
 			put_in_reclaim(o, s, v);
 	}
 	mb_json_array_end(o);

@@ -96,7 +96,7 @@ static void annotate_writeback(struct mb_blame *b, struct mb_blamed_event *shown
 	mb_blame_path(b, &file, shown->culprit_file);
 }
 
-static enum mb_blame_what what_of(unsigned int type)
+static enum mb_stall_cause cause_of(unsigned int type)
 {
 	switch (type) {
 	case MB_RECLAIM_EVENT_MEMCG:
@@ -118,7 +118,7 @@ static void annotate_reclaim(struct mb_blame *b, struct mb_reclaim_shown_event *
 	struct mb_process_ref ref;
 	double share;
 
-	if (!mb_blame_reclaim_first(b, h->tgid, what_of(h->type - MB_RECLAIM_EVENT_SHOWN), shown->stall.limit_up, &ref,
+	if (!mb_blame_reclaim_first(b, h->tgid, cause_of(h->type - MB_RECLAIM_EVENT_SHOWN), shown->stall.limit_up, &ref,
 				    &share))
 		return;
 	shown->culprit = ref.tgid;

@@ -190,7 +190,7 @@ uint64_t mb_victim_limit_bytes(const struct mb_victim *v)
 	bool at_max = l->max_bytes != MB_UNKNOWN && l->usage_bytes + CHARGE_BYTES > l->max_bytes;
 
 	/* a cgroup over memory.high is reclaimed from, too; MB_UNKNOWN is above all that is known */
-	if (v->key.what == MB_BLAME_HIGH || (!at_max && l->high_bytes < l->max_bytes))
+	if (v->key.cause == MB_BLAME_HIGH || (!at_max && l->high_bytes < l->max_bytes))
 		return l->high_bytes;
 	return l->max_bytes;
 }
@@ -242,11 +242,11 @@ struct shortage {
 };
 
 /* False: it was a limit, but whose is not known, or the process's cgroup is not (yet, or any more). */
-static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, enum mb_blame_what what,
+static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, enum mb_stall_cause cause,
 			  uint32_t limit_up, struct shortage *s)
 {
-	s->limited = what == MB_BLAME_MEMCG || what == MB_BLAME_HIGH ||
-		     (what == MB_BLAME_THROTTLE && limit_up != MB_LIMIT_MACHINE);
+	s->limited = cause == MB_BLAME_MEMCG || cause == MB_BLAME_HIGH ||
+		     (cause == MB_BLAME_THROTTLE && limit_up != MB_LIMIT_MACHINE);
 	s->since = b->shortage_tick;
 	if (!s->limited)
 		return true;
@@ -282,7 +282,7 @@ static double taken_by_all(struct mb_blame *b, const struct shortage *s)
 /* One process's stalls of one kind in this tick. */
 struct tick_stalls {
 	const struct mb_claimant *victim;
-	enum mb_blame_what what;
+	enum mb_stall_cause cause;
 	uint64_t count, ns;
 	const struct mb_system_zone *zone; /* the shortest; NULL: not known */
 	const struct mb_limited *limited; /* by the limit of this cgroup; NULL: the machine was short, or not known */
@@ -292,14 +292,14 @@ struct tick_stalls {
 static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct tick_stalls *t,
 		     const struct shortage *s, double sum)
 {
-	struct mb_victim_key key = { t->victim->ref.start_ns, 0, t->victim->ref.tgid, t->what };
+	struct mb_victim_key key = { t->victim->ref.start_ns, 0, t->victim->ref.tgid, t->cause };
 	struct mb_victim *v = mb_blame_victim(b, matrix, &key, &t->victim->ref);
 	double stalled = (double)t->ns;
 
 	if (!v)
 		return;
-	v->count[t->what] += t->count;
-	v->ns[t->what] += t->ns;
+	v->count[t->cause] += t->count;
+	v->ns[t->cause] += t->ns;
 	v->woke_kswapd = b->woke_kswapd;
 	if (s->limited)
 		v->marks.known = false; /* the zones had nothing to do with it */
@@ -307,7 +307,7 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct 
 		note_watermarks(t->zone, &v->marks);
 	if (t->limited || !s->limited) /* else whose limit it was is not known, and may be the one before */
 		set_limited(v, t->limited);
-	if (t->what == MB_BLAME_ASKED)
+	if (t->cause == MB_BLAME_ASKED)
 		mb_blame_charge(v, &t->victim->ref, stalled, 0);
 	for (const struct mb_claimant *c = b->claimants; c && sum > 0; c = c->hh.next) {
 		double pages = taken(b, c, s);
@@ -329,7 +329,7 @@ static void take_stalls(struct mb_blame *b, const struct mb_claimant *c, const s
 		if (!t.count)
 			continue;
 		if (w == MB_BLAME_MEMCG && c->now.limit_up == MB_LIMIT_ASKED)
-			t.what = MB_BLAME_ASKED;
+			t.cause = MB_BLAME_ASKED;
 		if (find_shortage(b, p, w, c->now.limit_up, &s)) {
 			t.limited = s.limited ? limited_get(b, s.group) : NULL;
 			if (s.limited)
@@ -341,7 +341,7 @@ static void take_stalls(struct mb_blame *b, const struct mb_claimant *c, const s
 	}
 }
 
-bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_what what, uint32_t limit_up,
+bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cause cause, uint32_t limit_up,
 			    struct mb_process_ref *ref, double *share)
 {
 	const struct mb_process *p = mb_model_find(b->model, tgid);
@@ -349,12 +349,12 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_blame_wha
 	struct shortage s;
 	double most = 0;
 
-	if (p && what == MB_BLAME_MEMCG && limit_up == MB_LIMIT_ASKED) {
+	if (p && cause == MB_BLAME_MEMCG && limit_up == MB_LIMIT_ASKED) {
 		mb_model_process_ref(b->model, p->tgid, p->start_ns, ref);
 		*share = 1;
 		return true;
 	}
-	if (!p || b->model->tick < 2 || !find_shortage(b, p, what, limit_up, &s))
+	if (!p || b->model->tick < 2 || !find_shortage(b, p, cause, limit_up, &s))
 		return false;
 	if (s.limited) {
 		HASH_FIND_STR(b->limited, s.group, l);

@@ -8,7 +8,7 @@ uint64_t mb_victim_ns(const struct mb_victim *v)
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < MB_BLAME_WHATS; i++)
+	for (int i = 0; i < MB_STALL_CAUSES; i++)
 		sum += v->ns[i];
 	return sum;
 }
@@ -123,9 +123,9 @@ void mb_device_sort(struct mb_device *d)
 	sort_files(d->written, d->n_written, MB_BLAME_WRITTEN_FILES);
 }
 
-const char *mb_blame_what_name(enum mb_blame_what what)
+const char *mb_stall_cause_name(enum mb_stall_cause cause)
 {
-	static const char *const names[MB_BLAME_WHATS] = {
+	static const char *const names[MB_STALL_CAUSES] = {
 		[MB_BLAME_PAUSE] = "dirty_throttle",   [MB_BLAME_WAIT] = "writeback_wait",
 		[MB_BLAME_FSYNC] = "fsync",	       [MB_BLAME_DIRECT] = "direct_reclaim",
 		[MB_BLAME_MEMCG] = "memcg_reclaim",    [MB_BLAME_COMPACTION] = "compaction",
@@ -133,5 +133,5 @@ const char *mb_blame_what_name(enum mb_blame_what what)
 		[MB_BLAME_ASKED] = "memcg_reclaim",
 	};
 
-	return names[what];
+	return names[cause];
 }

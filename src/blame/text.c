@@ -83,10 +83,10 @@ static void put_programs(struct mb_out *o, const struct mb_snapshot *s, const st
 	uint32_t n = mb_victim_programs(v, programs);
 
 	if (mb_victim_is_culprit(v, programs, n)) {
-		if (v->key.what == MB_BLAME_ASKED)
+		if (v->key.cause == MB_BLAME_ASKED)
 			mb_out_printf(o, "; asked for, by a write to a cgroup's file");
 		else
-			mb_out_printf(o, v->key.what ? "; by its own allocations" : "; by its own pages");
+			mb_out_printf(o, v->key.cause ? "; by its own allocations" : "; by its own pages");
 		put_files(o, s, &programs[0].sum);
 		return;
 	}
@@ -111,7 +111,7 @@ static void put_shortage(struct mb_out *o, const struct mb_victim *v)
 		if (limit != MB_UNKNOWN && v->limits.usage_bytes != MB_UNKNOWN)
 			mb_out_printf(o, ": %s of %s used", mb_format(a, MB_UNIT_BYTES, v->limits.usage_bytes),
 				      mb_format(b, MB_UNIT_BYTES, limit));
-	} else if (v->key.what == MB_BLAME_MEMCG || v->key.what == MB_BLAME_HIGH) {
+	} else if (v->key.cause == MB_BLAME_MEMCG || v->key.cause == MB_BLAME_HIGH) {
 		mb_out_printf(o, "; whose limit is not known");
 	} else if (v->marks.known) {
 		mb_out_printf(o, "; zone %s %d: free %s, low %s", v->marks.zone, v->marks.node,
@@ -128,19 +128,19 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 	mb_out_printf(o, "%8u ", v->ref.tgid);
 	mb_text_name(o, v->ref.comm[0] ? v->ref.comm : "?", 15);
 	mb_out_printf(o, " lost %s", mb_format(ns, MB_UNIT_NS, mb_victim_ns(v)));
-	if (!v->key.what) {
+	if (!v->key.cause) {
 		mb_out_printf(o, " on ");
 		put_device_name(o, s, bdi ? bdi : "?");
 	}
 	mb_out_printf(o, ": ");
-	for (int w = 0; w < MB_BLAME_WHATS; w++) {
+	for (int w = 0; w < MB_STALL_CAUSES; w++) {
 		if (!v->count[w])
 			continue;
-		mb_out_printf(o, "%s%s %s (%" PRIu64 " times)", sep, mb_blame_what_name(w),
+		mb_out_printf(o, "%s%s %s (%" PRIu64 " times)", sep, mb_stall_cause_name(w),
 			      mb_format(ns, MB_UNIT_NS, v->ns[w]), v->count[w]);
 		sep = ", ";
 	}
-	if (v->key.what)
+	if (v->key.cause)
 		put_shortage(o, v);
 	put_programs(o, s, v);
 }
@@ -152,7 +152,7 @@ static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, c
 	unsigned int n = 0;
 
 	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
-		if ((v->key.what != 0) != reclaim || !mb_snapshot_shows(s, &v->ref))
+		if ((v->key.cause != 0) != reclaim || !mb_snapshot_shows(s, &v->ref))
 			continue;
 		if (!n)
 			mb_text_title(o, s, title);

@@ -250,10 +250,10 @@ static void tick(struct mb_model *m)
 	m->tick++;
 }
 
-static void stalls(uint32_t tgid, enum mb_blame_what what, uint64_t ns)
+static void stalls(uint32_t tgid, enum mb_stall_cause cause, uint64_t ns)
 {
-	processes[tgid]->values[slots.stall[what]]++;
-	processes[tgid]->values[slots.stall[what] + 1] += ns;
+	processes[tgid]->values[slots.stall[cause]]++;
+	processes[tgid]->values[slots.stall[cause] + 1] += ns;
 }
 
 static void open_model(struct mb_model *m, const char *const *cgroups)
@@ -286,7 +286,7 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
 	v = victim(&mb_blame_of(&m)->total, 2);
-	assert_int_equal(v->key.what, MB_BLAME_DIRECT);
+	assert_int_equal(v->key.cause, MB_BLAME_DIRECT);
 	assert_int_equal(share(v, 1), 750);
 	assert_int_equal(share(v, 2), 250);
 	/* it goes on: what came before still counts */
@@ -362,14 +362,14 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 	processes[2]->values[slots.limit_up] = MB_LIMIT_UNKNOWN;
 	tick(&m);
 	v = victim(&mb_blame_of(&m)->total, 1);
-	assert_int_equal(v->key.what, MB_BLAME_ASKED);
+	assert_int_equal(v->key.cause, MB_BLAME_ASKED);
 	assert_int_equal(v->count[MB_BLAME_ASKED], 1);
 	assert_int_equal(mb_victim_ns(v), 60);
 	assert_null(v->limit_path);
 	assert_int_equal(v->n_culprits, 1);
 	assert_int_equal(culprit(v, 1)->ref.tgid, 1);
 	v = victim(&mb_blame_of(&m)->total, 2);
-	assert_int_equal(v->key.what, MB_BLAME_MEMCG);
+	assert_int_equal(v->key.cause, MB_BLAME_MEMCG);
 	assert_null(v->limit_path);
 	assert_int_equal(v->n_culprits, 0);
 	assert_null(mb_blame_limited(mb_blame_of(&m), 0));
@@ -397,15 +397,15 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 static void the_limit_that_is_reached(void **state)
 {
 	const uint64_t mib = 1 << 20;
-	struct mb_victim v = { .key = { .what = MB_BLAME_MEMCG }, .limits = { 100 * mib, 50 * mib, 52 * mib } };
+	struct mb_victim v = { .key = { .cause = MB_BLAME_MEMCG }, .limits = { 100 * mib, 50 * mib, 52 * mib } };
 
 	(void)state;
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 50);
 	v.limits.usage_bytes = 99 * mib;
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 100);
-	v.key.what = MB_BLAME_HIGH;
+	v.key.cause = MB_BLAME_HIGH;
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 50);
-	v.key.what = MB_BLAME_MEMCG;
+	v.key.cause = MB_BLAME_MEMCG;
 	v.limits.high_bytes = MB_UNKNOWN;
 	v.limits.usage_bytes = 10 * mib; /* it was read later */
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 100);
