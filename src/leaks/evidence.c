@@ -96,7 +96,7 @@ static bool region_row(const struct mb_leak_common *k, const struct mb_leak_spac
 {
 	struct mb_leak_key key = mb_leak_key_of(sp, MB_LEAK_REGION, r->stack);
 
-	key.what = r->kind;
+	key.kind = r->kind;
 	return row_of(k, &key, row);
 }
 
@@ -291,7 +291,7 @@ static bool is_one_places(const struct mb_leak_common *k, uint32_t region, uint3
 	struct pair_key key = { .kind = PAGE_REGION, .a = page, .b = region };
 	struct pair *p;
 
-	if (r->group->key.what == MB_REGION_HEAP)
+	if (r->group->key.kind == MB_REGION_HEAP)
 		return false;
 	HASH_FIND(hh, k->pairs, &key, sizeof(key), p);
 	return is_programs_own(r) || (p && p->bytes >= MAIN_SHARE * k->extents[region].pages);

@@ -45,7 +45,7 @@ struct mb_leak_key {
 	uint32_t tgid;
 	uint32_t stack; /* 0: not known, or from before tracing */
 	uint32_t level;
-	uint32_t what; /* kernel: the cache (mb_leak_kernel_name); region: its kind; page: MB_REGION_SHARED or 0; else 0 */
+	uint32_t kind; /* kernel: the cache (mb_leak_kernel_name); region: its kind; page: MB_REGION_SHARED or 0; else 0 */
 };
 
 struct mb_leak_group {

@@ -139,11 +139,11 @@ static struct name *name_get(struct mb_leak_kernel *k, const char *prefix, const
 	return n;
 }
 
-const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t what)
+const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t kind)
 {
 	const struct mb_leak_kernel *k = l->kernel;
 
-	return k && what && what <= HASH_COUNT(k->names) ? k->by_id[what - 1]->text : NULL;
+	return k && kind && kind <= HASH_COUNT(k->names) ? k->by_id[kind - 1]->text : NULL;
 }
 
 /* "kmalloc-cg-1k", as the kernel calls its cache (mm/slab_common.c, kmalloc_info). */
@@ -183,7 +183,7 @@ static void cache_name(struct mb_leaks_session *l, uint64_t cache, char name[MB_
 	}
 }
 
-static uint32_t what_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint64_t cache)
+static uint32_t kind_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint64_t cache)
 {
 	char name[MB_KMEM_CACHE_NAME];
 	struct name *n;
@@ -318,7 +318,7 @@ void mb_leak_kernel_event(struct mb_leaks_session *l, const struct mb_event *eve
 	if (s && s->for_slabs && MB_KMEM_KIND(e->key.cache) == MB_KMEM_PAGES)
 		return;
 	key.stack = s ? s->id : 0;
-	key.what = what_of(l, k, e->key.cache);
+	key.kind = kind_of(l, k, e->key.cache);
 	if (!s || !s->interrupt) {
 		key.tgid = e->key.tgid;
 		key.start_ns = e->key.start_ns;
@@ -364,7 +364,7 @@ static const char *slurp(struct mb_leak_kernel *k, int fd)
 /* first: nothing was told before, so it did not just come. */
 static void told(struct mb_leaks_session *l, struct name *n, bool first)
 {
-	struct mb_leak_key key = { .level = MB_LEAK_KERNEL, .what = n->id };
+	struct mb_leak_key key = { .level = MB_LEAK_KERNEL, .kind = n->id };
 	int64_t count = (int64_t)(n->now.objects - n->last.objects);
 	int64_t bytes = (int64_t)(n->now.bytes - n->last.bytes);
 

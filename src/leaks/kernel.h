@@ -12,7 +12,7 @@ void mb_leak_kernel_event(struct mb_leaks_session *l, const struct mb_event *e);
 void mb_leak_kernel_tick(struct mb_leaks_session *l);
 
 /* The name behind mb_leak_key.what, e.g. of a cache; NULL: it has none. */
-const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t what);
+const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t kind);
 
 /* Free l->kernel. */
 void mb_leak_kernel_close(struct mb_leaks_session *l);

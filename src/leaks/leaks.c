@@ -47,7 +47,7 @@ static void region_changed(void *arg, const struct mb_region *piece, int64_t byt
 	struct mb_leak_space *sp = arg;
 	struct mb_leak_key key = mb_leak_key_of(sp, MB_LEAK_REGION, piece->stack);
 
-	key.what = piece->kind;
+	key.kind = piece->kind;
 	mb_leaks_add(sp->session->leaks, &key, sp->comm, 1, bytes, pieces, 0);
 }
 
@@ -55,7 +55,7 @@ struct mb_leak_key mb_leak_key_of_page(const struct mb_leak_space *sp, const str
 {
 	struct mb_leak_key key = mb_leak_key_of(sp, MB_LEAK_PAGE, page->stack);
 
-	key.what = page->shared ? MB_REGION_SHARED : 0;
+	key.kind = page->shared ? MB_REGION_SHARED : 0;
 	return key;
 }
 

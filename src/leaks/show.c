@@ -77,7 +77,7 @@ static double weight(const struct mb_leak_row *r)
 {
 	double w = r->sum.key.level == MB_LEAK_ALLOC ? 4 : 1;
 
-	if (r->sum.key.level == MB_LEAK_REGION && r->sum.key.what == MB_REGION_HEAP)
+	if (r->sum.key.level == MB_LEAK_REGION && r->sum.key.kind == MB_REGION_HEAP)
 		w = 0.25;
 	return w * (double)r->trend.slope_bytes_per_s;
 }
@@ -118,10 +118,10 @@ static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct
 	const struct mb_leak_stack *s = mb_leaks_stack_of(l->leaks, g->key.stack);
 
 	r->group = g;
-	if (g->key.level == MB_LEAK_REGION || (g->key.level == MB_LEAK_PAGE && g->key.what))
-		r->what = region_kind(g->key.what);
+	if (g->key.level == MB_LEAK_REGION || (g->key.level == MB_LEAK_PAGE && g->key.kind))
+		r->what = region_kind(g->key.kind);
 	else if (g->key.level == MB_LEAK_KERNEL)
-		r->what = mb_leak_kernel_name(l, g->key.what);
+		r->what = mb_leak_kernel_name(l, g->key.kind);
 	if (s)
 		resolve(l, s, r);
 }
@@ -136,7 +136,7 @@ static bool is_nameless(const struct mb_source_frame *p)
 static uint64_t identity(const struct mb_leak_row *r)
 {
 	const struct mb_leak_key *key = &r->group->key;
-	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->what };
+	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
 	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
 
 	for (unsigned int i = 0; i < r->n_places; i++) {

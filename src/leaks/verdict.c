@@ -192,7 +192,7 @@ static bool is_leak_of_allocator(const struct mb_leak_row *r, const struct mb_le
 				 enum mb_leak_level level)
 {
 	return r->allocators && is_leak_of(r, sp, level) &&
-	       (level == MB_LEAK_PAGE || r->group->key.what == MB_REGION_HEAP);
+	       (level == MB_LEAK_PAGE || r->group->key.kind == MB_REGION_HEAP);
 }
 
 /*
@@ -236,7 +236,7 @@ static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp
 {
 	for (size_t i = 0; i < v->n_rows; i++) {
 		if (is_leak_of(&v->rows[i], sp, MB_LEAK_PAGE) &&
-		    v->rows[i].group->key.what == MB_REGION_SHARED)
+		    v->rows[i].group->key.kind == MB_REGION_SHARED)
 			downgrade(&v->rows[i].trend, MB_MISSING_PRIVATE);
 	}
 }

@@ -185,9 +185,9 @@ static void fill_row(struct mb_leak_row *r, struct mb_source_frame *place, const
 					   .stack = (uint32_t)g->stack,
 					   .level = level_of(g->level) };
 	if (!strcmp(g->what, "heap"))
-		r->sum.key.what = MB_REGION_HEAP;
+		r->sum.key.kind = MB_REGION_HEAP;
 	else if (!strcmp(g->what, "shared"))
-		r->sum.key.what = MB_REGION_SHARED;
+		r->sum.key.kind = MB_REGION_SHARED;
 	*place =
 		(struct mb_source_frame){ .symbol = g->symbol[0] ? g->symbol : NULL, .module = g->module };
 	r->places = place;
