@@ -139,7 +139,7 @@ struct mb_pending_stall {
 	uint64_t from_ns, to_ns, ns;
 };
 
-struct mb_claimant;
+struct mb_alloc_task;
 struct mb_limited;
 
 /* Where the reclaim family keeps its numbers of a process: slots of mb_process.values. */
@@ -161,7 +161,7 @@ struct mb_blame {
 	struct mb_dirtied *current; /* of the tick that is not over yet */
 	uint32_t n_current;
 	struct mb_matrix total, interval;
-	struct mb_claimant *claimants; /* reclaim.c */
+	struct mb_alloc_task *alloc_tasks; /* reclaim.c */
 	struct mb_limited *limited;
 	struct mb_process_ref woke_kswapd;
 	uint64_t shortage_tick; /* the last tick at whose end memory was not short */

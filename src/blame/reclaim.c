@@ -20,7 +20,7 @@ struct account {
 };
 
 /* A process that allocates: how much it had allocated at the end of each of the last ticks. */
-struct mb_claimant {
+struct mb_alloc_task {
 	struct mb_process_ref ref; /* start_ns and tgid are the key; no padding between them */
 	uint64_t seen; /* tick */
 	uint64_t allocated[MB_BLAME_TICKS]; /* by tick, modulo */
@@ -29,7 +29,7 @@ struct mb_claimant {
 	UT_hash_handle hh;
 };
 
-#define CLAIMANT_KEY offsetof(struct mb_process_ref, comm)
+#define ALLOC_TASK_KEY offsetof(struct mb_process_ref, comm)
 
 /* A cgroup in which processes stall at a limit. */
 struct mb_limited {
@@ -42,12 +42,12 @@ struct mb_limited {
 
 void mb_blame_reclaim_free(struct mb_blame *b)
 {
-	struct mb_claimant *c, *ct;
+	struct mb_alloc_task *c, *ct;
 	struct mb_limited *l, *lt;
 
-	HASH_ITER(hh, b->claimants, c, ct)
+	HASH_ITER(hh, b->alloc_tasks, c, ct)
 	{
-		HASH_DEL(b->claimants, c);
+		HASH_DEL(b->alloc_tasks, c);
 		free(c);
 	}
 	HASH_ITER(hh, b->limited, l, lt)
@@ -58,12 +58,12 @@ void mb_blame_reclaim_free(struct mb_blame *b)
 	}
 }
 
-static struct mb_claimant *claimant_get(struct mb_blame *b, const struct mb_process *p)
+static struct mb_alloc_task *alloc_task_get(struct mb_blame *b, const struct mb_process *p)
 {
 	struct mb_process_ref ref = { .start_ns = p->start_ns, .tgid = p->tgid };
-	struct mb_claimant *c;
+	struct mb_alloc_task *c;
 
-	HASH_FIND(hh, b->claimants, &ref, CLAIMANT_KEY, c);
+	HASH_FIND(hh, b->alloc_tasks, &ref, ALLOC_TASK_KEY, c);
 	if (!c) {
 		c = calloc(1, sizeof(*c));
 		if (!c) {
@@ -73,7 +73,7 @@ static struct mb_claimant *claimant_get(struct mb_blame *b, const struct mb_proc
 		c->ref = ref;
 		/* one that is new to the machine has allocated all of it since; of others that is not known */
 		c->first_tick = b->model->tick;
-		HASH_ADD(hh, b->claimants, ref, CLAIMANT_KEY, c);
+		HASH_ADD(hh, b->alloc_tasks, ref, ALLOC_TASK_KEY, c);
 	}
 	memcpy(c->ref.comm, p->comm, sizeof(c->ref.comm));
 	c->seen = b->model->tick;
@@ -81,7 +81,7 @@ static struct mb_claimant *claimant_get(struct mb_blame *b, const struct mb_proc
 }
 
 /* What it has allocated since the end of that tick, up to the last one of which its account is known. */
-static uint64_t allocated_since(const struct mb_claimant *c, uint64_t tick)
+static uint64_t allocated_since(const struct mb_alloc_task *c, uint64_t tick)
 {
 	uint64_t now = c->allocated[c->seen % MB_BLAME_TICKS];
 
@@ -258,7 +258,7 @@ static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, 
 }
 
 /* What a process has taken of the memory that was short. */
-static double taken(struct mb_blame *b, const struct mb_claimant *c, const struct shortage *s)
+static double taken(struct mb_blame *b, const struct mb_alloc_task *c, const struct shortage *s)
 {
 	const struct mb_process *p;
 
@@ -274,14 +274,14 @@ static double taken_by_all(struct mb_blame *b, const struct shortage *s)
 {
 	double sum = 0;
 
-	for (const struct mb_claimant *c = b->claimants; c; c = c->hh.next)
+	for (const struct mb_alloc_task *c = b->alloc_tasks; c; c = c->hh.next)
 		sum += taken(b, c, s);
 	return sum;
 }
 
 /* One process's stalls of one kind in this tick. */
 struct tick_stalls {
-	const struct mb_claimant *victim;
+	const struct mb_alloc_task *victim;
 	enum mb_stall_cause cause;
 	uint64_t count, ns;
 	const struct mb_system_zone *zone; /* the shortest; NULL: not known */
@@ -309,7 +309,7 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct 
 		set_limited(v, t->limited);
 	if (t->cause == MB_BLAME_ASKED)
 		mb_blame_charge(v, &t->victim->ref, stalled, 0);
-	for (const struct mb_claimant *c = b->claimants; c && sum > 0; c = c->hh.next) {
+	for (const struct mb_alloc_task *c = b->alloc_tasks; c && sum > 0; c = c->hh.next) {
 		double pages = taken(b, c, s);
 
 		if (pages > 0)
@@ -317,7 +317,7 @@ static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct 
 	}
 }
 
-static void take_stalls(struct mb_blame *b, const struct mb_claimant *c, const struct mb_process *p,
+static void take_stalls(struct mb_blame *b, const struct mb_alloc_task *c, const struct mb_process *p,
 			const struct mb_system_zone *zone)
 {
 	for (int w = MB_BLAME_DIRECT; w < MB_BLAME_ASKED; w++) {
@@ -362,7 +362,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cau
 	}
 	if (s.since + 2 > b->model->tick) /* the tick is not over: what is known is the one before */
 		s.since = b->model->tick - 2;
-	for (const struct mb_claimant *c = b->claimants; c; c = c->hh.next) {
+	for (const struct mb_alloc_task *c = b->alloc_tasks; c; c = c->hh.next) {
 		double pages = taken(b, c, &s);
 
 		if (pages <= most)
@@ -377,14 +377,14 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cau
 
 static void forget_old(struct mb_blame *b)
 {
-	struct mb_claimant *c, *ct;
+	struct mb_alloc_task *c, *ct;
 	struct mb_limited *l, *lt;
 
-	HASH_ITER(hh, b->claimants, c, ct)
+	HASH_ITER(hh, b->alloc_tasks, c, ct)
 	{
 		if (c->seen == b->model->tick)
 			continue;
-		HASH_DEL(b->claimants, c);
+		HASH_DEL(b->alloc_tasks, c);
 		free(c);
 	}
 	HASH_ITER(hh, b->limited, l, lt)
@@ -411,13 +411,13 @@ static void read_account(const struct mb_process *p, const struct mb_reclaim_slo
 void mb_blame_reclaim(struct mb_blame *b)
 {
 	const struct mb_system_zone *zone = shortest_zone(b->model);
-	struct mb_claimant *c;
+	struct mb_alloc_task *c;
 	struct mb_process *p;
 	bool short_of_memory = zone && zone->free_pages < zone->high_pages;
 
 	DL_FOREACH(b->model->all, p)
 	{
-		c = claimant_get(b, p);
+		c = alloc_task_get(b, p);
 		if (!c)
 			continue;
 		c->last = c->now;
@@ -430,7 +430,7 @@ void mb_blame_reclaim(struct mb_blame *b)
 	forget_old(b);
 	DL_FOREACH(b->model->all, p)
 	{
-		c = claimant_get(b, p);
+		c = alloc_task_get(b, p);
 		if (c)
 			take_stalls(b, c, p, zone);
 	}
