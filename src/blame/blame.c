@@ -8,7 +8,7 @@
 
 /* ---- tables ---- */
 
-static void matrix_free(struct mb_matrix *m)
+static void blame_table_free(struct mb_blame_table *m)
 {
 	struct mb_victim *v, *vt;
 	struct mb_eviction_pair *p, *pt;
@@ -42,8 +42,8 @@ void mb_blame_clear(struct mb_blame *b)
 		free(d->history);
 		free(d);
 	}
-	matrix_free(&b->total);
-	matrix_free(&b->interval);
+	blame_table_free(&b->total);
+	blame_table_free(&b->interval);
 	mb_blame_reclaim_free(b);
 	free(b->pending);
 	free(b->current);
@@ -51,7 +51,7 @@ void mb_blame_clear(struct mb_blame *b)
 
 void mb_blame_interval(struct mb_blame *b)
 {
-	matrix_free(&b->interval);
+	blame_table_free(&b->interval);
 }
 
 static struct mb_device *device_get(struct mb_blame *b, uint64_t bdi)
@@ -284,7 +284,7 @@ static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state
 	return n;
 }
 
-struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const struct mb_victim_key *key,
+struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_blame_table *m, const struct mb_victim_key *key,
 				  const struct mb_process_ref *ref)
 {
 	struct mb_victim *v;
@@ -332,7 +332,7 @@ struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_process_
 	return c;
 }
 
-static void lay_upon(struct mb_blame *b, struct mb_matrix *m, const struct mb_pending_stall *s,
+static void lay_upon(struct mb_blame *b, struct mb_blame_table *m, const struct mb_pending_stall *s,
 		     const struct claim *claims, uint32_t n, double sum)
 {
 	struct mb_victim_key key = { s->victim.start_ns, s->on.bdi, s->victim.tgid, 0 };
@@ -423,7 +423,7 @@ void mb_blame_tick(struct mb_blame *b, uint64_t t_ns)
 bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, struct mb_process_ref *ref,
 		    double *share, struct mb_file_key *file)
 {
-	struct mb_matrix m = { 0 };
+	struct mb_blame_table m = { 0 };
 	struct mb_pending_stall s = { .on = e->on, .from_ns = e->h.t_ns,
 				      .to_ns = e->h.t_ns + e->total_ns, .ns = e->ns + 1 };
 	const struct mb_device *d = device_get(b, e->on.bdi);
@@ -445,14 +445,14 @@ bool mb_blame_first(struct mb_blame *b, const struct mb_writeback_event *e, stru
 		*file = c->files[0].file;
 		found = true;
 	}
-	matrix_free(&m);
+	blame_table_free(&m);
 	free(claims);
 	return found;
 }
 
 /* ---- evictions ---- */
 
-static void add_eviction(struct mb_blame *b, struct mb_matrix *m, const struct mb_process_ref *owner,
+static void add_eviction(struct mb_blame *b, struct mb_blame_table *m, const struct mb_process_ref *owner,
 			 const struct mb_process_ref *by, const struct mb_eviction_event *e)
 {
 	struct mb_eviction_pair *p;

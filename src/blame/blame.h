@@ -127,7 +127,7 @@ struct mb_eviction_pair {
 };
 
 /* One answer: of an interval, or of the whole time. */
-struct mb_matrix {
+struct mb_blame_table {
 	struct mb_victim *victims;
 	struct mb_eviction_pair *evictions;
 };
@@ -160,7 +160,7 @@ struct mb_blame {
 	uint32_t n_pending;
 	struct mb_dirtied *current; /* of the tick that is not over yet */
 	uint32_t n_current;
-	struct mb_matrix total, interval;
+	struct mb_blame_table total, interval;
 	struct mb_alloc_task *alloc_tasks; /* reclaim.c */
 	struct mb_limited *limited;
 	struct mb_process_ref woke_kswapd;
@@ -233,7 +233,7 @@ const char *mb_blame_device_name(const struct mb_blame *b, uint64_t bdi);
 const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *key, char *buf);
 
 /* The victim of this key, made where it is new; NULL: no room, which is counted. */
-struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_matrix *m, const struct mb_victim_key *key,
+struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_blame_table *m, const struct mb_victim_key *key,
 				  const struct mb_process_ref *ref);
 
 /* Lay ns of a victim's time upon a culprit, with its pages in the way; returns the culprit. */
@@ -260,7 +260,7 @@ uint64_t mb_victim_ns(const struct mb_victim *v);
 void mb_device_sort(struct mb_device *d);
 
 /* Sort what is shown first to the front: most time lost, most blamed, most pages. */
-void mb_blame_sort(struct mb_matrix *m);
+void mb_blame_sort(struct mb_blame_table *m);
 
 /* Name of what a victim waited for, as JSON has it. */
 const char *mb_stall_cause_name(enum mb_stall_cause cause);

@@ -236,7 +236,7 @@ static void put_sysctls(struct mb_out *o, const struct mb_dirty_sysctls *d)
 	mb_json_object_end(o);
 }
 
-static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const struct mb_matrix *m)
+static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m)
 {
 	static const char *const kinds[4] = { "file", "anon", "swap", "shmem" };
 
@@ -262,7 +262,7 @@ void mb_blame_show(const struct mb_sink *sink, struct mb_out *o, const struct mb
 void mb_json_blame(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_blame *b = mb_blame_of(s->model);
-	struct mb_matrix *m = (struct mb_matrix *)(s->interval ? &b->interval : &b->total);
+	struct mb_blame_table *m = (struct mb_blame_table *)(s->interval ? &b->interval : &b->total);
 	const struct mb_victim *v;
 
 	mb_blame_sort(m);

@@ -149,9 +149,9 @@ static void note_limits(struct mb_victim *v, const struct mb_cgroup_limits *l)
 		v->limits = *l;
 }
 
-static void note_limits_in(struct mb_matrix *matrix, const struct mb_limited *l)
+static void note_limits_in(struct mb_blame_table *table, const struct mb_limited *l)
 {
-	for (struct mb_victim *v = matrix->victims; v; v = v->hh.next) {
+	for (struct mb_victim *v = table->victims; v; v = v->hh.next) {
 		if (v->limit_path && strcmp(v->limit_path, l->path) == 0)
 			note_limits(v, &l->limits);
 	}
@@ -289,11 +289,11 @@ struct tick_stalls {
 };
 
 /* sum: what all have taken; 0 where it is not known what was short. */
-static void lay_upon(struct mb_blame *b, struct mb_matrix *matrix, const struct tick_stalls *t,
+static void lay_upon(struct mb_blame *b, struct mb_blame_table *table, const struct tick_stalls *t,
 		     const struct shortage *s, double sum)
 {
 	struct mb_victim_key key = { t->victim->ref.start_ns, 0, t->victim->ref.tgid, t->cause };
-	struct mb_victim *v = mb_blame_victim(b, matrix, &key, &t->victim->ref);
+	struct mb_victim *v = mb_blame_victim(b, table, &key, &t->victim->ref);
 	double stalled = (double)t->ns;
 
 	if (!v)

@@ -45,7 +45,7 @@ static int by_pages(const struct mb_eviction_pair *a, const struct mb_eviction_p
 	return a->pages < b->pages ? 1 : a->pages > b->pages ? -1 : 0;
 }
 
-void mb_blame_sort(struct mb_matrix *m)
+void mb_blame_sort(struct mb_blame_table *m)
 {
 	struct mb_victim *v, *tmp;
 

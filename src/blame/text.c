@@ -146,7 +146,7 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 }
 
 /* Returns the number of victims. */
-static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, const struct mb_matrix *m,
+static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m,
 				bool reclaim, const char *title)
 {
 	unsigned int n = 0;
@@ -188,7 +188,7 @@ static void put_devices(struct mb_out *o, const struct mb_snapshot *s)
 	}
 }
 
-static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const struct mb_matrix *m)
+static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m)
 {
 	static const char *const kinds[4] = { "file", "anonymous", "swap", "shared" };
 	char bytes[MB_UNITS_LEN];
@@ -214,7 +214,7 @@ static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const s
 void mb_text_blame(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_blame *b = mb_blame_of(s->model);
-	struct mb_matrix *m = (struct mb_matrix *)(s->interval ? &b->interval : &b->total);
+	struct mb_blame_table *m = (struct mb_blame_table *)(s->interval ? &b->interval : &b->total);
 	char ns[MB_UNITS_LEN];
 	unsigned int n;
 

@@ -42,7 +42,7 @@ static void stall(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t t_ns
 	mb_blame_stall(b, &w, &e);
 }
 
-static const struct mb_victim *victim(const struct mb_matrix *m, uint32_t tgid)
+static const struct mb_victim *victim(const struct mb_blame_table *m, uint32_t tgid)
 {
 	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
 		if (v->ref.tgid == tgid)
