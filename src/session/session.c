@@ -27,7 +27,7 @@
 #include "oom/collect.h"
 #include "record/recorder.h"
 #include "session/internal.h"
-#include "session/oom_reports.h"
+#include "session/oom_reporter.h"
 #include "session/overhead.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
@@ -269,7 +269,7 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 	if (err)
 		return err;
 	if (s->cfg.reports)
-		err = mb_reports_make(s, false, e);
+		err = mb_oom_reporter_make(s, false, e);
 	if (err)
 		return err;
 	if (s->cfg.interval_ns &&
@@ -374,7 +374,7 @@ static int turn(struct mb_session *s, struct mb_err *e)
 	int err = mb_loop_turn(&s->loop, milliseconds_left(s), e);
 
 	if (!err && s->cfg.reports)
-		err = mb_reports_make(s, false, e);
+		err = mb_oom_reporter_make(s, false, e);
 	return err ? err : time_over(s);
 }
 
@@ -478,7 +478,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = end_tick(s, false, UINT64_MAX, e);
 	if (err)
 		return err;
-	err = s->cfg.reports ? mb_reports_end(s, e) : 0;
+	err = s->cfg.reports ? mb_oom_reporter_end(s, e) : 0;
 	if (err || s->cfg.oom || s->cfg.service)
 		return err;
 	mb_procfs_memory(&s->ingest, false);
@@ -530,7 +530,7 @@ static int open_loop(struct mb_session *s)
 	if (!err && s->timer.fd < 0)
 		err = -errno;
 	s->rings.fd = mb_kern_epoll_fd(s->kern);
-	s->log.fd = s->cfg.reports ? mb_reports_fd(s) : -1;
+	s->log.fd = s->cfg.reports ? mb_oom_reporter_fd(s) : -1;
 	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
 	s->budget.fd = mb_overhead_fd(s->overhead);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
@@ -606,7 +606,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (!s->names)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	if (cfg->reports) {
-		err = mb_reports_open(s, e);
+		err = mb_oom_reporter_open(s, e);
 		if (err)
 			return err;
 	}
@@ -667,7 +667,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
 	mb_names_close(s->names);
-	mb_reports_close(s);
+	mb_oom_reporter_close(s);
 	mb_leaks_close(s->leaks);
 	mb_model_free(&s->model);
 	mb_history_free(history);

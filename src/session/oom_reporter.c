@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* Reports of OOM kills within a session. */
-#include "session/oom_reports.h"
+#include "session/oom_reporter.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static int open_store(struct mb_session *s, struct mb_err *e)
 	return 0;
 }
 
-int mb_reports_open(struct mb_session *s, struct mb_err *e)
+int mb_oom_reporter_open(struct mb_session *s, struct mb_err *e)
 {
 	s->oom_watch = mb_oom_watch_open();
 	s->memcgs = mb_memcg_watch_open();
@@ -43,14 +43,14 @@ int mb_reports_open(struct mb_session *s, struct mb_err *e)
 	return open_store(s, e);
 }
 
-void mb_reports_close(struct mb_session *s)
+void mb_oom_reporter_close(struct mb_session *s)
 {
 	mb_memcg_watch_close(s->memcgs);
 	mb_oom_watch_close(s->oom_watch);
 	mb_oom_store_close(s->oom_store);
 }
 
-int mb_reports_fd(const struct mb_session *s)
+int mb_oom_reporter_fd(const struct mb_session *s)
 {
 	return mb_oom_watch_fd(s->oom_watch);
 }
@@ -128,7 +128,7 @@ static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, stru
 }
 
 /* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
-int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e)
+int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 {
 	static const struct mb_log_line nothing;
 	struct mb_oom_kill *k, *fresh;
@@ -162,10 +162,10 @@ int mb_reports_make(struct mb_session *s, bool last, struct mb_err *e)
 }
 
 /* All that is left, and whether any was lost. */
-int mb_reports_end(struct mb_session *s, struct mb_err *e)
+int mb_oom_reporter_end(struct mb_session *s, struct mb_err *e)
 {
 	const struct mb_oom *o = mb_oom_of(&s->model);
-	int err = mb_reports_make(s, true, e);
+	int err = mb_oom_reporter_make(s, true, e);
 
 	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
 		err = mb_err_set(e, MB_EXIT_FAILED, 0,
