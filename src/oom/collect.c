@@ -41,7 +41,7 @@ struct modules {
 	struct mb_address_space *spaces[MB_OOM_STACKS]; /* in which user stacks are; NULL: kernel, or none */
 };
 
-struct mb_oom_watch {
+struct mb_oom_collect {
 	int kmsg;
 	struct mb_kallsyms *symbols;
 	struct mb_modules *files;
@@ -53,9 +53,9 @@ struct mb_oom_watch {
 	uint32_t next_victim;
 };
 
-struct mb_oom_watch *mb_oom_watch_open(void)
+struct mb_oom_collect *mb_oom_collect_open(void)
 {
-	struct mb_oom_watch *w = calloc(1, sizeof(*w));
+	struct mb_oom_collect *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
@@ -77,7 +77,7 @@ static void free_spaces(struct modules *m)
 	memset(m->spaces, 0, sizeof(m->spaces));
 }
 
-void mb_oom_watch_close(struct mb_oom_watch *w)
+void mb_oom_collect_close(struct mb_oom_collect *w)
 {
 	if (!w)
 		return;
@@ -90,20 +90,20 @@ void mb_oom_watch_close(struct mb_oom_watch *w)
 	free(w);
 }
 
-void mb_oom_watch_tick(struct mb_oom_watch *w)
+void mb_oom_collect_tick(struct mb_oom_collect *w)
 {
 	if (w)
 		mb_kallsyms_refresh(w->symbols);
 }
 
-int mb_oom_watch_fd(const struct mb_oom_watch *w)
+int mb_oom_collect_fd(const struct mb_oom_collect *w)
 {
 	return w ? w->kmsg : -1;
 }
 
 /* ---- the log ---- */
 
-void mb_oom_watch_read(struct mb_oom_watch *w)
+void mb_oom_collect_read(struct mb_oom_collect *w)
 {
 	w->log_len = 0;
 	while (w->kmsg >= 0 && w->log_len < KMSG_BYTES) {
@@ -138,7 +138,7 @@ static void ingest_record(struct mb_ingest *ingest, const char *record)
 	mb_ingest(ingest, MB_INGEST_LOG, frame, sizeof(*line) + len);
 }
 
-void mb_oom_watch_ingest(struct mb_oom_watch *w, struct mb_ingest *ingest)
+void mb_oom_collect_ingest(struct mb_oom_collect *w, struct mb_ingest *ingest)
 {
 	for (size_t at = 0; at < w->log_len; at += strlen(w->log + at) + 1)
 		ingest_record(ingest, w->log + at);
@@ -172,7 +172,7 @@ static void add_module(struct modules *m, const char *line)
 	m->n++;
 }
 
-static void read_modules(struct mb_oom_watch *w, uint32_t tgid, struct modules *m)
+static void read_modules(struct mb_oom_collect *w, uint32_t tgid, struct modules *m)
 {
 	char path[64];
 
@@ -216,7 +216,7 @@ static void ingest_user_stack(struct mb_ingest *ingest, const struct mb_oom_kill
 }
 
 /* The files that they run are kept open: names are looked for when the report is safe. Of a machine without memory, none. */
-static void open_spaces(struct mb_oom_watch *w, struct modules *m, const struct mb_oom_kill *k)
+static void open_spaces(struct mb_oom_collect *w, struct modules *m, const struct mb_oom_kill *k)
 {
 	free_spaces(m);
 	if (!w->files || k->first.constraint != MB_OOM_MEMCG || mb_oom_is_by_process(k))
@@ -227,7 +227,7 @@ static void open_spaces(struct mb_oom_watch *w, struct modules *m, const struct 
 					       mb_address_space_new(w->files, k->first.h.tgid);
 }
 
-static void ingest_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
+static void ingest_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
 {
 	struct modules *victim = NULL;
 	char text[MB_OOM_SYMBOL_LEN];
@@ -273,7 +273,7 @@ static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_o
 	return named;
 }
 
-bool mb_oom_watch_functions(struct mb_oom_watch *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
+bool mb_oom_collect_functions(struct mb_oom_collect *w, struct mb_ingest *ingest, const struct mb_oom_kill *k)
 {
 	unsigned int named = 0;
 
@@ -327,7 +327,7 @@ static void ingest_stat(struct mb_ingest *ingest, const struct mb_oom_kill *k, s
 	mb_ingest(ingest, MB_INGEST_OOM_STAT, frame, sizeof(*n) + len);
 }
 
-void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest)
+void mb_oom_collect_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest)
 {
 	struct mb_oom_kill *k;
 
@@ -337,7 +337,7 @@ void mb_oom_watch_stacks(struct mb_oom_watch *w, struct mb_ingest *ingest)
 	}
 }
 
-void mb_oom_watch_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c)
+void mb_oom_collect_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		const struct mb_oom_kill *k = &mb_oom_of(ingest->model)->kills[i];
@@ -363,7 +363,7 @@ static __attribute__((noinline)) void deepen_stack(void)
 		room[sizeof(room) - 1 - i] = 0;
 }
 
-void mb_oom_watch_harden(bool whole)
+void mb_oom_collect_harden(bool whole)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 

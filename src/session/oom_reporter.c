@@ -36,9 +36,9 @@ static int open_store(struct mb_session *s, struct mb_err *e)
 
 int mb_oom_reporter_open(struct mb_session *s, struct mb_err *e)
 {
-	s->oom_watch = mb_oom_watch_open();
+	s->oom_collect = mb_oom_collect_open();
 	s->memcgs = mb_memcg_watch_open();
-	if (!s->oom_watch || !mb_oom_new(&s->model) || !s->memcgs)
+	if (!s->oom_collect || !mb_oom_new(&s->model) || !s->memcgs)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for reports");
 	return open_store(s, e);
 }
@@ -46,13 +46,13 @@ int mb_oom_reporter_open(struct mb_session *s, struct mb_err *e)
 void mb_oom_reporter_close(struct mb_session *s)
 {
 	mb_memcg_watch_close(s->memcgs);
-	mb_oom_watch_close(s->oom_watch);
+	mb_oom_collect_close(s->oom_collect);
 	mb_oom_store_close(s->oom_store);
 }
 
 int mb_oom_reporter_fd(const struct mb_session *s)
 {
-	return mb_oom_watch_fd(s->oom_watch);
+	return mb_oom_collect_fd(s->oom_collect);
 }
 
 static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struct mb_snapshot *snap,
@@ -104,7 +104,7 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	report.at = sum.at;
 	if (shows)
 		keep(s, k, &snap, &culprit, &sum);
-	if (first && mb_oom_watch_functions(s->oom_watch, &s->ingest, k) && shows)
+	if (first && mb_oom_collect_functions(s->oom_collect, &s->ingest, k) && shows)
 		keep(s, k, &snap, &culprit, &sum);
 	if (first)
 		mb_ingest(&s->ingest, MB_INGEST_OOM_REPORT, &report, sizeof(report));
@@ -135,21 +135,21 @@ int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 	int err = 0;
 
 	/* an empty line: reports may wait for the log */
-	if (!mb_oom_of(&s->model)->has_log && mb_oom_watch_fd(s->oom_watch) >= 0)
+	if (!mb_oom_of(&s->model)->has_log && mb_oom_collect_fd(s->oom_collect) >= 0)
 		mb_ingest(&s->ingest, MB_INGEST_LOG, &nothing, sizeof(nothing));
 	do {
 		/* all that the log speaks of is in the urgent ring, which is drained whole each time */
-		mb_oom_watch_read(s->oom_watch);
+		mb_oom_collect_read(s->oom_collect);
 		err = mb_session_drain(s, e);
 		if (err)
 			return err;
-		mb_oom_watch_ingest(s->oom_watch, &s->ingest);
+		mb_oom_collect_ingest(s->oom_collect, &s->ingest);
 		fresh = mb_oom_unknown(mb_oom_of(&s->model));
 		if (fresh) {
 			/* stacks first: the victim is dying */
-			mb_oom_watch_stacks(s->oom_watch, &s->ingest);
+			mb_oom_collect_stacks(s->oom_collect, &s->ingest);
 			mb_procfs_identify(&s->ingest, s->cgroups);
-			mb_oom_watch_cgroups(&s->ingest, s->cgroups);
+			mb_oom_collect_cgroups(&s->ingest, s->cgroups);
 			mb_memcg_watch_kill(s->memcgs, &s->ingest, fresh->first.memcg);
 			err = tick_for_kill(s, fresh, e);
 		}

@@ -161,7 +161,7 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	sample_meta(s, &tick.at);
 	mb_ingest(&s->ingest, MB_INGEST_TICK, &tick, sizeof(tick));
 	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
-	mb_oom_watch_tick(s->oom_watch);
+	mb_oom_collect_tick(s->oom_collect);
 	if (s->leaks)
 		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
 	if (s->cfg.service && complete)
@@ -629,7 +629,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (cfg->leaks)
 		mb_session_warn_of_unanswered(s);
 	if (cfg->oom)
-		mb_oom_watch_harden(!cfg->service); /* a service is to be small */
+		mb_oom_collect_harden(!cfg->service); /* a service is to be small */
 	s->model.history = mb_history_new(cfg->history);
 	if (!s->model.history)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");

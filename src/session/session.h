@@ -20,7 +20,7 @@ struct mb_names;
 struct mb_order;
 struct mb_overhead;
 struct mb_oom_store;
-struct mb_oom_watch;
+struct mb_oom_collect;
 struct mb_memcg_watch;
 struct mb_child;
 struct mb_leaks_session;
@@ -84,7 +84,7 @@ struct mb_session {
 	struct mb_systemfs *systemfs;
 	struct mb_names *names;
 	struct mb_overhead *overhead; /* NULL: there is no budget */
-	struct mb_oom_watch *oom_watch;
+	struct mb_oom_collect *oom_collect;
 	struct mb_memcg_watch *memcgs;
 	struct mb_oom_store *oom_store;
 	struct mb_leaks_session *leaks;
