@@ -306,7 +306,7 @@ MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, _
 	__u64 memcg = (__u64)BPF_CORE_READ(oc, memcg);
 	__u64 first = (__u64)BPF_CORE_READ(trigger, group_leader), task = first;
 	struct oom_room *r = room();
-	struct mb_oom_told_event *e;
+	struct mb_oom_complete_event *e;
 
 	if (!r)
 		return;
@@ -315,7 +315,7 @@ MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, _
 		tell_zones(zones, kill_t_ns);
 	for (int i = 0; i < TASK_TURNS && task; i++)
 		task = oom_tell_tasks(task, first, memcg, kill_t_ns);
-	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_TOLD, sizeof(*e), bpf_ktime_get_boot_ns());
+	e = emit_reserve_in(&urgent, MB_FAM_oom, MB_OOM_EVENT_CANDIDATES_COMPLETE, sizeof(*e), bpf_ktime_get_boot_ns());
 	if (!e)
 		return;
 	e->kill_t_ns = kill_t_ns;

@@ -58,7 +58,7 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(kill_fields), MB_EVENT_KEEP },
 	PART(MB_OOM_EVENT_TASK, "task", mb_oom_task_event),
 	PART(MB_OOM_EVENT_ZONE, "zone", mb_oom_zone_event),
-	PART(MB_OOM_EVENT_TOLD, "told", mb_oom_told_event),
+	PART(MB_OOM_EVENT_CANDIDATES_COMPLETE, "told", mb_oom_complete_event),
 	PART(MB_OOM_EVENT_STACK, "stack", mb_oom_stack_event),
 	PART(MB_OOM_EVENT_REAPER, "reaper", mb_oom_reaper_event),
 	PART(MB_OOM_EVENT_SIGKILL, "sigkill", mb_oom_event),

@@ -331,7 +331,7 @@ void mb_oom_collect_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest)
 {
 	struct mb_oom_kill *k;
 
-	while ((k = mb_oom_unknown(mb_oom_of(ingest->model)))) {
+	while ((k = mb_oom_needs_lookup(mb_oom_of(ingest->model)))) {
 		k->looked_up = true;
 		ingest_stacks(w, ingest, k);
 	}

@@ -261,7 +261,7 @@ void mb_oom_sentence(const struct mb_model *m, const struct mb_oom_kill *k, cons
 	say_victim(&t, m, k);
 	if (mb_oom_is_by_process(k)) {
 		say_by_process(&t, m, k);
-	} else if (mb_oom_fate(mb_oom_of(m), k) == MB_OOM_WAS_ENDING) {
+	} else if (mb_oom_kill_outcome(mb_oom_of(m), k) == MB_OOM_WAS_ENDING) {
 		say(&t, " ending already when memory ran out; the kernel gave it the reserves and killed "
 			"nothing");
 	} else {

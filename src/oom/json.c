@@ -110,7 +110,7 @@ static void put_victim(struct mb_out *o, const char *name, const struct report *
 
 static void put_victims(struct mb_out *o, const struct report *r)
 {
-	enum mb_oom_fate fate = mb_oom_fate(mb_oom_of(r->m), r->k);
+	enum mb_oom_kill_outcome outcome = mb_oom_kill_outcome(mb_oom_of(r->m), r->k);
 
 	put_victim(o, "victim", r, &r->k->victims[0]);
 	mb_json_array(o, "victims");
@@ -118,10 +118,10 @@ static void put_victims(struct mb_out *o, const struct report *r)
 		put_victim(o, NULL, r, &r->k->victims[i]);
 	mb_json_array_end(o);
 	mb_json_u64(o, "victims_left_out", r->k->victims_left_out);
-	if (fate == MB_OOM_FATE_NOT_KNOWN)
+	if (outcome == MB_OOM_OUTCOME_NOT_KNOWN)
 		mb_json_null(o, "was_ending");
 	else
-		mb_json_bool(o, "was_ending", fate == MB_OOM_WAS_ENDING);
+		mb_json_bool(o, "was_ending", outcome == MB_OOM_WAS_ENDING);
 }
 
 static void put_culprit(struct mb_out *o, const struct report *r)
@@ -388,7 +388,7 @@ static void put_tasks(struct mb_out *o, const struct report *r)
 {
 	uint32_t n = mb_oom_sort(mb_oom_of(r->m), r->k), gone = 0;
 
-	if (!r->k->told) {
+	if (!r->k->candidates_complete) {
 		mb_json_null(o, "tasks");
 		mb_json_null(o, "tasks_left_out");
 		return;

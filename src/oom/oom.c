@@ -291,13 +291,13 @@ static void take_zone(struct mb_oom *o, const struct mb_oom_zone_event *e)
 	k->zones[k->n_zones++].name[MB_OOM_ZONE_NAME_LEN - 1] = '\0';
 }
 
-static void take_told(struct mb_oom *o, const struct mb_oom_told_event *e)
+static void take_told(struct mb_oom *o, const struct mb_oom_complete_event *e)
 {
 	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
 	if (!k)
 		return;
-	k->told = true;
+	k->candidates_complete = true;
 	k->tasks_left_out = e->tasks_left_out;
 }
 
@@ -341,8 +341,8 @@ void mb_oom_event(struct mb_model *m, const struct mb_event *e)
 	case MB_OOM_EVENT_ZONE:
 		take_zone(mb_oom_of(m), (const struct mb_oom_zone_event *)e);
 		break;
-	case MB_OOM_EVENT_TOLD:
-		take_told(mb_oom_of(m), (const struct mb_oom_told_event *)e);
+	case MB_OOM_EVENT_CANDIDATES_COMPLETE:
+		take_told(mb_oom_of(m), (const struct mb_oom_complete_event *)e);
 		break;
 	case MB_OOM_EVENT_STACK:
 		take_stack(mb_oom_of(m), (const struct mb_oom_stack_event *)e);
@@ -425,7 +425,7 @@ uint64_t mb_oom_free_pages(const struct mb_oom_kill *k)
 
 /* ---- when ---- */
 
-struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o)
+struct mb_oom_kill *mb_oom_needs_lookup(struct mb_oom *o)
 {
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		if (o->kills[i].used && !o->kills[i].looked_up)
@@ -458,13 +458,13 @@ static bool all_are_logged(const struct mb_oom_kill *k)
 
 static bool has_lines(const struct mb_oom *o, const struct mb_oom_kill *k)
 {
-	return !o->has_log || mb_oom_fate(o, k) == MB_OOM_WAS_ENDING || all_are_logged(k);
+	return !o->has_log || mb_oom_kill_outcome(o, k) == MB_OOM_WAS_ENDING || all_are_logged(k);
 }
 
 /* Has the kernel's program come to the end of its list of processes? It may have lost the CPU within. */
 static bool has_tasks(const struct mb_oom_kill *k)
 {
-	return k->told || !k->first.total_pages;
+	return k->candidates_complete || !k->first.total_pages;
 }
 
 static bool is_complete(struct mb_model *m, const struct mb_oom_kill *k)
@@ -532,12 +532,12 @@ bool mb_oom_in_kernel_stack(const struct mb_oom_kill *k, const char *name)
 	return false;
 }
 
-enum mb_oom_fate mb_oom_fate(const struct mb_oom *o, const struct mb_oom_kill *k)
+enum mb_oom_kill_outcome mb_oom_kill_outcome(const struct mb_oom *o, const struct mb_oom_kill *k)
 {
 	if (mb_oom_is_by_process(k) || k->victims[0].logged || mb_oom_in_kernel_stack(k, "__oom_kill_process"))
 		return MB_OOM_KILLED;
 	/* out_of_memory() marks a thread that asks while it is ending by itself */
 	if (mb_oom_in_kernel_stack(k, "out_of_memory") && !mb_oom_in_kernel_stack(k, "oom_kill_process"))
 		return MB_OOM_WAS_ENDING;
-	return o->has_log && k->settled ? MB_OOM_WAS_ENDING : MB_OOM_FATE_NOT_KNOWN;
+	return o->has_log && k->settled ? MB_OOM_WAS_ENDING : MB_OOM_OUTCOME_NOT_KNOWN;
 }

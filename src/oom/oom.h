@@ -75,7 +75,7 @@ struct mb_oom_kill {
 	bool looked_up; /* somebody has told the names that it takes */
 	bool shown;
 	bool changed; /* since it was shown */
-	bool told; /* all tasks and zones have come */
+	bool candidates_complete; /* all tasks and zones have come */
 	bool stack_told;
 	bool settled; /* nothing more will come */
 	bool counted; /* as a kill, or found to be none */
@@ -216,7 +216,7 @@ struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns);
 struct mb_oom_kill *mb_oom_find_victim(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim);
 
 /* A kill whose names nobody has told yet; NULL: none. The caller sets looked_up. */
-struct mb_oom_kill *mb_oom_unknown(struct mb_oom *o);
+struct mb_oom_kill *mb_oom_needs_lookup(struct mb_oom *o);
 
 /*
  * The oldest kill that is complete, or has waited long enough, and has not been shown; or one that was shown
@@ -235,9 +235,9 @@ bool mb_oom_is_by_process(const struct mb_oom_kill *k);
  * Was it killed? Or was it ending already, so that the kernel marked it to get the reserves only? The log has a
  * line for each that is killed, and so has the trigger's stack the function that does it.
  */
-enum mb_oom_fate { MB_OOM_KILLED, MB_OOM_WAS_ENDING, MB_OOM_FATE_NOT_KNOWN };
+enum mb_oom_kill_outcome { MB_OOM_KILLED, MB_OOM_WAS_ENDING, MB_OOM_OUTCOME_NOT_KNOWN };
 
-enum mb_oom_fate mb_oom_fate(const struct mb_oom *o, const struct mb_oom_kill *k);
+enum mb_oom_kill_outcome mb_oom_kill_outcome(const struct mb_oom *o, const struct mb_oom_kill *k);
 
 /* A task of a kill; NULL: its place has been taken by a later kill's. */
 const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i);

@@ -237,7 +237,7 @@ static void put_tasks(struct mb_out *o, const struct mb_snapshot *s, const struc
 	const struct mb_model *m = s->model;
 	uint32_t n = mb_oom_sort(mb_oom_of(m), k);
 
-	if (!k->told)
+	if (!k->candidates_complete)
 		return;
 	put_title(o, s, "Who could have been chosen");
 	mb_out_printf(o, "     PID COMM                   RSS       ANON       SWAP    ADJ  SCORE     BADNESS\n");

@@ -80,12 +80,12 @@ static void keep(struct mb_session *s, struct mb_oom_kill *k, struct mb_snapshot
 /* Counted once it is known that somebody was killed, or can be known no more: not who was ending by itself. */
 static void count_kill(struct mb_session *s, struct mb_oom_kill *k)
 {
-	enum mb_oom_fate fate = mb_oom_fate(mb_oom_of(&s->model), k);
+	enum mb_oom_kill_outcome outcome = mb_oom_kill_outcome(mb_oom_of(&s->model), k);
 
-	if (k->counted || (fate == MB_OOM_FATE_NOT_KNOWN && !k->settled))
+	if (k->counted || (outcome == MB_OOM_OUTCOME_NOT_KNOWN && !k->settled))
 		return;
 	k->counted = true;
-	if (s->cfg.service && fate != MB_OOM_WAS_ENDING)
+	if (s->cfg.service && outcome != MB_OOM_WAS_ENDING)
 		s->cfg.service->killed(s->cfg.service->arg, s, k);
 }
 
@@ -111,7 +111,7 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	count_kill(s, k);
 	k->shown = true;
 	/* what became of it may still be said */
-	k->changed = first && mb_oom_fate(mb_oom_of(&s->model), k) == MB_OOM_FATE_NOT_KNOWN;
+	k->changed = first && mb_oom_kill_outcome(mb_oom_of(&s->model), k) == MB_OOM_OUTCOME_NOT_KNOWN;
 	if (first && shows && !s->oom_store && s->cfg.state_dir)
 		mb_oom_of(&s->model)->not_kept++;
 	if (!first || !s->cfg.oom)
@@ -144,7 +144,7 @@ int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 		if (err)
 			return err;
 		mb_oom_collect_ingest(s->oom_collect, &s->ingest);
-		fresh = mb_oom_unknown(mb_oom_of(&s->model));
+		fresh = mb_oom_needs_lookup(mb_oom_of(&s->model));
 		if (fresh) {
 			/* stacks first: the victim is dying */
 			mb_oom_collect_stacks(s->oom_collect, &s->ingest);

@@ -93,11 +93,11 @@ static void tell_task(const struct mb_oom_event *kill, uint32_t tgid, const char
 
 static void tell_all(const struct mb_oom_event *kill)
 {
-	struct mb_oom_told_event t;
+	struct mb_oom_complete_event t;
 
 	memset(&t, 0, sizeof(t));
 	t.h = kill->h;
-	t.h.type = MB_OOM_EVENT_TOLD;
+	t.h.type = MB_OOM_EVENT_CANDIDATES_COMPLETE;
 	t.h.size = sizeof(t);
 	t.kill_t_ns = kill->h.t_ns;
 	take(&t);

@@ -7,7 +7,7 @@ enum mb_oom_event_type {
 	MB_OOM_EVENT_KILL = 0,
 	MB_OOM_EVENT_TASK = 1, /* a process that could have been chosen */
 	MB_OOM_EVENT_ZONE = 2, /* a zone that the allocation could have come from */
-	MB_OOM_EVENT_TOLD = 3, /* all tasks and zones of a kill have been told */
+	MB_OOM_EVENT_CANDIDATES_COMPLETE = 3, /* all tasks and zones of a kill have been told */
 	MB_OOM_EVENT_STACK = 4, /* where a victim was, as it begins to die */
 	MB_OOM_EVENT_REAPER = 5, /* what became of a victim's memory, if the reaper had to see to it */
 	MB_OOM_EVENT_SIGKILL = 6, /* a process has killed another: a struct mb_oom_event, too */
@@ -105,7 +105,7 @@ struct mb_oom_zone_event {
 	char name[MB_OOM_ZONE_NAME_LEN];
 };
 
-struct mb_oom_told_event {
+struct mb_oom_complete_event {
 	struct mb_event h;
 	__u64 kill_t_ns;
 	__u32 tasks;
