@@ -13,7 +13,7 @@
 #include "host/procmaps.h"
 #include "leaks/code.h"
 #include "leaks/diff.h"
-#include "leaks/headroom.h"
+#include "leaks/limits.h"
 #include "leaks/heap.h"
 #include "leaks/kernel.h"
 #include "leaks/made.h"
@@ -124,7 +124,7 @@ static void space_keep(struct mb_leaks_session *l, struct mb_leak_space *sp)
 	sp->ended = true;
 	mb_leaks_end(l->leaks, sp->tgid, sp->start_ns);
 	l->n_kept++;
-	mb_headroom_of(l->headroom, sp->tgid, sp->start_ns, &sp->outlook);
+	mb_leak_limits_of(l->limits, sp->tgid, sp->start_ns, &sp->outlook);
 	sp->outlook.eta_known = false; /* it goes on no more */
 	limit->path = limit->path ? strdup(limit->path) : NULL;
 }
@@ -621,13 +621,13 @@ static void follow_limits(struct mb_leaks_session *l, uint64_t t_ns)
 {
 	const struct mb_process *p;
 
-	mb_headroom_begin(l->headroom, t_ns);
+	mb_leak_limits_begin(l->limits, t_ns);
 	for (struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
 		p = mb_model_find_exactly(l->model, sp->tgid, sp->start_ns);
 		if (p)
-			mb_headroom_process(l->headroom, p);
+			mb_leak_limits_process(l->limits, p);
 	}
-	mb_headroom_end(l->headroom, l->model);
+	mb_leak_limits_end(l->limits, l->model);
 }
 
 void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns)
@@ -696,10 +696,10 @@ struct mb_leaks_session *mb_leaks_open(const struct mb_leaks_config *cfg, struct
 	l->codes = calloc(1, sizeof(*l->codes));
 	l->made = mb_leak_made_new();
 	l->kallsyms = mb_kallsyms_open();
-	l->headroom = mb_headroom_open(cgroup_root);
+	l->limits = mb_leak_limits_open(cgroup_root);
 	l->queue = malloc(QUEUE_BYTES); /* touched as it fills */
 	l->start_ns = mb_now_ns();
-	if (!l->leaks || !l->modules || !l->codes || !l->made || !l->queue || !l->headroom) {
+	if (!l->leaks || !l->modules || !l->codes || !l->made || !l->queue || !l->limits) {
 		mb_leaks_close(l);
 		return NULL;
 	}
@@ -749,7 +749,7 @@ void mb_leaks_close(struct mb_leaks_session *l)
 	mb_leak_made_free(l->made);
 	mb_modules_free(l->modules);
 	mb_kallsyms_close(l->kallsyms);
-	mb_headroom_close(l->headroom);
+	mb_leak_limits_close(l->limits);
 	free(l->queue);
 	free(l);
 }

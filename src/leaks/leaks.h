@@ -58,7 +58,7 @@ struct mb_leaks_session {
 	uint64_t now_ns; /* when the event that is worked off was */
 	struct mb_leak_space *spaces;
 	struct mb_kallsyms *kallsyms;
-	struct mb_headroom *headroom; /* how far the limits are */
+	struct mb_leak_limits *limits; /* how far the limits are */
 	char *queue; /* events that wait, one behind the other */
 	size_t queued, queue_room;
 	uint64_t heap_lost; /* events of blocks that were, as check_blocks() last saw it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * How soon will what grows reach a limit? The rate at which an amount of memory grows now, out of a series of its
- * values, and the nearest in time of several limits. Plain arithmetic; src/leaks/headroom.c reads the values.
+ * values, and the nearest in time of several limits. Plain arithmetic; src/leaks/limits.c reads the values.
  */
 #ifndef MB_LEAKS_OUTLOOK_H
 #define MB_LEAKS_OUTLOOK_H

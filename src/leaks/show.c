@@ -12,7 +12,7 @@
 #include "leaks/code.h"
 #include "leaks/diff.h"
 #include "leaks/evidence.h"
-#include "leaks/headroom.h"
+#include "leaks/limits.h"
 #include "leaks/heap.h"
 #include "leaks/kernel.h"
 #include "leaks/made.h"
@@ -275,7 +275,7 @@ static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_vie
 		if (sp->ended)
 			row->outlook = sp->outlook;
 		else
-			mb_headroom_of(l->headroom, sp->tgid, sp->start_ns, &row->outlook);
+			mb_leak_limits_of(l->limits, sp->tgid, sp->start_ns, &row->outlook);
 		row->comm = p ? p->comm : sp->comm;
 		row->tracked_bytes = sp->regions.bytes;
 		row->total_vm_bytes = p ? p->total_vm_pages * MB_PAGE_SIZE : 0;
@@ -303,12 +303,12 @@ static void fill_cgroups(const struct mb_leaks_session *l, struct mb_leaks_view 
 
 	for (size_t i = 0; i < v->n_processes; i++)
 		ended += v->processes[i].ended;
-	v->cgroups_left_out = mb_headroom_left_out(l->headroom);
+	v->cgroups_left_out = mb_leak_limits_left_out(l->limits);
 	if (ended == v->n_processes)
 		return;
-	while (v->n_cgroups < MB_HEADROOM_CGROUPS &&
-	       mb_headroom_cgroup(l->headroom, v->n_cgroups, &v->cgroups[v->n_cgroups].path,
-				  &v->cgroups[v->n_cgroups].outlook))
+	while (v->n_cgroups < MB_LEAK_LIMITS_CGROUPS &&
+	       mb_leak_limits_cgroup(l->limits, v->n_cgroups, &v->cgroups[v->n_cgroups].path,
+				     &v->cgroups[v->n_cgroups].outlook))
 		v->n_cgroups++;
 }
 
@@ -345,7 +345,7 @@ int mb_leaks_view_make(struct mb_leaks_session *l, struct mb_leaks_view *v)
 	v->compared = l->leaks->compares;
 	v->rows = calloc(n + 1, sizeof(*v->rows));
 	v->processes = calloc(HASH_COUNT(l->spaces) + 1, sizeof(*v->processes));
-	v->cgroups = calloc(MB_HEADROOM_CGROUPS, sizeof(*v->cgroups));
+	v->cgroups = calloc(MB_LEAK_LIMITS_CGROUPS, sizeof(*v->cgroups));
 	if (!list || !v->rows || !v->processes || !v->cgroups) {
 		free(list);
 		mb_leaks_view_free(v);

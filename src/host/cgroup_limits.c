@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* Reading a memory cgroup's files, v1 and v2. */
-#include "host/headroom_cgroup.h"
+#include "host/cgroup_limits.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* The memory of one cgroup as its files have it: limits, use, and what of that is no obstacle. */
-#ifndef MB_HOST_HEADROOM_CGROUP_H
-#define MB_HOST_HEADROOM_CGROUP_H
+#ifndef MB_HOST_CGROUP_LIMITS_H
+#define MB_HOST_CGROUP_LIMITS_H
 
 #include <stdbool.h>
 #include <stdint.h>

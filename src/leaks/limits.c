@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* What is followed of processes, cgroups and the machine, and which limit is the nearest. */
-#include "leaks/headroom.h"
+#include "leaks/limits.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "host/headroom_cgroup.h"
+#include "host/cgroup_limits.h"
 #include "memblame/abi.h"
 
 /* Ticks between two readings of a process's own limits: prlimit can change them. */
@@ -47,7 +47,7 @@ struct proc {
 	UT_hash_handle hh;
 };
 
-struct mb_headroom {
+struct mb_leak_limits {
 	int root; /* -1: none */
 	uint64_t t_ns; /* of the tick */
 	uint64_t growth_ns; /* the tick for which the growth of all groups has been found */
@@ -59,23 +59,23 @@ struct mb_headroom {
 	uint64_t swap_free_bytes;
 };
 
-struct mb_headroom *mb_headroom_open(const char *root)
+struct mb_leak_limits *mb_leak_limits_open(const char *root)
 {
-	struct mb_headroom *h = calloc(1, sizeof(*h));
+	struct mb_leak_limits *h = calloc(1, sizeof(*h));
 
 	if (h)
 		h->root = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	return h;
 }
 
-static void free_group(struct mb_headroom *h, struct group *g)
+static void free_group(struct mb_leak_limits *h, struct group *g)
 {
 	HASH_DEL(h->groups, g);
 	close(g->dir);
 	free(g);
 }
 
-static void free_proc(struct mb_headroom *h, struct proc *p)
+static void free_proc(struct mb_leak_limits *h, struct proc *p)
 {
 	HASH_DEL(h->procs, p);
 	free(p->mapped);
@@ -83,7 +83,7 @@ static void free_proc(struct mb_headroom *h, struct proc *p)
 	free(p);
 }
 
-void mb_headroom_close(struct mb_headroom *h)
+void mb_leak_limits_close(struct mb_leak_limits *h)
 {
 	struct group *g, *next_group;
 	struct proc *p, *next_proc;
@@ -101,13 +101,13 @@ void mb_headroom_close(struct mb_headroom *h)
 
 /* ---- cgroups ---- */
 
-static struct group *new_group(struct mb_headroom *h, struct group *above, const char *path,
+static struct group *new_group(struct mb_leak_limits *h, struct group *above, const char *path,
 			       size_t len, const char *name)
 {
 	struct group *g;
 	int dir;
 
-	if (HASH_COUNT(h->groups) >= MB_HEADROOM_CGROUPS) {
+	if (HASH_COUNT(h->groups) >= MB_LEAK_LIMITS_CGROUPS) {
 		h->left_out++;
 		return NULL;
 	}
@@ -125,7 +125,7 @@ static struct group *new_group(struct mb_headroom *h, struct group *above, const
 	return g;
 }
 
-static void reopen_group(const struct mb_headroom *h, const struct group *above, struct group *g,
+static void reopen_group(const struct mb_leak_limits *h, const struct group *above, struct group *g,
 			 const char *name)
 {
 	int dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -138,7 +138,7 @@ static void reopen_group(const struct mb_headroom *h, const struct group *above,
 }
 
 /* The cgroup of a path and all above it, from the top down: a path can be longer than a file name may be. */
-static struct group *follow_group(struct mb_headroom *h, const char *path)
+static struct group *follow_group(struct mb_leak_limits *h, const char *path)
 {
 	struct group *above = NULL, *g = NULL;
 	const char *at = path;
@@ -166,7 +166,7 @@ static struct group *follow_group(struct mb_headroom *h, const char *path)
 	return g;
 }
 
-static void read_group(struct mb_headroom *h, struct group *g)
+static void read_group(struct mb_leak_limits *h, struct group *g)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
 	uint64_t used;
@@ -179,7 +179,7 @@ static void read_group(struct mb_headroom *h, struct group *g)
 }
 
 /* What may still be swapped out of it, as far as the cgroup itself and the machine let it. */
-static uint64_t swap_room(const struct mb_headroom *h, const struct mb_cgroup_memory *m)
+static uint64_t swap_room(const struct mb_leak_limits *h, const struct mb_cgroup_memory *m)
 {
 	uint64_t room = m->swap_max_bytes;
 
@@ -214,7 +214,7 @@ static void add_slopes(struct group *g, const struct proc *p, int64_t own, int64
  * How fast each cgroup grows, once for each tick: as a whole, or at least as its processes do that grow. What others give back
  * at the moment does not make room for good.
  */
-static void find_growth(struct mb_headroom *h)
+static void find_growth(struct mb_leak_limits *h)
 {
 	struct mb_growth own, anon;
 
@@ -237,7 +237,7 @@ static void find_growth(struct mb_headroom *h)
 }
 
 /* The limits of one cgroup, towards which all grows that is in it: by least_slope at least. */
-static void take_group(const struct mb_headroom *h, const struct group *g, int64_t least_slope, struct mb_outlook *o)
+static void take_group(const struct mb_leak_limits *h, const struct group *g, int64_t least_slope, struct mb_outlook *o)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
 	struct mb_limit l = { .path = g->path, .reclaimable_bytes = m->reclaimable_bytes };
@@ -304,7 +304,7 @@ static bool read_data_bytes(struct proc *p)
 	return found;
 }
 
-static struct proc *find_proc(const struct mb_headroom *h, uint32_t tgid, uint64_t start_ns)
+static struct proc *find_proc(const struct mb_leak_limits *h, uint32_t tgid, uint64_t start_ns)
 {
 	struct proc_key key = { .start_ns = start_ns, .tgid = tgid };
 	struct proc *found;
@@ -313,12 +313,12 @@ static struct proc *find_proc(const struct mb_headroom *h, uint32_t tgid, uint64
 	return found;
 }
 
-void mb_headroom_begin(struct mb_headroom *h, uint64_t t_ns)
+void mb_leak_limits_begin(struct mb_leak_limits *h, uint64_t t_ns)
 {
 	h->t_ns = t_ns;
 }
 
-void mb_headroom_process(struct mb_headroom *h, const struct mb_process *m)
+void mb_leak_limits_process(struct mb_leak_limits *h, const struct mb_process *m)
 {
 	struct proc *p = find_proc(h, m->tgid, m->start_ns);
 	uint64_t anon = (m->rss_pages[1] + m->rss_pages[2]) * MB_PAGE_SIZE;
@@ -349,7 +349,7 @@ void mb_headroom_process(struct mb_headroom *h, const struct mb_process *m)
 /* ---- the machine ---- */
 
 /* As the model's last tick found it. */
-static void read_machine(struct mb_headroom *h, const struct mb_model *m)
+static void read_machine(struct mb_leak_limits *h, const struct mb_model *m)
 {
 	const uint64_t *values = m->system.now.values;
 	uint64_t total = values[MB_SYS_memory_total_bytes],
@@ -371,7 +371,7 @@ static void read_machine(struct mb_headroom *h, const struct mb_model *m)
 	mb_trend_add(&h->machine, h->t_ns, used, used);
 }
 
-void mb_headroom_end(struct mb_headroom *h, const struct mb_model *m)
+void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m)
 {
 	struct group *g, *next_group;
 	struct proc *p, *next_proc;
@@ -398,7 +398,7 @@ void mb_headroom_end(struct mb_headroom *h, const struct mb_model *m)
 /* ---- what lies ahead ---- */
 
 /* All that grows takes of it. */
-static void take_machine(const struct mb_headroom *h, const struct mb_growth *own,
+static void take_machine(const struct mb_leak_limits *h, const struct mb_growth *own,
 			 struct mb_outlook *o)
 {
 	struct mb_growth all;
@@ -410,7 +410,7 @@ static void take_machine(const struct mb_headroom *h, const struct mb_growth *ow
 }
 
 /* What it shares with others: these limits are no concern of what does not grow itself. */
-static void take_shared(const struct mb_headroom *h, const struct group *g, struct mb_outlook *o)
+static void take_shared(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
 	struct mb_outlook shared = { 0 };
 
@@ -435,7 +435,7 @@ static void take_own(const char *kind, uint64_t bytes, uint64_t usage_bytes,
 	mb_outlook_take(o, &l, growth.slope_bytes_per_s);
 }
 
-void mb_headroom_of(struct mb_headroom *h, uint32_t tgid, uint64_t start_ns, struct mb_outlook *o)
+void mb_leak_limits_of(struct mb_leak_limits *h, uint32_t tgid, uint64_t start_ns, struct mb_outlook *o)
 {
 	const struct proc *p = find_proc(h, tgid, start_ns);
 
@@ -449,7 +449,7 @@ void mb_headroom_of(struct mb_headroom *h, uint32_t tgid, uint64_t start_ns, str
 	take_shared(h, p->group, o);
 }
 
-bool mb_headroom_cgroup(struct mb_headroom *h, size_t i, const char **path, struct mb_outlook *o)
+bool mb_leak_limits_cgroup(struct mb_leak_limits *h, size_t i, const char **path, struct mb_outlook *o)
 {
 	struct group *g = h->groups;
 
@@ -465,7 +465,7 @@ bool mb_headroom_cgroup(struct mb_headroom *h, size_t i, const char **path, stru
 	return true;
 }
 
-uint64_t mb_headroom_left_out(const struct mb_headroom *h)
+uint64_t mb_leak_limits_left_out(const struct mb_leak_limits *h)
 {
 	return h->left_out;
 }
