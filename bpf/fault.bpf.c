@@ -7,10 +7,10 @@
  */
 #include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/stack.bpf.h"
 #include "core/stall.bpf.h"
-#include "core/taken.bpf.h"
+#include "core/reclaimed_pages.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -6,7 +6,7 @@
 #include "core/cgroup.bpf.h"
 #include "core/compat.bpf.h"
 #include "core/stall.bpf.h"
-#include "core/taken.bpf.h"
+#include "core/reclaimed_pages.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -294,7 +294,7 @@ SEC("?tp_btf/mm_filemap_delete_from_page_cache")
 int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 {
 	struct task_struct *task = compat_current();
-	struct mb_taken_event *e;
+	struct mb_reclaimed_event *e;
 	__u32 owner, pages;
 	void *ring;
 
@@ -304,7 +304,7 @@ int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 	ring = pages ? cpu_ring() : NULL;
 	if (!ring)
 		return 0;
-	e = emit_reserve_in(ring, MB_FAM_reclaim, MB_RECLAIM_EVENT_TAKEN, sizeof(*e),
+	e = emit_reserve_in(ring, MB_FAM_reclaim, MB_RECLAIM_EVENT_RECLAIMED, sizeof(*e),
 			    bpf_ktime_get_boot_ns());
 	if (!e)
 		return 0;

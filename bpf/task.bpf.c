@@ -8,7 +8,7 @@
 #include "core/dirtied.bpf.h"
 #include "core/filter.bpf.h"
 #include "core/ledger_life.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/stall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -401,9 +401,9 @@ int task_harvest(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	l = ledger_of(task);
-	if (knobs.governed && pace.settle) {
+	if (knobs.governed && trace_level.settle) {
 		if (l && !l->task.exited)
-			pace_settle(task, l);
+			trace_level_settle(task, l);
 		return 0;
 	}
 	if (!l && ((task->flags & PF_EXITING) || !filter_selects(task, first_pass)))

@@ -10,7 +10,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

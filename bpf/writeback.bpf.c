@@ -5,7 +5,7 @@
  */
 #include "core/compat.bpf.h"
 #include "core/dirtied.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/stall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -11,7 +11,7 @@
 
 MB_SHARED const volatile struct mb_knobs knobs SEC(".rodata.knobs");
 
-MB_SHARED volatile struct mb_pace pace SEC(".data.pace");
+MB_SHARED volatile struct mb_trace_level trace_level SEC(".data.trace_level");
 
 /* Counters of every traced thread. Only the running thread writes its own: no atomics. */
 MB_SHARED struct {
@@ -90,7 +90,7 @@ MB_SHARED struct {
 	__type(value, struct mb_heap_ledger);
 } heap_aside SEC(".maps");
 
-/* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/taken.bpf.h. */
+/* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/reclaimed_pages.bpf.h. */
 struct last_taken {
 	__u32 owner;
 	__u32 events; /* changes of its counter; with those that came at once, pages */

@@ -13,7 +13,7 @@
 #define MEMBLAME_STALL_H
 
 #include "core/ledger.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/tables.bpf.h"
 
 /* The mb_stall of a ledger, by what identifies it on the stack: its offset. */

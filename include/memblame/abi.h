@@ -92,13 +92,13 @@ struct mb_knobs {
 	__u32 regions; /* calls that change the address space are sent, with their stacks */
 	__u32 page_mask; /* a fault is sent when its page is of the sample (abi/fault.h); 0: none is */
 	__u32 kmem_mask; /* an object of the kernel is followed when it is of the sample (abi/kmem.h) */
-	__u32 governed; /* the level may change: see struct mb_pace */
+	__u32 governed; /* the level may change: see struct mb_trace_level */
 	__u32 kmem_read_ptr; /* pointers to const void must be read from the arguments by a call */
 	__u8 args[MB_ARGS_MAX]; /* position of each argument, or MB_ARG_MISSING */
 };
 
 /* Set by user space while tracing, where knobs.governed (.data.pace). */
-struct mb_pace {
+struct mb_trace_level {
 	__u64 gap_ns; /* when the hooks on hot paths were last taken off, CLOCK_BOOTTIME; 0: never */
 	__u32 level; /* enum mb_level */
 	__u32 sample_mask; /* as in struct mb_knobs, at this level */

@@ -18,7 +18,7 @@ static void take_evicted(struct mb_blame *b, const struct mb_eviction_event *e)
 	mb_blame_eviction(b, &owner, &by, e);
 }
 
-static void take_taken(struct mb_blame *b, const struct mb_taken_event *e)
+static void take_reclaimed(struct mb_blame *b, const struct mb_reclaimed_event *e)
 {
 	const struct mb_process *p = mb_model_find(b->model, e->owner), *by = mb_model_find(b->model, e->h.tgid);
 	struct mb_eviction_event more = { .pages = e->pages };
@@ -74,8 +74,8 @@ static void on_event(void *arg, const struct mb_event *e)
 
 	if (e->family == MB_FAM_writeback)
 		take_writeback(b, e);
-	else if (e->family == MB_FAM_reclaim && e->type == MB_RECLAIM_EVENT_TAKEN)
-		take_taken(b, (const struct mb_taken_event *)e);
+	else if (e->family == MB_FAM_reclaim && e->type == MB_RECLAIM_EVENT_RECLAIMED)
+		take_reclaimed(b, (const struct mb_reclaimed_event *)e);
 	else if (e->family == MB_FAM_reclaim && e->type == MB_RECLAIM_EVENT_EVICTED)
 		take_evicted(b, (const struct mb_eviction_event *)e);
 }

@@ -80,10 +80,10 @@ static const struct mb_event_field kswapd_fields[] = {
 	  NULL, true, 0 },
 };
 
-static const struct mb_event_field taken_fields[] = {
-	{ "owner.pid", MB_MEMBER(mb_taken_event, owner), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
+static const struct mb_event_field reclaimed_fields[] = {
+	{ "owner.pid", MB_MEMBER(mb_reclaimed_event, owner), MB_VALUE_U32, MB_UNIT_COUNT, NULL, false,
 	  0 },
-	{ "pages", MB_MEMBER(mb_taken_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL, false, 0 },
+	{ "pages", MB_MEMBER(mb_reclaimed_event, pages), MB_VALUE_U64, MB_UNIT_PAGES, NULL, false, 0 },
 };
 
 #define STALL_EVENT(type, name)                                                                      \
@@ -99,8 +99,8 @@ static const struct mb_event_kind events[] = {
 	STALL_EVENT(MB_RECLAIM_EVENT_COMPACTION, "compaction"),
 	STALL_EVENT(MB_RECLAIM_EVENT_THROTTLE, "throttle"),
 	STALL_EVENT(MB_RECLAIM_EVENT_HIGH, "high_throttle"),
-	{ MB_RECLAIM_EVENT_TAKEN, "taken", sizeof(struct mb_taken_event), taken_fields,
-	  MB_ARRAY_SIZE(taken_fields), MB_EVENT_INTERNAL },
+	{ MB_RECLAIM_EVENT_RECLAIMED, "taken", sizeof(struct mb_reclaimed_event), reclaimed_fields,
+	  MB_ARRAY_SIZE(reclaimed_fields), MB_EVENT_INTERNAL },
 	{ MB_RECLAIM_EVENT_EVICTED, "evicted", sizeof(struct mb_eviction_event), NULL, 0,
 	  MB_EVENT_INTERNAL },
 	{ MB_RECLAIM_EVENT_SHRUNK, "shrunk", sizeof(struct mb_shrink_event), NULL, 0,
@@ -264,7 +264,7 @@ static void take_shrinker(struct mb_model *m, const struct mb_shrinker_event *e)
 }
 
 /* A huge page that was taken at once: the table has counted it as one page. */
-static void take_taken(struct mb_model *m, const struct mb_taken_event *e)
+static void take_reclaimed(struct mb_model *m, const struct mb_reclaimed_event *e)
 {
 	struct mb_process *p = mb_model_find(m, e->owner);
 
@@ -286,8 +286,8 @@ static void show(struct mb_model *m, const struct mb_reclaim_event *e)
 static void consume(struct mb_model *m, const struct mb_event *event)
 {
 	switch (event->type) {
-	case MB_RECLAIM_EVENT_TAKEN:
-		take_taken(m, (const struct mb_taken_event *)event);
+	case MB_RECLAIM_EVENT_RECLAIMED:
+		take_reclaimed(m, (const struct mb_reclaimed_event *)event);
 		break;
 	case MB_RECLAIM_EVENT_SHRUNK:
 		take_shrunk(m, (const struct mb_shrink_event *)event);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The level at which the kernel side traces: see bpf/core/pace.bpf.h for the order of things. */
+/* The level at which the kernel side traces: see bpf/core/trace_level.bpf.h for the order of things. */
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <string.h>
@@ -17,15 +17,15 @@
 
 static void set_pace(struct mb_kern *k, enum mb_level level)
 {
-	struct mb_pace pace = k->bpf->data_pace->pace;
+	struct mb_trace_level trace_level = k->bpf->data_trace_level->trace_level;
 	uint32_t full = mb_kern_sample_1_in(k), now = level >= MB_LEVEL_SAMPLED ? SAMPLED_1_IN : full;
 
-	pace.level = level;
-	pace.sample_mask = now - 1;
-	pace.weight = now / full;
+	trace_level.level = level;
+	trace_level.sample_mask = now - 1;
+	trace_level.weight = now / full;
 	if (level >= MB_LEVEL_ITERATOR && k->level < MB_LEVEL_ITERATOR)
-		pace.gap_ns = mb_now_ns();
-	k->bpf->data_pace->pace = pace;
+		trace_level.gap_ns = mb_now_ns();
+	k->bpf->data_trace_level->trace_level = trace_level;
 }
 
 void mb_levels_prepare(struct mb_kern *k)
@@ -47,9 +47,9 @@ static int settle(struct mb_kern *k)
 	int n;
 
 	wait_grace_period();
-	*(volatile __u32 *)&k->bpf->data_pace->pace.settle = 1;
+	*(volatile __u32 *)&k->bpf->data_trace_level->trace_level.settle = 1;
 	n = mb_kern_harvest(k, NULL, NULL);
-	*(volatile __u32 *)&k->bpf->data_pace->pace.settle = 0;
+	*(volatile __u32 *)&k->bpf->data_trace_level->trace_level.settle = 0;
 	return n < 0 ? n : 0;
 }
 

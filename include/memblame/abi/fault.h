@@ -61,7 +61,7 @@ struct mb_fault_pending {
 	__u64 stalled_ns; /* time in stalls since its start */
 	__u32 error; /* MB_PF_* */
 	__u8 moved; /* bit per mm counter that it moved (enum mm_counter) */
-	__u8 settled; /* it has been classified already: the hooks were taken off after it (core/pace.bpf.h) */
+	__u8 settled; /* it has been classified already: the hooks were taken off after it (core/trace_level.bpf.h) */
 	__u16 mapping; /* the same as its mapping tells at its end, with MB_FAULT_ENDED; 0: not asked */
 	__u32 seq; /* faults of this thread so far; 0: none yet */
 	__u32 version; /* odd while its thread changes the fault ledger */

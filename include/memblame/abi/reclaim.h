@@ -9,7 +9,7 @@ enum mb_reclaim_event_type {
 	MB_RECLAIM_EVENT_COMPACTION = 2,
 	MB_RECLAIM_EVENT_THROTTLE = 3,
 	MB_RECLAIM_EVENT_KSWAPD = 4, /* one run of kswapd; always emitted */
-	MB_RECLAIM_EVENT_TAKEN = 5, /* pages taken that no ledger has; always emitted */
+	MB_RECLAIM_EVENT_RECLAIMED = 5, /* pages taken that no ledger has; always emitted */
 	MB_RECLAIM_EVENT_HIGH = 6,
 	MB_RECLAIM_EVENT_EVICTED = 7, /* from table evictions: not in a ring */
 	MB_RECLAIM_EVENT_SHRUNK = 8, /* from table shrinkers: not in a ring */
@@ -106,7 +106,7 @@ struct mb_reclaim_shown_event {
 };
 
 /* A huge page of a file was taken from its owner at once: what the ledger does not have of it. */
-struct mb_taken_event {
+struct mb_reclaimed_event {
 	struct mb_event h;
 	__u64 pages;
 	__u32 owner; /* tgid */

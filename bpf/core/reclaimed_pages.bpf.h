@@ -4,12 +4,12 @@
  * faults bring, and a second program there would cost every fault some 15 ns: whichever of the
  * fault and the reclaim family is loaded first calls this from its own.
  */
-#ifndef MEMBLAME_TAKEN_H
-#define MEMBLAME_TAKEN_H
+#ifndef MEMBLAME_RECLAIMED_PAGES_H
+#define MEMBLAME_RECLAIMED_PAGES_H
 
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
-#include "core/pace.bpf.h"
+#include "core/trace_level.bpf.h"
 #include "core/tables.bpf.h"
 
 #define HUGE_PAGES 512 /* pages of 4 KiB that one page-middle-directory entry maps */

@@ -3,12 +3,12 @@
  * The level (enum mb_level) that tracing is at now, and what a change of it asks of the programs.
  *
  * Before the hooks on hot paths are taken off, the level already says so: no fault and no call begins any
- * more. A grace period later the iterator closes what was begun (pace_settle), while what is still under way
+ * more. A grace period later the iterator closes what was begun (trace_level_settle), while what is still under way
  * is forgotten: it shows up in the kernel's own count only. On the way back the hooks are there before the level
  * says so. So nothing that began on one side of a gap can be taken to have ended on the other.
  */
-#ifndef MEMBLAME_PACE_H
-#define MEMBLAME_PACE_H
+#ifndef MEMBLAME_TRACE_LEVEL_H
+#define MEMBLAME_TRACE_LEVEL_H
 
 #include "core/mapping.bpf.h"
 #include "core/maps.bpf.h"
@@ -16,19 +16,19 @@
 /* Is tracing at a level before this one? The verifier sees no such question where no budget was given. */
 MB_INLINE bool level_before(__u32 level)
 {
-	return !knobs.governed || pace.level < level;
+	return !knobs.governed || trace_level.level < level;
 }
 
 /* Which minor faults are timed, see struct mb_knobs. */
 MB_INLINE __u32 sample_mask(void)
 {
-	return knobs.governed ? pace.sample_mask : knobs.sample_mask;
+	return knobs.governed ? trace_level.sample_mask : knobs.sample_mask;
 }
 
 /* How many of those that are timed at level full one that is timed now stands for. */
 MB_INLINE __u32 sample_weight(void)
 {
-	return knobs.governed ? pace.weight : 1;
+	return knobs.governed ? trace_level.weight : 1;
 }
 
 /* The pending fault is over: count it under its cause, if the kernel counted it at all. Returns its class. */
@@ -54,7 +54,7 @@ MB_INLINE __u32 pending_count(struct task_struct *task, struct mb_ledger *l, __u
  * failed, so that when the kernel counts it, it is among those of no known cause; of one that has ended, its hooks
  * have seen all.
  */
-MB_INLINE void pace_settle(struct task_struct *task, struct mb_ledger *l)
+MB_INLINE void trace_level_settle(struct task_struct *task, struct mb_ledger *l)
 {
 	__u64 maj = task->maj_flt, flt = task->min_flt + maj;
 	struct mb_fault_pending *p = &l->fault.pending;
