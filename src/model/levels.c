@@ -20,7 +20,7 @@ void mb_levels_add(struct mb_levels *l, const struct mb_level_event *e)
 	l->governed = true;
 	l->since_ns = e->h.t_ns;
 	l->now = e->to;
-	l->stretch = e->stretch;
+	l->tick_divisor = e->tick_divisor;
 	for (enum mb_level level = MB_LEVEL_FULL + 1; level < MB_LEVELS; level++) {
 		if (e->to < level)
 			l->off_since_ns[level] = 0;

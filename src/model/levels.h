@@ -16,7 +16,7 @@ struct mb_levels {
 	uint64_t ns[MB_LEVELS]; /* up to since_ns */
 	uint64_t off_since_ns[MB_LEVELS]; /* by level: since when it has been that or one above; 0: it is not */
 	uint32_t now; /* enum mb_level */
-	uint32_t stretch; /* each so many ticks threads are read */
+	uint32_t tick_divisor; /* each so many ticks threads are read */
 	bool governed; /* there is a budget */
 };
 

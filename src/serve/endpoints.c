@@ -94,7 +94,7 @@ static void budget(const struct mb_serve *s, struct mb_metrics_self *self)
 		self->overhead_ppm = (uint64_t)((now.bpf + now.own) * 1e6);
 	if (now.budget > 0)
 		self->budget_ppm = (uint64_t)(now.budget * 1e6 + 0.5);
-	self->level_ups = now.downs; /* a higher level is less tracing */
+	self->level_ups = now.throttle_steps; /* a higher level is less tracing */
 	self->level_downs = now.ups;
 }
 
@@ -156,8 +156,8 @@ static struct mb_http_body *health(struct mb_serve *s, const struct mb_http_requ
 	uint64_t still_ns = mb_now_ns() - s->ticked_ns, interval_ns = s->session.cfg.tick_ns;
 
 	(void)r;
-	if (s->session.model.levels.stretch) /* to keep to the budget, ticks are left out */
-		interval_ns *= s->session.model.levels.stretch;
+	if (s->session.model.levels.tick_divisor) /* to keep to the budget, ticks are left out */
+		interval_ns *= s->session.model.levels.tick_divisor;
 	if (s->ticks && still_ns <= INTERVALS_STUCK * interval_ns + MB_NS_PER_S)
 		return constant("ok\n", TEXT);
 	*status = 503;

@@ -16,19 +16,19 @@
 #define TRIAL_NS (10 * MB_NS_PER_S) /* a step up that was wrong shows within this time */
 #define CALM_NS (60 * MB_NS_PER_S)
 
-enum { BY_LEVEL, BY_STRETCH };
+enum { BY_LEVEL, BY_TICKS };
 
 static void reset_holds(struct mb_governor *g)
 {
 	for (int i = 0; i < 4; i++)
-		g->hold_ns[BY_LEVEL][i] = g->hold_ns[BY_STRETCH][i] = HOLD_NS;
+		g->hold_ns[BY_LEVEL][i] = g->hold_ns[BY_TICKS][i] = HOLD_NS;
 }
 
 void mb_governor_init(struct mb_governor *g, double budget)
 {
 	memset(g, 0, sizeof(*g));
 	g->budget = budget;
-	g->stretch = 1;
+	g->tick_divisor = 1;
 	reset_holds(g);
 }
 
@@ -73,7 +73,7 @@ static bool is_over(const struct mb_governor *g)
 
 static bool is_left(const struct mb_governor *g, int means)
 {
-	return means == BY_LEVEL ? g->level < MB_LEVEL_ITERATOR : g->stretch < MB_GOVERNOR_STRETCH_MOST;
+	return means == BY_LEVEL ? g->level < MB_LEVEL_ITERATOR : g->tick_divisor < MB_GOVERNOR_TICK_DIVISOR_MOST;
 }
 
 /* By which means; -1: nothing is left that would help. */
@@ -84,9 +84,9 @@ static int choose_means(const struct mb_governor *g, const struct mb_governor_de
 	if (by_bpf && is_left(g, BY_LEVEL))
 		return BY_LEVEL;
 	if (by_bpf)
-		return is_left(g, BY_STRETCH) && d->own > g->budget * MATTERS ? BY_STRETCH : -1;
-	if (is_left(g, BY_STRETCH))
-		return BY_STRETCH;
+		return is_left(g, BY_TICKS) && d->own > g->budget * MATTERS ? BY_TICKS : -1;
+	if (is_left(g, BY_TICKS))
+		return BY_TICKS;
 	return is_left(g, BY_LEVEL) ? BY_LEVEL : -1;
 }
 
@@ -106,7 +106,7 @@ static bool step_down(struct mb_governor *g, struct mb_governor_decision *d)
 		if (means == BY_LEVEL)
 			g->level++;
 		else
-			g->stretch *= 2;
+			g->tick_divisor *= 2;
 		g->steps[g->n_steps++] = (uint8_t)means;
 	}
 	/* the last one stays: with the next one it makes two running */
@@ -120,11 +120,11 @@ static bool step_down(struct mb_governor *g, struct mb_governor_decision *d)
 /* The while before the last step is taken back. */
 static uint64_t *hold_of(struct mb_governor *g)
 {
-	uint32_t doublings = g->stretch == 8 ? 3 : g->stretch == 4 ? 2 : g->stretch == 2;
+	uint32_t doublings = g->tick_divisor == 8 ? 3 : g->tick_divisor == 4 ? 2 : g->tick_divisor == 2;
 
 	if (g->steps[g->n_steps - 1] == BY_LEVEL)
 		return &g->hold_ns[BY_LEVEL][g->level - 1];
-	return &g->hold_ns[BY_STRETCH][doublings - 1];
+	return &g->hold_ns[BY_TICKS][doublings - 1];
 }
 
 static bool step_up(struct mb_governor *g, struct mb_governor_decision *d)
@@ -144,7 +144,7 @@ static bool step_up(struct mb_governor *g, struct mb_governor_decision *d)
 	if (g->steps[--g->n_steps] == BY_LEVEL)
 		g->level--;
 	else
-		g->stretch /= 2;
+		g->tick_divisor /= 2;
 	snprintf(d->reason, sizeof(d->reason), "under %.0f %% of the budget of %.4g %% for %.0f s",
 		 QUIET * 100, g->budget * 100, (double)quiet_ns / (double)MB_NS_PER_S);
 	return true;
@@ -156,7 +156,7 @@ bool mb_governor_step(struct mb_governor *g, const struct mb_governor_sample *s,
 
 	memset(d, 0, sizeof(*d));
 	d->from = g->level;
-	d->stretch_from = g->stretch;
+	d->tick_divisor_from = g->tick_divisor;
 	add_sample(g, s);
 	describe_cost(g, d);
 	if (cost(s) >= g->budget * QUIET)
@@ -168,22 +168,22 @@ bool mb_governor_step(struct mb_governor *g, const struct mb_governor_sample *s,
 	else if (g->quiet_since_ns)
 		changed = step_up(g, d);
 	d->to = g->level;
-	d->stretch = g->stretch;
+	d->tick_divisor = g->tick_divisor;
 	return changed;
 }
 
 void mb_governor_undo(struct mb_governor *g, const struct mb_governor_decision *d)
 {
-	bool up = d->to < d->from || d->stretch < d->stretch_from;
+	bool up = d->to < d->from || d->tick_divisor < d->tick_divisor_from;
 
 	for (enum mb_level level = d->from; level < d->to; level++)
 		g->n_steps--;
-	for (uint32_t stretch = d->stretch_from; stretch < d->stretch; stretch *= 2)
+	for (uint32_t tick_divisor = d->tick_divisor_from; tick_divisor < d->tick_divisor; tick_divisor *= 2)
 		g->n_steps--;
 	if (up)
-		g->steps[g->n_steps++] = d->to < d->from ? BY_LEVEL : BY_STRETCH;
+		g->steps[g->n_steps++] = d->to < d->from ? BY_LEVEL : BY_TICKS;
 	g->level = d->from;
-	g->stretch = d->stretch_from;
+	g->tick_divisor = d->tick_divisor_from;
 	if (up)
 		*hold_of(g) = HOLD_MOST_NS;
 	g->risen_ns = 0;

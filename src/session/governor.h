@@ -25,7 +25,7 @@
 
 #include "memblame/abi.h"
 
-#define MB_GOVERNOR_STRETCH_MOST 8u
+#define MB_GOVERNOR_TICK_DIVISOR_MOST 8u
 #define MB_GOVERNOR_SAMPLES 10u
 #define MB_GOVERNOR_STEPS 6u /* three levels, three doublings */
 
@@ -39,7 +39,7 @@ struct mb_governor_sample {
 
 struct mb_governor_decision {
 	enum mb_level from, to;
-	uint32_t stretch_from, stretch;
+	uint32_t tick_divisor_from, tick_divisor;
 	double cost, bpf, own; /* on average of the last two measurements */
 	bool bpf_known;
 	char reason[MB_REASON_LEN];
@@ -48,7 +48,7 @@ struct mb_governor_decision {
 struct mb_governor {
 	double budget;
 	enum mb_level level;
-	uint32_t stretch;
+	uint32_t tick_divisor;
 	struct mb_governor_sample samples[MB_GOVERNOR_SAMPLES]; /* the last one first */
 	uint32_t n_samples; /* since the last step but one that is older */
 	uint8_t steps[MB_GOVERNOR_STEPS]; /* the means by which each step down was made */

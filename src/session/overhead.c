@@ -30,7 +30,7 @@ struct mb_overhead {
 	uint64_t bpf_ns; /* up to then */
 	uint64_t told_ns; /* the most that has been said */
 	double bpf, own; /* as last measured, shares of one CPU */
-	uint64_t downs, ups;
+	uint64_t throttle_steps, ups;
 	bool bpf_known; /* it has been, each time */
 	uint32_t ticks;
 };
@@ -98,7 +98,7 @@ bool mb_overhead_status(const struct mb_overhead *o, struct mb_overhead_status *
 {
 	if (!o)
 		return false;
-	*status = (struct mb_overhead_status){ o->budget, o->bpf, o->own, o->bpf_known, o->downs, o->ups };
+	*status = (struct mb_overhead_status){ o->budget, o->bpf, o->own, o->bpf_known, o->throttle_steps, o->ups };
 	return true;
 }
 
@@ -126,8 +126,8 @@ static void tell(struct mb_overhead *o, const struct mb_governor_decision *d, bo
 		.budget = milli(o->budget),
 		.from = (__u16)d->from,
 		.to = (__u16)d->to,
-		.stretch_from = (__u16)d->stretch_from,
-		.stretch = (__u16)d->stretch,
+		.tick_divisor_from = (__u16)d->tick_divisor_from,
+		.tick_divisor = (__u16)d->tick_divisor,
 	};
 
 	snprintf(e.reason, sizeof(e.reason), "%s", d->reason);
@@ -136,7 +136,7 @@ static void tell(struct mb_overhead *o, const struct mb_governor_decision *d, bo
 
 void mb_overhead_start(struct mb_overhead *o)
 {
-	struct mb_governor_decision d = { .stretch_from = 1, .stretch = 1, .reason = "tracing begins" };
+	struct mb_governor_decision d = { .tick_divisor_from = 1, .tick_divisor = 1, .reason = "tracing begins" };
 
 	if (!o)
 		return;
@@ -172,8 +172,8 @@ static void act(struct mb_overhead *o, const struct mb_governor_decision *d)
 		mb_governor_undo(&o->governor, d);
 		return;
 	}
-	if (d->to > d->from || d->stretch > d->stretch_from)
-		o->downs++;
+	if (d->to > d->from || d->tick_divisor > d->tick_divisor_from)
+		o->throttle_steps++;
 	else
 		o->ups++;
 	tell(o, d, true);
@@ -204,7 +204,7 @@ int mb_overhead_turn(struct mb_overhead *o, struct mb_err *e)
 
 bool mb_overhead_skips_tick(struct mb_overhead *o)
 {
-	return o && o->ticks++ % o->governor.stretch;
+	return o && o->ticks++ % o->governor.tick_divisor;
 }
 
 bool mb_overhead_bpf_ns(struct mb_overhead *o, const struct mb_kern *k, uint64_t *ns)

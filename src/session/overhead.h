@@ -31,7 +31,7 @@ void mb_overhead_set_budget(struct mb_overhead *o, double budget);
 struct mb_overhead_status {
 	double budget, bpf, own; /* shares of one CPU; as last measured */
 	bool bpf_known;
-	uint64_t downs, ups; /* steps to less tracing, and back */
+	uint64_t throttle_steps, ups; /* steps to less tracing, and back */
 };
 
 /* How it is now. False for NULL: there is nothing to tell. */

@@ -316,7 +316,7 @@ static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 
 	mb_json_str(o, "level", mb_level_names[l->now]);
 	mb_json_u64(o, "level_number", l->now);
-	mb_json_u64(o, "stretch", l->governed ? l->stretch : 1);
+	mb_json_u64(o, "stretch", l->governed ? l->tick_divisor : 1);
 	mb_json_u64_if(o, "partial_since_t_ns", l->partial_ns, l->partial_ns);
 	if (!l->governed)
 		mb_json_null(o, "levels");

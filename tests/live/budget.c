@@ -41,7 +41,7 @@ static void check_sums(const json_t *process, long long slack)
 /* The level events of a summary: one begins where the one before ended, and the last one tells where it is now. */
 static size_t check_events(const json_t *summary)
 {
-	long long level = 0, stretch = 1, t_ns = 0, ns = 0;
+	long long level = 0, tick_divisor = 1, t_ns = 0, ns = 0;
 	size_t i, n = 0;
 	json_t *e;
 
@@ -49,11 +49,11 @@ static size_t check_events(const json_t *summary)
 		if (strcmp(live_str(e, "event"), "level"))
 			continue;
 		live_equal("from", live_int(e, "from"), level);
-		live_equal("stretch_from", live_int(e, "stretch_from"), stretch);
+		live_equal("stretch_from", live_int(e, "stretch_from"), tick_divisor);
 		assert_true(live_int(e, "t_ns") > t_ns);
 		assert_true(strlen(live_str(e, "reason")) > 0);
 		level = live_int(e, "to");
-		stretch = live_int(e, "stretch");
+		tick_divisor = live_int(e, "stretch");
 		t_ns = live_int(e, "t_ns");
 		if (n++ == 0)
 			live_equal("the first level", level, 0);
@@ -61,7 +61,7 @@ static size_t check_events(const json_t *summary)
 			assert_true(json_is_real(live_get(e, "cost_percent")));
 	}
 	live_equal("the level", live_int(summary, "overhead.level_number"), level);
-	live_equal("the stretch", live_int(summary, "overhead.stretch"), stretch);
+	live_equal("the stretch", live_int(summary, "overhead.stretch"), tick_divisor);
 	json_array_foreach(live_get(summary, "overhead.levels"), i, e)
 		ns += live_int(e, "ns");
 	live_near("the time at all levels", ns, live_int(summary, "duration_ns"), 500000000);

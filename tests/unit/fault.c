@@ -189,7 +189,7 @@ static void a_settled_fault_is_not_counted_again(void **state)
 					     sizeof(gap) },
 				      .from = MB_LEVEL_COUNTS,
 				      .to = MB_LEVEL_ITERATOR,
-				      .stretch = 1 };
+				      .tick_divisor = 1 };
 	struct mb_process *p;
 	struct mb_model m;
 

@@ -49,16 +49,16 @@ static bool second(struct sim *s, const struct load *l)
 	m.now_ns = s->now_ns;
 	m.bpf_known = !l->bpf_unknown;
 	m.bpf = m.bpf_known ? l->bpf[s->g.level] : 0;
-	m.own = l->own / s->g.stretch;
+	m.own = l->own / s->g.tick_divisor;
 	if (!mb_governor_step(&s->g, &m, &d))
 		return false;
 	assert_int_equal(d.to, s->g.level);
-	assert_int_equal(d.stretch, s->g.stretch);
-	assert_true(d.to < MB_LEVELS && d.stretch >= 1 && d.stretch <= MB_GOVERNOR_STRETCH_MOST);
-	assert_true((d.to != d.from) != (d.stretch != d.stretch_from)); /* one means at a time */
+	assert_int_equal(d.tick_divisor, s->g.tick_divisor);
+	assert_true(d.to < MB_LEVELS && d.tick_divisor >= 1 && d.tick_divisor <= MB_GOVERNOR_TICK_DIVISOR_MOST);
+	assert_true((d.to != d.from) != (d.tick_divisor != d.tick_divisor_from)); /* one means at a time */
 	assert_true(d.reason[0] != '\0');
 	s->last = d;
-	if (d.to > d.from || d.stretch > d.stretch_from)
+	if (d.to > d.from || d.tick_divisor > d.tick_divisor_from)
 		s->down_ns[s->downs++] = s->now_ns;
 	else
 		s->up_ns[s->ups++] = s->now_ns;
@@ -217,9 +217,9 @@ static void own_time_is_stretched(void **state)
 	begin(&s);
 	seconds(&s, &threads, 10);
 	assert_int_equal(s.g.level, MB_LEVEL_FULL);
-	assert_int_equal(s.g.stretch, 4);
+	assert_int_equal(s.g.tick_divisor, 4);
 	seconds(&s, &quiet, 40);
-	assert_int_equal(s.g.stretch, 1);
+	assert_int_equal(s.g.tick_divisor, 1);
 }
 
 static void without_the_kernels_times_own_time_counts(void **state)
@@ -235,7 +235,7 @@ static void without_the_kernels_times_own_time_counts(void **state)
 	/* a flood of events: when no stretch helps, there are to be fewer of them */
 	unknown.own = 0.5;
 	seconds(&s, &unknown, 10);
-	assert_int_equal(s.g.stretch, MB_GOVERNOR_STRETCH_MOST);
+	assert_int_equal(s.g.tick_divisor, MB_GOVERNOR_TICK_DIVISOR_MOST);
 	assert_int_equal(s.g.level, MB_LEVEL_ITERATOR);
 	assert_false(s.last.bpf_known);
 }
@@ -250,7 +250,7 @@ static void the_bottom_is_the_bottom(void **state)
 	begin(&s);
 	seconds(&s, &hopeless, 1000);
 	assert_int_equal(s.g.level, MB_LEVEL_ITERATOR);
-	assert_int_equal(s.g.stretch, 1);
+	assert_int_equal(s.g.tick_divisor, 1);
 	assert_int_equal(s.ups, 0);
 }
 

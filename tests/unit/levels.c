@@ -53,7 +53,7 @@ static void step(struct mb_model *m, uint64_t t_ns, enum mb_level to)
 					   .size = sizeof(e) },
 				    .from = (uint16_t)m->levels.now,
 				    .to = (uint16_t)to,
-				    .stretch = 1 };
+				    .tick_divisor = 1 };
 
 	mb_model_level(m, &e);
 }

@@ -110,8 +110,8 @@ struct mb_level_event {
 	__u64 budget;
 	__u16 from; /* enum mb_level */
 	__u16 to;
-	__u16 stretch_from; /* threads are read each so many ticks */
-	__u16 stretch;
+	__u16 tick_divisor_from; /* threads are read each so many ticks */
+	__u16 tick_divisor;
 	char reason[MB_REASON_LEN];
 };
 
