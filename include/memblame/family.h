@@ -93,7 +93,7 @@ struct mb_hook {
 	const char *optional[MB_HOOK_PROGRAMS + 1]; /* used where the kernel has their hook */
 	const char *argument[2]; /* tracepoint and argument that it must have; or NULL */
 	const char *kfunc; /* a kernel function that its programs call; or NULL */
-	const char *shares[2]; /* programs of an earlier question, one of which this needs too; or NULL */
+	const char *requires[2]; /* programs of an earlier question, one of which this needs too; or NULL */
 	bool task_storage; /* needs task storage for tracing programs */
 	bool hash_ledgers; /* with it, ledgers are kept in a hash by thread id */
 	bool reads_pointers; /* with it, pointers to const void are read by a call, as older verifiers want it */

@@ -201,7 +201,7 @@ static const struct mb_hook latency_hooks[] = {
 static const struct mb_hook major_hooks[] = {
 	{ .name = "perf",
 	  .programs = { "fault_major_end" },
-	  .shares = { "fault_begin_user", "fault_begin_user_waits" }, /* where the clock starts */
+	  .requires = { "fault_begin_user", "fault_begin_user_waits" }, /* where the clock starts */
 	  .quality = MB_QUALITY_FULL },
 };
 
@@ -210,7 +210,7 @@ static const struct mb_hook userfault_hooks[] = {
 	  .programs = { "fault_wait_begin", "fault_wait_end" },
 	  .quality = MB_QUALITY_FULL },
 	{ .name = "work",
-	  .shares = { "fault_begin_user_waits" },
+	  .requires = { "fault_begin_user_waits" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing =
 		  "address spaces that were given to userfaultfd before tracing began: their faults count as other; "

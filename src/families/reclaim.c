@@ -159,7 +159,7 @@ static const struct mb_hook high_hooks[] = {
 
 static const struct mb_hook taken_hooks[] = {
 	{ .name = "tp_btf of fault",
-	  .shares = { "fault_moved" },
+	  .requires = { "fault_moved" },
 	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = TAKEN_MISSING },

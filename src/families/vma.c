@@ -71,7 +71,7 @@ static const struct mb_hook regions_hooks[] = {
 	{ .name = "tp_btf",
 	  .programs = { "vma_area", "vma_area_again", "vma_fork", "vma_exec", "vma_lock_again",
 			"vma_unlock_again" },
-	  .shares = { "vma_lock" },
+	  .requires = { "vma_lock" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "whether a move to a fixed place was done is not always seen: mappings are then read again "
 		     "at the next tick, and what had moved is from nobody" },
@@ -79,7 +79,7 @@ static const struct mb_hook regions_hooks[] = {
 	  .programs = { "vma_fork", "vma_exec", "vma_region_mmap", "vma_region_munmap", "vma_region_mremap",
 			"vma_region_brk" },
 	  .optional = { "vma_area" },
-	  .shares = { "vma_enter_mmap" },
+	  .requires = { "vma_enter_mmap" },
 	  .quality = MB_QUALITY_PARTIAL,
 	  .missing = "shmat, stacks that grow, and some of what two threads of a process do at the same time: seen "
 		     "at the next tick, without the code that did it" },

@@ -224,9 +224,9 @@ static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
 			snprintf(error, sizeof(error), "no %s in this kernel", h->kfunc);
 			possible = false;
 		}
-		if (h->shares[0] && !is_wanted(o, h->shares[0]) &&
-		    !(h->shares[1] && is_wanted(o, h->shares[1]))) {
-			snprintf(error, sizeof(error), "%s is not loaded", h->shares[0]);
+		if (h->requires[0] && !is_wanted(o, h->requires[0]) &&
+		    !(h->requires[1] && is_wanted(o, h->requires[1]))) {
+			snprintf(error, sizeof(error), "%s is not loaded", h->requires[0]);
 			possible = false;
 		}
 		for (int j = 0; possible && h->programs[j]; j++)
