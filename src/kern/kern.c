@@ -304,7 +304,7 @@ void mb_kern_runs(const struct mb_kern *k, uint64_t *ns, uint64_t *runs)
 	}
 }
 
-long long mb_kern_unheard(struct mb_kern *k)
+long long mb_kern_pending_exits(struct mb_kern *k)
 {
 	int records = mb_kern_harvest(k, NULL, NULL);
 

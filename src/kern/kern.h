@@ -91,7 +91,7 @@ int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg);
  * budget, nor behind an event whose thread lost its CPU before the event was whole.
  */
 void mb_kern_mark(struct mb_kern *k);
-bool mb_kern_is_taken(const struct mb_kern *k);
+bool mb_kern_rings_drained(const struct mb_kern *k);
 
 /*
  * Run the iterator over all threads and hand over the record of each traced one. The first two
@@ -113,7 +113,7 @@ void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_R
  * Threads that have ended but whose last word is still to come, when their tasks are freed (struct
  * mb_late_event, or an exit record). Runs the iterator. Negative: not known.
  */
-long long mb_kern_unheard(struct mb_kern *k);
+long long mb_kern_pending_exits(struct mb_kern *k);
 
 /*
  * Trace at this level from now on (enum mb_level): hooks are taken off or put back, what threads were about to be

@@ -159,7 +159,7 @@ void mb_kern_mark(struct mb_kern *k)
 		k->places[i].mark = __atomic_load_n(k->places[i].producer, __ATOMIC_ACQUIRE);
 }
 
-bool mb_kern_is_taken(const struct mb_kern *k)
+bool mb_kern_rings_drained(const struct mb_kern *k)
 {
 	for (int i = 0; i <= k->n_cpus; i++) {
 		if ((long)(__atomic_load_n(k->places[i].consumer, __ATOMIC_ACQUIRE) - k->places[i].mark) < 0)

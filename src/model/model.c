@@ -228,7 +228,7 @@ static void process_forget(struct mb_model *m, struct mb_process *p)
 /* Nothing is to be heard of it any more. */
 static bool has_ended(const struct mb_process *p)
 {
-	return p->exited && !p->live_threads && !p->unheard_threads;
+	return p->exited && !p->live_threads && !p->pending_exits;
 }
 
 /* Over the bound: the oldest process that has ended goes, into the row of its program. */
@@ -274,12 +274,12 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 	return p;
 }
 
-/* Is it listed by the iterator? unheard_ns: since when it is not; 0: it is. */
-static void thread_list(struct mb_thread *t, uint64_t unheard_ns)
+/* Is it listed by the iterator? pending_exit_ns: since when it is not; 0: it is. */
+static void thread_list(struct mb_thread *t, uint64_t pending_exit_ns)
 {
-	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) -= 1;
-	t->unheard_ns = unheard_ns;
-	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) += 1;
+	*(t->pending_exit_ns ? &t->process->pending_exits : &t->process->live_threads) -= 1;
+	t->pending_exit_ns = pending_exit_ns;
+	*(t->pending_exit_ns ? &t->process->pending_exits : &t->process->live_threads) += 1;
 }
 
 static struct mb_thread *thread_get(struct mb_model *m, const struct mb_task_ledger *l,
@@ -304,7 +304,7 @@ static struct mb_thread *thread_get(struct mb_model *m, const struct mb_task_led
 
 static void thread_remove(struct mb_model *m, struct mb_thread *t)
 {
-	*(t->unheard_ns ? &t->process->unheard_threads : &t->process->live_threads) -= 1;
+	*(t->pending_exit_ns ? &t->process->pending_exits : &t->process->live_threads) -= 1;
 	HASH_DEL(m->threads, t);
 	free(t);
 }
@@ -397,7 +397,7 @@ static void add_gains(struct mb_model *m, struct mb_process *p, struct mb_thread
 			fam[i]->prepare(m, &t->last, r);
 	}
 	t->seen_tick = m->tick;
-	if (t->unheard_ns)
+	if (t->pending_exit_ns)
 		thread_list(t, 0);
 	add_ledger(p->values, &r->ledger, &t->last);
 	min = r->info.min_flt - r->ledger.task.min_base;
@@ -573,9 +573,9 @@ static void retire_threads(struct mb_model *m, uint64_t t_ns)
 	HASH_ITER(hh, m->threads, t, tmp)
 	{
 		/* one missed pass can be a thread whose exit record is still in the ring */
-		if (!t->unheard_ns && t->seen_tick + 1 < m->tick)
+		if (!t->pending_exit_ns && t->seen_tick + 1 < m->tick)
 			thread_list(t, t_ns);
-		else if (t->unheard_ns && t_ns - t->unheard_ns > MB_MODEL_UNHEARD_NS)
+		else if (t->pending_exit_ns && t_ns - t->pending_exit_ns > MB_MODEL_PENDING_EXIT_NS)
 			thread_remove(m, t);
 	}
 }

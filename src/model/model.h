@@ -38,7 +38,7 @@
  * the task sends it when it is freed, some grace periods after its end. Until then what has been counted of the thread
  * must be remembered, or all of it would be counted again.
  */
-#define MB_MODEL_UNHEARD_NS (30 * 1000000000ull)
+#define MB_MODEL_PENDING_EXIT_NS (30 * 1000000000ull)
 
 /* Stalls by name, e.g. pauses per device; the last row of a full list is "(other)". */
 struct mb_row {
@@ -77,7 +77,7 @@ struct mb_process {
 	int exit_code;
 	uint32_t threads;
 	uint32_t live_threads; /* in the thread table, and listed by the iterator */
-	uint32_t unheard_threads; /* in the thread table, but not listed any more: see MB_MODEL_UNHEARD_NS */
+	uint32_t pending_exits; /* in the thread table, but not listed any more: see MB_MODEL_PENDING_EXIT_NS */
 	uint64_t seen_tick;
 	bool is_sum; /* no process, but a row of ended_processes that have ended (ended.h) */
 	uint32_t ended_processes;
@@ -111,7 +111,7 @@ struct mb_thread {
 	struct mb_process *process;
 	uint64_t min_flt, maj_flt;
 	uint64_t seen_tick;
-	uint64_t unheard_ns; /* when it was found not to be listed any more; 0: it is */
+	uint64_t pending_exit_ns; /* when it was found not to be listed any more; 0: it is */
 	struct mb_ledger last;
 	UT_hash_handle hh;
 };

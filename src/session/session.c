@@ -79,7 +79,7 @@ static int show_events(struct mb_session *s, uint64_t began_ns, struct mb_err *e
 		n = mb_kern_drain(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, -n, "reading a ring failed");
-	if (!mb_kern_is_taken(s->kern) || until_ns < began_ns - MB_ORDER_MOST_NS)
+	if (!mb_kern_rings_drained(s->kern) || until_ns < began_ns - MB_ORDER_MOST_NS)
 		until_ns = began_ns - MB_ORDER_MOST_NS;
 	mb_order_show(s->order, until_ns);
 	return 0;
@@ -198,7 +198,7 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 	if (s->order && show_events(s, began_ns, e))
 		return -EIO;
 	/* else what comes before it may still be in a ring */
-	if (mb_kern_is_taken(s->kern))
+	if (mb_kern_rings_drained(s->kern))
 		s->taken_ns = began_ns;
 	return end_tick(s, true, s->taken_ns, e);
 }
@@ -452,7 +452,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	int err;
 
 	/* on a busy machine some thread always is ending; what counts is the command's own */
-	while (s->child && mb_kern_unheard(s->kern) > 0 && mb_now_ns() < give_up)
+	while (s->child && mb_kern_pending_exits(s->kern) > 0 && mb_now_ns() < give_up)
 		usleep(2000);
 	/*
 	 * Accounts are told before the hooks are taken down, which can need 0.1 s for each trampoline; what still comes is

@@ -326,9 +326,9 @@ static void threads_that_vanish_are_retired(void **state)
 		mb_model_tick(&m, 1000, true);
 	assert_true(mb_model_find(&m, 70)->exited);
 	assert_false(mb_model_find(&m, 70)->exit_known);
-	mb_model_tick(&m, 1001 + MB_MODEL_UNHEARD_NS, true);
+	mb_model_tick(&m, 1001 + MB_MODEL_PENDING_EXIT_NS, true);
 	assert_int_equal(HASH_COUNT(m.threads), 0);
-	assert_int_equal(mb_model_find(&m, 70)->live_threads + mb_model_find(&m, 70)->unheard_threads, 0);
+	assert_int_equal(mb_model_find(&m, 70)->live_threads + mb_model_find(&m, 70)->pending_exits, 0);
 	mb_model_free(&m);
 }
 
