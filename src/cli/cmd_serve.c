@@ -31,7 +31,7 @@ static int show(const struct mb_options *o, const struct mb_serve_config *c, str
 }
 
 /* Every mistake of the file, not only the first. *e is told with them and so is not told again. */
-static int complain(const struct mb_options *o, const struct mb_config_mistakes *m, struct mb_err *e)
+static int complain(const struct mb_options *o, const struct mb_config_diagnostics *m, struct mb_err *e)
 {
 	enum mb_exit exit = e->exit;
 	char line[MB_CONFIG_WHY + 512];
@@ -40,7 +40,7 @@ static int complain(const struct mb_options *o, const struct mb_config_mistakes 
 	if (!m->total)
 		return (int)exit;
 	for (unsigned int i = 0; i < m->n && !o->json; i++)
-		fprintf(stderr, "%s\n", mb_config_mistake(m, i, line, sizeof(line)));
+		fprintf(stderr, "%s\n", mb_config_diagnostic(m, i, line, sizeof(line)));
 	if (!o->json && m->total > m->n)
 		fprintf(stderr, "%s: %u more mistakes\n", m->path, m->total - m->n);
 	if (o->json && !mb_out_open(&out, NULL, e)) {
@@ -50,7 +50,7 @@ static int complain(const struct mb_options *o, const struct mb_config_mistakes 
 		mb_json_str(&out, "message", e->text);
 		mb_json_array(&out, "mistakes");
 		for (unsigned int i = 0; i < m->n; i++)
-			mb_json_str(&out, NULL, mb_config_mistake(m, i, line, sizeof(line)));
+			mb_json_str(&out, NULL, mb_config_diagnostic(m, i, line, sizeof(line)));
 		mb_json_array_end(&out);
 		mb_json_object_end(&out);
 		mb_json_end_line(&out);
@@ -76,7 +76,7 @@ static int session_of(const struct mb_options *o, const struct mb_serve_config *
 int mb_cmd_serve(const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_serve_start start = { .path = o->config_path, .overrides = &o->serve };
-	struct mb_config_mistakes mistakes;
+	struct mb_config_diagnostics diagnostics;
 	struct mb_serve_config c;
 	int status;
 
@@ -84,8 +84,8 @@ int mb_cmd_serve(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "serve watches the machine or cgroups (-c), not processes (-p)");
 		return MB_EXIT_USAGE;
 	}
-	if (mb_serve_config_load(&c, o->config_path, &o->serve, &mistakes, e))
-		return complain(o, &mistakes, e);
+	if (mb_serve_config_load(&c, o->config_path, &o->serve, &diagnostics, e))
+		return complain(o, &diagnostics, e);
 	if (o->check_config)
 		status = show(o, &c, e);
 	else if (session_of(o, &c, &start.session, e) || mb_kern_check(e))

@@ -137,7 +137,7 @@ static int fit(struct mb_serve_config *c, const char *path, struct mb_err *e)
 }
 
 int mb_serve_config_load(struct mb_serve_config *c, const char *path, const struct mb_serve_overrides *o,
-			 struct mb_config_mistakes *m, struct mb_err *e)
+			 struct mb_config_diagnostics *m, struct mb_err *e)
 {
 	int err = mb_serve_config_default(c, e);
 

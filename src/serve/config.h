@@ -53,20 +53,20 @@ struct mb_serve_key {
 const struct mb_serve_key *mb_serve_keys(void);
 
 /* What is wrong with a file: the first of them in full, and how many there are. */
-#define MB_CONFIG_MISTAKES 32
+#define MB_CONFIG_DIAGNOSTICS 32
 
-struct mb_config_mistakes {
+struct mb_config_diagnostics {
 	const char *path; /* the caller's */
 	unsigned int n; /* listed */
 	unsigned int total;
 	struct {
 		unsigned int line; /* 0: of the file as a whole */
 		char text[MB_CONFIG_WHY + 64];
-	} list[MB_CONFIG_MISTAKES];
+	} list[MB_CONFIG_DIAGNOSTICS];
 };
 
 /* "FILE:LINE: what is wrong; what to write instead" of the mistake of index i < n, into buf, which is returned. */
-const char *mb_config_mistake(const struct mb_config_mistakes *m, unsigned int i, char *buf, size_t size);
+const char *mb_config_diagnostic(const struct mb_config_diagnostics *m, unsigned int i, char *buf, size_t size);
 
 /* What the command line says instead of the file; the words stay the caller's, and must stay. */
 #define MB_SERVE_OVERRIDES 64
@@ -89,18 +89,18 @@ int mb_serve_config_default(struct mb_serve_config *c, struct mb_err *e);
  * Read a file over what c has. All mistakes of it are listed in *m, which may be fresh. Returns 0, or -errno with *e
  * set to the first of them (MB_EXIT_USAGE); c is then good for mb_serve_config_free() only.
  */
-int mb_serve_config_read(struct mb_serve_config *c, const char *path, struct mb_config_mistakes *m, struct mb_err *e);
+int mb_serve_config_read(struct mb_serve_config *c, const char *path, struct mb_config_diagnostics *m, struct mb_err *e);
 
 /* The same from len bytes of memory, whose mistakes are only listed. Returns their number. */
 unsigned int mb_serve_config_parse(struct mb_serve_config *c, const char *text, size_t len,
-				   struct mb_config_mistakes *m);
+				   struct mb_config_diagnostics *m);
 
 /*
  * The whole way, at the start and at each reload: defaults, the file (path NULL: none), the command line; then
  * what must fit together does. Returns 0, or -errno with *e set, the file's mistakes in *m, and c empty.
  */
 int mb_serve_config_load(struct mb_serve_config *c, const char *path, const struct mb_serve_overrides *o,
-			 struct mb_config_mistakes *m, struct mb_err *e);
+			 struct mb_config_diagnostics *m, struct mb_err *e);
 
 void mb_serve_config_free(struct mb_serve_config *c);
 

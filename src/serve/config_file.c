@@ -23,7 +23,7 @@
 
 struct reading {
 	struct mb_serve_config *c;
-	struct mb_config_mistakes *m;
+	struct mb_config_diagnostics *m;
 	const char *at, *end;
 	unsigned int line;
 	bool skip; /* until the next section: this one is not known */
@@ -31,15 +31,15 @@ struct reading {
 	bool wrong; /* this line has a mistake already */
 };
 
-static void mistake(struct mb_config_mistakes *m, unsigned int line, const char *fmt, ...)
+static void mistake(struct mb_config_diagnostics *m, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void mistake(struct mb_config_mistakes *m, unsigned int line, const char *fmt, ...)
+static void mistake(struct mb_config_diagnostics *m, unsigned int line, const char *fmt, ...)
 {
 	va_list ap;
 
 	m->total++;
-	if (m->n == MB_CONFIG_MISTAKES)
+	if (m->n == MB_CONFIG_DIAGNOSTICS)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(m->list[m->n].text, sizeof(m->list[0].text), fmt, ap);
@@ -47,7 +47,7 @@ static void mistake(struct mb_config_mistakes *m, unsigned int line, const char 
 	m->list[m->n++].line = line;
 }
 
-const char *mb_config_mistake(const struct mb_config_mistakes *m, unsigned int i, char *buf, size_t size)
+const char *mb_config_diagnostic(const struct mb_config_diagnostics *m, unsigned int i, char *buf, size_t size)
 {
 	if (m->list[i].line)
 		snprintf(buf, size, "%s:%u: %s", m->path, m->list[i].line, m->list[i].text);
@@ -275,7 +275,7 @@ static char *next_line(char *buf, int size, void *arg)
 }
 
 unsigned int mb_serve_config_parse(struct mb_serve_config *c, const char *text, size_t len,
-				   struct mb_config_mistakes *m)
+				   struct mb_config_diagnostics *m)
 {
 	struct reading r = { .c = c, .m = m, .at = text, .end = text + len };
 	int err;
@@ -291,7 +291,7 @@ unsigned int mb_serve_config_parse(struct mb_serve_config *c, const char *text, 
 }
 
 /* May this file say what a privileged process does? Else a mistake says why not. */
-static bool check_file(const struct stat *st, struct mb_config_mistakes *m)
+static bool check_file(const struct stat *st, struct mb_config_diagnostics *m)
 {
 	if (!S_ISREG(st->st_mode))
 		mistake(m, 0, "is %s; write the path of a file", S_ISDIR(st->st_mode) ? "a folder" : "no plain file");
@@ -308,7 +308,7 @@ static bool check_file(const struct stat *st, struct mb_config_mistakes *m)
 }
 
 /* All of a file into buf; what keeps that from being is a mistake. Returns the bytes, or -1. */
-static ssize_t read_file(const char *path, char *buf, size_t size, struct mb_config_mistakes *m)
+static ssize_t read_file(const char *path, char *buf, size_t size, struct mb_config_diagnostics *m)
 {
 	/* a pipe must not keep us waiting */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -335,7 +335,7 @@ static ssize_t read_file(const char *path, char *buf, size_t size, struct mb_con
 	return len;
 }
 
-int mb_serve_config_read(struct mb_serve_config *c, const char *path, struct mb_config_mistakes *m, struct mb_err *e)
+int mb_serve_config_read(struct mb_serve_config *c, const char *path, struct mb_config_diagnostics *m, struct mb_err *e)
 {
 	char *text = malloc(MAX_FILE), first[MB_CONFIG_WHY + 128];
 	ssize_t len;
@@ -350,7 +350,7 @@ int mb_serve_config_read(struct mb_serve_config *c, const char *path, struct mb_
 	free(text);
 	if (!m->total)
 		return 0;
-	mb_config_mistake(m, 0, first, sizeof(first));
+	mb_config_diagnostic(m, 0, first, sizeof(first));
 	if (m->total == 1)
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "%s", first);
 	return mb_err_set(e, MB_EXIT_USAGE, 0, "%s (and %u more: memblame serve --check-config --config %s)", first,

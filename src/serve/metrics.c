@@ -56,7 +56,7 @@ struct mb_metrics *mb_metrics_new(const struct mb_metrics_config *c)
 	m->clock = mb_now_ns;
 	m->slots = mb_slots();
 	m->columns = mb_prom_columns(&m->n_columns);
-	if (!m->columns || !mb_groups_init(m)) {
+	if (!m->columns || !mb_cgroup_series_all_init(m)) {
 		mb_metrics_free(m);
 		return NULL;
 	}
@@ -73,7 +73,7 @@ void mb_metrics_free(struct mb_metrics *m)
 		return;
 	HASH_ITER(hh, m->tracks, t, tmp)
 	mb_track_free(m, t);
-	mb_groups_free(m);
+	mb_cgroup_series_all_free(m);
 	free(m->columns);
 	free(m);
 }
@@ -81,7 +81,7 @@ void mb_metrics_free(struct mb_metrics *m)
 void mb_metrics_configure(struct mb_metrics *m, const struct mb_metrics_config *c)
 {
 	set_config(m, c);
-	mb_groups_configure(m);
+	mb_cgroup_series_all_configure(m);
 	mb_top_configure(m);
 }
 
@@ -134,26 +134,26 @@ static bool group_holds(struct mb_metrics *m, struct mb_track *t, const char *pa
 }
 
 /* The cgroup of a process now. t, if it has one, remembers it: finding it by its path takes long. */
-static struct mb_group *group_of(struct mb_metrics *m, struct mb_track *t, const struct mb_process *p)
+static struct mb_cgroup_series *group_of(struct mb_metrics *m, struct mb_track *t, const struct mb_process *p)
 {
 	const char *path = p->cgroup_path && !p->cgroup_path[0] ? "/" : p->cgroup_path;
-	struct mb_group *g;
+	struct mb_cgroup_series *g;
 
 	if (t && group_holds(m, t, path))
 		return t->group;
-	g = mb_group_get(m, path);
+	g = mb_cgroup_series_get(m, path);
 	if (t)
 		t->made = m->made;
 	if (!t || t->group == g)
 		return g;
-	mb_group_hold(g, t);
-	if (t->seats)
+	mb_cgroup_series_hold(g, t);
+	if (t->topk_slots)
 		mb_track_relabel(t);
 	return g;
 }
 
 /* What p has gained since the last interval. */
-static void add_gains(struct mb_metrics *m, struct mb_group *g, struct mb_track *t, const struct mb_process *p)
+static void add_gains(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_track *t, const struct mb_process *p)
 {
 	for (size_t i = 0; i < m->n_columns; i++) {
 		uint64_t more = mb_process_delta(p, m->columns[i].slot);
@@ -171,7 +171,7 @@ static bool has_changed(const struct mb_metrics *m, const struct mb_process *p)
 }
 
 /* What p is now. */
-static void add_gauges(struct mb_metrics *m, struct mb_group *g, struct mb_track *t, const struct mb_process *p)
+static void add_gauges(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_track *t, const struct mb_process *p)
 {
 	g->processes++;
 	g->threads += p->threads;
@@ -189,7 +189,7 @@ static void take_process(struct mb_metrics *m, const struct mb_process *p)
 {
 	struct mb_track *t = track_get(m, p);
 	bool changed = has_changed(m, p);
-	struct mb_group *g;
+	struct mb_cgroup_series *g;
 
 	/* one that has ended and is kept for a while must not bring its cgroup back */
 	if (!p->exited || changed) {
@@ -208,7 +208,7 @@ static void take_process(struct mb_metrics *m, const struct mb_process *p)
 	if (memcmp(t->comm, p->comm, sizeof(t->comm)) == 0)
 		return;
 	memcpy(t->comm, p->comm, sizeof(t->comm));
-	if (t->seats)
+	if (t->topk_slots)
 		mb_track_relabel(t);
 }
 
@@ -230,7 +230,7 @@ void mb_metrics_tick(struct mb_metrics *m, const struct mb_model *model)
 	take_time(m);
 	if (model->events > m->events)
 		m->events = model->events;
-	mb_groups_begin_tick(m);
+	mb_cgroup_series_all_begin_tick(m);
 	DL_FOREACH(model->all, p)
 	take_process(m, p);
 	/* whoever left the model without a word */
@@ -239,7 +239,7 @@ void mb_metrics_tick(struct mb_metrics *m, const struct mb_model *model)
 		if (t->in_model && t->seen != m->ticks)
 			mb_track_leave(m, t);
 	}
-	mb_groups_fold(m);
+	mb_cgroup_series_all_fold(m);
 	mb_top_rank(m);
 }
 
@@ -271,12 +271,12 @@ const char *const mb_kills_names[MB_KILLS] = { "memcg", "global", "cpuset", "mem
 
 void mb_metrics_oom(struct mb_metrics *m, const char *cgroup_path, const char *constraint)
 {
-	struct mb_group *g;
+	struct mb_cgroup_series *g;
 	unsigned int i = 0;
 
 	while (i < MB_KILLS_UNKNOWN && (!constraint || strcmp(constraint, mb_kills_names[i]) != 0))
 		i++;
-	g = mb_group_get(m, cgroup_path);
+	g = mb_cgroup_series_get(m, cgroup_path);
 	g->kills[i]++;
 	g->idle_ns = m->clock();
 }

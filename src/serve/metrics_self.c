@@ -245,8 +245,8 @@ static void put_state(const struct mb_metrics *m, struct mb_prom *w)
 	mb_prom_sample(w, NULL, NULL, NULL, m->config.cgroups, 0);
 	mb_prom_family(w, MB_PROM_COUNTER, "memblame_metrics_series_folded",
 		       "Cgroups folded into (gone) or (other), and processes folded into (other): their series ended.");
-	mb_prom_sample(w, NULL, "what=\"cgroup\"", NULL, m->folded_groups, 0);
-	mb_prom_sample(w, NULL, "what=\"process\"", NULL, m->folded_seats, 0);
+	mb_prom_sample(w, NULL, "what=\"cgroup\"", NULL, m->folded_cgroup_series, 0);
+	mb_prom_sample(w, NULL, "what=\"process\"", NULL, m->folded_topk_slots, 0);
 }
 
 /* ---- the machine ---- */

@@ -10,10 +10,10 @@
 
 #define MB_GROUP_FOLD_NS (300 * 1000000000ull)
 #define MB_GROUP_FULL_FOLD_NS (60 * 1000000000ull)
-#define MB_SEAT_STAYS_NS (300 * 1000000000ull)
-#define MB_SEAT_ENDED_NS (60 * 1000000000ull)
-#define MB_SEAT_TICKS 5u
-#define MB_SEAT_LARGER 1.3
+#define MB_TOPK_STAYS_NS (300 * 1000000000ull)
+#define MB_TOPK_ENDED_NS (60 * 1000000000ull)
+#define MB_TOPK_TICKS 5u
+#define MB_TOPK_LARGER 1.3
 #define MB_RATE_HALF_LIFE_S 30.0
 #define MB_METRICS_HISTS 32u
 
@@ -39,7 +39,7 @@ enum {
 
 extern const char *const mb_kills_names[MB_KILLS];
 
-struct mb_group {
+struct mb_cgroup_series {
 	char *labels; /* and its key: paths that look the same in the text are one */
 	char *path;
 	uint64_t idle_ns; /* when it last had a live process, or gained something */
@@ -53,7 +53,7 @@ struct mb_group {
 
 enum mb_quantity { MB_Q_MINOR, MB_Q_MAJOR, MB_Q_STALLED, MB_Q_RESIDENT, MB_Q_DIRTIED, MB_QUANTITIES };
 
-struct mb_seat {
+struct mb_topk_slot {
 	bool taken;
 	uint64_t since_ns;
 	struct mb_sum sum; /* since then */
@@ -68,7 +68,7 @@ struct mb_track_key {
 /* One process: in the model, or gone with a seat left. */
 struct mb_track {
 	struct mb_track_key key;
-	struct mb_group *group; /* NULL: to be looked up */
+	struct mb_cgroup_series *group; /* NULL: to be looked up */
 	unsigned int path_hash; /* of one in (other), and the groups that there had been then */
 	uint32_t made;
 	uint64_t seen; /* the tick it was seen in */
@@ -77,10 +77,10 @@ struct mb_track {
 	char comm[MB_COMM_LEN];
 	char *labels; /* of its seats; NULL: has none */
 	uint64_t rss_pages;
-	uint32_t seats;
+	uint32_t topk_slots;
 	float smooth[MB_QUANTITIES];
 	uint8_t ahead[MB_QUANTITIES]; /* ticks in a row */
-	struct mb_seat seat[MB_QUANTITIES];
+	struct mb_topk_slot topk_slot[MB_QUANTITIES];
 	UT_hash_handle hh;
 };
 
@@ -90,7 +90,7 @@ struct mb_quantity_source {
 	const struct mb_prom_column *columns[32];
 	unsigned int n;
 	struct mb_sum other; /* of all without a seat */
-	unsigned int seats; /* taken */
+	unsigned int topk_slots; /* taken */
 };
 
 struct mb_hist_source {
@@ -110,8 +110,8 @@ struct mb_metrics {
 	struct mb_prom_column *columns;
 	size_t n_columns;
 	unsigned int slots; /* of a process */
-	struct mb_group *groups; /* by labels, the special ones among them */
-	struct mb_group *other, *unknown, *gone;
+	struct mb_cgroup_series *groups; /* by labels, the special ones among them */
+	struct mb_cgroup_series *other, *unknown, *gone;
 	uint32_t n_groups; /* without the special ones */
 	uint32_t made; /* groups so far */
 	bool wanted_room; /* in this tick a cgroup had to go to (other) */
@@ -119,22 +119,22 @@ struct mb_metrics {
 	struct mb_quantity_source quantities[MB_QUANTITIES];
 	struct mb_hist_source hists[MB_METRICS_HISTS];
 	unsigned int n_hists;
-	uint64_t folded_groups, folded_seats;
+	uint64_t folded_cgroup_series, folded_topk_slots;
 };
 
 void mb_sum_add(struct mb_sum *s, int64_t more);
 void mb_sum_fold(struct mb_sum *to, const struct mb_sum *s);
 
-/* metrics_group.c: the cgroup of that path, made if there is room; NULL path: not known. */
-bool mb_groups_init(struct mb_metrics *m);
-struct mb_group *mb_group_get(struct mb_metrics *m, const char *path);
+/* metrics_cgroup_series.c: the cgroup of that path, made if there is room; NULL path: not known. */
+bool mb_cgroup_series_all_init(struct mb_metrics *m);
+struct mb_cgroup_series *mb_cgroup_series_get(struct mb_metrics *m, const char *path);
 
 /* The process is in that cgroup now; NULL: in none that is known. */
-void mb_group_hold(struct mb_group *g, struct mb_track *t);
-void mb_groups_begin_tick(struct mb_metrics *m);
-void mb_groups_fold(struct mb_metrics *m);
-void mb_groups_configure(struct mb_metrics *m);
-void mb_groups_free(struct mb_metrics *m);
+void mb_cgroup_series_hold(struct mb_cgroup_series *g, struct mb_track *t);
+void mb_cgroup_series_all_begin_tick(struct mb_metrics *m);
+void mb_cgroup_series_all_fold(struct mb_metrics *m);
+void mb_cgroup_series_all_configure(struct mb_metrics *m);
+void mb_cgroup_series_all_free(struct mb_metrics *m);
 
 /*
  * metrics_top.c: what a process gained goes to its seats, or to (other). t NULL: it was never seen in a tick.

@@ -50,9 +50,9 @@ void mb_top_add(struct mb_metrics *m, struct mb_track *t, const struct mb_proces
 {
 	for (int i = 0; i < MB_QUANTITIES; i++) {
 		struct mb_quantity_source *q = &m->quantities[i];
-		bool seated = t && t->seat[i].taken;
+		bool seated = t && t->topk_slot[i].taken;
 
-		mb_sum_add(seated ? &t->seat[i].sum : &q->other, gained(q, p));
+		mb_sum_add(seated ? &t->topk_slot[i].sum : &q->other, gained(q, p));
 	}
 }
 
@@ -89,15 +89,15 @@ void mb_track_relabel(struct mb_track *t)
 	t->labels = labels;
 }
 
-static void leave_seat(struct mb_metrics *m, struct mb_track *t, int i, struct mb_sum *to)
+static void leave_topk_slot(struct mb_metrics *m, struct mb_track *t, int i, struct mb_sum *to)
 {
-	mb_sum_fold(to, &t->seat[i].sum);
-	memset(&t->seat[i], 0, sizeof(t->seat[i]));
+	mb_sum_fold(to, &t->topk_slot[i].sum);
+	memset(&t->topk_slot[i], 0, sizeof(t->topk_slot[i]));
 	t->ahead[i] = 0;
-	t->seats--;
-	m->quantities[i].seats--;
-	m->folded_seats++;
-	if (t->seats)
+	t->topk_slots--;
+	m->quantities[i].topk_slots--;
+	m->folded_topk_slots++;
+	if (t->topk_slots)
 		return;
 	free(t->labels);
 	t->labels = NULL;
@@ -110,46 +110,46 @@ static void inherit(struct mb_metrics *m, struct mb_track *t, int i)
 
 	HASH_ITER(hh, m->tracks, old, tmp)
 	{
-		if (old == t || old->key.tgid != t->key.tgid || !old->seat[i].taken)
+		if (old == t || old->key.tgid != t->key.tgid || !old->topk_slot[i].taken)
 			continue;
-		leave_seat(m, old, i, &t->seat[i].sum);
+		leave_topk_slot(m, old, i, &t->topk_slot[i].sum);
 	}
 }
 
-static void take_seat(struct mb_metrics *m, struct mb_track *t, int i)
+static void take_topk_slot(struct mb_metrics *m, struct mb_track *t, int i)
 {
 	if (!t->labels)
 		mb_track_relabel(t);
 	if (!t->labels)
 		return;
 	inherit(m, t, i);
-	t->seat[i].taken = true;
-	t->seat[i].since_ns = m->now_ns;
-	t->seats++;
-	m->quantities[i].seats++;
+	t->topk_slot[i].taken = true;
+	t->topk_slot[i].since_ns = m->now_ns;
+	t->topk_slots++;
+	m->quantities[i].topk_slots++;
 }
 
 static bool may_leave(const struct mb_metrics *m, const struct mb_track *t, int i)
 {
-	return !t->ended_ns && m->now_ns - t->seat[i].since_ns >= MB_SEAT_STAYS_NS;
+	return !t->ended_ns && m->now_ns - t->topk_slot[i].since_ns >= MB_TOPK_STAYS_NS;
 }
 
 /* Those that ended a minute ago go; the smallest that may leave, if all seats are taken. */
-static void look_at_seats(struct mb_metrics *m, struct mb_track *smallest[MB_QUANTITIES])
+static void look_at_topk_slots(struct mb_metrics *m, struct mb_track *smallest[MB_QUANTITIES])
 {
 	struct mb_track *t, *tmp;
 
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
-		for (int i = 0; i < MB_QUANTITIES && t->seats; i++) {
-			if (!t->seat[i].taken)
+		for (int i = 0; i < MB_QUANTITIES && t->topk_slots; i++) {
+			if (!t->topk_slot[i].taken)
 				continue;
-			if (t->ended_ns && m->now_ns - t->ended_ns >= MB_SEAT_ENDED_NS)
-				leave_seat(m, t, i, &m->quantities[i].other);
+			if (t->ended_ns && m->now_ns - t->ended_ns >= MB_TOPK_ENDED_NS)
+				leave_topk_slot(m, t, i, &m->quantities[i].other);
 			else if (may_leave(m, t, i) && (!smallest[i] || t->smooth[i] < smallest[i]->smooth[i]))
 				smallest[i] = t;
 		}
-		if (!t->in_model && !t->seats)
+		if (!t->in_model && !t->topk_slots)
 			mb_track_free(m, t);
 	}
 }
@@ -157,28 +157,28 @@ static void look_at_seats(struct mb_metrics *m, struct mb_track *smallest[MB_QUA
 /* Has it been ahead for long enough? */
 static bool is_ahead(const struct mb_metrics *m, struct mb_track *t, int i, const struct mb_track *smallest)
 {
-	bool room = m->quantities[i].seats < m->config.top;
-	double limit = room ? 1e-6 : smallest ? smallest->smooth[i] * MB_SEAT_LARGER : 0;
+	bool room = m->quantities[i].topk_slots < m->config.top;
+	double limit = room ? 1e-6 : smallest ? smallest->smooth[i] * MB_TOPK_LARGER : 0;
 	bool ahead = (room || smallest) && t->smooth[i] > limit;
 
 	if (!ahead)
 		t->ahead[i] = 0;
-	else if (t->ahead[i] < MB_SEAT_TICKS)
+	else if (t->ahead[i] < MB_TOPK_TICKS)
 		t->ahead[i]++;
-	return t->ahead[i] >= MB_SEAT_TICKS;
+	return t->ahead[i] >= MB_TOPK_TICKS;
 }
 
 void mb_top_rank(struct mb_metrics *m)
 {
 	struct mb_track *smallest[MB_QUANTITIES] = { NULL }, *best[MB_QUANTITIES] = { NULL }, *t, *tmp;
 
-	look_at_seats(m, smallest);
+	look_at_topk_slots(m, smallest);
 	if (!m->config.processes || !m->config.top)
 		return;
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
 		for (int i = 0; i < MB_QUANTITIES; i++) {
-			if (t->ended_ns || t->seat[i].taken || !is_ahead(m, t, i, smallest[i]))
+			if (t->ended_ns || t->topk_slot[i].taken || !is_ahead(m, t, i, smallest[i]))
 				continue;
 			if (!best[i] || t->smooth[i] > best[i]->smooth[i])
 				best[i] = t;
@@ -187,9 +187,9 @@ void mb_top_rank(struct mb_metrics *m)
 	for (int i = 0; i < MB_QUANTITIES; i++) {
 		if (!best[i])
 			continue;
-		if (m->quantities[i].seats >= m->config.top)
-			leave_seat(m, smallest[i], i, &m->quantities[i].other);
-		take_seat(m, best[i], i);
+		if (m->quantities[i].topk_slots >= m->config.top)
+			leave_topk_slot(m, smallest[i], i, &m->quantities[i].other);
+		take_topk_slot(m, best[i], i);
 	}
 }
 
@@ -199,15 +199,15 @@ void mb_top_configure(struct mb_metrics *m)
 	uint32_t top = m->config.processes ? m->config.top : 0;
 
 	for (int i = 0; i < MB_QUANTITIES; i++) {
-		while (m->quantities[i].seats > top) {
+		while (m->quantities[i].topk_slots > top) {
 			struct mb_track *t, *tmp, *smallest = NULL;
 
 			HASH_ITER(hh, m->tracks, t, tmp)
 			{
-				if (t->seat[i].taken && (!smallest || t->smooth[i] < smallest->smooth[i]))
+				if (t->topk_slot[i].taken && (!smallest || t->smooth[i] < smallest->smooth[i]))
 					smallest = t;
 			}
-			leave_seat(m, smallest, i, &m->quantities[i].other);
+			leave_topk_slot(m, smallest, i, &m->quantities[i].other);
 		}
 	}
 }
@@ -215,11 +215,11 @@ void mb_top_configure(struct mb_metrics *m)
 void mb_track_leave(struct mb_metrics *m, struct mb_track *t)
 {
 	t->in_model = false;
-	mb_group_hold(NULL, t);
+	mb_cgroup_series_hold(NULL, t);
 	t->rss_pages = 0;
 	if (!t->ended_ns)
 		t->ended_ns = m->now_ns;
-	if (!t->seats)
+	if (!t->topk_slots)
 		mb_track_free(m, t);
 }
 

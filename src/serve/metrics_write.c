@@ -14,7 +14,7 @@ static bool known(const struct mb_snapshot *s, const struct mb_prom_column *c)
 
 /* ---- by cgroup ---- */
 
-static void put_column(struct mb_prom *w, const struct mb_group *g, const struct mb_prom_column *c, uint64_t v)
+static void put_column(struct mb_prom *w, const struct mb_cgroup_series *g, const struct mb_prom_column *c, uint64_t v)
 {
 	if (c->type == MB_PROM_GAUGE)
 		mb_prom_signed(w, g->labels, c->labels, (int64_t)v * c->scale);
@@ -26,7 +26,7 @@ static void put_column(struct mb_prom *w, const struct mb_group *g, const struct
 static void put_metric(const struct mb_metrics *m, struct mb_prom *w, const struct mb_snapshot *s, size_t from,
 		       size_t end)
 {
-	const struct mb_group *g, *tmp;
+	const struct mb_cgroup_series *g, *tmp;
 	size_t shown[64], n = 0;
 
 	for (size_t i = from; i < end && n < MB_ARRAY_SIZE(shown); i++) {
@@ -58,7 +58,7 @@ static void put_columns(const struct mb_metrics *m, struct mb_prom *w, const str
 static void put_memory(const struct mb_metrics *m, struct mb_prom *w)
 {
 	static const char *const kinds[4] = { "kind=\"file\"", "kind=\"anon\"", "kind=\"swap\"", "kind=\"shmem\"" };
-	const struct mb_group *g, *tmp;
+	const struct mb_cgroup_series *g, *tmp;
 
 	mb_prom_family(w, MB_PROM_GAUGE, "memblame_memory_bytes",
 		       "Memory of the live processes, as the kernel counts it for each: resident anon, file and shmem "
@@ -79,7 +79,7 @@ static void put_memory(const struct mb_metrics *m, struct mb_prom *w)
 /* A rate of a series that is born with its first kill would not see it: the usual two are always there. */
 static void put_kills(const struct mb_metrics *m, struct mb_prom *w, const struct mb_snapshot *s)
 {
-	const struct mb_group *g, *tmp;
+	const struct mb_cgroup_series *g, *tmp;
 	char label[32];
 
 	if (s->model->off & (1u << MB_FAM_oom))
@@ -130,7 +130,7 @@ static void put_resident(const struct mb_metrics *m, struct mb_prom *w)
 
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
-		if (!t->seat[MB_Q_RESIDENT].taken)
+		if (!t->topk_slot[MB_Q_RESIDENT].taken)
 			rest += t->rss_pages;
 		else if (!t->ended_ns) /* it has none any more, which is not to have 0 of it */
 			mb_prom_sample(w, NULL, t->labels, NULL, t->rss_pages * MB_PAGE_SIZE, 0);
@@ -150,8 +150,8 @@ static void put_quantity(const struct mb_metrics *m, struct mb_prom *w, int i)
 	}
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
-		if (t->seat[i].taken)
-			mb_prom_sample(w, NULL, t->labels, NULL, t->seat[i].sum.value, q->decimals);
+		if (t->topk_slot[i].taken)
+			mb_prom_sample(w, NULL, t->labels, NULL, t->topk_slot[i].sum.value, q->decimals);
 	}
 	mb_prom_sample(w, NULL, OTHER, NULL, m->quantities[i].other.value, q->decimals);
 }
@@ -193,7 +193,7 @@ static uint64_t estimated_sum(const uint64_t *buckets)
 
 static uint64_t exact_sum(const struct mb_metrics *m, const struct mb_prom_column *time)
 {
-	const struct mb_group *g, *tmp;
+	const struct mb_cgroup_series *g, *tmp;
 	uint64_t sum = 0;
 
 	HASH_ITER(hh, m->groups, g, tmp)

@@ -82,7 +82,7 @@ static void try_recording(struct mb_serve *s, uint64_t now_ns)
 }
 
 /* After many processes at once, or the start, much is free and in pieces: malloc does not give that back by itself. */
-static void give_back(void)
+static void trim_heap(void)
 {
 	if (mallinfo2().fordblks > FREE_KEPT)
 		malloc_trim(0);
@@ -95,7 +95,7 @@ static int record(struct mb_serve *s, const struct mb_sample_meta *at, struct mb
 	if (!s->recorder || at->t_ns + s->cfg.interval_ns / 2 < s->recorded_ns + s->cfg.record_interval_ns)
 		return 0;
 	s->recorded_ns = at->t_ns;
-	give_back();
+	trim_heap();
 	mb_procfs_memory(&s->session.ingest, true);
 	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
@@ -187,7 +187,7 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_sample_
 	mb_model_forget_ended(&session->model, ENDED_KEPT);
 	mb_serve_answers_drop(s);
 	if (!s->ticks++)
-		give_back();
+		trim_heap();
 	s->ticked_ns = mb_now_ns();
 	s->tick_ns = s->ticked_ns - session->tick_began_ns;
 	if (!s->ready)
@@ -207,12 +207,12 @@ static void killed(void *arg, struct mb_session *session, const struct mb_oom_ki
 
 /* ---- reload ---- */
 
-static void say_mistakes(const struct mb_config_mistakes *m)
+static void print_diagnostics(const struct mb_config_diagnostics *m)
 {
 	char text[512];
 
 	for (unsigned int i = 0; i < m->n; i++)
-		mb_warn("%s", mb_config_mistake(m, i, text, sizeof(text)));
+		mb_warn("%s", mb_config_diagnostic(m, i, text, sizeof(text)));
 	if (m->total > m->n)
 		mb_warn("%s: %u mistakes more", m->path, m->total - m->n);
 }
@@ -263,16 +263,16 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 static int reload(void *arg, struct mb_session *session, struct mb_err *e)
 {
 	struct mb_serve *s = arg;
-	struct mb_config_mistakes mistakes = { 0 };
+	struct mb_config_diagnostics diagnostics = { 0 };
 	struct mb_serve_changes changes;
 	struct mb_serve_config fresh;
 	struct mb_err why = { 0 };
 
 	(void)e;
 	mb_notify("RELOADING=1");
-	if (mb_serve_config_load(&fresh, s->config_path, s->overrides, &mistakes, &why) ||
+	if (mb_serve_config_load(&fresh, s->config_path, s->overrides, &diagnostics, &why) ||
 	    listen_at(s, &fresh, &why)) {
-		say_mistakes(&mistakes);
+		print_diagnostics(&diagnostics);
 		mb_warn("%s; all stays as it was", why.text);
 	} else {
 		mb_serve_config_changes(&s->cfg, &fresh, &changes);

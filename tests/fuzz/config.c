@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[1 << 17];
 	struct mb_serve_config c, again;
-	struct mb_config_mistakes m = { .path = "FILE" };
+	struct mb_config_diagnostics m = { .path = "FILE" };
 	struct mb_serve_changes changes;
 	struct mb_err e = { 0 };
 	char line[512];
@@ -41,10 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 65536 || mb_serve_config_default(&c, &e) || mb_serve_config_default(&again, &e))
 		return 0;
 	n = mb_serve_config_parse(&c, (const char *)data, size, &m);
-	if (n < m.n || (n > m.n && m.n < MB_CONFIG_MISTAKES))
+	if (n < m.n || (n > m.n && m.n < MB_CONFIG_DIAGNOSTICS))
 		abort();
 	for (unsigned int i = 0; i < m.n; i++) {
-		mb_config_mistake(&m, i, line, sizeof(line));
+		mb_config_diagnostic(&m, i, line, sizeof(line));
 		if (!m.list[i].line || !m.list[i].text[0])
 			abort();
 	}

@@ -22,7 +22,7 @@
 #define SAMPLE DOCS_DIR "/../contrib/memblame.conf"
 #define PAGE DOCS_DIR "/serve.md"
 
-static struct mb_config_mistakes m;
+static struct mb_config_diagnostics m;
 static struct mb_err err;
 
 /* What is written into it, as a string to be freed. */
@@ -314,7 +314,7 @@ static void all_mistakes_are_told(void **state)
 	defaults(&c);
 	assert_int_equal(mb_serve_config_parse(&c, few, strlen(few), &m), 5);
 	m.path = "FILE";
-	assert_string_equal(mb_config_mistake(&m, 0, line, sizeof(line)),
+	assert_string_equal(mb_config_diagnostic(&m, 0, line, sizeof(line)),
 			    "FILE:1: a key before the first section; write a [SECTION] above it");
 	assert_int_equal(m.list[1].line, 2);
 	assert_int_equal(m.list[2].line, 5);
@@ -325,7 +325,7 @@ static void all_mistakes_are_told(void **state)
 		strcat(text, "x = 1\n");
 	defaults(&c);
 	assert_int_equal(mb_serve_config_parse(&c, text, strlen(text), &m), 100);
-	assert_int_equal(m.n, MB_CONFIG_MISTAKES);
+	assert_int_equal(m.n, MB_CONFIG_DIAGNOSTICS);
 	mb_serve_config_free(&c);
 }
 

@@ -158,7 +158,7 @@ static void bounds_hold(const struct exposition *x, const struct mb_metrics *m)
 	sum_of(x, "memblame_processes", "", &n);
 	assert_true(n <= m->config.cgroups + 3);
 	for (int i = 0; i < MB_QUANTITIES; i++)
-		assert_true(m->quantities[i].seats <= m->config.top);
+		assert_true(m->quantities[i].topk_slots <= m->config.top);
 	sum_of(x, "memblame_process_minor_faults_total", "", &n);
 	assert_true(n <= m->config.top + 1);
 }
@@ -186,8 +186,8 @@ static void churn_once(unsigned int seed)
 		free_exposition(&before);
 		before = now;
 	}
-	assert_true(c->w.metrics->folded_groups > 0);
-	assert_true(c->w.metrics->folded_seats > 0);
+	assert_true(c->w.metrics->folded_cgroup_series > 0);
+	assert_true(c->w.metrics->folded_topk_slots > 0);
 	free_exposition(&before);
 	world_end(&c->w);
 	free(c);

@@ -81,7 +81,7 @@ static void a_number_used_again_is_one_series(void **state)
 	born(&w, 1, 5, "/a");
 	seconds(&w, 10, 200, 0, 0);
 	assert_true(is_told(&w, MINOR, 1, &v)); /* read_exposition() fails if it is there twice */
-	assert_int_equal(w.metrics->quantities[MB_Q_MINOR].seats, 1);
+	assert_int_equal(w.metrics->quantities[MB_Q_MINOR].topk_slots, 1);
 	assert_true(v > 1400);
 	world_end(&w);
 }

@@ -22,7 +22,7 @@ void mb_sum_fold(struct mb_sum *to, const struct mb_sum *s)
 	to->debt += s->debt;
 }
 
-static void group_free(struct mb_group *g)
+static void group_free(struct mb_cgroup_series *g)
 {
 	if (!g)
 		return;
@@ -33,9 +33,9 @@ static void group_free(struct mb_group *g)
 }
 
 /* labels become the group's, in any case. */
-static struct mb_group *group_new(struct mb_metrics *m, char *labels, const char *path)
+static struct mb_cgroup_series *group_new(struct mb_metrics *m, char *labels, const char *path)
 {
-	struct mb_group *g = calloc(1, sizeof(*g));
+	struct mb_cgroup_series *g = calloc(1, sizeof(*g));
 
 	if (!g) {
 		free(labels);
@@ -54,16 +54,16 @@ static struct mb_group *group_new(struct mb_metrics *m, char *labels, const char
 	return g;
 }
 
-static struct mb_group *special(struct mb_metrics *m, const char *name)
+static struct mb_cgroup_series *special(struct mb_metrics *m, const char *name)
 {
-	struct mb_group *g = group_new(m, mb_prom_cgroup_labels(name), name);
+	struct mb_cgroup_series *g = group_new(m, mb_prom_cgroup_labels(name), name);
 
 	if (g)
 		g->special = true;
 	return g;
 }
 
-bool mb_groups_init(struct mb_metrics *m)
+bool mb_cgroup_series_all_init(struct mb_metrics *m)
 {
 	m->other = special(m, "(other)");
 	m->unknown = special(m, "(unknown)");
@@ -71,9 +71,9 @@ bool mb_groups_init(struct mb_metrics *m)
 	return m->other && m->unknown && m->gone;
 }
 
-struct mb_group *mb_group_get(struct mb_metrics *m, const char *path)
+struct mb_cgroup_series *mb_cgroup_series_get(struct mb_metrics *m, const char *path)
 {
-	struct mb_group *g = NULL;
+	struct mb_cgroup_series *g = NULL;
 	char *labels;
 
 	if (!path)
@@ -96,7 +96,7 @@ struct mb_group *mb_group_get(struct mb_metrics *m, const char *path)
 	return g;
 }
 
-void mb_group_hold(struct mb_group *g, struct mb_track *t)
+void mb_cgroup_series_hold(struct mb_cgroup_series *g, struct mb_track *t)
 {
 	if (t->group)
 		t->group->tracks--;
@@ -106,7 +106,7 @@ void mb_group_hold(struct mb_group *g, struct mb_track *t)
 }
 
 /* As a rule there are none any more, so that folding many does not take long. */
-static void let_go(struct mb_metrics *m, struct mb_group *g)
+static void let_go(struct mb_metrics *m, struct mb_cgroup_series *g)
 {
 	struct mb_track *t, *tmp;
 
@@ -115,12 +115,12 @@ static void let_go(struct mb_metrics *m, struct mb_group *g)
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
 		if (t->group == g)
-			mb_group_hold(NULL, t);
+			mb_cgroup_series_hold(NULL, t);
 	}
 }
 
 /* Its series end; what they had stays in the sum. */
-static void fold(struct mb_metrics *m, struct mb_group *g, struct mb_group *to)
+static void fold(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_cgroup_series *to)
 {
 	for (size_t i = 0; i < m->n_columns; i++) {
 		if (m->columns[i].type == MB_PROM_COUNTER)
@@ -138,12 +138,12 @@ static void fold(struct mb_metrics *m, struct mb_group *g, struct mb_group *to)
 	HASH_DEL(m->groups, g);
 	group_free(g);
 	m->n_groups--;
-	m->folded_groups++;
+	m->folded_cgroup_series++;
 }
 
-void mb_groups_begin_tick(struct mb_metrics *m)
+void mb_cgroup_series_all_begin_tick(struct mb_metrics *m)
 {
-	struct mb_group *g, *tmp;
+	struct mb_cgroup_series *g, *tmp;
 
 	m->wanted_room = false;
 	HASH_ITER(hh, m->groups, g, tmp)
@@ -157,10 +157,10 @@ void mb_groups_begin_tick(struct mb_metrics *m)
 	}
 }
 
-void mb_groups_fold(struct mb_metrics *m)
+void mb_cgroup_series_all_fold(struct mb_metrics *m)
 {
 	uint64_t after = m->wanted_room ? MB_GROUP_FULL_FOLD_NS : MB_GROUP_FOLD_NS;
-	struct mb_group *g, *tmp;
+	struct mb_cgroup_series *g, *tmp;
 
 	HASH_ITER(hh, m->groups, g, tmp)
 	{
@@ -172,10 +172,10 @@ void mb_groups_fold(struct mb_metrics *m)
 }
 
 /* Those that came last go first. */
-void mb_groups_configure(struct mb_metrics *m)
+void mb_cgroup_series_all_configure(struct mb_metrics *m)
 {
 	while (m->n_groups > m->config.cgroups) {
-		struct mb_group *g, *tmp, *last = NULL;
+		struct mb_cgroup_series *g, *tmp, *last = NULL;
 
 		HASH_ITER(hh, m->groups, g, tmp)
 		{
@@ -186,9 +186,9 @@ void mb_groups_configure(struct mb_metrics *m)
 	}
 }
 
-void mb_groups_free(struct mb_metrics *m)
+void mb_cgroup_series_all_free(struct mb_metrics *m)
 {
-	struct mb_group *g, *tmp;
+	struct mb_cgroup_series *g, *tmp;
 
 	HASH_ITER(hh, m->groups, g, tmp)
 	{
