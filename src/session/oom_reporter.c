@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "host/memcg_watch.h"
-#include "host/names.h"
+#include "host/lookup.h"
 #include "host/procfs.h"
 #include "oom/collect.h"
 #include "oom/store.h"

@@ -18,7 +18,7 @@
 #include "host/cgroups.h"
 #include "host/child.h"
 #include "host/memcg_watch.h"
-#include "host/names.h"
+#include "host/lookup.h"
 #include "host/procfs.h"
 #include "host/systemfs.h"
 #include "leaks/leaks.h"
@@ -140,7 +140,7 @@ static void ingest_limits(struct mb_session *s)
 	const struct mb_blame *b = mb_blame_of(&s->model);
 
 	for (size_t i = 0; b && root && (limited = mb_blame_limited(b, i)); i++)
-		mb_names_ingest_limits(&s->ingest, root, limited);
+		mb_lookup_ingest_limits(&s->ingest, root, limited);
 }
 
 /*
@@ -157,7 +157,7 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	mb_procfs_identify(&s->ingest, s->cgroups);
 	mb_session_read_system(s);
 	ingest_limits(s);
-	mb_names_ingest(s->names, &s->ingest);
+	mb_lookup_ingest(s->lookup, &s->ingest);
 	sample_meta(s, &tick.at);
 	mb_ingest(&s->ingest, MB_INGEST_TICK, &tick, sizeof(tick));
 	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
@@ -602,8 +602,8 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		return err;
 	s->cgroups = mb_cgroups_open();
 	s->systemfs = mb_systemfs_open();
-	s->names = mb_names_open();
-	if (!s->names)
+	s->lookup = mb_lookup_open();
+	if (!s->lookup)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	if (cfg->reports) {
 		err = mb_oom_reporter_open(s, e);
@@ -666,7 +666,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
-	mb_names_close(s->names);
+	mb_lookup_close(s->lookup);
 	mb_oom_reporter_close(s);
 	mb_leaks_close(s->leaks);
 	mb_model_free(&s->model);

@@ -16,7 +16,7 @@
 #include "model/ingest.h"
 
 struct mb_cgroups;
-struct mb_names;
+struct mb_lookup;
 struct mb_order;
 struct mb_overhead;
 struct mb_oom_store;
@@ -82,7 +82,7 @@ struct mb_session {
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
-	struct mb_names *names;
+	struct mb_lookup *lookup;
 	struct mb_overhead *overhead; /* NULL: there is no budget */
 	struct mb_oom_collect *oom_collect;
 	struct mb_memcg_watch *memcgs;

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "host/names.h"
+#include "host/lookup.h"
 #include "record/recorder.h"
 #include "session/internal.h"
 
@@ -42,7 +42,7 @@ void mb_session_set_up(struct mb_session *s)
 	setup->sample_1_in = mb_kern_sample_1_in(s->kern);
 	setup->has_swap = mb_kern_has_swap();
 	setup->pss = s->cfg.pss;
-	mb_names_sysctls(&setup->dirty);
+	mb_lookup_sysctls(&setup->dirty);
 	for (size_t i = 0; i < n; i++) {
 		bool on = mb_kern_traces(s->kern, fam[i]);
 

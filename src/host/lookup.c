@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* What only the running system knows: symbols of the kernel, limits of cgroups, sysctls. */
-#include "host/names.h"
+#include "host/lookup.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -14,27 +14,27 @@
 
 #define NO_LIMIT (1ull << 62) /* v1 has no word for it: the largest number of whole pages */
 
-struct mb_names {
+struct mb_lookup {
 	struct mb_mounts *mounts;
 	FILE *symbols; /* /proc/kallsyms: who opened it decides on whether addresses are shown */
 };
 
-struct mb_names *mb_names_open(void)
+struct mb_lookup *mb_lookup_open(void)
 {
-	struct mb_names *n = calloc(1, sizeof(*n));
+	struct mb_lookup *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
 	n->symbols = fopen("/proc/kallsyms", "re");
 	n->mounts = mb_mounts_open();
 	if (!n->mounts) {
-		mb_names_close(n);
+		mb_lookup_close(n);
 		return NULL;
 	}
 	return n;
 }
 
-void mb_names_close(struct mb_names *n)
+void mb_lookup_close(struct mb_lookup *n)
 {
 	if (!n)
 		return;
@@ -70,7 +70,7 @@ static bool any_unnamed(const struct mb_model *m)
 }
 
 /* One pass over the symbols, some 30 ms, for all that are unnamed. */
-static void name_shrinkers(struct mb_names *n, struct mb_ingest *ingest)
+static void name_shrinkers(struct mb_lookup *n, struct mb_ingest *ingest)
 {
 	unsigned long long address;
 	char line[512], name[256];
@@ -116,7 +116,7 @@ static uint64_t cgroup_bytes(const char *dir, const char *v2, const char *v1)
 	return bytes;
 }
 
-void mb_names_ingest_limits(struct mb_ingest *ingest, const char *root, const char *path)
+void mb_lookup_ingest_limits(struct mb_ingest *ingest, const char *root, const char *path)
 {
 	struct mb_cgroup_limits l;
 	size_t len = strlen(path);
@@ -136,7 +136,7 @@ void mb_names_ingest_limits(struct mb_ingest *ingest, const char *root, const ch
 	free(record);
 }
 
-void mb_names_ingest(struct mb_names *n, struct mb_ingest *ingest)
+void mb_lookup_ingest(struct mb_lookup *n, struct mb_ingest *ingest)
 {
 	if (any_unnamed(ingest->model))
 		name_shrinkers(n, ingest);
@@ -161,7 +161,7 @@ static uint64_t sysctl(const char *name)
 	return n == 1 ? v : MB_UNKNOWN;
 }
 
-void mb_names_sysctls(struct mb_dirty_sysctls *s)
+void mb_lookup_sysctls(struct mb_dirty_sysctls *s)
 {
 	s->ratio = sysctl("dirty_ratio");
 	s->background_ratio = sysctl("dirty_background_ratio");
