@@ -11,7 +11,7 @@
 #include "oom/store.h"
 #include "serve/internal.h"
 #include "session/internal.h"
-#include "session/overhead.h"
+#include "session/budget.h"
 #include "sinks/json.h"
 
 #define JSON "application/json"
@@ -84,11 +84,11 @@ static void recording(const struct mb_serve *s, struct mb_metrics_self *self)
 static void budget(const struct mb_serve *s, struct mb_metrics_self *self)
 {
 	const struct mb_levels *l = &s->session.model.levels;
-	struct mb_overhead_status now;
+	struct mb_budget_status now;
 
 	self->level = l->now;
 	self->level_name = mb_level_names[l->now];
-	if (!mb_overhead_status(s->session.overhead, &now))
+	if (!mb_budget_status(s->session.budget, &now))
 		return;
 	if (now.bpf_known)
 		self->overhead_ppm = (uint64_t)((now.bpf + now.own) * 1e6);

@@ -19,7 +19,7 @@
 #include "serve/listen.h"
 #include "serve/notify.h"
 #include "session/internal.h"
-#include "session/overhead.h"
+#include "session/budget.h"
 
 #define RECORDING "memblame.db" /* in the state folder */
 #define RETRY_NS (10 * MB_NS_PER_S) /* with a disk that was full at the start */
@@ -244,8 +244,8 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 
 	mb_log_set_level((enum mb_log_level)s->cfg.log);
 	mb_metrics_configure(s->metrics, &metrics);
-	if (session->overhead)
-		mb_overhead_set_budget(session->overhead, (double)s->cfg.budget_ppm / 1e6);
+	if (session->budget)
+		mb_budget_set_budget(session->budget, (double)s->cfg.budget_ppm / 1e6);
 	else if (s->cfg.budget_ppm)
 		mb_warn("a budget takes a restart where there was none at the start");
 	if (s->recorder)

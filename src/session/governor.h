@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The overhead governor: at which level to trace so that memblame costs no more than its budget, a share of one
- * CPU. Arithmetic only; somebody else measures (once per second) and does what is decided (overhead.h).
+ * CPU. Arithmetic only; somebody else measures (once per second) and does what is decided (budget.h).
  *
  * The rule:
  * - There are two means: the level (enum mb_level), against the cost of the programs in the kernel, and the stretch,

@@ -28,7 +28,7 @@
 #include "record/recorder.h"
 #include "session/internal.h"
 #include "session/oom_reporter.h"
-#include "session/overhead.h"
+#include "session/budget.h"
 
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define EVENT_TURNS 16 /* of draining the rings before events are shown */
@@ -117,7 +117,7 @@ static void sample_meta(struct mb_session *s, struct mb_sample_meta *at)
 	at->t_ns = mb_now_ns();
 	at->since_start_ns = (s->end_ns ? s->end_ns : at->t_ns) - s->start_ns;
 	mb_utc_now(at->time, sizeof(at->time));
-	at->bpf_ns_known = mb_overhead_bpf_ns(s->overhead, s->kern, &at->bpf_ns);
+	at->bpf_ns_known = mb_budget_bpf_ns(s->budget, s->kern, &at->bpf_ns);
 	getrusage(RUSAGE_SELF, &r);
 	at->self_cpu_ns =
 		((uint64_t)r.ru_utime.tv_sec + (uint64_t)r.ru_stime.tv_sec) * MB_NS_PER_S +
@@ -263,7 +263,7 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 {
 	int err;
 
-	if (mb_overhead_skips_tick(s->overhead))
+	if (mb_budget_skips_tick(s->budget))
 		return 0;
 	err = mb_session_collect(s, e);
 	if (err)
@@ -365,7 +365,7 @@ static int on_budget(void *arg, struct mb_err *e)
 {
 	struct mb_session *s = arg;
 
-	return mb_overhead_turn(s->overhead, e);
+	return mb_budget_turn(s->budget, e);
 }
 
 /* One turn of the loop. Returns 1 when it is time to end. */
@@ -523,7 +523,7 @@ static int open_signals(struct mb_session *s)
 static int open_loop(struct mb_session *s)
 {
 	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end,
-					    &s->budget };
+					    &s->budget_due };
 	int err = mb_loop_open(&s->loop);
 
 	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -532,7 +532,7 @@ static int open_loop(struct mb_session *s)
 	s->rings.fd = mb_kern_epoll_fd(s->kern);
 	s->log.fd = s->cfg.reports ? mb_oom_reporter_fd(s) : -1;
 	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
-	s->budget.fd = mb_overhead_fd(s->overhead);
+	s->budget_due.fd = mb_budget_fd(s->budget);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
 		watches[i]->arg = s;
 		err = mb_loop_add(&s->loop, watches[i]);
@@ -570,7 +570,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->rings.ready = on_rings;
 	s->log.ready = on_log;
 	s->child_end.ready = on_child_end;
-	s->budget.ready = on_budget;
+	s->budget_due.ready = on_budget;
 	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
 	s->opened = true;
 	mb_model_init(&s->model);
@@ -616,7 +616,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
 	}
 	if (cfg->budget) {
-		err = mb_overhead_open(&s->overhead, cfg->budget, s->kern, &s->ingest, e);
+		err = mb_budget_open(&s->budget, cfg->budget, s->kern, &s->ingest, e);
 		if (err)
 			return err;
 	}
@@ -649,7 +649,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (s->leaks)
 		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids, cfg->kern.select != MB_SELECT_ALL);
 	mb_model_interval(&s->model);
-	mb_overhead_start(s->overhead);
+	mb_budget_start(s->budget);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
 }
@@ -662,7 +662,7 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	if (!s->opened)
 		return 0;
 	err = mb_out_close(&s->out, e);
-	mb_overhead_close(s->overhead);
+	mb_budget_close(s->budget);
 	mb_kern_close(s->kern);
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);

@@ -18,7 +18,7 @@
 struct mb_cgroups;
 struct mb_lookup;
 struct mb_order;
-struct mb_overhead;
+struct mb_budget;
 struct mb_oom_store;
 struct mb_oom_collect;
 struct mb_memcg_watch;
@@ -83,7 +83,7 @@ struct mb_session {
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
 	struct mb_lookup *lookup;
-	struct mb_overhead *overhead; /* NULL: there is no budget */
+	struct mb_budget *budget; /* NULL: there is no budget */
 	struct mb_oom_collect *oom_collect;
 	struct mb_memcg_watch *memcgs;
 	struct mb_oom_store *oom_store;
@@ -96,7 +96,7 @@ struct mb_session {
 	uint64_t tick_began_ns;
 	uint64_t end_ns; /* of the loop; 0 while it runs */
 	struct mb_loop loop;
-	struct mb_watch signals, timer, rings, log, child_end, budget; /* what it waits for */
+	struct mb_watch signals, timer, rings, log, child_end, budget_due; /* what it waits for */
 	int signal; /* the one that ended the loop; 0: none */
 	bool opened;
 };

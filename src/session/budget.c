@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The governor at work: see overhead.h. */
-#include "session/overhead.h"
+/* The governor at work: see budget.h. */
+#include "session/budget.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 #define ANY_COST 1e6 /* more CPUs than there are */
 
-struct mb_overhead {
+struct mb_budget {
 	struct mb_kern *kern;
 	struct mb_ingest *ingest;
 	struct mb_cost *cost;
@@ -44,17 +44,17 @@ static uint64_t own_cpu_ns(void)
 	       ((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000;
 }
 
-static void wake_after(struct mb_overhead *o, uint64_t ns)
+static void wake_after(struct mb_budget *o, uint64_t ns)
 {
 	struct itimerspec t = { .it_value = { (time_t)(ns / MB_NS_PER_S), (long)(ns % MB_NS_PER_S) } };
 
 	timerfd_settime(o->timer_fd, 0, &t, NULL);
 }
 
-int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k, struct mb_ingest *ingest,
-		     struct mb_err *e)
+int mb_budget_open(struct mb_budget **out, double budget, struct mb_kern *k, struct mb_ingest *ingest,
+		   struct mb_err *e)
 {
-	struct mb_overhead *o = calloc(1, sizeof(*o));
+	struct mb_budget *o = calloc(1, sizeof(*o));
 	int err;
 
 	*out = o;
@@ -78,7 +78,7 @@ int mb_overhead_open(struct mb_overhead **out, double budget, struct mb_kern *k,
 	return 0;
 }
 
-void mb_overhead_close(struct mb_overhead *o)
+void mb_budget_close(struct mb_budget *o)
 {
 	if (!o)
 		return;
@@ -88,21 +88,21 @@ void mb_overhead_close(struct mb_overhead *o)
 	free(o);
 }
 
-void mb_overhead_set_budget(struct mb_overhead *o, double budget)
+void mb_budget_set_budget(struct mb_budget *o, double budget)
 {
 	o->budget = budget;
 	o->governor.budget = budget > 0 ? budget : ANY_COST;
 }
 
-bool mb_overhead_status(const struct mb_overhead *o, struct mb_overhead_status *status)
+bool mb_budget_status(const struct mb_budget *o, struct mb_budget_status *status)
 {
 	if (!o)
 		return false;
-	*status = (struct mb_overhead_status){ o->budget, o->bpf, o->own, o->bpf_known, o->throttle_steps, o->ups };
+	*status = (struct mb_budget_status){ o->budget, o->bpf, o->own, o->bpf_known, o->throttle_steps, o->ups };
 	return true;
 }
 
-int mb_overhead_fd(const struct mb_overhead *o)
+int mb_budget_fd(const struct mb_budget *o)
 {
 	return o ? o->timer_fd : -1;
 }
@@ -113,7 +113,7 @@ static uint64_t milli(double share)
 	return share > 0 ? (uint64_t)(share * 100000 + 0.5) : 0;
 }
 
-static void tell(struct mb_overhead *o, const struct mb_governor_decision *d, bool known)
+static void tell(struct mb_budget *o, const struct mb_governor_decision *d, bool known)
 {
 	struct mb_level_event e = {
 		.h = { .t_ns = mb_now_ns(), .tgid = (uint32_t)getpid(), .tid = (uint32_t)gettid(),
@@ -134,7 +134,7 @@ static void tell(struct mb_overhead *o, const struct mb_governor_decision *d, bo
 	mb_ingest(o->ingest, MB_INGEST_EVENT, &e, sizeof(e));
 }
 
-void mb_overhead_start(struct mb_overhead *o)
+void mb_budget_start(struct mb_budget *o)
 {
 	struct mb_governor_decision d = { .tick_divisor_from = 1, .tick_divisor = 1, .reason = "tracing begins" };
 
@@ -147,7 +147,7 @@ void mb_overhead_start(struct mb_overhead *o)
 }
 
 /* Between two measurements the programs cost as much as at the second one. */
-static void measure(struct mb_overhead *o, struct mb_governor_sample *s)
+static void measure(struct mb_budget *o, struct mb_governor_sample *s)
 {
 	uint64_t now = mb_now_ns(), cpu = own_cpu_ns(), passed = now - o->last_ns;
 
@@ -163,7 +163,7 @@ static void measure(struct mb_overhead *o, struct mb_governor_sample *s)
 }
 
 /* Where the step fails, and that is a step up for want of a privilege as a rule, all stays as it is. */
-static void act(struct mb_overhead *o, const struct mb_governor_decision *d)
+static void act(struct mb_budget *o, const struct mb_governor_decision *d)
 {
 	int err = d->to != d->from ? mb_kern_set_level(o->kern, d->to) : 0;
 
@@ -179,7 +179,7 @@ static void act(struct mb_overhead *o, const struct mb_governor_decision *d)
 	tell(o, d, true);
 }
 
-int mb_overhead_turn(struct mb_overhead *o, struct mb_err *e)
+int mb_budget_turn(struct mb_budget *o, struct mb_err *e)
 {
 	struct mb_governor_decision d;
 	struct mb_governor_sample s;
@@ -202,12 +202,12 @@ int mb_overhead_turn(struct mb_overhead *o, struct mb_err *e)
 	return 0;
 }
 
-bool mb_overhead_skips_tick(struct mb_overhead *o)
+bool mb_budget_skips_tick(struct mb_budget *o)
 {
 	return o && o->ticks++ % o->governor.tick_divisor;
 }
 
-bool mb_overhead_bpf_ns(struct mb_overhead *o, const struct mb_kern *k, uint64_t *ns)
+bool mb_budget_bpf_ns(struct mb_budget *o, const struct mb_kern *k, uint64_t *ns)
 {
 	if (!o)
 		return mb_kern_bpf_ns(k, ns);
