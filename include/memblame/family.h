@@ -35,7 +35,7 @@ struct mb_field {
 	size_t offset; /* in struct mb_ledger (COUNTER, SIGNED, STALL) */
 	enum mb_field_kind kind;
 	enum mb_unit unit;
-	const char *question; /* the question without whose answer this is not known; or NULL */
+	const char *probe_point; /* the question without whose answer this is not known; or NULL */
 	bool is_rest; /* what no hook has told; not known once hooks were taken off for a while */
 };
 
@@ -104,7 +104,7 @@ struct mb_hook {
 	const char *missing; /* what is not seen with it; or NULL */
 };
 
-struct mb_question {
+struct mb_probe_point {
 	const char *name;
 	const char *asks; /* the question in words */
 	const struct mb_hook *hooks; /* best first */
@@ -154,8 +154,8 @@ struct mb_family {
 	size_t n_fields;
 	const struct mb_event_kind *events;
 	size_t n_events;
-	const struct mb_question *questions;
-	size_t n_questions;
+	const struct mb_probe_point *probe_points;
+	size_t n_probe_points;
 	const struct mb_missed *missed; /* programs whose misses are not MB_DROP_MISSED; or NULL */
 	size_t n_missed;
 	const struct mb_hot *hot; /* or NULL */
@@ -188,7 +188,7 @@ const struct mb_family *mb_family_by_name(const char *name);
 const struct mb_field *mb_family_field(const struct mb_family *fam, const char *group, const char *name);
 
 /* The question without whose answer a field is not known; NULL: it always is. */
-const struct mb_question *mb_field_question(const struct mb_family *fam, const struct mb_field *f);
+const struct mb_probe_point *mb_field_probe_point(const struct mb_family *fam, const struct mb_field *f);
 
 /* The level from which on a field is not counted; 0 (MB_LEVEL_FULL): it is at all. */
 enum mb_level mb_field_off_from(const struct mb_family *fam, const struct mb_field *f);

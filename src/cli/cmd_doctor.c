@@ -13,14 +13,14 @@ static const char *const quality_names[] = {
 	[MB_QUALITY_FULL] = "full",
 };
 
-static enum mb_quality quality(const struct mb_answer *a)
+static enum mb_quality quality(const struct mb_selected_hook *a)
 {
 	return a->hook ? a->hook->quality : MB_QUALITY_NONE;
 }
 
-static const char *missing(const struct mb_answer *a)
+static const char *missing(const struct mb_selected_hook *a)
 {
-	return a->hook ? a->hook->missing : a->question->without;
+	return a->hook ? a->hook->missing : a->probe_point->without;
 }
 
 /* What a service without root has to be given, and what is lost without. */
@@ -49,7 +49,7 @@ static bool held(size_t i)
 	return capng_have_capability(CAPNG_EFFECTIVE, capabilities[i].cap);
 }
 
-static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
+static void put_json(struct mb_out *out, const struct mb_selected_hook *a, size_t n)
 {
 	struct utsname u;
 
@@ -72,8 +72,8 @@ static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
 	for (; n; n--, a++) {
 		mb_json_object(out, NULL);
 		mb_json_str(out, "family", a->family->name);
-		mb_json_str(out, "question", a->question->name);
-		mb_json_str(out, "asks", a->question->asks);
+		mb_json_str(out, "question", a->probe_point->name);
+		mb_json_str(out, "asks", a->probe_point->asks);
 		mb_json_str(out, "hook", a->hook ? a->hook->name : NULL);
 		mb_json_str(out, "quality", quality_names[quality(a)]);
 		mb_json_str(out, "missing", missing(a));
@@ -92,7 +92,7 @@ static void put_json(struct mb_out *out, const struct mb_answer *a, size_t n)
 	mb_json_end_line(out);
 }
 
-static void put_text(struct mb_out *out, const struct mb_answer *a, size_t n)
+static void put_text(struct mb_out *out, const struct mb_selected_hook *a, size_t n)
 {
 	struct utsname u;
 
@@ -104,9 +104,9 @@ static void put_text(struct mb_out *out, const struct mb_answer *a, size_t n)
 
 		strncat(name, a->family->name, 30);
 		strcat(name, ".");
-		strncat(name, a->question->name, 30);
+		strncat(name, a->probe_point->name, 30);
 		mb_out_printf(out, "%-22s %-14s %-8s %s\n", name, a->hook ? a->hook->name : "-",
-			      quality_names[quality(a)], a->question->asks);
+			      quality_names[quality(a)], a->probe_point->asks);
 		if (missing(a))
 			mb_out_printf(out, "%-46s not seen: %s\n", "", missing(a));
 		for (size_t i = 0; i < a->n_tried; i++)
@@ -122,7 +122,7 @@ static void put_text(struct mb_out *out, const struct mb_answer *a, size_t n)
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_session_config cfg;
-	const struct mb_answer *answers;
+	const struct mb_selected_hook *selected;
 	struct mb_kern *k = NULL;
 	struct mb_out out = { 0 };
 	size_t n;
@@ -138,8 +138,8 @@ int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
 	if (!err)
 		err = mb_kern_open(&k, &cfg.kern, e);
 	if (!err) {
-		answers = mb_kern_answers(k, &n);
-		(o->json ? put_json : put_text)(&out, answers, n);
+		selected = mb_kern_selected_hooks(k, &n);
+		(o->json ? put_json : put_text)(&out, selected, n);
 	}
 	mb_kern_close(k);
 	if (mb_out_close(&out, e))

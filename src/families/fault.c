@@ -25,9 +25,9 @@ static const char *const error_names[] = { "present", "write", "user", NULL, "ex
 		"faults", name, text, MB_LEDGER(fault.by_class[id]), MB_FIELD_COUNTER, \
 			MB_UNIT_COUNT, "fault.cause"                                   \
 	}
-#define DERIVED(name, text, question)                                              \
+#define DERIVED(name, text, probe_point)                                              \
 	{                                                                          \
-		"faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, question \
+		"faults", name, text, 0, MB_FIELD_DERIVED, MB_UNIT_COUNT, probe_point \
 	}
 
 enum {
@@ -231,7 +231,7 @@ static const struct mb_hot hot[] = {
 	{ "fault_major_end", MB_LEVEL_COUNTS },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "cause", "why did this fault happen?", cause_hooks, MB_ARRAY_SIZE(cause_hooks),
 	  "faults are counted, not explained", .off_from = MB_LEVEL_ITERATOR, .has_rest = true },
 	{ "segv", "did an access end in SIGSEGV, and why?", segv_hooks, 1,
@@ -467,8 +467,8 @@ const struct mb_family mb_family_fault = {
 	.n_fields = F_FIELDS,
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.hot = hot,
 	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,

@@ -11,7 +11,7 @@ static const struct mb_hook blocks_hooks[] = {
 		     "programs keep themselves; blocks from before the probes, or from before a fork, are not followed" },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "blocks", "which blocks of the allocator are in use, and who allocated them?", blocks_hooks, 1,
 	  "blocks of allocators are not followed", .on_request = true },
 };
@@ -23,6 +23,6 @@ static const struct mb_question questions[] = {
 const struct mb_family mb_family_heap = {
 	.id = MB_FAM_heap,
 	.name = "heap",
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 };

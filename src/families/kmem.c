@@ -50,7 +50,7 @@ static const struct mb_hook vmalloc_hooks[] = {
 	{ .name = "vmallocinfo", .file = "/proc/vmallocinfo", .quality = MB_QUALITY_FULL },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "slab", "who holds objects of the kernel? (leaks --kernel)", slab_hooks, MB_ARRAY_SIZE(slab_hooks),
 	  "objects of the kernel are not laid upon anybody", true },
 	{ "pages", "who holds pages of the kernel? (leaks --kernel)", page_hooks, MB_ARRAY_SIZE(page_hooks),
@@ -72,8 +72,8 @@ const struct mb_family mb_family_kmem = {
 	.name = "kmem",
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
 	.tables = tables,

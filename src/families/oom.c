@@ -96,7 +96,7 @@ static const struct mb_hook log_hooks[] = {
 	{ .name = "kmsg", .file = "/dev/kmsg", .quality = MB_QUALITY_FULL },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "kill", "whom did the OOM killer kill, and for whom?", kill_hooks, 3,
 	  "OOM kills are not seen", false },
 	{ "victim_stack", "where was a victim when it died?", stack_hooks, 1,
@@ -116,6 +116,6 @@ const struct mb_family mb_family_oom = {
 	.n_fields = MB_ARRAY_SIZE(fields),
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 };

@@ -5,10 +5,10 @@
 #include "memblame/family.h"
 #include "model/model.h"
 
-#define STALL(name, question, text) \
-	{ "stalls", #name, text, MB_LEDGER(reclaim.name), MB_FIELD_STALL, MB_UNIT_NS, question }
-#define COUNT(name, member, unit, question, text) \
-	{ "reclaim", name, text, MB_LEDGER(reclaim.member), MB_FIELD_COUNTER, unit, question }
+#define STALL(name, probe_point, text) \
+	{ "stalls", #name, text, MB_LEDGER(reclaim.name), MB_FIELD_STALL, MB_UNIT_NS, probe_point }
+#define COUNT(name, member, unit, probe_point, text) \
+	{ "reclaim", name, text, MB_LEDGER(reclaim.member), MB_FIELD_COUNTER, unit, probe_point }
 
 enum {
 	F_DIRECT,
@@ -207,7 +207,7 @@ static const struct mb_hot hot[] = {
 	{ "reclaim_shrink_end", MB_LEVEL_COUNTS },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "direct", "who reclaims because the machine is short?", direct_hooks, 1,
 	  "direct reclaim is not seen" },
 	{ "memcg", "who reclaims because its cgroup is at its limit?", memcg_hooks, 1,
@@ -327,8 +327,8 @@ const struct mb_family mb_family_reclaim = {
 	.n_fields = MB_ARRAY_SIZE(fields),
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.hot = hot,
 	.n_hot = MB_ARRAY_SIZE(hot),
 	.tables = tables,

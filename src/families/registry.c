@@ -80,20 +80,20 @@ bool mb_family_default_on(unsigned int family)
 	return false;
 }
 
-const struct mb_question *mb_field_question(const struct mb_family *fam, const struct mb_field *f)
+const struct mb_probe_point *mb_field_probe_point(const struct mb_family *fam, const struct mb_field *f)
 {
-	const char *name = f->question ? strchr(f->question, '.') : NULL;
+	const char *name = f->probe_point ? strchr(f->probe_point, '.') : NULL;
 
-	for (size_t i = 0; name && i < fam->n_questions; i++) {
-		if (strcmp(fam->questions[i].name, name + 1) == 0)
-			return &fam->questions[i];
+	for (size_t i = 0; name && i < fam->n_probe_points; i++) {
+		if (strcmp(fam->probe_points[i].name, name + 1) == 0)
+			return &fam->probe_points[i];
 	}
 	return NULL;
 }
 
 enum mb_level mb_field_off_from(const struct mb_family *fam, const struct mb_field *f)
 {
-	const struct mb_question *q = mb_field_question(fam, f);
+	const struct mb_probe_point *q = mb_field_probe_point(fam, f);
 
 	return q ? q->off_from : MB_LEVEL_FULL;
 }

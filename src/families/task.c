@@ -108,7 +108,7 @@ static const struct mb_kern_table tables[] = {
 	{ "stall_lengths", MB_TASK_EVENT_STALLS },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "ledger", "where is what a thread did kept?", ledger_hooks, 2, "nothing can be counted" },
 	{ "fork", "when does a new thread begin?", fork_hooks, 1,
 	  "new threads are noticed only at the next tick" },
@@ -235,8 +235,8 @@ const struct mb_family mb_family_task = {
 	.name = "task",
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.missed = missed,
 	.n_missed = MB_ARRAY_SIZE(missed),
 	.tables = tables,

@@ -98,7 +98,7 @@ static const struct mb_hot hot[] = {
 	{ "vma_exit_brk", MB_LEVEL_ITERATOR },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "calls", "which calls change the address space, and by how much?", calls_hooks, 2,
 	  "mmap, munmap, mremap and brk are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "regions", "what is mapped where, and which code mapped it?", regions_hooks, 2,
@@ -122,8 +122,8 @@ const struct mb_family mb_family_vma = {
 	.n_fields = MB_ARRAY_SIZE(fields),
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.hot = hot,
 	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,

@@ -6,8 +6,8 @@
 #include "memblame/family.h"
 #include "model/model.h"
 
-#define STALL(name, question, text) \
-	{ "stalls", #name, text, MB_LEDGER(writeback.name), MB_FIELD_STALL, MB_UNIT_NS, question }
+#define STALL(name, probe_point, text) \
+	{ "stalls", #name, text, MB_LEDGER(writeback.name), MB_FIELD_STALL, MB_UNIT_NS, probe_point }
 
 enum { F_THROTTLE, F_WAIT, F_FSYNC, F_PAGES, F_BYTES, F_PAUSES, F_FIELDS };
 
@@ -147,7 +147,7 @@ static const struct mb_hot hot[] = {
 	{ "writeback_written", MB_LEVEL_COUNTS },
 };
 
-static const struct mb_question questions[] = {
+static const struct mb_probe_point probe_points[] = {
 	{ "dirtied", "who dirties pages?", dirtied_hooks, MB_ARRAY_SIZE(dirtied_hooks),
 	  "dirtied pages are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "pause", "who is made to pause for writing, and on which device?", pause_hooks,
@@ -232,8 +232,8 @@ const struct mb_family mb_family_writeback = {
 	.n_fields = F_FIELDS,
 	.events = events,
 	.n_events = MB_ARRAY_SIZE(events),
-	.questions = questions,
-	.n_questions = MB_ARRAY_SIZE(questions),
+	.probe_points = probe_points,
+	.n_probe_points = MB_ARRAY_SIZE(probe_points),
 	.hot = hot,
 	.n_hot = MB_ARRAY_SIZE(hot),
 	.missed = missed,

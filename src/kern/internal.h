@@ -9,7 +9,7 @@
 #include "kern/kern.h"
 #include "memblame.skel.h" /* generated; after abi.h, for struct mb_knobs */
 
-#define MB_MAX_ANSWERS 64
+#define MB_MAX_PROBE_POINTS 64
 #define MB_HASH_LEDGERS 16384 /* of 2 KiB: threads at once where all ledgers are in the hash */
 #define MB_SPARE_LEDGERS 2048 /* the same where most are in task storage */
 #define MB_BLOCKS (2u << 20) /* of allocators, followed at once: 16 bytes each, and 100 more where there is one */
@@ -36,8 +36,8 @@ struct mb_kern {
 	struct mb_link *links;
 	size_t n_links, links_size;
 	struct bpf_link *iter;
-	struct mb_answer answers[MB_MAX_ANSWERS];
-	size_t n_answers;
+	struct mb_selected_hook selected[MB_MAX_PROBE_POINTS];
+	size_t n_selected;
 
 	int *ring_fds; /* one ring per possible CPU */
 	int n_cpus;

@@ -19,8 +19,8 @@
 
 uint32_t mb_kern_sample_1_in(const struct mb_kern *k)
 {
-	for (size_t i = 0; i < k->n_answers; i++) {
-		if (k->answers[i].hook && k->answers[i].hook->times_every_fault)
+	for (size_t i = 0; i < k->n_selected; i++) {
+		if (k->selected[i].hook && k->selected[i].hook->times_every_fault)
 			return 1;
 	}
 	return SAMPLE_1_IN;
@@ -101,10 +101,10 @@ void mb_kern_close(struct mb_kern *k)
 	free(k);
 }
 
-const struct mb_answer *mb_kern_answers(const struct mb_kern *k, size_t *n)
+const struct mb_selected_hook *mb_kern_selected_hooks(const struct mb_kern *k, size_t *n)
 {
-	*n = k->n_answers;
-	return k->answers;
+	*n = k->n_selected;
+	return k->selected;
 }
 
 /* Read the iterator to its end; records may be cut at any byte by a read. */

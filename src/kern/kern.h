@@ -43,9 +43,9 @@ struct mb_tried {
 
 #define MB_TRIED 6
 
-struct mb_answer {
+struct mb_selected_hook {
 	const struct mb_family *family;
-	const struct mb_question *question;
+	const struct mb_probe_point *probe_point;
 	const struct mb_hook *hook; /* in use; NULL: none works */
 	struct mb_tried tried[MB_TRIED];
 	size_t n_tried;
@@ -72,7 +72,7 @@ void mb_kern_detach(struct mb_kern *k);
 bool mb_kern_traces(const struct mb_kern *k, const struct mb_family *f);
 
 /* Every question of the families that are on, with its answer. */
-const struct mb_answer *mb_kern_answers(const struct mb_kern *k, size_t *n);
+const struct mb_selected_hook *mb_kern_selected_hooks(const struct mb_kern *k, size_t *n);
 
 /* A callback that takes one event or record; the memory is valid during the call only. */
 typedef void (*mb_kern_sink)(void *arg, const void *data, size_t len);

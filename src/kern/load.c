@@ -48,21 +48,21 @@ __attribute__((format(printf, 2, 0))) static int on_libbpf_log(enum libbpf_print
 	return 0;
 }
 
-static struct mb_answer *answer_add(struct mb_kern *k, const struct mb_family *f,
-				    const struct mb_question *q)
+static struct mb_selected_hook *add_probe_point(struct mb_kern *k, const struct mb_family *f,
+						const struct mb_probe_point *q)
 {
-	struct mb_answer *a;
+	struct mb_selected_hook *a;
 
-	if (k->n_answers == MB_MAX_ANSWERS)
+	if (k->n_selected == MB_MAX_PROBE_POINTS)
 		return NULL;
-	a = &k->answers[k->n_answers++];
+	a = &k->selected[k->n_selected++];
 	memset(a, 0, sizeof(*a));
 	a->family = f;
-	a->question = q;
+	a->probe_point = q;
 	return a;
 }
 
-static void note_failure(struct mb_answer *a, const char *hook, const char *error)
+static void note_failure(struct mb_selected_hook *a, const char *hook, const char *error)
 {
 	struct mb_tried *t;
 
@@ -120,11 +120,11 @@ static bool program_possible(const struct mb_kern *k, struct bpf_object *o, cons
 	return true;
 }
 
-static const struct mb_question *question_by_name(const struct mb_family *f, const char *name)
+static const struct mb_probe_point *probe_point_by_name(const struct mb_family *f, const char *name)
 {
-	for (size_t i = 0; f && i < f->n_questions; i++) {
-		if (strcmp(f->questions[i].name, name) == 0)
-			return &f->questions[i];
+	for (size_t i = 0; f && i < f->n_probe_points; i++) {
+		if (strcmp(f->probe_points[i].name, name) == 0)
+			return &f->probe_points[i];
 	}
 	return NULL;
 }
@@ -133,14 +133,14 @@ int mb_load_check_forced(const char *list, struct mb_err *e)
 {
 	for (const char *p = list; p && *p; p += strcspn(p, ","), p += *p == ',') {
 		char family[32] = "", name[32] = "", hook[64] = "";
-		const struct mb_question *q = NULL;
+		const struct mb_probe_point *q = NULL;
 		size_t i = 0;
 
 		if (strcspn(p, ",") == strlen(NO_TRAMPOLINES) &&
 		    strncmp(p, NO_TRAMPOLINES, strlen(NO_TRAMPOLINES)) == 0)
 			continue;
 		if (sscanf(p, "%31[^.,].%31[^=,]=%63[^,]", family, name, hook) == 3)
-			q = question_by_name(mb_family_by_name(family), name);
+			q = probe_point_by_name(mb_family_by_name(family), name);
 		while (q && i < q->n_hooks && strcmp(q->hooks[i].name, hook) != 0)
 			i++;
 		if (!q || i == q->n_hooks)
@@ -153,14 +153,14 @@ int mb_load_check_forced(const char *list, struct mb_err *e)
 }
 
 /* "family.question=hook" in the list: the only hook allowed; NULL: all are. */
-static bool hook_forced_out(const struct mb_kern *k, const struct mb_answer *a,
+static bool hook_forced_out(const struct mb_kern *k, const struct mb_selected_hook *a,
 			    const struct mb_hook *h)
 {
 	char want[96];
 	const char *p;
 	size_t n;
 
-	snprintf(want, sizeof(want), "%s.%s=", a->family->name, a->question->name);
+	snprintf(want, sizeof(want), "%s.%s=", a->family->name, a->probe_point->name);
 	p = k->cfg.force_hooks ? strstr(k->cfg.force_hooks, want) : NULL;
 	if (!p)
 		return false;
@@ -169,7 +169,7 @@ static bool hook_forced_out(const struct mb_kern *k, const struct mb_answer *a,
 	return strlen(h->name) != n || strncmp(h->name, p, n) != 0;
 }
 
-static bool was_tried(const struct mb_answer *a, const char *hook)
+static bool was_tried(const struct mb_selected_hook *a, const char *hook)
 {
 	for (size_t i = 0; i < a->n_tried; i++) {
 		if (strcmp(a->tried[i].hook, hook) == 0)
@@ -187,13 +187,13 @@ static bool is_wanted(struct bpf_object *o, const char *program)
 }
 
 /* Take the first hook that was not refused yet and whose tracepoints exist. */
-static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_answer *a)
+static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_selected_hook *a)
 {
 	char error[160];
 
 	a->hook = NULL;
-	for (size_t i = 0; i < a->question->n_hooks; i++) {
-		const struct mb_hook *h = &a->question->hooks[i];
+	for (size_t i = 0; i < a->probe_point->n_hooks; i++) {
+		const struct mb_hook *h = &a->probe_point->hooks[i];
 		bool possible = true;
 
 		if (was_tried(a, h->name))
@@ -298,8 +298,8 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 	knobs->hash_ledgers = k->hash_ledgers;
 	knobs->governed = k->cfg.governed;
-	for (size_t i = 0; i < k->n_answers; i++) {
-		knobs->kmem_read_ptr |= k->answers[i].hook && k->answers[i].hook->reads_pointers;
+	for (size_t i = 0; i < k->n_selected; i++) {
+		knobs->kmem_read_ptr |= k->selected[i].hook && k->selected[i].hook->reads_pointers;
 	}
 	knobs->dirty_files = k->cfg.requests >> MB_FAM_writeback & 1;
 	knobs->stacks = k->cfg.stacks;
@@ -439,12 +439,12 @@ static int try_load(struct mb_kern *k)
 	o = k->bpf->obj;
 	if (!mb_probe_modules_readable())
 		look_for_no_modules(k->bpf);
-	for (size_t i = 0; i < k->n_answers; i++) {
-		choose(k, o, &k->answers[i]);
-		if (!k->answers[i].hook)
+	for (size_t i = 0; i < k->n_selected; i++) {
+		choose(k, o, &k->selected[i]);
+		if (!k->selected[i].hook)
 			continue;
-		k->hash_ledgers |= k->answers[i].hook->hash_ledgers;
-		want_hook(k, o, k->answers[i].hook);
+		k->hash_ledgers |= k->selected[i].hook->hash_ledgers;
+		want_hook(k, o, k->selected[i].hook);
 	}
 	set_knobs(k, &k->bpf->rodata_knobs->knobs);
 	mb_levels_prepare(k);
@@ -458,8 +458,8 @@ static bool cross_out(struct mb_kern *k, const char *program, const char *error)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < k->n_answers; i++) {
-		struct mb_answer *a = &k->answers[i];
+	for (size_t i = 0; i < k->n_selected; i++) {
+		struct mb_selected_hook *a = &k->selected[i];
 
 		if (a->hook && list_has(a->hook->optional, program) &&
 		    k->n_given_up < MB_ARRAY_SIZE(k->given_up)) {
@@ -506,10 +506,10 @@ static int ask(struct mb_kern *k, struct mb_err *e)
 	const struct mb_family *const *fam = mb_families(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; mb_kern_traces(k, fam[i]) && j < fam[i]->n_questions; j++) {
-			if (fam[i]->questions[j].on_request && !(k->cfg.requests & (1u << fam[i]->id)))
+		for (size_t j = 0; mb_kern_traces(k, fam[i]) && j < fam[i]->n_probe_points; j++) {
+			if (fam[i]->probe_points[j].on_request && !(k->cfg.requests & (1u << fam[i]->id)))
 				continue;
-			if (!answer_add(k, fam[i], &fam[i]->questions[j]))
+			if (!add_probe_point(k, fam[i], &fam[i]->probe_points[j]))
 				return mb_err_set(e, MB_EXIT_FAILED, 0, "too many questions");
 		}
 	}

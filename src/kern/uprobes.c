@@ -75,8 +75,8 @@ struct attaching {
 
 bool mb_uprobes_on(const struct mb_kern *k)
 {
-	for (size_t i = 0; i < k->n_answers; i++) {
-		if (k->answers[i].family->id == MB_FAM_heap && k->answers[i].hook)
+	for (size_t i = 0; i < k->n_selected; i++) {
+		if (k->selected[i].family->id == MB_FAM_heap && k->selected[i].hook)
 			return true;
 	}
 	return false;

@@ -698,7 +698,7 @@ bool mb_process_field_known(const struct mb_model *m, const struct mb_process *p
 	enum mb_level from = mb_field_off_from(fam, f);
 	bool untraced = from && ((p->untraced >> from & 1) || born_within(&m->levels, from, p));
 
-	if (untraced && !mb_field_question(fam, f)->has_rest)
+	if (untraced && !mb_field_probe_point(fam, f)->has_rest)
 		return false;
 	return mb_field_known(m, fam, f);
 }

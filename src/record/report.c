@@ -372,7 +372,7 @@ static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err 
 	}
 	sqlite3_finalize(s);
 	for (size_t i = 0; i < n && traced; i++)
-		m->off |= fam[i]->n_questions && !(traced >> fam[i]->id & 1) ? 1u << fam[i]->id : 0;
+		m->off |= fam[i]->n_probe_points && !(traced >> fam[i]->id & 1) ? 1u << fam[i]->id : 0;
 	return 0;
 }
 

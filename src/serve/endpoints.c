@@ -55,12 +55,12 @@ static void snapshot(struct mb_serve *s, struct mb_snapshot *snap)
 static void hooks(const struct mb_serve *s, struct mb_metrics_self *self)
 {
 	size_t n;
-	const struct mb_answer *a = mb_kern_answers(s->session.kern, &n);
+	const struct mb_selected_hook *a = mb_kern_selected_hooks(s->session.kern, &n);
 
 	for (size_t i = 0; i < n && i < MB_METRICS_HOOKS; i++)
 		self->hooks[self->n_hooks++] = (struct mb_metrics_hook){
 			.family = a[i].family->name,
-			.question = a[i].question->name,
+			.question = a[i].probe_point->name,
 			.hook = a[i].hook ? a[i].hook->name : NULL,
 			.quality = a[i].hook ? a[i].hook->quality : MB_QUALITY_NONE,
 		};

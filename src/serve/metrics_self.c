@@ -283,8 +283,8 @@ static void put_untraced(struct mb_prom *w, const struct mb_snapshot *s)
 		       "Time in which a question (FAMILY.QUESTION) had no answer, to keep to the budget: counters of it "
 		       "lack what happened then.");
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_questions && !(s->model->off & (1u << fam[i]->id)); j++) {
-			const struct mb_question *q = &fam[i]->questions[j];
+		for (size_t j = 0; j < fam[i]->n_probe_points && !(s->model->off & (1u << fam[i]->id)); j++) {
+			const struct mb_probe_point *q = &fam[i]->probe_points[j];
 
 			if (!q->off_from)
 				continue;

@@ -11,16 +11,16 @@
 #include "record/recorder.h"
 #include "session/internal.h"
 
-static struct mb_answer const *find_answer(const struct mb_kern *k, const char *name)
+static struct mb_selected_hook const *find_selected(const struct mb_kern *k, const char *name)
 {
-	const struct mb_answer *a;
+	const struct mb_selected_hook *a;
 	size_t n;
 	const char *dot = strchr(name, '.');
 
-	a = mb_kern_answers(k, &n);
+	a = mb_kern_selected_hooks(k, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (strncmp(name, a[i].family->name, (size_t)(dot - name)) == 0 &&
-		    strcmp(dot + 1, a[i].question->name) == 0)
+		    strcmp(dot + 1, a[i].probe_point->name) == 0)
 			return &a[i];
 	}
 	return NULL;
@@ -50,10 +50,10 @@ void mb_session_set_up(struct mb_session *s)
 			setup->off |= 1u << fam[i]->id;
 		for (size_t j = 0; on && j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
-			const struct mb_answer *a =
-				f->question ? find_answer(s->kern, f->question) : NULL;
+			const struct mb_selected_hook *a =
+				f->probe_point ? find_selected(s->kern, f->probe_point) : NULL;
 
-			if (f->question && (!a || !a->hook))
+			if (f->probe_point && (!a || !a->hook))
 				mb_field_set_unknown(setup->unknown_slots, f);
 		}
 	}
@@ -63,20 +63,20 @@ void mb_session_set_up(struct mb_session *s)
 /* What was asked for and cannot be answered here. */
 void mb_session_warn_of_unanswered(const struct mb_session *s)
 {
-	const struct mb_answer *a;
+	const struct mb_selected_hook *a;
 	size_t n;
 
-	a = mb_kern_answers(s->kern, &n);
+	a = mb_kern_selected_hooks(s->kern, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (!a[i].hook)
 			mb_warn("%s.%s is not known here (memblame doctor says why): %s", a[i].family->name,
-				a[i].question->name, a[i].question->without);
+				a[i].probe_point->name, a[i].probe_point->without);
 	}
 }
 
 void mb_session_describe(const struct mb_session *s, struct mb_recorder *r)
 {
-	const struct mb_answer *a;
+	const struct mb_selected_hook *a;
 	char time[32];
 	size_t n;
 
@@ -90,12 +90,12 @@ void mb_session_describe(const struct mb_session *s, struct mb_recorder *r)
 	mb_recorder_info(r, "pss", s->setup.pss ? "1" : "0");
 	snprintf(time, sizeof(time), "%d", (int)getpid());
 	mb_recorder_info(r, "memblame_pid", time);
-	a = mb_kern_answers(s->kern, &n);
+	a = mb_kern_selected_hooks(s->kern, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct mb_hook *h = a[i].hook;
 
-		mb_recorder_hook(r, a[i].family->name, a[i].question->name, h ? h->name : NULL,
+		mb_recorder_hook(r, a[i].family->name, a[i].probe_point->name, h ? h->name : NULL,
 				 !h ? "none" : h->quality == MB_QUALITY_FULL ? "full" : "partial",
-				 h ? h->missing : a[i].question->without);
+				 h ? h->missing : a[i].probe_point->without);
 	}
 }

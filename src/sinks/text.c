@@ -409,10 +409,10 @@ static bool put_questions(struct mb_out *o, const struct mb_model *m, enum mb_le
 	const struct mb_family *const *fam = mb_families(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_questions && !(m->off & (1u << fam[i]->id)); j++) {
-			if (fam[i]->questions[j].off_from != from)
+		for (size_t j = 0; j < fam[i]->n_probe_points && !(m->off & (1u << fam[i]->id)); j++) {
+			if (fam[i]->probe_points[j].off_from != from)
 				continue;
-			mb_out_printf(o, "%s%s.%s", sep, fam[i]->name, fam[i]->questions[j].name);
+			mb_out_printf(o, "%s%s.%s", sep, fam[i]->name, fam[i]->probe_points[j].name);
 			sep = ", ";
 		}
 	}

@@ -224,7 +224,7 @@ static void resolve_made(struct mb_address_space *s, const struct mb_mapping *m,
 static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint64_t address, bool is_return,
 				 struct mb_source_frame *places, unsigned int max)
 {
-	const struct mb_answer *a;
+	const struct mb_selected_hook *a;
 	unsigned int n;
 
 	a = mb_module_answer(m->module, address, pid);

@@ -31,7 +31,7 @@ struct row {
 struct answer {
 	uint64_t address;
 	UT_hash_handle hh;
-	struct mb_answer answer;
+	struct mb_selected_hook answer;
 };
 
 /* What makes a file the same: no padding, as it is compared as bytes. */
@@ -62,7 +62,7 @@ struct mb_modules {
 	struct mb_module *list; /* the one that was put away longest ago first */
 	struct mb_strings strings;
 	unsigned int room; /* for modules */
-	size_t n_rows, n_answers;
+	size_t n_rows, n_selected;
 	uint64_t debug_bytes, debug_clock;
 	struct mb_cfi_row scratch;
 	char name[NAME_BYTES];
@@ -111,7 +111,7 @@ static void free_module(struct mb_module *mod)
 	{
 		HASH_DEL(mod->answers, a);
 		free(a);
-		m->n_answers--;
+		m->n_selected--;
 	}
 	close_debug(mod);
 	mb_cfi_close(mod->cfi);
@@ -331,7 +331,7 @@ static unsigned int ask_debug(struct mb_module *mod, uint64_t address, uint32_t 
 	return n;
 }
 
-const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid)
+const struct mb_selected_hook *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid)
 {
 	struct mb_modules *m = mod->all;
 	struct mb_source sources[FUNCTIONS];
@@ -342,11 +342,11 @@ const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address
 	if (a)
 		return &a->answer;
 	n = ask_debug(mod, address, pid, sources);
-	if (HASH_COUNT(mod->answers) >= ANSWERS_OF_ONE || (m->n_answers >= ANSWERS && mod->answers)) {
+	if (HASH_COUNT(mod->answers) >= ANSWERS_OF_ONE || (m->n_selected >= ANSWERS && mod->answers)) {
 		a = mod->answers; /* the oldest */
 		HASH_DEL(mod->answers, a);
 		free(a);
-		m->n_answers--;
+		m->n_selected--;
 	}
 	a = malloc(sizeof(*a) + n * sizeof(*sources));
 	if (!a)
@@ -355,6 +355,6 @@ const struct mb_answer *mb_module_answer(struct mb_module *mod, uint64_t address
 	a->answer.n = n;
 	memcpy(a->answer.sources, sources, n * sizeof(*sources));
 	HASH_ADD(hh, mod->answers, address, sizeof(a->address), a);
-	m->n_answers++;
+	m->n_selected++;
 	return &a->answer;
 }

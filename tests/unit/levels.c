@@ -28,8 +28,8 @@ static void questions_agree_with_hooks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < fam[i]->n_questions; j++) {
-			const struct mb_question *q = &fam[i]->questions[j];
+		for (size_t j = 0; j < fam[i]->n_probe_points; j++) {
+			const struct mb_probe_point *q = &fam[i]->probe_points[j];
 			enum mb_level from = MB_LEVEL_FULL;
 
 			for (size_t k = 0; k < q->n_hooks && !from; k++)
