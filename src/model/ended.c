@@ -150,6 +150,18 @@ struct mb_process *mb_ended_row(struct mb_model *m, uint64_t start_ns)
 	return NULL;
 }
 
+const char *mb_ended_cgroup_path(const struct mb_model *m, uint64_t cgroup)
+{
+	const struct mb_process *row;
+
+	DL_FOREACH(m->ended.rows, row)
+	{
+		if (row->cgroup == cgroup && row->cgroup_path)
+			return row->cgroup_path;
+	}
+	return NULL;
+}
+
 void mb_ended_free(struct mb_model *m)
 {
 	struct mb_process *row, *tmp;

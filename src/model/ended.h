@@ -43,6 +43,9 @@ struct mb_process *mb_ended_find(struct mb_model *m, uint32_t tgid, uint64_t sta
 /* The row with this start_ns; NULL: there is none. */
 struct mb_process *mb_ended_row(struct mb_model *m, uint64_t start_ns);
 
+/* The path of a cgroup (its number of this boot), as a row has it; NULL: none does. Owned by the row. */
+const char *mb_ended_cgroup_path(const struct mb_model *m, uint64_t cgroup);
+
 /* Free all rows. */
 void mb_ended_free(struct mb_model *m);
 

@@ -217,10 +217,30 @@ void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *na
 	snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
+/*
+ * The cgroup of one that leaves before the tick at which its path would have been read: that of its parent, or of others
+ * that have ended, where the number is the same.
+ */
+static void inherit_cgroup_path(struct mb_model *m, struct mb_process *p)
+{
+	const struct mb_process *parent = mb_model_find(m, p->ppid);
+	const char *path = NULL;
+
+	if (!p->cgroup || p->cgroup_path)
+		return;
+	if (parent && parent->cgroup == p->cgroup)
+		path = parent->cgroup_path;
+	if (!path)
+		path = mb_ended_cgroup_path(m, p->cgroup);
+	if (path)
+		p->cgroup_path = strdup(path);
+}
+
 static void process_forget(struct mb_model *m, struct mb_process *p)
 {
 	if (!m->recorded)
 		derive(m, p);
+	inherit_cgroup_path(m, p);
 	if (m->on_forget)
 		m->on_forget(m->on_forget_arg, m, p);
 }

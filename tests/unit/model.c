@@ -238,6 +238,46 @@ static void processes_are_bounded_and_evictions_counted(void **state)
 	mb_model_free(&m);
 }
 
+static void count_nameless(void *arg, struct mb_model *m, struct mb_process *p)
+{
+	(void)m;
+	if (!p->cgroup_path)
+		++*(uint64_t *)arg;
+	else
+		assert_string_equal(p->cgroup_path, "/of.slice");
+}
+
+/* More of them within one tick than there is room for: none has been looked up when it leaves. */
+static void who_leaves_before_its_tick_has_its_parents_cgroup(void **state)
+{
+	struct mb_task_record parent = record(1, 1, 1);
+	uint64_t nameless = 0;
+	struct mb_process known = { .tgid = 1, .start_ns = parent.info.start_ns };
+	struct mb_model m;
+	struct mb_ingest in = { .model = &m };
+
+	(void)state;
+	mb_model_init(&m);
+	m.on_forget = count_nameless;
+	m.on_forget_arg = &nameless;
+	parent.info.cgroup = 77;
+	take(&m, &parent);
+	mb_ingest_identity(&in, &known, NULL, "/of.slice");
+	for (uint32_t i = 2; i <= MB_MODEL_PROCESSES + 100; i++) {
+		struct mb_task_record r = record(i, i, i);
+
+		r.info.h.type = MB_TASK_EVENT_EXIT;
+		r.info.group_dead = 1;
+		r.info.ppid = i % 2 ? 1 : i - 1; /* a grandchild's has no path itself */
+		r.info.cgroup = i == 50 ? 78 : 77;
+		take(&m, &r);
+	}
+	assert_int_equal(m.ended.n_rows, 2);
+	assert_int_equal(m.ended.rows->ended_processes, 99);
+	assert_int_equal(nameless, 1); /* number 50, of whose cgroup nobody is known */
+	mb_model_free(&m);
+}
+
 static uint64_t sum_of(struct mb_process *all, uint64_t *processes)
 {
 	uint64_t sum = 0;
@@ -437,6 +477,7 @@ int main(void)
 		cmocka_unit_test(exec_by_another_thread_counts_once),
 		cmocka_unit_test(late_faults_are_added),
 		cmocka_unit_test(processes_are_bounded_and_evictions_counted),
+		cmocka_unit_test(who_leaves_before_its_tick_has_its_parents_cgroup),
 		cmocka_unit_test(sums_of_what_was_folded_are_exact),
 		cmocka_unit_test(a_row_has_its_interval),
 		cmocka_unit_test(whoever_adds_up_gets_what_is_forgotten),
