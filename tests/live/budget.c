@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* --budget: storms make memblame trace less, and soon enough; quiet makes it trace all again; no fault is lost. */
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -192,7 +192,7 @@ static void print_levels(const json_t *summary)
 static void test_down_and_up_again(void **state)
 {
 	const char *path = live_path("top.json"), *budget = live_emulated() ? "10" : "1";
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	long long before, made, faults, anon, storm_ns, back_ns;
 	struct live_result *said;
 	int busy;
@@ -201,14 +201,14 @@ static void test_down_and_up_again(void **state)
 	const json_t *process;
 
 	(void)state;
-	before = puppet_faults(p);
+	before = scripted_faults(p);
 	top = live_start(LIVE_ARGV("top", "--json", "-i", "1", "--budget", budget, "-o", path, "-p", p->text));
 	if (!wait_level(path, 0, 60, &busy) && busy)
 		live_skip("this machine is not quiet");
 	sleep(4);
 	storm_ns = now_ns();
 	while (now_ns() - storm_ns < STORM_S * 1000000000ll)
-		puppet_do(p, "z");
+		scripted_do(p, "z");
 	/* three steps up, each after ten quiet seconds */
 	if (!wait_level(path, 0, live_emulated() ? 240 : 90, &busy)) {
 		said = live_stop(top);
@@ -217,7 +217,7 @@ static void test_down_and_up_again(void **state)
 		print_message("own CPU time %lld ms of %lld ms; %s\n",
 			      live_int(total, "overhead.self_cpu_ns") / 1000000,
 			      live_int(total, "duration_ns") / 1000000, said->err);
-		puppet_free(p);
+		scripted_free(p);
 		/* one such second is a step down, after which it takes twice as long to go up again */
 		if (busy)
 			live_skip("this machine is not quiet: others faulted a lot in %d of 90 s", busy);
@@ -225,10 +225,10 @@ static void test_down_and_up_again(void **state)
 	}
 	back_ns = now_ns();
 	sleep(1);
-	puppet_do(p, "a");
+	scripted_do(p, "a");
 	sleep(3);
 	live_result_free(live_stop(top));
-	made = puppet_faults(p) - before;
+	made = scripted_faults(p) - before;
 	total = sum_intervals(path, p->pid, back_ns, &faults, &anon);
 	live_equal("lost", live_lost_faults(total), 0);
 	process = live_process(total, p->pid);
@@ -243,7 +243,7 @@ static void test_down_and_up_again(void **state)
 	live_near("anon after the storm", anon, 8000, 80);
 	json_decref(total);
 	unlink(path);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* trace shows steps whatever it is asked for; what is recorded has them, too. */

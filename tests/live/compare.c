@@ -8,22 +8,22 @@
 #include <unistd.h>
 
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 
-#define HELD_BYTES (PUPPET_HELD_PAGES * 4096ll)
+#define HELD_BYTES (SCRIPTED_HELD_PAGES * 4096ll)
 
-/* A recording that begins when the puppet has its memory, and ends when it has given it back, or has as much again. */
+/* A recording that begins when the scripted workload has its memory, and ends when it has given it back, or has as much again. */
 static void record(const char *path, const char *families, const char *letters)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	struct live_bg *bg;
 
 	unlink(path);
-	puppet_do(p, "m");
+	scripted_do(p, "m");
 	bg = live_start(LIVE_ARGV("record", "-i", "0.2", "-o", path, "-f", families, "-p", p->text));
-	puppet_do(p, letters);
+	scripted_do(p, letters);
 	live_result_free(live_stop(bg));
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* Bytes per second, if so many were mapped while it was recorded. */

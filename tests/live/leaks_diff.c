@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 
-#define HELD (PUPPET_HELD_PAGES * 4096ll)
+#define HELD (SCRIPTED_HELD_PAGES * 4096ll)
 #define WAIT_S 60
 
 /* Wait for an interval's document of which this is true. */
@@ -45,7 +45,7 @@ static bool second_has_passed(const json_t *doc)
 
 static void test_what_is_freed_later(void **state)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	struct live_bg *bg = live_start(
 		LIVE_ARGV("leaks", "-p", p->text, "-i", "0.5", "--diff", "2,8", "--json"));
 	long long regions = 0, pages = 0;
@@ -55,9 +55,9 @@ static void test_what_is_freed_later(void **state)
 
 	(void)state;
 	wait_for(bg, first_has_passed);
-	puppet_do(p, "m");
+	scripted_do(p, "m");
 	wait_for(bg, second_has_passed);
-	puppet_do(p, "u");
+	scripted_do(p, "u");
 	usleep(1500000);
 	r = live_stop(bg);
 	doc = live_last_json(r->out);
@@ -77,7 +77,7 @@ static void test_what_is_freed_later(void **state)
 	live_near("touched between the moments", pages, HELD, HELD / 5);
 	live_result_free(r);
 	json_decref(doc);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "puppet.h"
+#include "scripted_workload.h"
 
 static struct serving serving;
 static int port;
@@ -109,7 +109,7 @@ static void check_rules(void)
 
 static void test_scraped(void **state)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	char faults[200], query[512], *text;
 	struct live_bg *prometheus;
 	struct live_result *r;
@@ -133,12 +133,12 @@ static void test_scraped(void **state)
 	before = metric_sum(text, "memblame_faults_total", LIVE_ARGV(query), NULL);
 	free(text);
 	wait_value(faults, before);
-	before -= (double)puppet_faults(p);
+	before -= (double)scripted_faults(p);
 	/* what the kernel has counted meanwhile is what PromQL says */
-	puppet_do(p, "ast");
-	wait_value(faults, before + (double)puppet_faults(p));
-	puppet_do(p, "sa");
-	wait_value(faults, before + (double)puppet_faults(p));
+	scripted_do(p, "ast");
+	wait_value(faults, before + (double)scripted_faults(p));
+	scripted_do(p, "sa");
+	wait_value(faults, before + (double)scripted_faults(p));
 	/* and memblame's own, of the same moment: nobody does anything in the group now */
 	text = serving_get_ok(&serving, "/metrics", false);
 	live_equal("by scrape", (long long)value(faults),
@@ -153,7 +153,7 @@ static void test_scraped(void **state)
 	kill(prometheus->pid, SIGTERM);
 	live_result_free(live_wait(prometheus));
 	serving_stop(&serving);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "puppet.h"
+#include "scripted_workload.h"
 
 #define SECRET "thesecretword"
 
@@ -26,7 +26,7 @@ static double faults(const char *text, const char *type)
 
 static void test_counts_are_the_kernels(void **state)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	long long base, before, after;
 	char *first, *second;
 	json_t *summary, *process;
@@ -34,15 +34,15 @@ static void test_counts_are_the_kernels(void **state)
 	(void)state;
 	serving_open_group(1ul << 30);
 	assert_true(sandbox_cgroup_add(&serving_group, p->pid));
-	base = puppet_faults(p);
+	base = scripted_faults(p);
 	serving_prepare(&serving, "counts", "interval = 200ms\n");
 	serving_start(&serving, NULL);
 	serving_wait_ticks(&serving, 2);
-	before = puppet_faults(p);
+	before = scripted_faults(p);
 	first = serving_get_ok(&serving, "/metrics", false);
-	puppet_do(p, "astw");
+	scripted_do(p, "astw");
 	serving_wait_ticks(&serving, 2);
-	after = puppet_faults(p);
+	after = scripted_faults(p);
 	serving_wait_ticks(&serving, 2);
 	second = serving_get_ok(&serving, "/metrics", false);
 	live_equal("faults", (long long)(faults(second, "type=\"minor\"") - faults(first, "type=\"minor\"") +
@@ -63,7 +63,7 @@ static void test_counts_are_the_kernels(void **state)
 	serving_stop(&serving);
 	free(first);
 	free(second);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* Whatever the format, promtool has nothing against it. */
@@ -240,7 +240,7 @@ static void wait_reloads(long long reloads)
 
 static void test_reload(void **state)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	char lines[1024], *text;
 	int old_port, n;
 	long long before;
@@ -253,22 +253,22 @@ static void test_reload(void **state)
 	serving_start(&serving, NULL);
 	serving_wait_ticks(&serving, 2);
 	first = serving_get_ok(&serving, "/metrics", true);
-	before = puppet_faults(p);
+	before = scripted_faults(p);
 	/* another port, no processes; the unix socket stays */
 	old_port = serving.port;
 	serving.port = free_port();
 	snprintf(lines, sizeof(lines), "[serve]\nlisten = 127.0.0.1:%d\nlisten = unix:%s\nstate-dir = %s\n"
 		 "interval = 300ms\n[metrics]\nprocesses = no\n", serving.port, serving.local, serving.dir);
 	serving_rewrite(&serving, lines);
-	puppet_do(p, "a");
+	scripted_do(p, "a");
 	kill(serving.bg->pid, SIGHUP);
-	puppet_do(p, "a");
+	scripted_do(p, "a");
 	wait_reloads(1);
 	serving_wait_ticks(&serving, 2);
 	second = serving_get_ok(&serving, "/metrics", false);
 	/* no fault is missing */
 	live_equal("faults", (long long)(faults(second, "type=\"minor\"") - faults(first, "type=\"minor\"")),
-		   puppet_faults(p) - before);
+		   scripted_faults(p) - before);
 	metric_sum(second, "memblame_process_minor_faults_total", NULL, &n);
 	live_equal("series of processes", n, 0);
 	/* a mistake: each is told with its line, and all stays */
@@ -285,7 +285,7 @@ static void test_reload(void **state)
 	serving_stop(&serving);
 	free(first);
 	free(second);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 static void test_check_config(void **state)

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "puppet.h"
+#include "scripted_workload.h"
 
 #define CGROUPS 10000
 #define SERIES 50
@@ -330,8 +330,8 @@ static long long recorded_ticks(void)
 
 static void test_killed_and_started_again(void **state)
 {
-	struct puppet *p = puppet_new();
-	long long before = puppet_faults(p), after, ticks;
+	struct scripted *p = scripted_new();
+	long long before = scripted_faults(p), after, ticks;
 	struct live_result *r;
 	json_t *report;
 	char path[300], *held;
@@ -339,7 +339,7 @@ static void test_killed_and_started_again(void **state)
 	(void)state;
 	serving_prepare(&serving, "killed", "interval = 200ms\n[record]\ninterval = 200ms\n");
 	serving_start(&serving, NULL);
-	puppet_do(p, "a");
+	scripted_do(p, "a");
 	serving_wait_ticks(&serving, 6);
 	ticks = recorded_ticks();
 	held = serving_held(serving.bg->pid);
@@ -353,10 +353,10 @@ static void test_killed_and_started_again(void **state)
 	free(held);
 	/* the socket's file is still there, and no reason not to start */
 	serving_start(&serving, NULL);
-	puppet_do(p, "a");
+	scripted_do(p, "a");
 	serving_wait_ticks(&serving, 6);
 	assert_true(recorded_ticks() > ticks);
-	after = puppet_faults(p);
+	after = scripted_faults(p);
 	serving_stop(&serving);
 	snprintf(path, sizeof(path), "%s/memblame.db", serving.dir);
 	r = live_memblame(LIVE_ARGV("report", "--json", path));
@@ -366,7 +366,7 @@ static void test_killed_and_started_again(void **state)
 		   live_int(live_process(report, p->pid), "faults.major"), after - before);
 	json_decref(report);
 	live_result_free(r);
-	puppet_free(p);
+	scripted_free(p);
 	live_check_no_orphans("after it was killed");
 }
 

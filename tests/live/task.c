@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* task: which processes are seen, and that their accounts are the kernel's own to the last fault. */
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 #include "sandbox.h"
 
 #include <limits.h>
@@ -191,7 +191,7 @@ static void test_more_processes_than_room_recorded(void **state)
 /* top -p of a process that does nothing has its row, in each interval and in the total. */
 static void test_idle_process(void **state)
 {
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	struct live_result *r = live_memblame(LIVE_ARGV("top", "-p", p->text, "-d", "2", "--json"));
 	char *save = NULL;
 	int lines = 0;
@@ -214,7 +214,7 @@ static void test_idle_process(void **state)
 		lines++;
 	assert_true(lines >= 2);
 	live_result_free(r);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* --- exec, threads --- */
@@ -380,15 +380,15 @@ static void test_peak(void **state)
 static void test_live_memory(void **state)
 {
 	const char *path = live_path("top.json");
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	struct live_bg *top;
 	const json_t *memory, *process;
 	json_t *summary;
-	/* see test_peak; a puppet that waits changes nothing between the two readings */
+	/* see test_peak; a scripted workload that waits changes nothing between the two readings */
 	long long slack = 128 * PAGE;
 
 	(void)state;
-	puppet_do(p, "asw");
+	scripted_do(p, "asw");
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-p", p->text));
 	live_result_free(live_stop(top));
 	summary = live_last_summary(path);
@@ -410,14 +410,14 @@ static void test_live_memory(void **state)
 	assert_false(live_bool(process, "exited"));
 	assert_true(live_null(process, "exit_code"));
 	json_decref(summary);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* --- who is selected --- */
 
 static void test_tree(void **state)
 {
-	struct puppet *stranger = puppet_new();
+	struct scripted *stranger = scripted_new();
 	struct live_run *run;
 	const json_t *faulter, *middle;
 	char script[1024];
@@ -427,9 +427,9 @@ static void test_tree(void **state)
 	snprintf(script, sizeof(script),
 		 "sh -c '%s anon 100; true'; (sleep 0.2 & exit 0); sleep 0.4; true",
 		 live_workload("faulter"));
-	puppet_do(stranger, "t");
+	scripted_do(stranger, "t");
 	run = run_ok(LIVE_ARGV("sh", "-c", script));
-	puppet_do(stranger, "a");
+	scripted_do(stranger, "a");
 	faulter = own_process(run);
 	live_equal("minor", fault(faulter, "minor"), live_int(run->workload, "minflt"));
 	middle = live_process(run->summary, (pid_t)live_int(faulter, "ppid"));
@@ -442,44 +442,44 @@ static void test_tree(void **state)
 	/* shell, its shell, faulter, subshell, two sleeps */
 	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")), 6);
 	live_run_free(run);
-	puppet_free(stranger);
+	scripted_free(stranger);
 }
 
 static void test_pid(void **state)
 {
 	const char *path = live_path("top.json");
-	struct puppet *p = puppet_new(), *other = puppet_new();
+	struct scripted *p = scripted_new(), *other = scripted_new();
 	struct live_bg *top;
 	long long before;
 	json_t *summary;
 	pid_t child;
 
 	(void)state;
-	puppet_do(p, "a");
-	before = puppet_faults(p);
+	scripted_do(p, "a");
+	before = scripted_faults(p);
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-p", p->text));
-	puppet_do(p, "at");
-	child = puppet_do(p, "f");
-	puppet_do(p, "t");
-	puppet_do(other, "a");
+	scripted_do(p, "at");
+	child = scripted_do(p, "f");
+	scripted_do(p, "t");
+	scripted_do(other, "a");
 	live_result_free(live_stop(top));
 	summary = live_last_summary(path);
 	/* its threads' faults are in /proc/PID/stat, its child's are not */
 	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
 				     fault(live_process(summary, p->pid), "major"),
-		   puppet_faults(p) - before);
-	assert_true(puppet_faults(p) - before >= 10000);
+		   scripted_faults(p) - before);
+	assert_true(scripted_faults(p) - before >= 10000);
 	live_equal("its child", count_pid(summary, child), 0);
 	live_equal("processes", (long long)json_array_size(live_get(summary, "processes")), 1);
 	json_decref(summary);
-	puppet_free(p);
-	puppet_free(other);
+	scripted_free(p);
+	scripted_free(other);
 }
 
 static void test_cgroup(void **state)
 {
 	const char *path = live_path("top.json"), *reason;
-	struct puppet *p = puppet_new(), *other = puppet_new();
+	struct scripted *p = scripted_new(), *other = scripted_new();
 	struct sandbox_cgroup cg;
 	struct live_bg *top;
 	long long before;
@@ -489,20 +489,20 @@ static void test_cgroup(void **state)
 	(void)state;
 	reason = sandbox_cgroup_open(&cg, 256UL << 20);
 	if (reason) {
-		puppet_free(p);
-		puppet_free(other);
+		scripted_free(p);
+		scripted_free(other);
 		live_skip("%s", reason);
 	}
 	assert_true(sandbox_cgroup_add(&cg, p->pid));
-	before = puppet_faults(p);
+	before = scripted_faults(p);
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-c", cg.path));
-	child = puppet_do(p, "atf");
-	puppet_do(other, "a");
+	child = scripted_do(p, "atf");
+	scripted_do(other, "a");
 	live_result_free(live_stop(top));
 	summary = live_last_summary(path);
 	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
 				     fault(live_process(summary, p->pid), "major"),
-		   puppet_faults(p) - before);
+		   scripted_faults(p) - before);
 	assert_true(fault(live_process(summary, child), "minor") >= 500);
 	live_equal("exit code of its child",
 		   live_int(live_process(summary, child), "exit_code"), 7);
@@ -516,8 +516,8 @@ static void test_cgroup(void **state)
 	summary = live_last_summary(path);
 	live_process(summary, p->pid);
 	json_decref(summary);
-	puppet_free(p);
-	puppet_free(other);
+	scripted_free(p);
+	scripted_free(other);
 	sandbox_cgroup_close(&cg);
 }
 
@@ -525,7 +525,7 @@ static void test_cgroup(void **state)
 static void test_machine(void **state)
 {
 	const char *path = live_path("top.json");
-	struct puppet *p = puppet_new();
+	struct scripted *p = scripted_new();
 	struct live_bg *top = live_start(LIVE_ARGV("top", "--json", "-o", path));
 	struct live_result *came = live_exec(LIVE_ARGV(live_workload("faulter"), "anon", "500"),
 					     NULL);
@@ -546,7 +546,7 @@ static void test_machine(void **state)
 	json_decref(summary);
 	json_decref(workload);
 	live_result_free(came);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 /* --- privileges --- */

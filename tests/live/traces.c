@@ -6,22 +6,22 @@
 #include <unistd.h>
 
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 #include "sandbox.h"
 
 #define WRITES 4 /* of letter a, 8,000 faults each */
 #define FAULTS (WRITES * 8000ll)
 
 static struct sandbox_cgroup cg;
-static struct puppet *puppets[2];
+static struct scripted *workloads[2];
 
 static int teardown(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		if (puppets[i])
-			puppet_free(puppets[i]);
-		puppets[i] = NULL;
+		if (workloads[i])
+			scripted_free(workloads[i]);
+		workloads[i] = NULL;
 	}
 	live_kill_rest();
 	if (cg.dir[0])
@@ -60,15 +60,15 @@ static void pin(pid_t pid, int cpu)
 	assert_int_equal(sched_setaffinity(pid, sizeof(one), &one), 0);
 }
 
-static void faults(struct puppet *p)
+static void faults(struct scripted *p)
 {
 	for (int i = 0; i < WRITES; i++)
-		puppet_do(p, "a");
+		scripted_do(p, "a");
 }
 
 struct seen {
-	long long of[2], own; /* events of the puppets, and of memblame */
-	long long turns; /* from one puppet's event to the other's */
+	long long of[2], own; /* events of the scripted workloads, and of memblame */
+	long long turns; /* from one scripted workload's event to the other's */
 	long long backward, late;
 };
 
@@ -90,7 +90,7 @@ static void read_trace(const char *path, pid_t own, struct seen *s)
 		t_ns = live_int(e, "t_ns") > t_ns ? live_int(e, "t_ns") : t_ns;
 		s->own += live_int(e, "pid") == own;
 		for (int i = 0; i < 2; i++) {
-			if (!puppets[i] || live_int(e, "pid") != puppets[i]->pid)
+			if (!workloads[i] || live_int(e, "pid") != workloads[i]->pid)
 				continue;
 			s->turns += last != i;
 			s->of[i]++;
@@ -112,13 +112,13 @@ static void test_order(void **state)
 		live_skip("one CPU only");
 	need_group();
 	for (int i = 0; i < 2; i++) {
-		puppets[i] = puppet_new();
-		pin(puppets[i]->pid, nth_cpu(i));
-		assert_true(sandbox_cgroup_add(&cg, puppets[i]->pid));
+		workloads[i] = scripted_new();
+		pin(workloads[i]->pid, nth_cpu(i));
+		assert_true(sandbox_cgroup_add(&cg, workloads[i]->pid));
 	}
 	trace = live_start(LIVE_ARGV("trace", "--json", "-f", "fault", "-c", cg.path, "-o", path));
 	for (int i = 0; i < 2 * WRITES; i++)
-		puppet_do(puppets[i % 2], "a");
+		scripted_do(workloads[i % 2], "a");
 	live_result_free(live_stop(trace));
 	read_trace(path, 0, &s);
 	print_message("%lld and %lld events, %lld turns, %lld late\n", s.of[0], s.of[1], s.turns,
@@ -130,7 +130,7 @@ static void test_order(void **state)
 	unlink(path);
 }
 
-/* A trace of the cgroup that memblame is in itself, with a puppet. */
+/* A trace of the cgroup that memblame is in itself, with a scripted workload. */
 static void trace_beside(bool self, struct seen *s)
 {
 	const char *path = live_path("self.json");
@@ -144,7 +144,7 @@ static void trace_beside(bool self, struct seen *s)
 		cg.dir, live_bin("memblame"), self ? "--self" : "", cg.path, path);
 	trace = live_spawn(LIVE_ARGV("sh", "-c", script));
 	assert_true(live_wait_text(trace->err_path, "attached in"));
-	faults(puppets[0]);
+	faults(workloads[0]);
 	pid = trace->pid;
 	live_result_free(live_stop(trace));
 	read_trace(path, pid, s);
@@ -157,8 +157,8 @@ static void test_self(void **state)
 
 	(void)state;
 	need_group();
-	puppets[0] = puppet_new();
-	assert_true(sandbox_cgroup_add(&cg, puppets[0]->pid));
+	workloads[0] = scripted_new();
+	assert_true(sandbox_cgroup_add(&cg, workloads[0]->pid));
 	trace_beside(false, &without);
 	trace_beside(true, &with);
 	print_message("%lld and %lld events; %lld faults of memblame itself\n", without.of[0], with.of[0],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* top's intervals beside the kernel's own counters and pidstat's, for one storm of one process. */
 #include "live.h"
-#include "puppet.h"
+#include "scripted_workload.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -95,7 +95,7 @@ static double pidstat_sum(char *text, pid_t pid)
 	return sum;
 }
 
-static struct live_bg *start_pidstat(const struct puppet *p)
+static struct live_bg *start_pidstat(const struct scripted *p)
 {
 	struct live_bg *pidstat;
 
@@ -114,17 +114,17 @@ static struct live_bg *start_pidstat(const struct puppet *p)
 static void test_beside_pidstat(void **state)
 {
 	const char *path = live_path("top.json");
-	struct puppet *p = puppet_new();
-	long long before = puppet_faults(p), made, sum, total, seen = 0;
+	struct scripted *p = scripted_new();
+	long long before = scripted_faults(p), made, sum, total, seen = 0;
 	struct live_bg *top, *pidstat;
 	struct live_result *result;
 
 	(void)state;
 	top = live_start(LIVE_ARGV("top", "--json", "-i", "1", "-o", path, "-p", p->text));
 	pidstat = start_pidstat(p);
-	puppet_do(p, "x");
+	scripted_do(p, "x");
 	wait_lines(path, 2);
-	made = puppet_faults(p) - before;
+	made = scripted_faults(p) - before;
 	if (pidstat) {
 		result = live_stop(pidstat);
 		seen = (long long)pidstat_sum(result->out, p->pid);
@@ -134,14 +134,14 @@ static void test_beside_pidstat(void **state)
 	sum_intervals(path, p->pid, &sum, &total);
 	print_message("kernel %lld, intervals %lld, total %lld, pidstat %lld\n", made, sum, total,
 		      seen);
-	assert_true(made >= (long long)PUPPET_STORM_PAGES * PUPPET_STORM_ROUNDS);
+	assert_true(made >= (long long)SCRIPTED_STORM_PAGES * SCRIPTED_STORM_ROUNDS);
 	live_equal("the sum of the intervals", sum, made);
 	live_equal("the final summary", total, made);
 	/* pidstat shows rates, by a clock of 10 ms: a second is one only within 1% or so */
 	if (pidstat)
 		live_near("pidstat", seen, sum, sum * 3 / 100);
 	unlink(path);
-	puppet_free(p);
+	scripted_free(p);
 }
 
 int main(void)

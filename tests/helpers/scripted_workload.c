@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* A process that waits for one letter at a time and does that much memory work. */
-#include "puppet.h"
+#include "scripted_workload.h"
 
 #include "live.h"
 
@@ -59,10 +59,10 @@ static pid_t obey(char letter)
 		touch(4000, MAP_SHARED);
 		return 0;
 	case 'm': /* memory that is kept */
-		held = touch(PUPPET_HELD_PAGES, MAP_PRIVATE);
+		held = touch(SCRIPTED_HELD_PAGES, MAP_PRIVATE);
 		return 0;
 	case 'u': /* and given back */
-		munmap(held, PUPPET_HELD_PAGES * PAGE);
+		munmap(held, SCRIPTED_HELD_PAGES * PAGE);
 		return 0;
 	case 't': /* by a thread that ends */
 		if (pthread_create(&thread, NULL, touch_thread, (void *)1000UL))
@@ -75,14 +75,14 @@ static pid_t obey(char letter)
 				_exit(91);
 		return 0;
 	case 'x': /* a storm with pauses, a few seconds long */
-		for (int i = 0; i < PUPPET_STORM_ROUNDS; i++) {
-			munmap(touch(PUPPET_STORM_PAGES, MAP_PRIVATE), PUPPET_STORM_PAGES * PAGE);
+		for (int i = 0; i < SCRIPTED_STORM_ROUNDS; i++) {
+			munmap(touch(SCRIPTED_STORM_PAGES, MAP_PRIVATE), SCRIPTED_STORM_PAGES * PAGE);
 			usleep(50000);
 		}
 		return 0;
 	case 'z': /* a storm without */
-		for (int i = 0; i < PUPPET_STORM_ROUNDS; i++)
-			munmap(touch(PUPPET_STORM_PAGES, MAP_PRIVATE), PUPPET_STORM_PAGES * PAGE);
+		for (int i = 0; i < SCRIPTED_STORM_ROUNDS; i++)
+			munmap(touch(SCRIPTED_STORM_PAGES, MAP_PRIVATE), SCRIPTED_STORM_PAGES * PAGE);
 		return 0;
 	case 'f': /* a child that touches and ends */
 		child = fork();
@@ -97,7 +97,7 @@ static pid_t obey(char letter)
 	}
 }
 
-pid_t puppet_do(struct puppet *p, const char *letters)
+pid_t scripted_do(struct scripted *p, const char *letters)
 {
 	pid_t answer = 0;
 
@@ -108,9 +108,9 @@ pid_t puppet_do(struct puppet *p, const char *letters)
 	return answer;
 }
 
-struct puppet *puppet_new(void)
+struct scripted *scripted_new(void)
 {
-	struct puppet *p = calloc(1, sizeof(*p));
+	struct scripted *p = calloc(1, sizeof(*p));
 	int to[2], from[2];
 	pid_t answer;
 	char letter;
@@ -119,7 +119,7 @@ struct puppet *puppet_new(void)
 	fflush(NULL);
 	p->pid = fork();
 	if (!p->pid) {
-		/* the end of the test ends it, too: no end of file, other puppets hold the pipe */
+		/* the end of the test ends it, too: no end of file, other scripted workloads hold the pipe */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(to[1]);
 		while (read(to[0], &letter, 1) == 1) {
@@ -135,11 +135,11 @@ struct puppet *puppet_new(void)
 	p->from = from[0];
 	snprintf(p->text, sizeof(p->text), "%d", (int)p->pid);
 	/* twice round, so that waiting for a letter and answering it fault no more */
-	puppet_do(p, "nn");
+	scripted_do(p, "nn");
 	return p;
 }
 
-void puppet_free(struct puppet *p)
+void scripted_free(struct scripted *p)
 {
 	close(p->to);
 	close(p->from);
@@ -148,7 +148,7 @@ void puppet_free(struct puppet *p)
 	free(p);
 }
 
-long long puppet_faults(const struct puppet *p)
+long long scripted_faults(const struct scripted *p)
 {
 	char path[64], *text;
 	unsigned long minor, major;
