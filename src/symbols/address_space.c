@@ -224,10 +224,10 @@ static void resolve_made(struct mb_address_space *s, const struct mb_mapping *m,
 static unsigned int resolve_file(const struct mb_mapping *m, uint32_t pid, uint64_t address, bool is_return,
 				 struct mb_source_frame *places, unsigned int max)
 {
-	const struct mb_selected_hook *a;
+	const struct mb_sources *a;
 	unsigned int n;
 
-	a = mb_module_answer(m->module, address, pid);
+	a = mb_module_sources(m->module, address, pid);
 	n = a && a->n ? a->n : 1;
 	for (unsigned int i = 0; i < n && i < max; i++) {
 		places[i] = (struct mb_source_frame){ .ip = places[0].ip, .module = m->path, .inlined = i + 1 < n };

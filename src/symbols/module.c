@@ -31,7 +31,7 @@ struct row {
 struct answer {
 	uint64_t address;
 	UT_hash_handle hh;
-	struct mb_selected_hook answer;
+	struct mb_sources answer;
 };
 
 /* What makes a file the same: no padding, as it is compared as bytes. */
@@ -331,7 +331,7 @@ static unsigned int ask_debug(struct mb_module *mod, uint64_t address, uint32_t 
 	return n;
 }
 
-const struct mb_selected_hook *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid)
+const struct mb_sources *mb_module_sources(struct mb_module *mod, uint64_t address, uint32_t pid)
 {
 	struct mb_modules *m = mod->all;
 	struct mb_source sources[FUNCTIONS];

@@ -29,12 +29,12 @@ bool mb_module_calls_before(const struct mb_module *mod, uint64_t offset);
 const struct mb_cfi_row *mb_module_row(struct mb_module *mod, uint64_t address);
 
 /* What is at an address, innermost first; names are demangled. As much as ever is found is remembered. */
-struct mb_selected_hook {
+struct mb_sources {
 	unsigned int n;
 	struct mb_source sources[];
 };
 
 /* pid: of a process in whose root to look for debug information. NULL: no memory. Valid until the next call. */
-const struct mb_selected_hook *mb_module_answer(struct mb_module *mod, uint64_t address, uint32_t pid);
+const struct mb_sources *mb_module_sources(struct mb_module *mod, uint64_t address, uint32_t pid);
 
 #endif
