@@ -37,12 +37,12 @@ struct mb_memcg_split {
 	uint64_t pages[MB_MEMCG_KINDS];
 };
 
-/* Records of recordings: a split of one cgroup, or only the time of a reading that */
-/* found no change since the last split of the cgroup. */
+/* Record: the cgroup was read, and has not changed since its last split. */
 struct mb_memcg_same_record {
 	uint64_t cgroup, t_ns;
 };
 
+/* Record: a split of one cgroup. */
 struct mb_memcg_record {
 	uint64_t cgroup;
 	struct mb_memcg_split split;
