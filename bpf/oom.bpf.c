@@ -192,7 +192,7 @@ MB_INLINE void fill_control(struct mb_oom_event *e, struct oom_control *oc, stru
 
 /* ---- candidates ---- */
 
-#define THREADS_TRIED 64 /* limit of the search; threads that have released the memory are listed first */
+#define THREADS_TRIED 64 /* limit of the search; threads that are about to exit come first */
 
 /* A thread of the process that still has its memory, like the kernel's find_lock_task_mm(); 0: none. */
 __noinline __u64 oom_thread_with_memory(__u64 address)

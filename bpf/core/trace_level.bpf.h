@@ -6,7 +6,7 @@
  * recorded as begun. A grace period later the iterator closes everything that was begun
  * (trace_level_settle) and discards what is still in progress, which then appears only in the
  * kernel's own counters. On the way back, the hooks are attached before the level changes. So
- * nothing that began on one side of a gap can be mistaken as having ended on the other side.
+ * nothing that began on one side of a gap can be taken to have ended on the other side.
  */
 #ifndef MEMBLAME_TRACE_LEVEL_H
 #define MEMBLAME_TRACE_LEVEL_H

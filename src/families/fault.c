@@ -294,7 +294,7 @@ static void show_batch(struct mb_model *m, const struct mb_fault_batch_event *e)
 		if (!s || e->batch[i].seq > s->seq)
 			show_fault(m, &e->h, &e->batch[i]);
 	}
-	m->events--; /* the batch itself is none */
+	m->events--; /* the batch itself is not an event */
 }
 
 static void show_rest(struct mb_model *m, const struct mb_task_record *r,
@@ -311,7 +311,7 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 	if (last && last->seq > after)
 		show_fault(m, &r->info.h, last);
 	if (r->info.h.type == MB_TASK_EVENT_EXIT) {
-		/* the urgent ring is read first: batches from before may still come, and must not be shown again */
+		/* the urgent ring is read first: older batches may still arrive, and must not be shown again */
 		if (s)
 			s->exit_tick = m->tick + 1;
 		return;

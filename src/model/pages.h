@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The sampled pages of one address space: which of them are resident, and which code touched them
- * first. Faults report who touched a page; residency is read from the page map at each tick
+ * first. Faults report the code that touched a page; residency is read from the page map at each tick
  * (src/host/procmaps.c), so that unmap, reclaim and madvise need no hooks. The page number
  * determines whether a page is in the sample (mb_page_sampled), so that faults and the page map
  * cover the same pages.

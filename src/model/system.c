@@ -59,7 +59,7 @@ int mb_system_from_record(struct mb_system *s, const void *data, size_t len)
 
 /* ---- parsing ---- */
 
-/* Set the end of the current line. Returns the next line; NULL at the end of the text. */
+/* The line after this one; NULL at the end of the text. */
 static const char *next_line(const char *line)
 {
 	const char *end = strchr(line, '\n');
@@ -67,7 +67,7 @@ static const char *next_line(const char *line)
 	return end && end[1] ? end + 1 : NULL;
 }
 
-/* Parse the first number in [at, end). Returns false if there is none, or if it is too large. */
+/* Parse the number at the start of at, after separators. Returns false if there is none, or if it is too large. */
 static bool take_number(const char *at, uint64_t *out)
 {
 	char *end;

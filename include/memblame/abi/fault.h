@@ -205,8 +205,8 @@ mb_fault_asks_mapping(const struct mb_fault_pending *p)
 }
 
 /*
- * A failed access by the kernel (EFAULT). A fault that the kernel counted since then belongs to the
- * kernel's own access. A failed access by user code ends in a signal instead.
+ * Was this a failed access by the kernel (EFAULT)? A fault that was counted since then is one that the
+ * kernel triggered itself. A failed access by user code ends in a signal instead.
  */
 static inline __attribute__((always_inline)) int
 mb_fault_was_denied(const struct mb_fault_pending *p)
