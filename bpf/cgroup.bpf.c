@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The pieces of core/cgroup.bpf.h, there once for all families. */
+/* Implementation of core/cgroup.bpf.h, linked once for all families. */
 #include "core/cgroup.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -50,9 +50,9 @@ __noinline __u64 cgroup_skip_up(__u64 css)
 }
 
 /*
- * A charge that fails has been taken back, so usage is a charge short of the limit: 64 pages are charged at once
- * (mm/memcontrol.c, MEMCG_CHARGE_BATCH), of huge pages 512. Not static, so that the verifier
- * checks it once and not for each level.
+ * A failed charge has been undone, so the usage is up to one charge below the limit: charges are
+ * made in batches of 64 pages (mm/memcontrol.c, MEMCG_CHARGE_BATCH), or 512 for huge pages. Not
+ * static, so that the verifier checks the function once and not for each level.
  */
 __noinline __u64 cgroup_is_over(__u64 css, __u32 high)
 {
@@ -85,8 +85,8 @@ __noinline __u64 cgroup_distance_up(__u64 css, __u64 cgroup)
 }
 
 /*
- * Pages that can still be charged; no limit is a number of pages that no machine has (PAGE_COUNTER_MAX). Not static,
- * like cgroup_is_over().
+ * Pages that can still be charged; "no limit" is a number that exceeds any machine
+ * (PAGE_COUNTER_MAX). Not static, for the same reason as cgroup_is_over().
  */
 __noinline __u64 cgroup_room_of(__u64 css)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * fault: page faults by cause. The kernel counts faults itself (task->min_flt, maj_flt); these
- * programs only find out why each happened: its error code at entry, and which of the process's
- * page counters it moved. A fault is classified when the thread's next one begins or its ledger
- * is read, because only then has the kernel's count shown whether it succeeded.
+ * fault: page faults by cause. The kernel itself counts faults (task->min_flt, maj_flt); these
+ * programs only determine the cause of each: from its error code at entry, and from the page
+ * counter of the process that it changed. A fault is classified when the thread's next fault begins
+ * or when its ledger is read, because only then the kernel's counter shows whether it succeeded.
  */
 #include "core/bits.bpf.h"
 #include "core/compat.bpf.h"
@@ -14,7 +14,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Not inline, like flush(): it would only cost the many faults that are not timed. */
+/* Not inline, like flush(): inlining would only slow down the many faults that are not timed. */
 static __noinline void add_latency(struct mb_fault_ledger *f, __u64 ns, __u32 weight)
 {
 	__u32 bit = ns ? highest_bit(ns) : 0, i = 0;
@@ -89,9 +89,10 @@ MB_INLINE void stream(struct mb_fault_ledger *f, __u32 class, bool major, __u64 
 }
 
 /*
- * A fault in memory that userfaultfd watches is over, or if not returned, was some time ago: if the thread slept in it
- * and mapped no page itself, another has done that. In the kernel a call goes on after the fault; it may sleep for
- * something else.
+ * A fault in memory registered with userfaultfd has ended, or (if not returned) ended some time
+ * ago. If the thread slept in it and mapped no page itself, another thread resolved the fault. A
+ * fault in the kernel is part of a system call that continues after it and may sleep for another
+ * reason.
  */
 static __noinline int userfault_end(struct task_struct *task, struct mb_ledger *l, bool returned)
 {
@@ -115,7 +116,7 @@ static __noinline int userfault_end(struct task_struct *task, struct mb_ledger *
 	return 0;
 }
 
-/* The last fault is over: count it, time it, send it. */
+/* The last fault is over: count, time and stream it. */
 MB_INLINE void finish(struct task_struct *task, struct mb_ledger *l, __u64 flt, __u64 maj)
 {
 	struct mb_fault_pending *p = &l->fault.pending;
@@ -125,19 +126,23 @@ MB_INLINE void finish(struct task_struct *task, struct mb_ledger *l, __u64 flt, 
 
 	if (p->mapped_ns)
 		ns = p->mapped_ns - p->start_ns;
-	/* of one that another thread has answered a sample was sent */
+	/* for a fault that another thread resolved, a sample was already sent */
 	if (ns && sampled && !major && class != MB_FAULT_FAILED && class != MB_FAULT_USERFAULT)
 		add_latency(&l->fault, ns, sample_weight());
 	if (streaming(MB_FAM_fault) && p->start_ns && (sampled || level_before(MB_LEVEL_SAMPLED)))
 		stream(&l->fault, class, major, ns);
 }
 
-/* Faults of fault_begin_kernel's own reads of a stack: the kernel counts them as missed, as they nest. */
+/*
+ * Faults caused by fault_begin_kernel's own stack reads: they nest in the program, so the kernel
+ * counts them as missed.
+ */
 __u64 own_traps;
 
 /*
- * A page of the sample, or the first of a huge one, which brings some: who touches it? Not static, so that the verifier
- * goes through it once by itself.
+ * Send a page in the sample, or the first page of a huge page (which may contain sampled pages),
+ * with the stack of the thread that touches it. Not static, so that the verifier checks it once,
+ * separately.
  */
 __noinline int emit_page(__u64 addr, __u64 regs, __u32 error)
 {
@@ -166,7 +171,10 @@ MB_INLINE bool wants_page(unsigned long addr)
 	       (mb_page_sampled(addr, knobs.page_mask) || mb_page_first_of_huge(addr));
 }
 
-/* The system call that the thread is in, as far as its number, arguments and place tell it from another. */
+/*
+ * Approximate identity of the thread's current system call: its number, some arguments and the user
+ * instruction pointer.
+ */
 MB_INLINE __u64 call_of(struct task_struct *task)
 {
 	struct pt_regs *regs = knobs.hash_ledgers ? compat_entry_regs(task) :
@@ -176,7 +184,7 @@ MB_INLINE __u64 call_of(struct task_struct *task)
 	       BPF_CORE_READ(regs, orig_ax) << 52;
 }
 
-/* Returns the thread's ledger; NULL: it is not traced, or this is no fault of its own. */
+/* Returns the thread's ledger; NULL: the thread is not traced, or the fault is not its own. */
 MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs, __u32 error)
 {
 	struct task_struct *task = compat_current();
@@ -186,7 +194,7 @@ MB_INLINE struct mb_ledger *fault_begin(unsigned long addr, struct pt_regs *regs
 
 	if (!l || (knobs.stacks && l->task.reads_stack) || !level_before(MB_LEVEL_ITERATOR))
 		return NULL;
-	if (l->task.depth) /* a sign of life */
+	if (l->task.depth) /* activity of the thread ends an open-ended stall */
 		stall_close_open(l, bpf_ktime_get_boot_ns());
 	p = &l->fault.pending;
 	maj = MB_TASK(task, maj_flt);
@@ -243,7 +251,7 @@ MB_INLINE struct mb_ledger *begin_kernel(unsigned long addr, struct pt_regs *reg
 {
 	struct mb_ledger *l;
 
-	if ((__s64)addr < 0) /* the kernel's own half: no fault of a process */
+	if ((__s64)addr < 0) /* kernel address: not a fault of the process */
 		return NULL;
 	l = fault_begin(addr, regs, error & ~MB_PF_USER);
 	if (l)
@@ -261,13 +269,14 @@ int BPF_PROG(fault_begin_kernel, unsigned long addr, struct pt_regs *regs, unsig
 }
 
 /*
- * Faults that another thread answers (userfaultfd), where there are no trampolines: no tracepoint tells of them, but a
- * thread can be had to run a function when it returns to user space. So that no other fault pays for this, address
- * spaces with such memory are known from the call that makes it so (fault_remap).
+ * Faults resolved by another thread (userfaultfd), on kernels without trampolines. No tracepoint
+ * reports them, but a callback can be scheduled that runs when the thread returns to user space. So
+ * that other faults do not pay for this, address spaces with such memory are recorded at the call
+ * that registers it (fault_remap).
  */
-__u32 userfault_spaces; /* how many were found so far */
+__u32 userfault_spaces; /* number of address spaces found so far */
 
-/* By mm_struct. One that is gone for want of room, 1,024 later: its faults count as other. */
+/* Keyed by mm_struct. If an entry is evicted, after 1,024 others, its faults count as other. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -275,7 +284,7 @@ struct {
 	__type(value, __u32);
 } userfaults SEC(".maps");
 
-/* By thread id. One that finds it full, beside 1,024 that wait, is not timed. */
+/* Keyed by thread id. A fault that finds no entry, beyond 1,024 waiting threads, is not timed. */
 struct userfault_wait {
 	struct bpf_task_work work;
 };
@@ -287,7 +296,7 @@ struct {
 	__type(value, struct userfault_wait);
 } userfault_waits SEC(".maps");
 
-/* __weak: a kernel without it still loads the object, but for the programs that call it. */
+/* __weak: kernels without it still load the object, except for the programs that call it. */
 extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
 					      void *map__map, bpf_task_work_callback_t callback,
 					      void *aux__prog) __weak __ksym;
@@ -354,7 +363,10 @@ int BPF_PROG(fault_begin_kernel_waits, unsigned long addr, struct pt_regs *regs,
 	return 0;
 }
 
-/* Whose page counter moved: this thread's, in a fault; or another's, whose page is reclaimed. */
+/*
+ * A page counter has changed: the current thread's, in a fault, or another process's, whose page is
+ * being reclaimed.
+ */
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 {
@@ -362,7 +374,7 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	struct mb_fault_pending *p;
 	struct mb_ledger *l;
 
-	if (MB_TASK(task, flags) & PF_MEMALLOC) { /* reclaim, perhaps inside this very fault */
+	if (MB_TASK(task, flags) & PF_MEMALLOC) { /* reclaim, perhaps within this fault */
 		count_taken(task, mm, member);
 		return 0;
 	}
@@ -372,20 +384,20 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	if (!l)
 		return 0;
 	p = &l->fault.pending;
-	/* the kernel has counted it, so it is over: this is a later unmap */
+	/* the kernel has counted the fault, so it is over: this is a later unmap */
 	if (MB_TASK(task, min_flt) + MB_TASK(task, maj_flt) != p->flt)
 		return 0;
-	/* or it had failed, in another call, and the kernel takes a page for itself now */
+	/* or the fault failed in an earlier call, and now the kernel faults in a page itself */
 	if (!(p->error & MB_PF_USER) && p->call != call_of(task))
 		return 0;
 	p->moved |= 1u << (member & 3);
-	/* with fault_end every fault is timed there */
+	/* with fault_end, every fault is timed there */
 	if (p->start_ns && knobs.sample_mask && !(p->seq & sample_mask()))
 		p->mapped_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
 
-/* Which counter a fault in this mapping would move; see fault_moved. */
+/* The counter that a fault in this mapping would change; see fault_moved. */
 MB_INLINE __u32 moved_by_mapping(struct vm_area_struct *vma, __u32 flags)
 {
 	struct file *file = BPF_CORE_READ(vma, vm_file);
@@ -401,11 +413,11 @@ MB_INLINE __u32 moved_by_mapping(struct vm_area_struct *vma, __u32 flags)
 }
 
 /*
- * The end of a fault, where the kernel has trampolines: the mapping says what fault_moved would
- * have seen, and the time is exact. When a thread is preempted within this program, those that run
- * on the CPU meanwhile come by without it: for them there is fault_moved, which runs under the page
- * table's lock. A fault that must be retried comes here again; one that the
- * kernel takes for itself has no registers and no beginning.
+ * End of a fault, on kernels with trampolines: the mapping determines the counter that fault_moved
+ * would have seen, and the time is exact. If a thread is preempted in this program, the kernel
+ * skips it for other threads on the same CPU; fault_moved, which runs under the page table lock,
+ * covers those. A fault that must be retried gets here again. A fault that the kernel triggers
+ * itself has no registers and no recorded start.
  */
 SEC("?fexit/handle_mm_fault")
 int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
@@ -427,14 +439,17 @@ int BPF_PROG(fault_end, struct vm_area_struct *vma, unsigned long address, unsig
 		p->kind |= MB_FAULT_KIND_NUMA;
 	if (p->start_ns)
 		p->mapped_ns = bpf_ktime_get_boot_ns();
-	/* a major one is timed where all of them are */
+	/* major faults are timed in fault_major_end */
 	if (p->start_ns && (p->kind & MB_FAULT_KIND_USERFAULT) && !(ret & VM_FAULT_MAJOR) &&
 	    !(flags & FAULT_FLAG_TRIED))
 		emit_sample(p, MB_FAULT_USERFAULT, false, p->mapped_ns - p->start_ns);
 	return 0;
 }
 
-/* With trampolines, the wait for the thread that answers a fault. The kernel may be in one that it takes for itself. */
+/*
+ * With trampolines: the wait for the thread that resolves a fault. The fault may also be one that
+ * the kernel triggered itself.
+ */
 SEC("?fentry/handle_userfault")
 int BPF_PROG(fault_wait_begin, struct vm_fault *vmf)
 {
@@ -466,7 +481,10 @@ int BPF_PROG(fault_wait_end)
 	return 0;
 }
 
-/* A page comes from swap, or from the swap cache: for the thread's fault, unless that is over and this is none of its own. */
+/*
+ * A page comes from swap or from the swap cache. Applies to the thread's pending fault, unless that
+ * fault is over.
+ */
 SEC("?fentry/do_swap_page")
 int BPF_PROG(fault_swap)
 {
@@ -479,7 +497,7 @@ int BPF_PROG(fault_swap)
 	return 0;
 }
 
-/* Other threads may from now on have to answer faults in this address space. */
+/* From now on, other threads may have to resolve faults in this address space. */
 static __noinline void watch_userfaults(struct mm_struct *mm)
 {
 	__u64 key = (__u64)mm;
@@ -490,13 +508,13 @@ static __noinline void watch_userfaults(struct mm_struct *mm)
 }
 
 /*
- * The thread is about to change what is mapped in its address space: what its last fault was about is asked now. On
- * the write lock (include/linux/mmap_lock.h) whoever changes it waits here.
+ * The thread is about to change its mappings, so look up the mapping of its last fault now. Every
+ * change requires the mmap write lock (include/linux/mmap_lock.h), which is acquired here.
  */
 SEC("?tp_btf/mmap_lock_acquire_returned")
 int BPF_PROG(fault_remap, struct mm_struct *mm)
 {
-	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
+	struct task_struct *task = bpf_get_current_task_btf(); /* available since before this tracepoint */
 	struct mb_ledger *l;
 
 	if (!MB_ARG_OF(ctx, mmap_lock_acquire_returned, write) || !level_before(MB_LEVEL_ITERATOR))
@@ -510,7 +528,7 @@ int BPF_PROG(fault_remap, struct mm_struct *mm)
 	return 0;
 }
 
-/* Page cache lookup in a file fault: start the clock, it may become a major one. */
+/* Page cache lookup in a file fault: record the start time, because it may become a major fault. */
 SEC("?tp_btf/mm_filemap_fault")
 int BPF_PROG(fault_filemap)
 {
@@ -521,7 +539,7 @@ int BPF_PROG(fault_filemap)
 	return 0;
 }
 
-/* The end of every major fault (PERF_COUNT_SW_PAGE_FAULTS_MAJ, period 1). */
+/* End of every major fault (PERF_COUNT_SW_PAGE_FAULTS_MAJ, period 1). */
 SEC("?perf_event")
 int fault_major_end(void *ctx)
 {
@@ -541,7 +559,7 @@ int fault_major_end(void *ctx)
 		stall_charge(l, STALL_SLOT(fault, swap_in), ns - stalled);
 	else if (class == MB_FAULT_FILE_IO)
 		stall_charge(l, STALL_SLOT(fault, file_io), ns - stalled);
-	if (class == MB_FAULT_SHMEM) /* no I/O, and many */
+	if (class == MB_FAULT_SHMEM) /* no I/O, and frequent */
 		add_latency(&l->fault, ns, 1);
 	else
 		emit_sample(p, class, true, ns);
@@ -550,8 +568,9 @@ int fault_major_end(void *ctx)
 }
 
 /*
- * An access that ends in a signal: SIGSEGV by what was wrong with it. Its fault has failed, however many the kernel
- * counts for this thread before the next one begins: it counts those that it takes for itself, too.
+ * An access that ends in a signal: counts SIGSEGV by reason. The pending fault has failed,
+ * regardless of later changes of the kernel's counter, which also includes faults that the kernel
+ * triggers itself.
  */
 SEC("?tp_btf/signal_generate")
 int BPF_PROG(fault_signal, int sig, struct kernel_siginfo *info, struct task_struct *task)
@@ -560,7 +579,7 @@ int BPF_PROG(fault_signal, int sig, struct kernel_siginfo *info, struct task_str
 	bool failed;
 	int code = 0;
 
-	/* SEND_SIG_NOINFO and SEND_SIG_PRIV are small numbers, not pointers */
+	/* SEND_SIG_NOINFO and SEND_SIG_PRIV are small integers, not pointers */
 	if ((sig != SIGSEGV && sig != SIGBUS) || (unsigned long)info < 4096 ||
 	    task != compat_current())
 		return 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * heap: blocks of user-space allocators. A sample of them is followed, chosen by bytes: each with its stack when
- * it is allocated, and again when it is freed. Probes are on the allocators' functions (src/kern/uprobes.c); a
- * call within another (calloc's of malloc, a wrapper's of what it wraps) belongs to the outermost.
+ * heap: blocks of user-space allocators. Tracks a sample of the blocks, selected by bytes: each
+ * with its stack at allocation, and again when it is freed. Probes are attached to the allocators'
+ * functions (src/kern/uprobes.c). A nested call (calloc calling malloc, or a wrapper calling the
+ * wrapped function) is attributed to the outermost call.
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
@@ -10,7 +11,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* What is followed, and since when. Not made where the heap is not asked for; sized by the loader. */
+/*
+ * Tracked blocks and their allocation times. The loader sizes the map, and does not create it if
+ * heap tracing is off.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -20,8 +24,9 @@ struct {
 } heap_blocks SEC(".maps");
 
 /*
- * What each process has allocated and freed, all blocks of it. Preallocated (programs on probes may not do else before
- * 6.1); of more processes than these the one unused longest gives way, and is then known not to be known.
+ * All blocks that each process has allocated and freed. Preallocated, because before 6.1 programs
+ * on probes may only use preallocated maps. Beyond the capacity, the least recently used entry is
+ * evicted, and its process's totals become unknown.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -30,14 +35,14 @@ struct {
 	__type(value, struct mb_heap_net);
 } heap_nets SEC(".maps");
 
-/* All zero, to begin with: it has no room on the stack. */
+/* Initial value of an entry: too large for the BPF stack. */
 static const struct mb_heap_net no_net;
 
 /*
- * Since 6.13 a program of this type may have its stack in a page of the CPU's, which is for kprobes: nothing
- * runs beside them there. A thread within a probe of user space can lose the CPU where the kernel is preemptible, and
- * the next one there would write to the same stack. A program that calls another is not given such a stack; so each
- * of ours does, where it never comes by.
+ * Since 6.13 a program of this type may have its stack in a per-CPU page, which assumes kprobes:
+ * nothing else runs meanwhile. But a thread in a uprobe can be preempted on a preemptible kernel,
+ * and the next one on the CPU would write to the same stack. Programs that contain a tail call do
+ * not get such a stack, so each of these programs contains one that is never executed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -52,7 +57,7 @@ struct {
 			bpf_tail_call(ctx, &heap_never_called, 0); \
 	} while (0)
 
-/* The registers at a probe: a uprobe's context is a struct pt_regs, whose layout is the kernel's ABI. */
+/* The registers at a probe: a uprobe's context is a struct pt_regs, whose layout is kernel ABI. */
 typedef const struct stack_pt_regs heap_regs;
 
 MB_INLINE __u64 current_mm(struct task_struct *task)
@@ -60,7 +65,10 @@ MB_INLINE __u64 current_mm(struct task_struct *task)
 	return (__u64)MB_TASK(task, mm);
 }
 
-/* Is the next block one to follow? Each byte is as likely as any other to be the one that decides it. */
+/*
+ * Is the next block in the sample? Each allocated byte has the same probability of selecting its
+ * block.
+ */
 MB_INLINE bool is_sampled(struct mb_heap_ledger *h, __u64 size)
 {
 	if (knobs.heap_mean <= 1)
@@ -75,7 +83,7 @@ MB_INLINE bool is_sampled(struct mb_heap_ledger *h, __u64 size)
 	return true;
 }
 
-/* A block is gone. False: no one is told, for want of room. */
+/* Send that a block was freed. Returns false if there is no room. */
 MB_INLINE bool emit_freed(const struct mb_heap_key *key, __u64 born_ns, __u64 t_ns)
 {
 	struct mb_heap_freed_event *e;
@@ -93,7 +101,7 @@ MB_INLINE bool emit_freed(const struct mb_heap_key *key, __u64 born_ns, __u64 t_
 	return true;
 }
 
-/* ---- all blocks, followed or not ---- */
+/* ---- all blocks, tracked or not ---- */
 
 MB_INLINE struct mb_heap_net *net_of(__u64 mm)
 {
@@ -109,7 +117,7 @@ MB_INLINE struct mb_heap_net *net_of(__u64 mm)
 	return n;
 }
 
-/* The size word before a block, without its flags; 0: it cannot be read. */
+/* The size word before a block, without its flags; 0: not readable. */
 MB_INLINE __u64 size_word(__u64 addr)
 {
 	__u64 word = 0;
@@ -120,8 +128,9 @@ MB_INLINE __u64 size_word(__u64 addr)
 }
 
 /*
- * Is this the size word of a block of that size? It may be a step larger than need be, where the rest would have been
- * too small for a block; of mappings of their own it is whole pages.
+ * Does this size word match a block of that size? It may be one step larger than necessary, if the
+ * rest would be too small for a block. For blocks that are mappings of their own it is in whole
+ * pages.
  */
 MB_INLINE bool word_fits(__u64 word, __u64 size)
 {
@@ -133,7 +142,10 @@ MB_INLINE bool word_fits(__u64 word, __u64 size)
 	       (size >= 65536 && word >= least && word < least + 8192);
 }
 
-/* Does the allocator keep sizes before its blocks? Nearly all that it gave out say so. */
+/*
+ * Does the allocator store sizes before its blocks? Yes if nearly all blocks had a matching size
+ * word.
+ */
 MB_INLINE bool has_size_words(const struct mb_heap_net *n)
 {
 	return n->size_words > 16 * n->no_size_words;
@@ -165,7 +177,7 @@ static __noinline int count_allocated(__u64 addr, __u64 size)
 	return 0;
 }
 
-/* word: its size word, read while it was still a block. */
+/* word: the block's size word, read before the block was freed. */
 static __noinline int count_freed(__u64 word)
 {
 	struct mb_heap_net *n = net_of(current_mm(compat_current()));
@@ -179,8 +191,8 @@ static __noinline int count_freed(__u64 word)
 }
 
 /*
- * A free: but not the one by which realloc gives back its old block, which is settled when it returns, and not the second
- * of two functions that are probed and of which one calls the other.
+ * A free call. Ignores the one by which realloc frees its old block (handled when realloc returns),
+ * and the second one if two probed functions call each other.
  */
 MB_INLINE void free_begins(heap_regs *r)
 {
@@ -198,8 +210,8 @@ MB_INLINE void free_begins(heap_regs *r)
 }
 
 /*
- * realloc was given a block: once it has returned, the address may be another block's already. So it is taken
- * out now, and put back if the call fails.
+ * realloc was given a block. When realloc returns, the address may already belong to another block,
+ * so remove the entry now, and restore it if the call fails.
  */
 static __noinline void take_old(struct mb_heap_ledger *h)
 {
@@ -223,15 +235,16 @@ static __noinline void put_back_old(struct mb_heap_ledger *h)
 }
 
 /*
- * Does a call belong to the one that is open? It does when it is deeper, or as deep and of another function: that
- * is where the open one jumped to. What is open further down has been left without returning (longjmp).
+ * Is a call part of the open call? It is if the stack is deeper, or equally deep in another
+ * function, to which the open call jumped (tail call). An open call with a deeper stack was
+ * abandoned without a return (longjmp).
  */
 MB_INLINE bool is_within(const struct mb_heap_ledger *h, heap_regs *r)
 {
 	return h->sp && (r->sp < h->sp || (r->sp == h->sp && r->ip != h->ip));
 }
 
-/* No call of an allocator goes so deep: what is farther apart is on different stacks. */
+/* Maximum stack use of an allocator call: addresses further apart are on different stacks. */
 #define APART (1ull << 20)
 
 MB_INLINE bool is_on_alternate(struct task_struct *task, __u64 sp)
@@ -239,15 +252,19 @@ MB_INLINE bool is_on_alternate(struct task_struct *task, __u64 sp)
 	return sp - (__u64)BPF_CORE_READ(task, sas_ss_sp) < (__u64)BPF_CORE_READ(task, sas_ss_size);
 }
 
-/* An alternate stack that is disarmed while it is in use is not the thread's for that time: then distance tells. */
+/*
+ * An alternate stack that is disabled while in use is not registered with the thread: then only the
+ * distance counts.
+ */
 MB_INLINE bool is_apart(struct task_struct *task, __u64 a, __u64 b)
 {
 	return a - b + APART > 2 * APART || is_on_alternate(task, a) != is_on_alternate(task, b);
 }
 
 /*
- * A signal handler can come in the midst of a call, on a stack of its own, and allocate: its calls are not within that
- * one, wherever its stack is. The interrupted call is put aside until the thread is back on its stack.
+ * A signal handler can interrupt an allocator call, run on a stack of its own, and allocate. Its
+ * calls are not part of the interrupted call, wherever its stack is. The interrupted call is saved
+ * until the thread is back on its stack.
  */
 static __noinline void change_stacks(struct mb_heap_ledger *h, __u64 sp)
 {
@@ -260,7 +277,7 @@ static __noinline void change_stacks(struct mb_heap_ledger *h, __u64 sp)
 		return;
 	if (aside && !is_apart(task, aside->sp, sp)) {
 		if (h->old_born_ns)
-			put_back_old(h); /* the handler has been left within it */
+			put_back_old(h); /* the handler left this call without a return */
 		*h = *aside;
 		h->until_sample = until_sample;
 		h->aside = 0;
@@ -309,7 +326,7 @@ MB_INLINE int call_begin(heap_regs *r, enum mb_heap_op op, __u64 size, __u64 old
 	return 0;
 }
 
-/* What calloc and its like are asked for; a product that overflows is more than there is, and they fail. */
+/* Requested size for calloc etc. A product that overflows exceeds any memory, and the call fails. */
 MB_INLINE __u64 product(__u64 n, __u64 size)
 {
 	__u64 few = n < size ? n : size, many = n < size ? size : n;
@@ -355,7 +372,7 @@ int heap_memalign(heap_regs *r)
 	return call_begin(r, MB_HEAP_MEMALIGN, r->si, 0);
 }
 
-/* What is followed is known by its address; that something was freed is counted in any case. */
+/* A tracked block is identified by its address; every free is counted. */
 SEC("?uprobe")
 int heap_free(heap_regs *r)
 {
@@ -368,15 +385,16 @@ int heap_free(heap_regs *r)
 	if (!born)
 		return 0;
 	born_ns = *born;
-	/* twice at once is an error of the program's, but counts once */
+	/* a concurrent double free is a bug of the program, but is counted once */
 	if (!bpf_map_delete_elem(&heap_blocks, &key))
 		emit_freed(&key, born_ns, bpf_ktime_get_boot_ns());
 	return 0;
 }
 
 /*
- * Follow a block: known first, told of second; what cannot be told is not followed. regs: address of the registers. Not
- * static, so that the verifier goes through it once by itself.
+ * Start tracking a block: first insert it into the map, then send the event; if sending fails, the
+ * block is not tracked. regs: address of the registers. Not static, so that the verifier checks it
+ * once, separately.
  */
 __noinline int follow(__u64 addr, __u64 regs)
 {
@@ -390,13 +408,13 @@ __noinline int follow(__u64 addr, __u64 regs)
 
 	if (!ring || !l)
 		return 0;
-	key.mm = e.mm = (__u64)BPF_CORE_READ(task, mm); /* a number: the verifier would not have a pointer copied */
+	key.mm = e.mm = (__u64)BPF_CORE_READ(task, mm); /* as a number: the verifier does not allow copying a pointer */
 	key.addr = e.addr = addr;
 	e.h.t_ns = now;
 	e.size = l->heap.size;
 	e.op = l->heap.op;
 	stack_source(task, l, regs, &stack);
-	stack.regs.ip--; /* of the call, not of what comes behind it */
+	stack.regs.ip--; /* the address of the call, not of the instruction after it */
 	if (bpf_map_update_elem(&heap_blocks, &key, &now, BPF_ANY))
 		count_drop(MB_FAM_heap, MB_DROP_TABLE_FULL);
 	else if (!stack_emit(ring, MB_FAM_heap, MB_HEAP_BLOCK, &e, &stack))
@@ -404,7 +422,7 @@ __noinline int follow(__u64 addr, __u64 regs)
 	return 0;
 }
 
-/* What the call has given: the address of a block, 0 if none. ret: what it has returned. */
+/* The address of the block that the call returned; 0: none. ret: the call's return value. */
 MB_INLINE __u64 result_of(const struct mb_heap_ledger *h, __u64 ret)
 {
 	__u64 addr = 0;
@@ -416,12 +434,12 @@ MB_INLINE __u64 result_of(const struct mb_heap_ledger *h, __u64 ret)
 	return addr;
 }
 
-/* realloc has returned, and was given a block that is followed. */
+/* realloc has returned, and its old block was tracked. */
 static __noinline void settle_old(struct mb_heap_ledger *h, __u64 result)
 {
 	struct mb_heap_key key = { .mm = current_mm(compat_current()), .addr = h->old };
 
-	/* realloc(old, 0) frees, and has nothing to return */
+	/* realloc(old, 0) frees the block and returns NULL */
 	if (!result && h->size) {
 		put_back_old(h);
 		return;
@@ -430,7 +448,7 @@ static __noinline void settle_old(struct mb_heap_ledger *h, __u64 result)
 	h->old_born_ns = 0;
 }
 
-/* The call has returned: what has it given, and what has it taken? */
+/* The call has returned: count what it allocated and freed. */
 MB_INLINE void count_returned(struct mb_heap_ledger *h, __u64 result)
 {
 	bool is_realloc = h->op == MB_HEAP_REALLOC || h->op == MB_HEAP_REALLOCARRAY;
@@ -459,7 +477,7 @@ int heap_return(heap_regs *r)
 	h->sp = 0;
 	result = result_of(h, r->ax);
 	count_returned(h, result);
-	/* the new block first: what is outstanding must not seem to have been less for a moment */
+	/* the new block first, so that the outstanding bytes do not drop temporarily */
 	if ((h->sampled & 1) && result)
 		follow(result, number_of((const void *)r));
 	if (h->old_born_ns)

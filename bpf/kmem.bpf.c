@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * kmem: objects of the kernel (slab, pages) by call site, cache and process, of a fixed sample of addresses.
- * Every allocation and free of the machine comes by here: what is not of the sample costs a
- * multiplication and nothing else. What is, is remembered by address until it is freed, and counted in a table
- * (core/tables.bpf.h). All maps are preallocated: one that took memory would call this program again.
+ * kmem: kernel objects (slab, pages) by call site, cache and process, for a fixed sample of
+ * addresses. Every allocation and free on the machine passes through here; an object outside the
+ * sample only costs a multiplication. Sampled objects are stored by address until they are freed,
+ * and counted in a table (core/tables.bpf.h). All maps are preallocated: a map that allocates
+ * memory would recurse into these programs.
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
@@ -11,7 +12,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* include/linux/gfp_types.h: the bits are the same from 5.10 on */
+/* include/linux/gfp_types.h: these bits have not changed since 5.10 */
 #define GFP_MOVABLE 0x08u
 #define GFP_RECLAIMABLE 0x10u
 #define GFP_HARDWALL 0x100000u
@@ -19,7 +20,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define STACK_BYTES (16u << 10) /* arch/x86/include/asm/page_64_types.h, THREAD_SIZE */
 
-/* Nothing of the kernel is below: NULL, and what kmalloc(0) gives. */
+/* Lowest address of a kernel object. Excludes NULL and the result of kmalloc(0). */
 #define LEAST_ADDRESS 4096
 
 struct kmem_object {
@@ -27,7 +28,7 @@ struct kmem_object {
 	__u64 bytes;
 };
 
-/* The loader makes this and the next as large as they must be; where they are not used, they are of one entry. */
+/* The loader sets the size of this map and the next ones; unused, they have one entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -80,19 +81,23 @@ MB_INLINE bool sampled(__u64 address)
 }
 
 /*
- * Are we on another stack than the task's own? Then this is an interrupt, and the task is whom it has hit. ctx
- * is an array on the stack. (One that comes in user mode is on the task's: user space tells by its names.)
+ * Is the current stack not the task's own? Then this is an interrupt, and the task is just the one
+ * that was interrupted. ctx is an array on the current stack. (An interrupt from user mode uses the
+ * task's stack: user space recognizes it by function names.)
  */
 MB_INLINE bool on_interrupt_stack(void *ctx, struct task_struct *task)
 {
-	void *volatile here = ctx; /* an address is a number where it is read from memory */
+	void *volatile here = ctx; /* reading the address from memory makes it a number for the verifier */
 	__u64 at = 0;
 
 	bpf_probe_read_kernel(&at, sizeof(at), (void *)&here);
 	return at - (__u64)BPF_CORE_READ(task, stack) >= STACK_BYTES;
 }
 
-/* Another stack may be in this one's place: without its innermost frame, which is ours, it belongs elsewhere. */
+/*
+ * On a hash collision retry without the innermost stack frames, which are memblame's own: that
+ * stack hashes differently.
+ */
 #define STACK_ID(ctx, map)                                       \
 	({                                                       \
 		long _id = bpf_get_stackid(ctx, map, 0);         \
@@ -103,7 +108,7 @@ MB_INLINE bool on_interrupt_stack(void *ctx, struct task_struct *task)
 		_id < 0 ? 0 : (__u32)_id + 1;                    \
 	})
 
-/* Who, and where. False: not one that is traced. */
+/* Fill in the process and the stack. Returns false if the process is not traced. */
 MB_INLINE bool who_and_where(void *ctx, struct mb_kmem_key *key)
 {
 	struct task_struct *task = compat_current();
@@ -144,7 +149,7 @@ MB_INLINE void count_free(struct kmem_object *o)
 	__sync_fetch_and_add(&site->freed, 1);
 }
 
-/* An object that began here ends. */
+/* The object at this address is freed. */
 MB_INLINE int ended(__u64 address)
 {
 	struct kmem_object *found, copy;
@@ -152,13 +157,13 @@ MB_INLINE int ended(__u64 address)
 	found = bpf_map_lookup_elem(&kmem_objects, &address);
 	if (!found)
 		return 0;
-	copy = *found; /* deleted, it can be somebody else's at once */
+	copy = *found; /* after the deletion, another object may use the entry immediately */
 	if (!bpf_map_delete_elem(&kmem_objects, &address))
 		count_free(&copy);
 	return 0;
 }
 
-/* An object of the sample begins here. One that is there already has ended where no tracepoint tells. */
+/* A sampled object is allocated. An existing entry at its address was freed without a tracepoint. */
 MB_INLINE int began(void *ctx, __u64 address, __u64 cache, __u64 bytes)
 {
 	struct kmem_object o = {};
@@ -184,8 +189,8 @@ MB_INLINE int began(void *ctx, __u64 address, __u64 cache, __u64 bytes)
 /* ---- slab ---- */
 
 /*
- * The object, in all of these tracepoints the second argument: a pointer to const void, which older verifiers
- * (6.1) do not allow to be loaded.
+ * The object is the second argument of all these tracepoints: a pointer to const void, which older
+ * verifiers (6.1) do not allow to be loaded.
  */
 MB_INLINE __u64 object_of(const __u64 *ctx)
 {
@@ -215,7 +220,7 @@ int kmem_kmalloc(__u64 *ctx)
 	return began(ctx, object, kmalloc_cache(bytes, MB_ARG_OF(ctx, kmalloc, gfp_flags)), bytes);
 }
 
-/* Until 6.1 (11e9734bcb6a) what asks for memory of a certain node has tracepoints of its own. */
+/* Before 6.1 (11e9734bcb6a) node-specific allocations have tracepoints of their own. */
 SEC("?tp_btf/kmalloc_node")
 int kmem_kmalloc_node(__u64 *ctx)
 {
@@ -227,7 +232,7 @@ int kmem_kmalloc_node(__u64 *ctx)
 	return began(ctx, object, kmalloc_cache(bytes, MB_ARG_OF(ctx, kmalloc_node, gfp_flags)), bytes);
 }
 
-/* User space cannot follow the address of a cache: its name is kept. */
+/* Store the name of a cache, because user space cannot resolve the cache's address. */
 MB_INLINE void keep_name(struct kmem_cache *s)
 {
 	struct kmem_cache_name n = {};
@@ -241,7 +246,7 @@ MB_INLINE void keep_name(struct kmem_cache *s)
 
 MB_INLINE int began_in_cache(void *ctx, __u64 address, struct kmem_cache *s, __u64 bytes)
 {
-	if (!s) /* before 5.19 the cache is not told */
+	if (!s) /* before 5.19 the tracepoint does not report the cache */
 		return began(ctx, address, MB_KMEM_OBJECTS | (__u32)bytes, (__u32)bytes);
 	keep_name(s);
 	return began(ctx, address, (__u64)s, BPF_CORE_READ(s, size));
@@ -289,9 +294,10 @@ int kmem_free(__u64 *ctx)
 }
 
 /*
- * An interrupt that hits a program finds it in use, and the kernel does not run it again: all that a batch of RCU
- * callbacks then frees, and that is most of all objects of caches, would go unseen. So there are two, one behind
- * the other; what the first has ended the second does not find. Only an interrupt in an interrupt can miss both.
+ * An interrupt that hits a running program finds it in use, and the kernel does not run the program
+ * again. All objects that a batch of RCU callbacks frees there, which are most objects of caches,
+ * would be missed. So there are two programs, attached in sequence; what the first has removed, the
+ * second does not find. Only nested interrupts can miss both.
  */
 SEC("?tp_btf/kmem_cache_free")
 int kmem_free_again(__u64 *ctx)
@@ -302,8 +308,9 @@ int kmem_free_again(__u64 *ctx)
 /* ---- pages ---- */
 
 /*
- * Pages of user space and of the page cache are movable, or bound to the task's NUMA nodes (hardwall) and charged
- * otherwise than by the flag; what the kernel takes for itself is neither, or (pipes) charged by it.
+ * Pages of user space and of the page cache are movable, or restricted to the task's NUMA nodes
+ * (hardwall) and not charged via __GFP_ACCOUNT. The kernel's own pages are neither, or are charged
+ * via the flag (pipes).
  */
 MB_INLINE bool of_user_space(__u32 gfp)
 {
@@ -311,14 +318,15 @@ MB_INLINE bool of_user_space(__u32 gfp)
 }
 
 /*
- * A page goes by its struct page: by how far that is from something of ours, as the verifier allows no other
- * arithmetic on pointers than taking their difference. No object has such an address.
+ * A page is identified by the distance of its struct page to a variable of memblame, because
+ * subtraction is the only pointer arithmetic that the verifier allows here. No object has such an
+ * address.
  */
 MB_INLINE __u64 page_address(const __u64 *ctx)
 {
 	__u64 page = ctx[0];
 
-	if (!page) /* it failed */
+	if (!page) /* the allocation failed */
 		return 0;
 	page -= (__u64)&knobs;
 	asm volatile("" : "+r"(page));

@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Looking in an address space's tree of mappings, as the kernel's own readers without a lock do (lib/maple_tree.c). */
+/*
+ * Lookup in an address space's maple tree of mappings, like the kernel's own lockless readers
+ * (lib/maple_tree.c).
+ */
 #include "core/mapping.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAPPING_LEVELS \
-	8 /* a node has at least 5 entries: enough for more mappings than there may be */
-#define PIVOTS 15 /* of a node that ends in mappings; others have less */
+	8 /* a node has at least 5 entries: enough for the maximum number of mappings */
+#define PIVOTS 15 /* of a leaf node; other nodes have fewer */
 #define PIVOTS_READ \
-	8 /* at once: the programs that ask have much on their stacks already, and 512 bytes are all there is */
-#define NODE_MASK 255ull /* MAPLE_NODE_MASK: the node's kind is below */
+	8 /* at a time: the calling programs use much of the 512 bytes of BPF stack already */
+#define NODE_MASK 255ull /* MAPLE_NODE_MASK: the lower bits contain the node type */
 
 MB_INLINE __u32 kind_of(__u64 node)
 {
 	return node >> 3 & 15;
 }
 
-/* The entry of a node for an address; 0: it cannot be read. Not static, so that the verifier checks it once and not for each level. */
+/*
+ * The entry of a node for an address; 0: not readable. Not static, so that the verifier checks it
+ * once and not for each level.
+ */
 __noinline __u64 mapping_below(__u64 entry, __u64 addr)
 {
 	__u64 node = entry & ~NODE_MASK, pivots[PIVOTS_READ], slots, below = 0;
 	__u32 n = PIVOTS, i;
 
-	if (!bpf_core_type_exists(struct maple_range_64)) /* before 6.1: the verifier checks this function all the same */
+	if (!bpf_core_type_exists(struct maple_range_64)) /* before 6.1: the verifier still checks this function */
 		return 0;
 	slots = node + bpf_core_field_offset(struct maple_range_64, slot);
 	if (kind_of(entry) == bpf_core_enum_value(enum maple_type, maple_arange_64)) {
@@ -42,8 +48,8 @@ __noinline __u64 mapping_below(__u64 entry, __u64 addr)
 }
 
 /*
- * Nodes are not freed while a program runs, and what is not in use of one is 0: at worst, beside a thread that changes
- * the tree, this finds what was there a moment ago.
+ * Nodes are not freed while a program runs, and unused entries are 0. With a concurrent change of
+ * the tree, the result may at worst be the previous mapping.
  */
 __u64 mapping_find(__u64 mm, __u64 addr)
 {
@@ -54,7 +60,11 @@ __u64 mapping_find(__u64 mm, __u64 addr)
 	bpf_probe_read_kernel(&entry, sizeof(entry),
 			      (void *)mm + bpf_core_field_offset(struct mm_struct, mm_mt.ma_root));
 	if ((entry & 3) != 2 ||
-	    entry <= 4096) /* include/linux/xarray.h, xa_is_node(): not so few mappings */
+	    /*
+	     * include/linux/xarray.h, xa_is_node(): no process has so few mappings that its tree
+	     * has no node
+	     */
+	    entry <= 4096)
 		return 0;
 	for (int level = 0; level < MAPPING_LEVELS && entry; level++) {
 		bool leaf = kind_of(entry) == bpf_core_enum_value(enum maple_type, maple_leaf_64);

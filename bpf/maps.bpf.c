@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The definitions of what core/maps.bpf.h declares for every family. */
+/* Defines the maps that core/maps.bpf.h declares for every family. */
 #define MB_SHARED
 #include "core/maps.bpf.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * oom: each kill by the out-of-memory killer, with all that is known of it at that moment only: who could
- * have been chosen instead, which memory was short, where trigger and victim were. When a victim is marked,
- * the current thread is the one whose allocation failed: the trigger, not the victim.
+ * oom: each kill by the out-of-memory killer, with everything that is only known at that moment:
+ * the other candidates, which memory was short, the stacks of trigger and victim. When a victim is
+ * marked, the current thread is the trigger, whose allocation failed, and not the victim.
  */
 #include "core/cgroup.bpf.h"
 #include "core/compat.bpf.h"
@@ -10,15 +10,15 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Most tasks that are told of a kill, and most zones. */
+/* Limits for the number of tasks (TASKS_AT_ONCE * TASK_TURNS) and zones that are sent per kill. */
 #define TASKS_AT_ONCE 64
 #define TASK_TURNS 256
 #define ZONES 32
 
-/* Tasks are told while at least half of the ring is free: kills and exits need it more. */
+/* Tasks are only sent while at least half of the ring is free: kills and exits have priority. */
 #define TASKS_UNTIL_BYTES (2 * 1024 * 1024)
 
-#define STACK_WORDS 128 /* looked through at once */
+#define STACK_WORDS 128 /* number of words read at a time */
 #define STACK_BYTES (16 << 10) /* x86-64: THREAD_SIZE */
 
 struct oom_room {
@@ -27,7 +27,7 @@ struct oom_room {
 	__u32 left_out;
 };
 
-/* The kernel lets one kill be decided at a time (oom_lock): nobody else is using it. */
+/* The kernel decides one kill at a time (oom_lock), so there is no concurrent use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -35,7 +35,10 @@ struct {
 	__type(value, struct oom_room);
 } oom_room SEC(".maps");
 
-/* Victims that have not begun to die, by process: when they were killed. The oldest makes room. */
+/*
+ * Victims that have not started to die, by process, and the time of the kill. LRU: the oldest entry
+ * is evicted.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -43,9 +46,12 @@ struct {
 	__type(value, __u64);
 } oom_victims SEC(".maps");
 
-/* By trigger, the last kill: others of a group that dies together come after the one that was chosen. */
+/*
+ * The last kill per trigger. With memory.oom.group, other members of the group follow the chosen
+ * process.
+ */
 struct oom_kill {
-	__u64 control; /* where its struct oom_control is; 0: its function tells when it is over */
+	__u64 control; /* address of its struct oom_control; 0: the exit of oom_kill_process removes this entry */
 	__u32 chosen_tgid;
 	__u32 pad;
 };
@@ -64,9 +70,9 @@ MB_INLINE struct oom_room *room(void)
 	return bpf_map_lookup_elem(&oom_room, &key);
 }
 
-/* ---- why: the kernel's struct oom_control ---- */
+/* ---- cause: the kernel's struct oom_control ---- */
 
-/* The i-th zone of a list; NULL: it has fewer. */
+/* The i-th zone of a zonelist; NULL: the list is shorter. */
 MB_INLINE struct zone *zone_of(struct zonelist *list, int i)
 {
 	struct zone *zone = NULL;
@@ -78,7 +84,10 @@ MB_INLINE struct zone *zone_of(struct zonelist *list, int i)
 	return zone;
 }
 
-/* Names of zones begin so: DMA, DMA32, Normal, HighMem, Movable, Device (mm/page_alloc.c, zone_names). */
+/*
+ * First letters of zone names: DMA, DMA32, Normal, HighMem, Movable, Device (mm/page_alloc.c,
+ * zone_names).
+ */
 MB_INLINE bool is_zonelist(struct zonelist *list)
 {
 	struct zone *zone = zone_of(list, 0);
@@ -93,8 +102,9 @@ MB_INLINE bool is_zonelist(struct zonelist *list)
 }
 
 /*
- * Could this be one, with that process chosen? A stack holds the pointer more than once; but nothing else has
- * a memory cgroup beside it that the victim is in, or a list of zones.
+ * Could this be an oom_control with that victim chosen? A stack contains the pointer to the victim
+ * several times, but only an oom_control has a memory cgroup that contains the victim, or a
+ * zonelist, next to it.
  */
 __noinline int oom_is_control(__u64 address)
 {
@@ -111,7 +121,7 @@ __noinline int oom_is_control(__u64 address)
 	return !memcg && is_zonelist(BPF_CORE_READ(oc, zonelist));
 }
 
-/* Look for a pointer to the victim, or to its leader, in a part of the trigger's stack. */
+/* Search a part of the trigger's stack for a pointer to the victim, or to its leader. */
 __noinline __u64 oom_control_at(__u64 address, __u64 victim, __u64 leader)
 {
 	struct oom_room *r = room();
@@ -128,16 +138,20 @@ __noinline __u64 oom_control_at(__u64 address, __u64 victim, __u64 leader)
 }
 
 /*
- * The oom_control is a variable of a function that the trigger is in (mm/memcontrol.c and
- * mm/page_alloc.c, out_of_memory()'s callers); no tracepoint hands it out, and hooking functions is not
- * allowed everywhere. From the outermost frame on: what is left over from earlier calls is at the other end.
+ * The oom_control is a local variable of a function that the trigger is in (mm/memcontrol.c and
+ * mm/page_alloc.c, out_of_memory()'s callers). No tracepoint passes it, and hooking functions is
+ * not possible everywhere. Search from the outermost stack frame on, because leftovers of earlier
+ * calls are at the other end.
  */
 MB_INLINE struct oom_control *find_control(const void *ctx)
 {
 	struct task_struct *trigger = (void *)bpf_get_current_task();
 	__u64 stack = (__u64)BPF_CORE_READ(trigger, stack), victim = 0, leader;
 
-	/* the tracepoint's argument, as a number: functions of ours take no pointers */
+	/*
+	 * the tracepoint's argument, as a number: global functions take no pointers to kernel
+	 * objects
+	 */
 	bpf_probe_read_kernel(&victim, sizeof(victim), ctx);
 	leader = (__u64)BPF_CORE_READ((struct task_struct *)victim, group_leader);
 
@@ -176,11 +190,11 @@ MB_INLINE void fill_control(struct mb_oom_event *e, struct oom_control *oc, stru
 		fill_memcg(e, memcg, trigger);
 }
 
-/* ---- who could have been chosen ---- */
+/* ---- candidates ---- */
 
-#define THREADS_TRIED 64 /* those that are about to end come before others */
+#define THREADS_TRIED 64 /* limit of the search; threads that are about to exit come first */
 
-/* A thread that still has the process's memory, find_lock_task_mm() of the kernel; 0: none has. */
+/* A thread of the process that still has its memory, like the kernel's find_lock_task_mm(); 0: none. */
 __noinline __u64 oom_thread_with_memory(__u64 address)
 {
 	struct task_struct *task = (void *)address, *t = task;
@@ -191,7 +205,7 @@ __noinline __u64 oom_thread_with_memory(__u64 address)
 		t = (void *)BPF_CORE_READ(t, thread_node.next) -
 		    bpf_core_field_offset(struct task_struct, thread_node);
 		if (t == task || BPF_CORE_READ(t, tgid) != BPF_CORE_READ(task, tgid))
-			break; /* the list's head, behind its end */
+			break; /* the list head: end of the list */
 	}
 	return 0;
 }
@@ -201,7 +215,10 @@ MB_INLINE struct task_struct *thread_with_memory(struct task_struct *task)
 	return (void *)oom_thread_with_memory((__u64)task);
 }
 
-/* The head lies between the last thread and the first: from the first on, all are passed. */
+/*
+ * The list head is between the last and the first thread: a walk from the first one visits all
+ * threads.
+ */
 MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
 {
 	struct task_struct *t = BPF_CORE_READ(task, mm) ? task :
@@ -210,7 +227,10 @@ MB_INLINE struct mm_struct *memory_of(struct task_struct *task)
 	return t ? BPF_CORE_READ(t, mm) : NULL;
 }
 
-/* task: the process's first thread; alive: one that has its memory, and is where the process is now. */
+/*
+ * Send a candidate. task: the process's first thread; alive: a thread that has its memory, and its
+ * current cgroup.
+ */
 MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct task_struct *alive, __u64 kill_t_ns)
 {
 	struct mm_struct *mm = BPF_CORE_READ(alive, mm);
@@ -239,21 +259,21 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct ta
 	r->told++;
 }
 
-/* Tell of a process by its leader, if it could have been chosen. Returns the next one's. */
+/* Send a process, given by its leader, if it was a candidate. Returns the next process's leader. */
 __noinline __u64 oom_tell_process(__u64 address, __u64 memcg, __u64 kill_t_ns)
 {
 	struct task_struct *task = (void *)address;
 	struct task_struct *alive = thread_with_memory(task);
 	struct oom_room *r = room();
 
-	/* whom oom_unkillable_task() of the kernel spares: init and kernel threads */
+	/* excluded by the kernel's oom_unkillable_task(): init and kernel threads */
 	if (r && alive && BPF_CORE_READ(task, tgid) != 1 && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
 	    (!memcg || in_memcg(alive, (void *)memcg)))
 		tell_task(r, task, alive, kill_t_ns);
 	return (__u64)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(struct task_struct, tasks);
 }
 
-/* Tell of some processes, from this one on. Returns the next one, 0 when all have been told. */
+/* Send some processes, starting with this one. Returns the next one; 0: all were sent. */
 __noinline __u64 oom_tell_tasks(__u64 task, __u64 until, __u64 memcg, __u64 kill_t_ns)
 {
 	for (int i = 0; i < TASKS_AT_ONCE; i++) {
@@ -299,7 +319,7 @@ MB_INLINE void tell_zones(struct zonelist *list, __u64 kill_t_ns)
 	}
 }
 
-/* Tell of all processes and zones that a kill was about. */
+/* Send all processes and zones that a kill concerns. */
 MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, __u64 kill_t_ns)
 {
 	struct zonelist *zones = BPF_CORE_READ(oc, zonelist);
@@ -343,7 +363,7 @@ MB_INLINE void fill_victim(struct mb_oom_event *e, struct task_struct *victim)
 		e->rss_pages[i] = mm ? compat_mm_counter(mm, i) : 0;
 }
 
-/* An event with what is known of the current thread; NULL: no room. */
+/* Start an event with the current thread's data; NULL: no room. */
 MB_INLINE struct mb_oom_event *begin_event(__u16 type, struct task_struct *trigger)
 {
 	struct mb_oom_event *e = emit_reserve_in(&urgent, MB_FAM_oom, type, sizeof(*e),
@@ -365,9 +385,9 @@ MB_INLINE bool is_traced(struct task_struct *trigger, struct task_struct *victim
 }
 
 /*
- * victim: NULL where only its id is known; oc: NULL where it is not at hand. chosen_tgid: for whom the kill
- * is, where oc does not tell; 0. decided: the kernel chose a victim; else the trigger is ending by
- * itself, and only gets access to the memory reserves.
+ * victim: NULL if only its id is known; oc: NULL if not available. chosen_tgid: process for which
+ * the kill was chosen, if oc is not available; else 0. decided: the kernel chose a victim;
+ * otherwise the trigger is already exiting and only gets access to the memory reserves.
  */
 MB_INLINE void kill(void *ctx, struct task_struct *victim, __u32 victim_tgid, struct oom_control *oc,
 		    __u32 chosen_tgid, bool decided)
@@ -397,7 +417,7 @@ MB_INLINE void kill(void *ctx, struct task_struct *victim, __u32 victim_tgid, st
 	bpf_get_stack(ctx, e->user_stack, sizeof(e->user_stack), BPF_F_USER_STACK);
 	emit_submit_now(e);
 	bpf_map_update_elem(&oom_victims, &victim_tgid, &t_ns, BPF_ANY);
-	/* once for a group */
+	/* once per group */
 	if (oc && chosen_tgid == victim_tgid)
 		tell_scene(oc, trigger, t_ns);
 }
@@ -410,7 +430,7 @@ MB_INLINE void remember_kill(struct oom_control *oc, __u64 control)
 	bpf_map_update_elem(&oom_kills, &id, &k, BPF_ANY);
 }
 
-/* The oom_control of the last kill of this thread, if that is still under way. */
+/* The oom_control of this thread's last kill, if that kill is still in progress. */
 MB_INLINE struct oom_control *control_of_group(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -430,13 +450,16 @@ int BPF_PROG(oom_mark_victim, struct task_struct *victim)
 
 	if (oc)
 		remember_kill(oc, (__u64)oc);
-	else if (victim != trigger) /* else it is ending already, and gets the reserves */
+	else if (victim != trigger) /* otherwise the trigger is exiting already, and gets the reserves */
 		oc = control_of_group();
 	kill(ctx, victim, 0, oc, 0, oc || victim != trigger);
 	return 0;
 }
 
-/* Where mark_victim has only an id: the function that is about to kill knows whom, and why. */
+/*
+ * If mark_victim only passes an id: the function that is about to kill knows the victim and the
+ * cause.
+ */
 SEC("?fentry/oom_kill_process")
 int BPF_PROG(oom_kill, struct oom_control *oc)
 {
@@ -454,7 +477,7 @@ int BPF_PROG(oom_kill_end)
 	return 0;
 }
 
-/* Those of a group that dies together, and a process that is ending already and gets the reserves. */
+/* Other members of a group that is killed, and an exiting process that gets the reserves. */
 SEC("?tp_btf/mark_victim")
 int BPF_PROG(oom_mark_member, __u32 pid)
 {
@@ -462,7 +485,7 @@ int BPF_PROG(oom_mark_member, __u32 pid)
 	__u64 id = bpf_get_current_pid_tgid();
 	struct oom_kill *k = bpf_map_lookup_elem(&oom_kills, &id);
 
-	if (k && k->chosen_tgid == pid) /* told already */
+	if (k && k->chosen_tgid == pid) /* already sent */
 		return 0;
 	kill(ctx, pid == (__u32)id ? task : NULL, pid, NULL, k ? k->chosen_tgid : 0, k || pid != (__u32)id);
 	return 0;
@@ -475,7 +498,7 @@ int BPF_PROG(oom_mark_victim_id, int pid)
 	return 0;
 }
 
-/* A victim begins to die: the last moment at which its own stack can be had. */
+/* A victim starts to die: the last moment at which its own user stack is available. */
 SEC("?tp_btf/signal_deliver")
 int BPF_PROG(oom_dying, int sig)
 {
@@ -524,7 +547,7 @@ int BPF_PROG(oom_reaper_skipped, int tid)
 	return reaper(tid, MB_OOM_REAPER_SKIPPED);
 }
 
-/* ---- kills by a process: systemd-oomd, earlyoom, or anybody ---- */
+/* ---- kills by a process: systemd-oomd, earlyoom, or any other ---- */
 
 SEC("?tp_btf/signal_generate")
 int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_struct *victim, int group,
@@ -534,11 +557,11 @@ int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_stru
 	struct mem_cgroup *fullest;
 	struct mb_oom_event *e;
 
-	/* SEND_SIG_PRIV, 1, is the kernel's own */
+	/* SEND_SIG_PRIV (1): sent by the kernel */
 	if (sig != SIGKILL || result || (unsigned long)info == 1 || !MB_TASK(sender, mm) ||
 	    MB_TASK(sender, tgid) == BPF_CORE_READ(victim, tgid) || !is_traced(sender, victim))
 		return 0;
-	/* whoever sends thousands of them must not take the room for kills and exits */
+	/* a process that sends thousands of signals must not use up the room for kills and exits */
 	if (bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA) >= TASKS_UNTIL_BYTES) {
 		count_drop(MB_FAM_oom, MB_DROP_RING_FULL);
 		return 0;
@@ -550,6 +573,6 @@ int BPF_PROG(oom_sigkill, int sig, struct kernel_siginfo *info, struct task_stru
 	fullest = fullest_memcg(victim);
 	if (fullest)
 		fill_memcg(e, fullest, victim);
-	bpf_ringbuf_submit(e, 0); /* wakes a consumer that waits, not one that is behind */
+	bpf_ringbuf_submit(e, 0); /* wakes a consumer that is waiting, but not one that has fallen behind */
 	return 0;
 }

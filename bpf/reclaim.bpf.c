@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * reclaim: who stalls in reclaim, compaction and throttling, what it frees, whose pages it
- * takes, and when kswapd runs and for whom.
+ * reclaim: which threads stall in reclaim, compaction and throttling, what they free, whose pages
+ * they reclaim, and when and for whom kswapd runs.
  */
 #include "core/cgroup.bpf.h"
 #include "core/compat.bpf.h"
@@ -13,18 +13,21 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define MAX_NODES 64 /* NUMA nodes watched for kswapd runs; CONFIG_NODES_SHIFT is 6 to 10 */
 
 struct waker {
-	__u32 tgid; /* 0: nobody yet */
+	__u32 tgid; /* 0: none yet */
 	__u32 tid;
 	char comm[MB_COMM_LEN];
 };
 
-/* The run of one node's kswapd, and who woke it. Indexed by node; larger ones are not watched. */
+/*
+ * The current run of a node's kswapd, and the task that woke it. Indexed by node; higher node
+ * numbers are not watched.
+ */
 struct kswapd_run {
 	__u64 start_ns; /* 0: asleep */
 	__u64 pages;
 	__u32 order;
 	struct waker waker;
-	struct waker next; /* of the run to come: kswapd can be woken before its sleep is told */
+	struct waker next; /* waker of the next run: kswapd can be woken before the tracepoint for its sleep fires */
 };
 
 struct {
@@ -113,7 +116,10 @@ int BPF_PROG(reclaim_direct_end, unsigned long nr_reclaimed)
 	return end(STALL_SLOT(reclaim, direct_reclaim), MB_RECLAIM_EVENT_DIRECT, nr_reclaimed);
 }
 
-/* zone_reclaim_mode: reclaim from the own node before another is tried; direct reclaim too. */
+/*
+ * zone_reclaim_mode: reclaim from the local node before trying another one; counts as direct
+ * reclaim.
+ */
 SEC("?tp_btf/mm_vmscan_node_reclaim_begin")
 int reclaim_node_begin(__u64 *ctx)
 {
@@ -129,8 +135,9 @@ int BPF_PROG(reclaim_node_end, unsigned long nr_reclaimed)
 }
 
 /*
- * Whose limit the current thread reclaims for, as in struct mb_reclaim_ledger. A write to memory.reclaim, memory.high,
- * memory.max and their like reclaims from the cgroup of that file, whichever the writer is in.
+ * Whose limit the current thread reclaims for, as in struct mb_reclaim_ledger. A write to
+ * memory.reclaim, memory.high, memory.max etc. reclaims from the cgroup of that file, independent
+ * of the writer's own cgroup.
  */
 MB_INLINE __u32 reclaimed_for(__u64 *ctx, struct task_struct *task)
 {
@@ -179,8 +186,8 @@ int BPF_PROG(reclaim_compaction_end)
 
 /*
  * Fires after the sleep, with its length in whole ticks, which can be one tick too long. The time
- * since the thread last scanned pages bounds it from above and is near, as it scans before it
- * sleeps.
+ * since the thread last scanned pages is a close upper bound, because the thread scans right before
+ * it sleeps.
  */
 MB_INLINE int throttled(int usec_delayed)
 {
@@ -209,7 +216,7 @@ int reclaim_throttled(__u64 *ctx)
 	return throttled(MB_ARG_OF(ctx, mm_vmscan_throttled, usec_delayed));
 }
 
-/* Until 5.15 (8cd7c588decf) reclaim slept here; both tracepoints have the same arguments. */
+/* Before 5.15 (8cd7c588decf) reclaim slept here; both tracepoints have the same arguments. */
 SEC("?tp_btf/writeback_congestion_wait")
 int BPF_PROG(reclaim_congestion_wait, unsigned int usec_timeout, unsigned int usec_delayed)
 {
@@ -223,8 +230,8 @@ int BPF_PROG(reclaim_iff_congested, unsigned int usec_timeout, unsigned int usec
 }
 
 /*
- * memory.high: a thread that has taken its cgroup over it reclaims on its way back to user space,
- * and then may have to sleep. Only the sleep is charged here; the reclaim inside has its own stall.
+ * memory.high: a thread that has pushed its cgroup over the limit reclaims on its return to user
+ * space, and may then have to sleep. Only the sleep is charged here; the reclaim has its own stall.
  */
 MB_INLINE int high_begin(void)
 {
@@ -266,7 +273,7 @@ int BPF_PROG(reclaim_high_end)
 	return high_end();
 }
 
-/* Its name since 7.0, where the check that there is anything to do became inline. */
+/* The function's name since 7.0, where the check for pending work became inline. */
 SEC("?fentry/__mem_cgroup_handle_over_high")
 int BPF_PROG(reclaim_over_high_begin)
 {
@@ -279,7 +286,7 @@ int BPF_PROG(reclaim_over_high_end)
 	return high_end();
 }
 
-/* Only where the fault family, which does this as well (fault_moved), is off. */
+/* Only if the fault family, whose fault_moved does the same, is off. */
 SEC("?tp_btf/rss_stat")
 int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 {
@@ -327,7 +334,7 @@ int BPF_PROG(reclaim_shrink_begin)
 	return 0;
 }
 
-/* Stalls inside of it, a wait for a page say, are in the time as well: it says where reclaim was. */
+/* Includes nested stalls, such as waiting for a page: the time shows where reclaim spent its time. */
 SEC("?tp_btf/mm_shrink_slab_end")
 int BPF_PROG(reclaim_shrink_end, struct shrinker *shr, int nid, int freed)
 {
@@ -353,14 +360,14 @@ int BPF_PROG(reclaim_shrink_end, struct shrinker *shr, int nid, int freed)
 	return 0;
 }
 
-/* ---- allocations: only where asked for, as every page comes by here ---- */
+/* ---- allocations: only on request, because every page passes through here ---- */
 
 SEC("?tp_btf/mm_page_alloc")
 int BPF_PROG(reclaim_allocated, struct page *page, unsigned int order)
 {
 	struct mb_ledger *l;
 
-	if (!page) /* it failed */
+	if (!page) /* the allocation failed */
 		return 0;
 	l = ledger_of(compat_current());
 	if (l)
@@ -389,7 +396,10 @@ int BPF_PROG(reclaim_unmap_end, struct folio *folio, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Fires only if kswapd was asleep. The first waker of a run is the one to name. */
+/*
+ * Fires only if kswapd was asleep. The first task that wakes kswapd is recorded as the waker of the
+ * run.
+ */
 SEC("?tp_btf/mm_vmscan_wakeup_kswapd")
 int BPF_PROG(reclaim_wakeup_kswapd, int nid)
 {
@@ -418,7 +428,7 @@ int BPF_PROG(reclaim_kswapd_wake, int nid)
 	run = bpf_map_lookup_elem(&kswapd, &key);
 	if (!run)
 		return 0;
-	if (run->start_ns) { /* also fires when a running kswapd is asked for more */
+	if (run->start_ns) { /* also fires if a running kswapd is asked for more */
 		run->next.tgid = 0;
 		return 0;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The part of core/stall.bpf.h that is there once for all families. */
+/* The global function of core/stall.bpf.h, linked once for all families. */
 #include "core/bits.bpf.h"
 #include "core/trace_level.bpf.h"
 #include "core/stall.bpf.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * task: process life. New threads get their ledger in fork, before they run; a thread's last
- * word is its exit record; the iterator reads all ledgers once per tick and makes those of
+ * task: process life cycle. New threads get their ledger in fork, before they run. A thread's last
+ * record is its exit record. The iterator reads all ledgers once per tick, and creates ledgers for
  * threads that existed before tracing began.
  */
 #include "core/compat.bpf.h"
@@ -13,10 +13,13 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set by user space for the first pass of the iterator only. */
+/* Set by user space during the first pass of the iterator only. */
 __u32 first_pass;
 
-/* What a ledger is made from, by the program that makes it: on one CPU none of them can be within itself. */
+/*
+ * Template for new ledgers, one per creating program: none of these programs can nest with itself
+ * on a CPU.
+ */
 enum creator {
 	CREATOR_FORK,
 	CREATOR_CGROUP,
@@ -31,8 +34,8 @@ struct {
 } creators SEC(".maps");
 
 /*
- * The iterator has no such rule, and can be preempted: each of its readers has room of its own, to build a record in
- * and to make a ledger from. As a rule memblame is the only one. Those that read last longest ago go first.
+ * The iterator can be preempted, so each of its readers has its own buffer, to build a record and a
+ * ledger in. Usually memblame is the only reader. LRU: the least recently active reader is evicted.
  */
 struct reader {
 	struct mb_task_record record;
@@ -75,7 +78,10 @@ MB_INLINE struct mb_ledger *trace(struct task_struct *task, __u32 creator, bool 
 
 MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 {
-	/* a thread of the kernel has none of its own: it borrows that of a process at times (kthread_use_mm) */
+	/*
+	 * a kernel thread has no memory of its own, but may borrow a process's memory
+	 * (kthread_use_mm)
+	 */
 	struct mm_struct *mm = MB_TASK(task, flags) & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
 	__u64 rss = 0, peak;
 
@@ -97,13 +103,13 @@ MB_INLINE void fill_memory(struct task_struct *task, struct mb_task_info *r)
 		r->peak_pages = peak;
 }
 
-/* 0: in the machine's own pid namespace, or it has no pid any more. */
+/* 0: in the initial pid namespace, or the task has no pid any more. */
 MB_INLINE __u32 inner_tgid(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, group_leader, thread_pid, level) ? compat_inner_tgid(task) : 0;
 }
 
-/* What the process is called in its namespaces: the first thread tells it. */
+/* Identity of the process in its namespaces; reported by the first thread. */
 MB_INLINE void fill_inside(struct task_struct *task, struct mb_task_info *r)
 {
 	struct uts_namespace *uts = BPF_CORE_READ(task, nsproxy, uts_ns);
@@ -114,15 +120,16 @@ MB_INLINE void fill_inside(struct task_struct *task, struct mb_task_info *r)
 }
 
 /*
- * Does this thread report what all threads of the process have in common? The first one does; where it has ended and
- * others go on, it has no memory any more, and is not heard of: then each of them does.
+ * Does this thread report the data that all threads of the process share? The first thread does. If
+ * it has exited while others continue, it has no memory any more and is not reported: then each of
+ * the others does.
  */
 MB_INLINE bool speaks_for_process(struct task_struct *task)
 {
 	return task->tgid == task->pid || !BPF_CORE_READ(task, group_leader, mm);
 }
 
-/* Everything but the memory of the process, which only one thread of it needs to report. */
+/* Everything except the process's memory, which only one thread needs to report. */
 MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct mb_task_info *r,
 			 __u16 type)
 {
@@ -138,12 +145,12 @@ MB_INLINE void fill_info(struct task_struct *task, struct mb_ledger *l, struct m
 	r->start_ns = l->task.start_ns;
 	r->exit_code = task->exit_code;
 	r->late = l->task.late;
-	if (r->late) /* others that it points to may be gone */
+	if (r->late) /* other objects that the task points to may have been freed */
 		return;
 	r->cgroup = compat_cgroup_id(compat_task_cgroup(task));
 	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	r->threads = BPF_CORE_READ(task, signal, nr_threads);
-	/* the leader's name, or ps and we would disagree on what the process is called */
+	/* the leader's name, so that the process has the same name as in ps */
 	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
 	if (speaks_for_process(task))
 		fill_inside(task, r);
@@ -159,7 +166,7 @@ int BPF_PROG(task_newtask, struct task_struct *child, __u64 clone_flags)
 	if (!filter_follows(child, clone_flags, ledger_of(parent) != NULL))
 		return 0;
 	l = trace(child, CREATOR_FORK, true);
-	if (l) /* the iterator may have come first; the child has not run yet */
+	if (l) /* the iterator may have created it first; the child has not run yet */
 		l->task.born = 1;
 	if (clone_flags & CLONE_THREAD)
 		return 0;
@@ -198,7 +205,7 @@ int BPF_PROG(task_exec, struct task_struct *task, __u32 old_tid, struct linux_bi
 	return 0;
 }
 
-/* A process moves into a selected cgroup: from now on, not from the next tick, it is traced. */
+/* A process moves into a selected cgroup: trace it from now on, not from the next tick on. */
 SEC("?tp_btf/cgroup_attach_task")
 int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struct *task)
 {
@@ -208,7 +215,10 @@ int BPF_PROG(task_cgroup, struct cgroup *to, const char *path, struct task_struc
 	return 0;
 }
 
-/* A new cgroup may be gone before user space looks for its path. Hierarchies of v1 share their numbers. */
+/*
+ * A new cgroup may be removed before user space looks up its path. Cgroups of other v1 hierarchies
+ * have ids that overlap.
+ */
 SEC("?tp_btf/cgroup_mkdir")
 int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
 {
@@ -222,7 +232,7 @@ int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
 	if (!e)
 		return 0;
 	e->cgroup = compat_cgroup_id(cgrp);
-	/* full, it is cut */
+	/* a full buffer means that the path was truncated */
 	if (bpf_probe_read_kernel_str(e->path, sizeof(e->path), path) == sizeof(e->path)) {
 		e->below.no_path = 0;
 		e->below.parent = compat_cgroup_id(BPF_CORE_READ(cgrp, self.parent, cgroup));
@@ -233,8 +243,9 @@ int BPF_PROG(task_mkdir, struct cgroup *cgrp, const char *path)
 }
 
 /*
- * How wait(2) will see the process end: exit_group and fatal signals set the group's code, as from 5.18 on does the
- * last thread; else it is what the first thread said, however long ago.
+ * Exit status of the process as seen by wait(2): exit_group and fatal signals set the group's code,
+ * and since 5.18 the last thread does so too; otherwise it is the first thread's code, however long
+ * ago that thread exited.
  */
 MB_INLINE __s32 final_exit_code(struct task_struct *task)
 {
@@ -252,9 +263,9 @@ MB_INLINE void copy_ledger(struct task_struct *task, struct mb_ledger *l, struct
 }
 
 /*
- * The exit record is out. Where the memory is shared, its clean-up can still fault (see struct
- * mb_late_event): the ledger stays to count that. Otherwise it must go, or the iterator would
- * report the thread a second time.
+ * The exit record was sent. If the memory is shared, its cleanup can still fault (see struct
+ * mb_late_event), so the ledger is retained to count these faults. Otherwise it must be deleted, or
+ * the iterator would report the thread again.
  */
 MB_INLINE void retire(struct task_struct *task)
 {
@@ -264,7 +275,7 @@ MB_INLINE void retire(struct task_struct *task)
 		ledger_delete(task);
 }
 
-/* The thread does not run any more, or is the one that runs here: its ledger does not change. */
+/* The thread no longer runs, or is the current one: its ledger does not change. */
 static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 {
 	struct mb_task_record *r = bpf_ringbuf_reserve(&urgent, sizeof(*r), 0);
@@ -281,7 +292,10 @@ static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 		r->info.exit_code = final_exit_code(task);
 	}
 	copy_ledger(task, l, r);
-	/* before the record can be read: the iterator must not report the thread after it, nor with another base */
+	/*
+	 * before the record becomes readable: the iterator must not report the thread after it, nor
+	 * with another base
+	 */
 	l->task.exited = 1;
 	barrier();
 	l->task.min_base = task->min_flt;
@@ -305,9 +319,9 @@ int BPF_PROG(task_exit, struct task_struct *task)
 }
 
 /*
- * Long after its end, a grace period after it was reaped, the task's counts are final. Here no
- * other thread can be scheduled in between, so that this program always runs; a thread for which
- * the kernel did not run the one above (MB_DROP_MISSED) has its exit record sent now.
+ * The task's counters are final here, long after its exit and a grace period after it was reaped.
+ * No other thread can be scheduled in between, so this program always runs. For a thread whose exit
+ * program the kernel skipped (MB_DROP_MISSED), the exit record is sent now.
  */
 SEC("?tp_btf/sched_process_free")
 int BPF_PROG(task_free, struct task_struct *task)
@@ -337,8 +351,8 @@ int BPF_PROG(task_free, struct task_struct *task)
 }
 
 /*
- * The thread may run on another CPU and change its ledger meanwhile: take one in which the faults
- * by cause and the kernel's count belong together.
+ * The thread may be running on another CPU and change its ledger meanwhile: only accept a copy in
+ * which the faults by cause match the kernel's counter.
  */
 static __noinline bool copy_try(struct task_struct *task, struct mb_ledger *l,
 				struct mb_task_record *r)
@@ -353,8 +367,8 @@ static __noinline bool copy_try(struct task_struct *task, struct mb_ledger *l,
 }
 
 /*
- * A thread that faults all the time leaves some half of the time for a consistent copy; after
- * these tries its counts may be a fault apart. (A loop here is more than 6.1's verifier takes.)
+ * A thread that faults continuously leaves about half of the time for a consistent copy; after
+ * these tries its counts may differ by one fault. (6.1's verifier does not accept a loop here.)
  */
 MB_INLINE void copy_consistent(struct task_struct *task, struct mb_ledger *l,
 			       struct mb_task_record *r)
@@ -366,8 +380,8 @@ MB_INLINE void copy_consistent(struct task_struct *task, struct mb_ledger *l,
 }
 
 /*
- * For a thread that has none. It may have come to its end since that was seen, and its exit record be out: then this one
- * is only there for its late faults.
+ * Create a ledger for a thread that has none. The thread may have exited since, and sent its exit
+ * record: then the ledger only counts late faults.
  */
 MB_INLINE struct mb_ledger *trace_found(struct task_struct *task, struct reader *room)
 {
@@ -380,8 +394,8 @@ MB_INLINE struct mb_ledger *trace_found(struct task_struct *task, struct reader 
 }
 
 /*
- * Is it still this thread's? While it was copied the thread may have sent its exit record, after which nothing is
- * reported of it; and a hash hands the room of what was deleted out again at once.
+ * Is this still the thread's ledger? While it was copied, the thread may have sent its exit record,
+ * after which nothing else must be reported; and a hash reuses deleted elements immediately.
  */
 MB_INLINE bool is_current(struct task_struct *task, const struct mb_ledger *l)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * vma: mmap, munmap, mremap and brk per process, seen at the write lock that each of them takes
- * on the address space: between lock and unlock nobody else changes total_vm, so its change is
- * this call's doing, and calls that never get so far are not calls that changed anything. A hook
- * on the system calls themselves would slow every system call of the machine.
+ * vma: mmap, munmap, mremap and brk per process, observed at the mmap write lock that each of them
+ * acquires. Between lock and unlock no other thread changes total_vm, so its change is due to this
+ * call; calls that do not get as far as the lock change nothing. Hooks on the system calls
+ * themselves would slow down every system call of the machine.
  *
- * On request (knobs.regions) each such change is sent, too, with its stack: where the mapping is now is not told
- * at the lock, but what was asked and where the kernel found room is, and from that user space knows.
+ * On request (knobs.regions) each change is also sent, with its stack. At the unlock the resulting
+ * address is not available, but the arguments are, and the area that the kernel found; user space
+ * derives the mapping from these.
  */
 #include "core/compat.bpf.h"
 #include "core/ledger.bpf.h"
@@ -68,9 +69,9 @@ MB_INLINE void account(struct mb_vma_ledger *v, struct compat_vma_call *c, __s64
 }
 
 /*
- * Did the call fail, going by what it was asked and what it changed? Its result is not known yet.
- * Only a MAP_FIXED mmap can succeed and leave the size as it was: it replaces. munmap takes the
- * lock before it looks at its arguments (mm/vma.c, do_vmi_munmap).
+ * Did the call fail, judging by its arguments and its effect? Its result is not known yet. Only a
+ * MAP_FIXED mmap can succeed without a change of size: it replaces mappings. munmap acquires the
+ * lock before it checks its arguments (mm/vma.c, do_vmi_munmap).
  */
 MB_INLINE bool has_failed(struct mm_struct *mm, struct compat_vma_call *c, __s64 delta)
 {
@@ -87,8 +88,9 @@ MB_INLINE bool has_failed(struct mm_struct *mm, struct compat_vma_call *c, __s64
 #define CALL32_OLD_MMAP 90
 
 /*
- * The call's number and arguments as a 64-bit program has them. Of a 32-bit call without the same number no number is
- * told; the old mmap has its arguments in memory, of which none is read, so that it is any call.
+ * The call's number and arguments in 64-bit form. For a 32-bit call the number is reported as
+ * unknown. The old mmap has its arguments in memory, which is not read, so it is treated as an
+ * unspecified call.
  */
 MB_INLINE void region_args(struct task_struct *task, const struct stack_pt_regs *r, struct mb_region_event *e)
 {
@@ -107,7 +109,7 @@ MB_INLINE void region_args(struct task_struct *task, const struct stack_pt_regs 
 
 #define PATH_NAMES 24
 
-/* The names of a file's path, the innermost first, across mounts. Returns the bytes used. */
+/* The path components of a file, innermost first, across mounts. Returns the number of bytes used. */
 MB_INLINE __u32 path_of(struct file *file, char *to)
 {
 	struct dentry *d = BPF_CORE_READ(file, f_path.dentry), *parent;
@@ -131,7 +133,7 @@ MB_INLINE __u32 path_of(struct file *file, char *to)
 			break;
 		name = BPF_CORE_READ(d, d_name.name);
 		at = used;
-		asm volatile("" : "+r"(at)); /* before 5.11 the verifier forgets the bounds of what was spilled */
+		asm volatile("" : "+r"(at)); /* before 5.11 the verifier forgets the bounds of spilled registers */
 		if (at > MB_CODE_PATH - MB_CODE_NAME)
 			break;
 		n = bpf_probe_read_kernel_str(to + at, MB_CODE_NAME, name);
@@ -144,8 +146,9 @@ MB_INLINE __u32 path_of(struct file *file, char *to)
 }
 
 /*
- * Which file is mapped as code: by its descriptor, which the call has open. Not static, so that the verifier goes through
- * it once by itself, and not again with each way through the rest of the program.
+ * Identify the file that is mapped as code by its descriptor, which the call has open. Not static,
+ * so that the verifier checks it once, separately, and not for each path through the rest of the
+ * program.
  */
 __noinline int emit_code(__u64 t_ns, __u32 fd)
 {
@@ -170,13 +173,13 @@ __noinline int emit_code(__u64 t_ns, __u32 fd)
 	compat_mtime(inode, &e->mtime_s, &e->mtime_ns);
 	e->pad = 0;
 	e->path_bytes = path_of(file, e->path);
-	emit_submit_now(e); /* it may not be there for long */
+	emit_submit_now(e); /* the file may be gone soon */
 	return 0;
 }
 
 /*
- * The call is about to end, or has ended with result: send what it was and did. Not static, as emit_code(): for each of
- * its callers the verifier took half a second.
+ * The call is about to end, or has ended with result: send its arguments and effect. Not static,
+ * like emit_code(): for each caller the verifier took half a second.
  */
 __noinline int emit_region(__u32 op, __s64 delta, __u64 result)
 {
@@ -203,19 +206,20 @@ __noinline int emit_region(__u32 op, __s64 delta, __u64 result)
 	e.stack_delta_bytes = (__s64)(BPF_CORE_READ(mm, stack_vm) - v->before_stack_pages) << PAGE_SHIFT;
 	e.total_vm_bytes = (__u64)BPF_CORE_READ(mm, total_vm) << PAGE_SHIFT;
 	e.op = e.op ? e.op : op;
-	if (delta <= 0 && op != MB_VMA_MMAP && op != MB_VMA_MREMAP) { /* nobody asks who gave memory back */
+	/* the stack is not needed when memory is given back */
+	if (delta <= 0 && op != MB_VMA_MMAP && op != MB_VMA_MREMAP) {
 		stack.kind = MB_STACK_NONE;
 		stack.depth = 0;
 	}
 	if (e.op == MB_VMA_MMAP && (e.args[2] & PROT_EXEC) && !(e.args[3] & MAP_ANONYMOUS))
 		emit_code(e.h.t_ns, e.args[4]);
-	/* code: it may be an allocator, which is to be probed before it is used much */
+	/* code: it may contain an allocator, which should be probed before it is used much */
 	stack.now = knobs.heap_mean && op == MB_VMA_MMAP && (e.args[2] & PROT_EXEC);
 	stack_emit(ring, MB_FAM_vma, MB_VMA_REGION, &e, &stack);
 	return 0;
 }
 
-/* Can the call have changed what is mapped? */
+/* Can the call have changed the mappings? */
 MB_INLINE bool changes_regions(__u32 op, __s64 delta, bool failed)
 {
 	return delta || (!failed && (op == MB_VMA_MMAP || op == MB_VMA_MREMAP));
@@ -225,7 +229,7 @@ MB_INLINE int locked(__u64 *ctx, struct mm_struct *mm)
 {
 	bool write = MB_ARG_OF(ctx, mmap_lock_acquire_returned, write);
 	bool success = MB_ARG_OF(ctx, mmap_lock_acquire_returned, success);
-	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
+	struct task_struct *task = bpf_get_current_task_btf(); /* available since before this tracepoint */
 	struct compat_vma_call c;
 	struct mb_ledger *l;
 
@@ -253,9 +257,10 @@ int BPF_PROG(vma_lock, struct mm_struct *mm)
 }
 
 /*
- * Where a thread that was preempted within a program keeps others from it (docs/architecture.md), a second one
- * behind it does what was missed: a mapping of which nothing was seen is nobody's. What the first has done does
- * no harm twice. For leaks only; counts of calls are told to be too small.
+ * A thread that was preempted inside a program makes the kernel skip the program for others on the
+ * CPU (docs/architecture.md). A second program, attached after the first, makes up for that,
+ * because a mapping that is missed has no origin. Running both is harmless. For leaks only; call
+ * counts are documented as possibly too low.
  */
 SEC("?tp_btf/mmap_lock_acquire_returned")
 int BPF_PROG(vma_lock_again, struct mm_struct *mm)
@@ -263,7 +268,10 @@ int BPF_PROG(vma_lock_again, struct mm_struct *mm)
 	return locked(ctx, mm);
 }
 
-/* The kernel has found room for a mapping, or has not. The last time during a call counts. */
+/*
+ * The kernel has searched for a free area, with or without success. The last search in a call
+ * counts.
+ */
 MB_INLINE int found_area(unsigned long addr, struct vm_unmapped_area_info *info)
 {
 	struct mb_ledger *l = ledger_of(compat_current());
@@ -322,10 +330,10 @@ int BPF_PROG(vma_exec, struct task_struct *task)
 	return 0;
 }
 
-/* Also after munmap's downgrade to a read lock, which is when total_vm has changed. */
+/* Also fires at munmap's downgrade to a read lock, when total_vm has already changed. */
 MB_INLINE int released(struct mm_struct *mm)
 {
-	struct task_struct *task = bpf_get_current_task_btf(); /* as old as this tracepoint */
+	struct task_struct *task = bpf_get_current_task_btf(); /* available since before this tracepoint */
 	struct compat_vma_call c;
 	struct mb_ledger *l;
 	__s64 delta;
@@ -340,7 +348,7 @@ MB_INLINE int released(struct mm_struct *mm)
 	l->vma.op = MB_VMA_NONE;
 	delta = (__s64)(mm->total_vm - l->vma.before_pages) << PAGE_SHIFT;
 	if (c.op == MB_VMA_OTHER) {
-		if (knobs.regions && delta) /* regions is always set here; the verifier only knows by this check */
+		if (knobs.regions && delta) /* regions is always set here; the verifier only knows from this check */
 			emit_region(MB_VMA_OTHER, delta, MB_RESULT_UNKNOWN);
 		return 0;
 	}
@@ -368,7 +376,8 @@ int BPF_PROG(vma_unlock_again, struct mm_struct *mm)
 
 /*
  * Before 5.11 the lock has no tracepoints. With trampolines the calls themselves can be hooked, at
- * no cost to others; what another thread changes meanwhile is then counted to this call.
+ * no cost to other calls; changes that other threads make meanwhile are then attributed to this
+ * call.
  */
 MB_INLINE int call_begin(enum mb_vma_op op)
 {
@@ -385,8 +394,9 @@ MB_INLINE int call_begin(enum mb_vma_op op)
 }
 
 /*
- * regions: this program is of the set that sends regions. Only the set that knobs.regions asks for does anything; before 6.8 the
- * verifier checks emit_region() in each program that names it, which takes the other set's four programs a second.
+ * regions: this program belongs to the set that sends regions. Only the set selected by
+ * knobs.regions does anything. Before 6.8 the verifier checks emit_region() in each program that
+ * calls it, which would take a second for the other set's four programs.
  */
 MB_INLINE int call_end(long ret, bool regions)
 {
@@ -423,7 +433,7 @@ MB_INLINE int call_end(long ret, bool regions)
 	SEC("?fexit/__x64_sys_" #name)                                         \
 	int vma_exit_##name(__u64 *ctx)                                        \
 	{                                                                      \
-		return call_end(ctx[1], false); /* after the one argument */   \
+		return call_end(ctx[1], false); /* after the single argument */   \
 	}                                                                      \
 	SEC("?fexit/__x64_sys_" #name)                                         \
 	int vma_region_##name(__u64 *ctx)                                      \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * writeback: who dirties pages, who is made to pause for it (balance_dirty_pages), and who
- * waits for writes to finish (fsync, and single pages under writeback).
+ * writeback: which threads dirty pages, which ones have to pause for it (balance_dirty_pages), and
+ * which ones wait for writes to finish (fsync, and single pages under writeback).
  */
 #include "core/compat.bpf.h"
 #include "core/dirtied.bpf.h"
@@ -10,7 +10,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The device that an inode's pages are written to; its own writeback, or with cgroups that of one. */
+/*
+ * The writeback structure of the device that an inode's pages are written to; with cgroup
+ * writeback, the one of a cgroup.
+ */
 MB_INLINE struct bdi_writeback *inode_wb(struct inode *inode)
 {
 	struct bdi_writeback *wb = NULL;
@@ -25,8 +28,8 @@ MB_INLINE struct bdi_writeback *inode_wb(struct inode *inode)
 }
 
 /*
- * Files whose names have been told. A file that was deleted can leave its number to another, but not
- * its generation as well.
+ * Files whose names were already sent. The inode number of a deleted file can be reused, but not
+ * together with its generation.
  */
 struct named_file {
 	__u64 bdi;
@@ -42,7 +45,10 @@ struct {
 	__type(value, __u8);
 } named SEC(".maps");
 
-/* The names of a file and its directories, the file's first, each up to its NUL. Returns their length. */
+/*
+ * The names of a file and its parent directories, starting with the file, each NUL-terminated.
+ * Returns the total length.
+ */
 MB_INLINE __u32 read_names(struct inode *inode, char *names)
 {
 	struct dentry *d = compat_first_name(inode), *parent;
@@ -57,7 +63,7 @@ MB_INLINE __u32 read_names(struct inode *inode, char *names)
 		parent = BPF_CORE_READ(d, d_parent);
 		if (parent == d || !parent)
 			return len;
-		/* room for this name is half of what there is; a longer one is cut, and ends the path */
+		/* this name may use half of the buffer; a longer one is truncated and ends the path */
 		n = bpf_probe_read_kernel_str(names + MB_BOUNDED(len, MB_FILE_NAMES_LEN / 2 - 1),
 					      MB_FILE_NAMES_LEN / 2, name);
 		if (n <= 1)
@@ -67,7 +73,7 @@ MB_INLINE __u32 read_names(struct inode *inode, char *names)
 			return BPF_CORE_READ(parent, d_parent) == parent ? len : 0;
 		d = parent;
 	}
-	return 0; /* too deep to be told cheaply */
+	return 0; /* too deep for a cheap lookup */
 }
 
 static __noinline void tell_file(struct inode *inode, struct mb_dirty_run *r)
@@ -113,7 +119,7 @@ MB_INLINE void note_dirtied(struct mb_ledger *l, struct address_space *mapping, 
 	r->pages += pages;
 	if (!r->with_file && r->pages >= MB_DIRTY_RUN_FILE) {
 		r->with_file = 1;
-		/* a block device's file has its own device only from its first dirty page on */
+		/* a block device's file gets its own device only with its first dirty page */
 		r->bdi = BPF_CORE_READ(inode_wb(inode), bdi, id);
 		tell_file(inode, r);
 	}
@@ -122,9 +128,9 @@ MB_INLINE void note_dirtied(struct mb_ledger *l, struct address_space *mapping, 
 }
 
 /*
- * A kernel thread that has taken on a process's memory works for that process: io_uring's workers until 5.11
- * (3bfe6106693b made them threads of the process). False: it does not, or the process is not traced. The process
- * may be running: atomic.
+ * A kernel thread that has adopted a process's memory works for that process: io_uring's workers
+ * before 5.11 (3bfe6106693b made them threads of the process). Returns false if it has not, or if
+ * the process is not traced. The process may be running: atomic.
  */
 static __noinline bool count_for_owner(struct task_struct *task, __u32 pages)
 {
@@ -137,7 +143,10 @@ static __noinline bool count_for_owner(struct task_struct *task, __u32 pages)
 	return true;
 }
 
-/* writeback_dirty_folio fires where the kernel counts (nr_dirtied of /proc/vmstat): each time that a clean page turns dirty. */
+/*
+ * writeback_dirty_folio fires where the kernel counts nr_dirtied of /proc/vmstat: each time a clean
+ * page becomes dirty.
+ */
 MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 {
 	struct task_struct *task = compat_current();
@@ -156,14 +165,14 @@ MB_INLINE int count_dirtied(struct address_space *mapping, __u32 pages)
 	return 0;
 }
 
-/* Once per folio, and a folio may be many pages. */
+/* Once per folio, which may contain many pages. */
 SEC("?tp_btf/writeback_dirty_folio")
 int BPF_PROG(writeback_dirtied, struct folio *folio, struct address_space *mapping)
 {
 	return count_dirtied(mapping, compat_folio_pages(folio));
 }
 
-/* Until 5.17 (203a31516616), for a page. */
+/* Before 5.17 (203a31516616), once per page. */
 SEC("?tp_btf/writeback_dirty_page")
 int BPF_PROG(writeback_dirtied_page, struct page *page, struct address_space *mapping)
 {
@@ -204,7 +213,10 @@ MB_INLINE __u64 wb_stat(struct bdi_writeback *wb, int item)
 	return pages > 0 ? pages : 0;
 }
 
-/* The device now. The sums lag behind by less than the kernel's batch (16 pages or more) per CPU. */
+/*
+ * Current state of the device. The counters lag by less than the kernel's batch (16 pages or more)
+ * per CPU.
+ */
 MB_INLINE void read_device(struct bdi_writeback *wb, struct mb_bdi_state *on)
 {
 	struct backing_dev_info *bdi = BPF_CORE_READ(wb, bdi);
@@ -212,12 +224,12 @@ MB_INLINE void read_device(struct bdi_writeback *wb, struct mb_bdi_state *on)
 	__builtin_memset(on, 0, sizeof(*on));
 	on->bdi = BPF_CORE_READ(bdi, id);
 	on->bdi_dirty_pages = wb_stat(wb, 0) + wb_stat(wb, 1); /* WB_RECLAIMABLE, WB_WRITEBACK */
-	/* the kernel keeps it per second (mm/page-writeback.c, wb_update_write_bandwidth) */
+	/* the kernel stores it per second (mm/page-writeback.c, wb_update_write_bandwidth) */
 	on->written_pages_per_s = BPF_CORE_READ(wb, avg_write_bandwidth);
 	bpf_probe_read_kernel_str(on->name, sizeof(on->name), bdi->dev_name);
 }
 
-/* What balance_dirty_pages knew when it decided on a pause. */
+/* The values from which balance_dirty_pages decided on a pause. */
 MB_INLINE void read_limits(__u64 *ctx, struct mb_bdi_state *on)
 {
 	struct dirty_throttle_control *dtc;
@@ -238,7 +250,7 @@ MB_INLINE void read_limits(__u64 *ctx, struct mb_bdi_state *on)
 	on->bdi_limit_pages = BPF_CORE_READ(dtc, wb_thresh);
 }
 
-/* Fires before each sleep of a writer that is over its share, with the length planned for it. */
+/* Fires before each sleep of a writer that exceeds its share, with the planned length. */
 SEC("?tp_btf/balance_dirty_pages")
 int writeback_pause(__u64 *ctx)
 {
@@ -269,7 +281,7 @@ MB_INLINE int end_open(__u32 slot)
 	return 0;
 }
 
-/* In which a pause sleeps. */
+/* The function in which a pause sleeps. */
 SEC("?fexit/io_schedule_timeout")
 int BPF_PROG(writeback_pause_end)
 {
@@ -277,8 +289,8 @@ int BPF_PROG(writeback_pause_end)
 }
 
 /*
- * The start of a wait for one folio; without trampolines, the next sign of life is its end. In an fsync it is no stall
- * of its own: to wait for pages is what an fsync does.
+ * Start of a wait for one folio; without trampolines, the thread's next activity is its end. Within
+ * an fsync it is not a separate stall, because waiting for pages is what fsync does.
  */
 MB_INLINE int wait_begin(struct address_space *mapping)
 {
@@ -301,7 +313,7 @@ int BPF_PROG(writeback_wait, struct folio *folio, struct address_space *mapping)
 	return wait_begin(mapping);
 }
 
-/* Until 5.17 (b9b0ff61eef5), for a page. */
+/* Before 5.17 (b9b0ff61eef5), for a page. */
 SEC("?tp_btf/wait_on_page_writeback")
 int BPF_PROG(writeback_wait_page, struct page *page, struct address_space *mapping)
 {
@@ -320,7 +332,7 @@ int BPF_PROG(writeback_waited_page)
 	return end_open(STALL_SLOT(writeback, writeback_wait));
 }
 
-/* The last step of waiting for a file's pages (file_fdatawait_range and friends). */
+/* The last step of waiting for a file's pages (file_fdatawait_range etc.). */
 SEC("?tp_btf/file_check_and_advance_wb_err")
 int BPF_PROG(writeback_wait_end)
 {
@@ -336,7 +348,7 @@ int BPF_PROG(writeback_fsync_begin, struct file *file)
 {
 	struct mb_ledger *l;
 
-	if (!file) /* never; but so the verifier takes a module's tracepoint's argument to be */
+	if (!file) /* never NULL, but the verifier assumes so for arguments of a module's tracepoint */
 		return 0;
 	l = ledger_of(compat_current());
 	if (!l)

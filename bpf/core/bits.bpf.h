@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Arithmetic that the compiler has no instruction for. */
+/* Bit arithmetic for which BPF has no instruction. */
 #ifndef MEMBLAME_BITS_H
 #define MEMBLAME_BITS_H
 
 #include "core/kernel.h"
 
-/* 1 where v is not 0, else 0. Has no branch: the verifier checks what follows a branch once for each outcome. */
+/*
+ * 1 if v is not 0, else 0. Branch-free, because the verifier checks the code after a branch once
+ * per outcome.
+ */
 MB_INLINE __u64 is_nonzero(__u64 v)
 {
 	__u64 negative = -v;
 
-	asm volatile("" : "+r"(negative)); /* keeps the compiler from making a branch of it */
+	asm volatile("" : "+r"(negative)); /* keeps the compiler from generating a branch */
 	return (v | negative) >> 63;
 }
 
-/* Position of the highest bit set; v > 0. */
+/* Position of the highest set bit; v > 0. */
 MB_INLINE __u32 highest_bit(__u64 v)
 {
 	__u32 bit = 0;

@@ -1,41 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Cgroups lie within one another, as deep as anybody makes them. A walk up is cut into pieces for the verifier, each a
- * global function that it looks at once (bpf/cgroup.bpf.c); together they take MB_CGROUP_WALK levels, of which each
- * costs the kernel more memory than a machine has for as many.
+ * Walks up the cgroup hierarchy. Cgroups can nest to any depth, so a walk is split for the verifier
+ * into pieces of bounded length, each in a global function that the verifier checks once
+ * (bpf/cgroup.bpf.c). Together the pieces cover MB_CGROUP_WALK levels; a hierarchy that deep needs
+ * more kernel memory than a machine has.
  */
 #ifndef MEMBLAME_CGROUP_H
 #define MEMBLAME_CGROUP_H
 
 #include "core/compat.bpf.h"
 
-#define CGROUP_PIECE 64 /* levels of one call */
+#define CGROUP_PIECE 64 /* levels per call */
 #define CGROUP_PIECES 64
 #define MB_CGROUP_WALK (CGROUP_PIECE * CGROUP_PIECES)
 
 /*
- * A piece of a walk from the cgroup (or its state, css) of this address on. Addresses are numbers: functions of ours
- * take no pointers. Returns CGROUP_FOUND, CGROUP_NONE where the root has been passed, else the address to go on from.
+ * One piece of a walk that starts at this cgroup address (or at its state, css). Addresses are
+ * passed as numbers, because global BPF functions take no pointers to kernel objects. Returns
+ * CGROUP_FOUND; CGROUP_NONE after the root; otherwise the address to continue from.
  */
 #define CGROUP_NONE 0
 #define CGROUP_FOUND 1
 
-__u64 cgroup_selected_up(__u64 cgroup); /* one that is selected */
-__u64 cgroup_css_up(__u64 css, __u64 wanted); /* that very css */
+__u64 cgroup_selected_up(__u64 cgroup); /* search for a selected cgroup */
+__u64 cgroup_css_up(__u64 css, __u64 wanted); /* search for the css wanted */
 
-/* So many levels up, or CGROUP_NONE. */
+/* Go up by CGROUP_PIECE levels; CGROUP_NONE after the root. */
 __u64 cgroup_skip_up(__u64 css);
 
-/* Whose limit is reached (high: memory.high)? How many levels up in this piece; CGROUP_PIECE: none of it is. */
+/*
+ * Whose limit is reached (high: memory.high)? Returns the number of levels up in this piece;
+ * CGROUP_PIECE: none is.
+ */
 __u64 cgroup_over_up(__u64 css, __u32 high);
 
-/* How many levels up in this piece that cgroup is; CGROUP_PIECE: it is not in it. */
+/* Number of levels up to cgroup in this piece; CGROUP_PIECE: not found. */
 __u64 cgroup_distance_up(__u64 css, __u64 cgroup);
 
-/* Of fullest (0: none so far) and those of this piece that have a limit, the one with the least room for more. */
+/*
+ * The cgroup with the least room below its limit, among fullest (0: none so far) and the cgroups of
+ * this piece.
+ */
 __u64 cgroup_fullest_up(__u64 css, __u64 fullest);
 
-/* Is the task's cgroup one of those selected, or below one? */
+/* Is the task's cgroup one of the selected ones, or below one? */
 MB_INLINE bool in_selected_cgroup(struct task_struct *task)
 {
 	__u64 at = (__u64)compat_task_cgroup(task);
@@ -57,8 +65,9 @@ MB_INLINE bool in_memcg(struct task_struct *task, struct mem_cgroup *memcg)
 }
 
 /*
- * Which memory cgroup is over its limit: 0 the task's own, 1 the one above, and so on; MB_LIMIT_UNKNOWN, also where it
- * is so far up that the number would mean something else.
+ * Which memory cgroup is over its limit? 0: the task's own, 1: its parent, and so on.
+ * MB_LIMIT_UNKNOWN: none, or so many levels up that the number would collide with another
+ * MB_LIMIT_* value.
  */
 MB_INLINE __u32 memcg_over(struct task_struct *task, bool high)
 {
@@ -75,8 +84,9 @@ MB_INLINE __u32 memcg_over(struct task_struct *task, bool high)
 }
 
 /*
- * How far above the task's own memory cgroup this one is; MB_LIMIT_UNKNOWN: the task is not in it. It is compared by its
- * cgroup, which has been read: a pointer that is a tracepoint's argument is no number for the verifier.
+ * Levels from the task's own memory cgroup up to memcg; MB_LIMIT_UNKNOWN: the task is not in memcg.
+ * Compares the cgroup pointer that it reads from memcg: the verifier does not accept a pointer from
+ * a tracepoint argument as a number.
  */
 MB_INLINE __u32 memcg_levels_up(struct task_struct *task, struct mem_cgroup *memcg)
 {
@@ -93,7 +103,10 @@ MB_INLINE __u32 memcg_levels_up(struct task_struct *task, struct mem_cgroup *mem
 	return MB_LIMIT_UNKNOWN;
 }
 
-/* Of the cgroups with a limit that the task is in, the one with the least room for more; NULL: none has one. */
+/*
+ * Of the task's cgroups with a limit, the one with the least room below its limit; NULL: none has a
+ * limit.
+ */
 MB_INLINE struct mem_cgroup *fullest_memcg(struct task_struct *task)
 {
 	__u64 css = (__u64)compat_task_memcg(task), fullest = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * One accessor per kernel difference: what changed, where, and when it can go. Programs never
- * test for a kernel; they call these.
+ * One accessor per kernel difference, documenting what changed, where, and when the accessor can be
+ * removed. Programs never test for a kernel version; they call these accessors.
  */
 #ifndef MEMBLAME_COMPAT_H
 #define MEMBLAME_COMPAT_H
@@ -9,8 +9,9 @@
 #include "core/maps.bpf.h"
 
 /*
- * A tracepoint's argument by name (args.def). The position is known when the program is loaded,
- * so the verifier keeps one of these loads and, for a pointer, its type. 12 is the kernel's limit.
+ * A tracepoint argument by name (args.def). Its position is known at load time, so the verifier
+ * keeps only one of these loads and, for a pointer, its type. The kernel allows at most 12
+ * arguments.
  */
 #define COMPAT_ARG_CASE(i)                                                          \
 	case i:                                                                     \
@@ -43,8 +44,9 @@ MB_INLINE __u64 compat_arg(const __u64 *ctx, enum mb_arg arg)
 #define MB_ARG_OF(ctx, tracepoint, argument) compat_arg(ctx, MB_ARG_##tracepoint##_##argument)
 
 /*
- * The current task, and a field of it. Before 5.11 (3ca1032ab7ab) there is no typed pointer to it,
- * and every field must be asked of the kernel. Can go with 5.10, as can hash_ledgers.
+ * The current task, and a field of it. Before 5.11 (3ca1032ab7ab) there is no typed pointer to the
+ * current task, and every field has to be read by a helper call. Can be removed when 5.10 is no
+ * longer supported, as can hash_ledgers.
  */
 MB_INLINE struct task_struct *compat_current(void)
 {
@@ -56,20 +58,21 @@ MB_INLINE struct task_struct *compat_current(void)
 #define MB_TASK(task, field) (knobs.hash_ledgers ? BPF_CORE_READ(task, field) : (task)->field)
 
 /*
- * One of a process's page counters, as the kernel's own quick read has it. 6.2 (f1a7941243c1)
- * made them per-CPU counters, of which "count" lags by less than max(32, 2 * CPUs) pages for
- * each CPU; before, each thread kept back up to 64 changes. The exact sum needs the addresses of
- * per-CPU data, which a kernel without KALLSYMS_ALL does not give: user space asks /proc for it.
+ * One of a process's page counters, read the same way as the kernel's own fast path. 6.2
+ * (f1a7941243c1) made them per-CPU counters, whose "count" deviates by less than max(32, 2 * CPUs)
+ * pages per CPU; before, each thread cached up to 64 changes. The exact sum needs the addresses of
+ * per-CPU data, which a kernel without KALLSYMS_ALL does not expose: user space reads it from
+ * /proc.
  */
 static __noinline __s64 mm_counter_v61(struct mm_struct___v61 *mm, int member)
 {
-	/* a function of its own, or the compiler hoists the relocation out of the branch */
+	/* a separate function, or the compiler hoists the relocation out of the branch */
 	return BPF_CORE_READ(mm, rss_stat.count[member & 3].counter);
 }
 
 static __noinline __s64 mm_counter(struct mm_struct *mm, int member)
 {
-	/* an index that is not constant needs the element's real size */
+	/* a variable index needs the element's size in the running kernel */
 	__u64 at = bpf_core_field_offset(struct mm_struct, rss_stat) +
 		   (__u64)(member & 3) * bpf_core_type_size(struct percpu_counter) +
 		   bpf_core_field_offset(struct percpu_counter, count);
@@ -91,10 +94,10 @@ MB_INLINE __u64 compat_mm_counter(struct mm_struct *mm, int member)
 }
 
 /*
- * Pages of a folio that the verifier knows as one: loads, not calls, as each page dirtied comes by
- * here. Flags were a plain word until 6.18 (53fbef56e07d); the order of a large
- * folio is in the low byte of _flags_1 since 6.6 (ebc1baf5c9b4). Before 5.16 there are pages,
- * each of them one.
+ * Pages of a folio that the verifier knows to be a folio. Uses direct loads instead of helper
+ * calls, because this runs for each dirtied page. Flags were a plain word until 6.18
+ * (53fbef56e07d). The order of a large folio is in the low byte of _flags_1 since 6.6
+ * (ebc1baf5c9b4). Before 5.16 there are only pages, and the result is 1.
  */
 MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 {
@@ -113,8 +116,8 @@ MB_INLINE __u32 compat_folio_pages(struct folio *folio)
 }
 
 /*
- * How often the pages of a large folio are mapped, less one; 0 where the kernel does not keep that
- * (before 6.10) and for a small folio, which is never mapped in part.
+ * Number of mappings of a large folio's pages, minus one. 0 if the kernel does not maintain the
+ * counter (before 6.10) and for a small folio, which is never partially mapped.
  */
 MB_INLINE __s32 compat_folio_mapped(struct folio *folio)
 {
@@ -123,7 +126,7 @@ MB_INLINE __s32 compat_folio_mapped(struct folio *folio)
 	return BPF_CORE_READ(folio, _large_mapcount.counter);
 }
 
-/* The first name of an inode, by its place in the list of names; NULL: it has none now. */
+/* The first alias (dentry) of an inode; NULL: it currently has none. */
 MB_INLINE struct dentry *compat_first_name(struct inode *inode)
 {
 	void *alias = BPF_CORE_READ(inode, i_dentry.first);
@@ -135,7 +138,7 @@ MB_INLINE struct dentry *compat_first_name(struct inode *inode)
 	return alias - bpf_core_field_offset(struct dentry, d_alias);
 }
 
-/* When a file was written to last. */
+/* Modification time of a file. */
 MB_INLINE void compat_mtime(struct inode *inode, __u64 *s, __u64 *ns)
 {
 	struct inode___v610 *v610 = (void *)inode;
@@ -153,7 +156,10 @@ MB_INLINE void compat_mtime(struct inode *inode, __u64 *s, __u64 *ns)
 	}
 }
 
-/* The process whose memory a task uses, by its main thread; NULL: it uses none, or this kernel does not tell. */
+/*
+ * The owner of the memory that a task uses (main thread of that process); NULL: none, or not
+ * available in this kernel.
+ */
 MB_INLINE struct task_struct *compat_mm_owner(struct task_struct *task)
 {
 	struct mm_struct *mm;
@@ -167,9 +173,10 @@ MB_INLINE struct task_struct *compat_mm_owner(struct task_struct *task)
 }
 
 /*
- * Ticks per second. No interface tells (a kernel need not show its configuration), but jiffies
- * began at -300 * HZ, as 32 bits (INITIAL_JIFFIES, include/linux/jiffies.h), when the monotonic
- * clock began at 0: take the HZ with which both agree best.
+ * Timer ticks per second (CONFIG_HZ). No interface provides it, as a kernel need not expose its
+ * configuration. But jiffies started at -300 * HZ as 32 bits (INITIAL_JIFFIES,
+ * include/linux/jiffies.h) when the monotonic clock started at 0: choose the HZ for which the two
+ * agree best.
  */
 MB_INLINE __u32 compat_hz(void)
 {
@@ -191,7 +198,7 @@ MB_INLINE __u32 compat_hz(void)
 	return hz;
 }
 
-/* The task's memory cgroup; NULL: this kernel has none. */
+/* The task's memory cgroup; NULL: this kernel has no memory controller. */
 MB_INLINE struct cgroup_subsys_state *compat_task_memcg(struct task_struct *task)
 {
 	struct cgroup_subsys_state *css = NULL;
@@ -206,8 +213,8 @@ MB_INLINE struct cgroup_subsys_state *compat_task_memcg(struct task_struct *task
 }
 
 /*
- * The directory of the task's memory cgroup. With the memory controller on a v1 hierarchy that is its own;
- * on v2 it is the task's place in the one hierarchy there is.
+ * The cgroup of the task's memory cgroup, i.e. its directory. If the memory controller is on a v1
+ * hierarchy, that is a separate directory; on v2 it is the task's cgroup in the unified hierarchy.
  */
 MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
 {
@@ -219,7 +226,7 @@ MB_INLINE struct cgroup *compat_task_cgroup(struct task_struct *task)
 	return memory;
 }
 
-/* A process's id in its own pid namespace, the innermost one that it is in. */
+/* A process's pid in its own, innermost pid namespace. */
 MB_INLINE __u32 compat_inner_tgid(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
@@ -239,15 +246,15 @@ MB_INLINE __u64 compat_cgroup_id(struct cgroup *cgrp)
 }
 
 /*
- * The registers with which a thread entered the kernel, where there is no bpf_task_pt_regs (before
- * 5.15): at the end of its stack of 16 KiB (arch/x86/include/asm/processor.h, task_pt_regs).
+ * The registers with which a thread entered the kernel, for kernels without bpf_task_pt_regs
+ * (before 5.15): at the end of its 16 KiB stack (arch/x86/include/asm/processor.h, task_pt_regs).
  */
 MB_INLINE struct pt_regs *compat_entry_regs(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, stack) + (16 << 10) - bpf_core_type_size(struct pt_regs);
 }
 
-/* Is the current thread in an ioctl(2) of this command? Where there is bpf_task_pt_regs only. */
+/* Is the current thread in an ioctl(2) with this command? Requires bpf_task_pt_regs. */
 MB_INLINE bool compat_is_ioctl(struct task_struct *task, __u32 command)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
@@ -257,7 +264,10 @@ MB_INLINE bool compat_is_ioctl(struct task_struct *task, __u32 command)
 	return regs->orig_ax == 16 && (__u32)regs->si == command;
 }
 
-/* What the current thread writes to, being in a system call for that: its file descriptor; -1: it is in none of these. */
+/*
+ * The file descriptor that the current thread writes to, if it is in a write system call; -1: it is
+ * not.
+ */
 MB_INLINE __s64 compat_written_fd(struct task_struct *task)
 {
 	struct pt_regs *regs = knobs.hash_ledgers ? compat_entry_regs(task) :
@@ -273,7 +283,7 @@ MB_INLINE __s64 compat_written_fd(struct task_struct *task)
 		       -1;
 }
 
-/* That file; NULL: none. */
+/* The file of that descriptor; NULL: none. */
 MB_INLINE struct file *compat_written_file(struct task_struct *task)
 {
 	__s64 fd = compat_written_fd(task);
@@ -290,9 +300,9 @@ MB_INLINE struct file *compat_written_file(struct task_struct *task)
 }
 
 /*
- * Which address-space call the current thread is inside of, and its arguments, read from the
- * registers it entered the kernel with: no system call needs a hook for it. x86-64 and the
- * 32-bit numbers (arch/x86/entry/syscalls/syscall_{64,32}.tbl). A page fault has orig_ax -1.
+ * The address-space call that the current thread is in, and its arguments. They are read from the
+ * registers at kernel entry, so no system call needs a hook. Covers x86-64 and 32-bit call numbers
+ * (arch/x86/entry/syscalls/syscall_{64,32}.tbl). In a page fault orig_ax is -1.
  */
 struct compat_vma_call {
 	enum mb_vma_op op;
@@ -304,7 +314,7 @@ struct compat_vma_call {
 MB_INLINE void compat_vma_args32(struct pt_regs *regs, struct compat_vma_call *c)
 {
 	switch (regs->orig_ax) {
-	case 90: /* old_mmap: arguments in user memory, of which none is read */
+	case 90: /* old_mmap: its arguments are in user memory, which is not read */
 	case 192: /* mmap2 */
 		c->op = MB_VMA_MMAP;
 		break;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Whose pages are dirty, of which file. A thread that dirties a page usually dirties the next one of
- * the same file: it counts such a run in its ledger and adds it to the table only now and then, so
- * that a page costs two comparisons. The rest of a run is added when the thread turns to another
- * file, stalls, or ends.
+ * Dirtied pages by process and file. A thread that dirties a page usually dirties the next page of
+ * the same file. Such a run is counted in the thread's ledger and only occasionally added to the
+ * table, so that a page costs two comparisons. The rest of a run is added when the thread switches
+ * to another file, stalls, or exits.
  */
 #ifndef MEMBLAME_DIRTIED_H
 #define MEMBLAME_DIRTIED_H
@@ -13,8 +13,8 @@
 #include "core/tables.bpf.h"
 
 /*
- * The current thread's run goes to the table. A short one is counted without its file: a process that
- * writes many small files would fill the table with them.
+ * Add the current thread's run to the table. A short run is counted without its file, because a
+ * process that writes many small files would otherwise fill the table.
  */
 static __noinline void dirtied_flush(struct mb_ledger *l)
 {

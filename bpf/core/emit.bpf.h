@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Sending one event: reserve in the CPU's ring or the urgent one, fill, submit. Whatever cannot
- * be sent is counted with its family, reason and time. The consumer is woken by the amount of
- * data that waits, not per event: a wake-up costs more than everything else here together.
+ * Sending an event: reserve space in the CPU's ring or in the urgent ring, fill it, submit. Events
+ * that cannot be sent are counted by family and reason, with their time. The consumer is woken by
+ * the amount of pending data, not per event: a wake-up costs more than everything else in this file
+ * together.
  */
 #ifndef MEMBLAME_EMIT_H
 #define MEMBLAME_EMIT_H
@@ -35,7 +36,7 @@ MB_INLINE bool streaming(__u32 family)
 	return knobs.stream & (1u << family);
 }
 
-/* As emit_reserve_in, but the caller counts what is lost. */
+/* Like emit_reserve_in, but the caller counts the drop. */
 MB_INLINE void *emit_try_reserve_in(void *ring, __u32 family, __u16 type, __u64 size, __u64 t_ns)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -68,13 +69,13 @@ MB_INLINE void *cpu_ring(void)
 	return bpf_map_lookup_elem(&rings, &cpu);
 }
 
-/* Submit e, which was reserved in ring, and wake the consumer at once: for what is rare. */
+/* Submit e, which was reserved in a ring, and wake the consumer immediately. For rare events. */
 MB_INLINE void emit_submit_now(void *e)
 {
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Submit e, which was reserved in ring. */
+/* Submit e, which was reserved in ring; wake the consumer only if enough data is pending. */
 MB_INLINE void emit_submit(void *ring, void *e)
 {
 	__u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Who is traced, decided once per thread: a thread is traced if and only if it has a ledger.
- * Ledgers are made for existing threads by the iterator (filter_selects) and for new ones in
- * fork, before they first run (filter_follows), so that hot hooks have nothing to decide.
+ * Selection of traced threads, decided once per thread: a thread is traced if and only if it has a
+ * ledger. The iterator creates ledgers for existing threads (filter_selects), and fork creates them
+ * for new threads before they first run (filter_follows), so that hooks on hot paths have nothing
+ * to decide.
  */
 #ifndef MEMBLAME_FILTER_H
 #define MEMBLAME_FILTER_H
@@ -19,7 +20,7 @@ MB_INLINE bool is_listed(__u32 tgid)
 	return false;
 }
 
-/* Does the existing thread belong to the selection? first: this is the first look at it. */
+/* Is the existing thread selected? first: the thread is looked at for the first time. */
 MB_INLINE bool filter_selects(struct task_struct *task, bool first)
 {
 	switch (knobs.select) {
@@ -27,12 +28,12 @@ MB_INLINE bool filter_selects(struct task_struct *task, bool first)
 		return true;
 	case MB_SELECT_CGROUPS:
 		return in_selected_cgroup(task);
-	default: /* later, the same number would be another process */
+	default: /* later, the same pid could belong to another process */
 		return first && is_listed(task->tgid);
 	}
 }
 
-/* Is the new thread to be traced, given whether the one that made it is? */
+/* Is the new thread to be traced, given whether its creator is traced? */
 MB_INLINE bool filter_follows(struct task_struct *child, __u64 clone_flags, bool parent_traced)
 {
 	switch (knobs.select) {
@@ -42,7 +43,7 @@ MB_INLINE bool filter_follows(struct task_struct *child, __u64 clone_flags, bool
 		return parent_traced;
 	case MB_SELECT_PIDS:
 		return parent_traced && (clone_flags & CLONE_THREAD);
-	default: /* clone3 can start it in another cgroup than its parent's */
+	default: /* clone3 can start the child in a cgroup other than its parent's */
 		return in_selected_cgroup(child);
 	}
 }

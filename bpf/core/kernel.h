@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Every kernel type and field that memblame's programs read, and nothing else. The accesses
- * are CO-RE: the loader finds each field's real place in the running kernel's BTF, so this file
- * is the whole of what we depend on. A "___suffix" names another kernel's form of a type.
+ * Every kernel type and field that memblame's programs read, and nothing else. The accesses are
+ * CO-RE: the loader relocates each field to its offset in the running kernel's BTF, so this file is
+ * the complete list of kernel dependencies. A "___suffix" marks the layout of another kernel
+ * version.
  */
 #ifndef MEMBLAME_KERNEL_H
 #define MEMBLAME_KERNEL_H
@@ -24,7 +25,10 @@ typedef _Bool bool;
 enum { false = 0, true = 1 };
 #define NULL ((void *)0)
 
-/* From the BPF system call's ABI (include/uapi/linux/bpf.h); stable, so not taken from a host. */
+/*
+ * From the BPF system call's UAPI (include/uapi/linux/bpf.h); stable, so independent of the build
+ * host.
+ */
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
@@ -130,7 +134,7 @@ struct css_set {
 };
 
 enum cgroup_subsys_id {
-	memory_cgrp_id = 4, /* taken from BTF, not from here */
+	memory_cgrp_id = 4, /* relocated from BTF; this value is not used */
 };
 
 struct percpu_counter {
@@ -152,7 +156,7 @@ struct maple_arange_64 {
 };
 
 enum maple_type {
-	maple_leaf_64 = 1, /* taken from BTF, not from here */
+	maple_leaf_64 = 1, /* relocated from BTF; this value is not used */
 	maple_range_64 = 2,
 	maple_arange_64 = 3,
 };
@@ -172,7 +176,7 @@ struct mm_struct {
 	struct task_struct *owner;
 };
 
-/* Before 6.2 (commit f1a7941243c1): plain counters, each thread batching up to 64 changes. */
+/* Before 6.2 (commit f1a7941243c1): plain counters, with up to 64 changes cached per thread. */
 struct mm_rss_stat___v61 {
 	atomic_long_t count[4];
 };
@@ -181,7 +185,10 @@ struct mm_struct___v61 {
 	struct mm_rss_stat___v61 rss_stat;
 };
 
-/* From 6.13 (commit dba4761a3e40) a sequence count, odd while the address space is locked for writing. */
+/*
+ * Since 6.13 (commit dba4761a3e40) a sequence count, odd while the address space is locked for
+ * writing.
+ */
 typedef struct {
 	unsigned int sequence;
 } seqcount_t___v613;
@@ -298,12 +305,12 @@ struct timespec64 {
 	long tv_nsec;
 };
 
-/* Until 6.10. */
+/* Before 6.10. */
 struct inode___v610 {
 	struct timespec64 __i_mtime;
 };
 
-/* Until 6.6. */
+/* Before 6.6. */
 struct inode___v66 {
 	struct timespec64 i_mtime;
 };
@@ -322,7 +329,7 @@ struct dentry {
 	struct hlist_node d_alias;
 };
 
-/* Until 6.19 in a union that has a name. */
+/* Before 6.19 in a named union. */
 struct dentry___v619 {
 	union {
 		struct hlist_node d_alias;
@@ -428,7 +435,7 @@ struct folio {
 	atomic_t _large_mapcount;
 };
 
-/* From 6.18 (commit 53fbef56e07d) a folio's flags are wrapped in memdesc_flags_t. */
+/* Since 6.18 (commit 53fbef56e07d) a folio's flags are wrapped in memdesc_flags_t. */
 typedef struct {
 	unsigned long f;
 } memdesc_flags_t___v618;
@@ -438,7 +445,7 @@ struct folio___v618 {
 };
 
 enum pageflags {
-	PG_head = 6, /* taken from BTF, not from here */
+	PG_head = 6, /* relocated from BTF; this value is not used */
 };
 
 struct bdi_writeback {
@@ -457,7 +464,7 @@ struct writeback_control {
 	long nr_to_write;
 };
 
-/* From 6.18 on an argument of balance_dirty_pages; before, its fields are. */
+/* Since 6.18 an argument of balance_dirty_pages; before, its fields were separate arguments. */
 struct dirty_throttle_control {
 	unsigned long dirty;
 	unsigned long thresh;
@@ -487,13 +494,16 @@ struct kmem_cache {
 	const char *name;
 };
 
-/* In a value of a map: a function that a thread runs when it returns to user space (6.18, 38aa7003e369). */
+/*
+ * Part of a map value: a callback that runs when a thread returns to user space (6.18,
+ * 38aa7003e369).
+ */
 struct bpf_task_work {
 	__u64 __opaque;
 };
 
 struct bpf_map {
-	__u32 id; /* a type that is only declared is not that of the kernel's */
+	__u32 id; /* a type that is only declared would not match the kernel's type */
 };
 
 typedef int (*bpf_task_work_callback_t)(struct bpf_map *map, void *key, void *value);
@@ -509,9 +519,9 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-/* Kernel constants without a home in BTF; each with where it is defined. */
+/* Kernel constants that BTF does not contain, each with the header that defines it. */
 #define PF_EXITING 0x00000004u /* include/linux/sched.h */
-#define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: inside reclaim or compaction */
+#define PF_MEMALLOC 0x00000800u /* include/linux/sched.h: in reclaim or compaction */
 #define PF_KSWAPD 0x00020000u /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 #define CLONE_VM 0x00000100u /* include/uapi/linux/sched.h */
@@ -528,13 +538,13 @@ struct bpf_iter__task {
 #define CGROUP_MAGIC 0x27e0eb /* the same */
 #define CGROUP2_MAGIC 0x63677270
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
-#define PROC_UTS_INIT_INO 0xeffffffeu /* include/linux/proc_ns.h: the machine's own UTS namespace */
+#define PROC_UTS_INIT_INO 0xeffffffeu /* include/linux/proc_ns.h: the initial UTS namespace */
 #define SIGBUS 7
 #define SIGKILL 9
 #define SIGSEGV 11
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2
-#define SEGV_PKUERR 4 /* the last of those that a fault raises */
+#define SEGV_PKUERR 4 /* the last code that a fault raises */
 #define BUS_ADRERR 2 /* include/uapi/asm-generic/siginfo.h */
 #define BUS_MCEERR_AR 4
 #define MAP_FIXED 0x10u /* include/uapi/asm-generic/mman-common.h */
@@ -560,8 +570,8 @@ enum {
 #define MB_INLINE static __always_inline
 
 /*
- * index & mask (a constant), computed where the verifier sees it: the compiler may otherwise know
- * better than to mask, and the verifier then does not know that the index is within bounds.
+ * index & mask (a constant), computed in inline assembly. Otherwise the compiler may optimize the
+ * mask away, and the verifier no longer knows that the index is in bounds.
  */
 #define MB_BOUNDED(index, mask)                                  \
 	({                                                       \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A thread's ledger: find it. How it is made and deleted: core/ledger_life.bpf.h. */
+/* Finds a thread's ledger. Creation and deletion: core/ledger_life.bpf.h. */
 #ifndef MEMBLAME_LEDGER_H
 #define MEMBLAME_LEDGER_H
 
@@ -7,14 +7,15 @@
 #include "core/emit.bpf.h"
 
 /*
- * Where ledgers are kept: with the task; where the kernel has no task storage for tracing
- * (knobs.hash_ledgers), in a hash by thread id. Task storage can be refused to a single thread too,
- * for want of memory that can be had without waiting (kmalloc_nolock() may fail at any time, and does so
- * always from 7.0 on where the CPU has no cmpxchg16b) or because the CPU was within it already (where
- * programs can be preempted). Such a thread's ledger goes into the hash instead, as a spare.
+ * Ledgers are in task storage. If the kernel has no task storage for tracing programs
+ * (knobs.hash_ledgers), they are in a hash keyed by thread id. Task storage can also be refused for
+ * a single thread: because memory cannot be allocated without sleeping (kmalloc_nolock() may fail
+ * at any time, and since 7.0 always fails on CPUs without cmpxchg16b), or because the CPU is
+ * already in a task storage operation (if programs can be preempted). The ledger of such a thread
+ * goes into the hash instead, as a spare.
  */
 
-/* Number of spares: almost always 0, and then no one has to look for one. */
+/* Number of spares. It is almost always 0, and then no lookup in the hash is needed. */
 MB_INLINE __u64 *spares(void)
 {
 	__u32 key = 0;
@@ -39,7 +40,7 @@ MB_INLINE struct mb_ledger *hash_lookup(struct task_struct *task)
 	return bpf_map_lookup_elem(&ledgers_by_tid, &tid);
 }
 
-/* The task's ledger, or NULL where it is not traced. */
+/* The task's ledger; NULL: the task is not traced. */
 MB_INLINE struct mb_ledger *ledger_of(struct task_struct *task)
 {
 	struct mb_ledger *l = NULL;
@@ -49,7 +50,10 @@ MB_INLINE struct mb_ledger *ledger_of(struct task_struct *task)
 	return l || !hash_in_use() ? l : hash_lookup(task);
 }
 
-/* exec exchanges the ids of the thread and its leader: so must what the hash has under them. */
+/*
+ * exec swaps the ids of the calling thread and its leader, so their entries in the hash must be
+ * swapped as well.
+ */
 MB_INLINE void ledger_exchange(__u32 a, __u32 b)
 {
 	struct mb_ledger *of_a, *of_b, *room;

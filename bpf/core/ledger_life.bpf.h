@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * How a thread's ledger is made and deleted, by the programs of task.bpf.c only. Fork, the iterator (each of its
- * readers) and a move into a cgroup can come to make one for the same thread at the same time, on several CPUs: there
- * is never more than one, and one of them has made it. It is complete before others can find it.
+ * Creates and deletes a thread's ledger; used by the programs of task.bpf.c only. Fork, the
+ * iterator (each of its readers) and a move into a cgroup may try to create the ledger of the same
+ * thread concurrently on several CPUs. There is never more than one ledger, and it is complete
+ * before others can find it.
  */
 #ifndef MEMBLAME_LEDGER_LIFE_H
 #define MEMBLAME_LEDGER_LIFE_H
 
 #include "core/ledger.bpf.h"
 
-/* Threads that have a ledger: those that the iterator does not report are still to be heard of. */
+/*
+ * Number of threads with a ledger. User space still expects data from those that the iterator does
+ * not report.
+ */
 __u64 traced;
 
 MB_INLINE void count_spare(__s64 more)
@@ -43,7 +47,10 @@ MB_INLINE bool is_from(const struct mb_ledger *l, const struct mb_ledger *room)
 	return l->task.born_ns == room->task.born_ns && l->task.born == room->task.born;
 }
 
-/* NULL is no proof that there is none: whoever comes second while the first makes it is refused. */
+/*
+ * A NULL result does not mean that there is no ledger: a concurrent creation of the same ledger
+ * also fails.
+ */
 MB_INLINE struct mb_ledger *storage_insert(struct task_struct *task, struct mb_ledger *room)
 {
 	struct mb_ledger *l = bpf_task_storage_get(&ledgers, task, room, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -54,8 +61,8 @@ MB_INLINE struct mb_ledger *storage_insert(struct task_struct *task, struct mb_l
 }
 
 /*
- * Of a ledger in task storage and a spare the spare goes. Who makes either looks for the other afterwards, so that of
- * two who come at the same time at least one sees both.
+ * If a thread has both a ledger in task storage and a spare, delete the spare. Whoever creates one
+ * looks for the other afterwards, so that of two concurrent creators at least one sees both.
  */
 MB_INLINE struct mb_ledger *ledger_insert(struct task_struct *task, struct mb_ledger *room)
 {
@@ -75,9 +82,10 @@ MB_INLINE struct mb_ledger *ledger_insert(struct task_struct *task, struct mb_le
 }
 
 /*
- * The thread's ledger, made if there is none. born: the thread starts its life now, or was started by us, so that the
- * kernel's own counts are the trace's counts; otherwise they are where counting begins. room: a ledger of zeros but
- * for what has been filled in here before, which no other program uses meanwhile.
+ * The thread's ledger; created if there is none. born: the thread starts now, or was started by
+ * memblame, so that the kernel's fault counters cover traced time only; otherwise their current
+ * values become the base. room: a ledger of zeros except for what this function fills in, which no
+ * other program uses meanwhile.
  */
 MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, struct mb_ledger *room, bool born)
 {
@@ -95,7 +103,10 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, struct mb_le
 	return l;
 }
 
-/* The task is not traced any more. Where this CPU is within task storage already, it still is. */
+/*
+ * Stop tracing the task. If this CPU is in a task storage operation already, the deletion fails and
+ * the task stays traced.
+ */
 MB_INLINE void ledger_delete(struct task_struct *task)
 {
 	if (!knobs.hash_ledgers && !bpf_task_storage_delete(&ledgers, task))

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What is mapped where a fault was, for those whose page counters do not tell their cause. bpf_find_vma would
- * cost an interrupt of its own where a fault begins (12 us in a virtual machine), as interrupts are off there.
+ * Looks up the mapping at a fault address, for faults whose cause does not follow from the page
+ * counters. At the start of a fault, bpf_find_vma would cost an extra interrupt (12 us in a virtual
+ * machine), because interrupts are disabled there.
  *
- * It is asked when the fault is over: when the thread's next one begins, before the thread itself changes what is mapped
- * (fault_remap), when it ends, and by the iterator for its copy of a ledger. So only another thread that
- * puts something else at the same address in between can spoil it.
+ * The lookup is done after the fault: when the thread's next fault begins, before the thread itself
+ * changes its mappings (fault_remap), when the thread exits, and by the iterator for its copy of a
+ * ledger. So the result can only be wrong if another thread maps something else at the same address
+ * in between.
  */
 #ifndef MEMBLAME_MAPPING_H
 #define MEMBLAME_MAPPING_H
 
 #include "core/compat.bpf.h"
 
-/* Address of the vm_area_struct at addr or of what is there instead; 0: nothing. In mapping.bpf.c, as the verifier then looks at it once. */
+/*
+ * Address of the vm_area_struct at addr or of the tree's entry there; 0: none. Global, in
+ * mapping.bpf.c, so that the verifier checks it once.
+ */
 __u64 mapping_find(__u64 mm, __u64 addr);
 
-/* Bits of mb_fault_pending.kind for that mapping. */
+/* Bits of mb_fault_pending.kind for a mapping. */
 MB_INLINE __u32 mapping_kind(struct vm_area_struct *vma)
 {
 	unsigned long flags = BPF_CORE_READ(vma, vm_flags);
@@ -33,8 +38,8 @@ MB_INLINE __u32 mapping_kind(struct vm_area_struct *vma)
 }
 
 /*
- * NUMA hint faults of the thread, as far as the scheduler keeps them: now and then it begins again at 0, but a fault
- * always changes the sum. 0: it has had none.
+ * NUMA hint faults of the thread, as far as the scheduler records them. The scheduler resets the
+ * sum now and then, but each fault changes it. 0: none so far.
  */
 MB_INLINE __u64 numa_faults(struct task_struct *task)
 {
@@ -48,7 +53,10 @@ MB_INLINE __u64 numa_faults(struct task_struct *task)
 	return sums[0] + sums[1];
 }
 
-/* What tells that an address space has changed. False: this kernel has nothing of the kind, or it is changing. */
+/*
+ * Sequence number of changes to an address space. Returns false if this kernel has none, or if a
+ * change is in progress.
+ */
 MB_INLINE bool mapping_seq(struct mm_struct *mm, __u32 *seq)
 {
 	if (bpf_core_field_exists(((struct mm_struct___v613 *)mm)->mm_lock_seq.sequence)) {
@@ -61,7 +69,10 @@ MB_INLINE bool mapping_seq(struct mm_struct *mm, __u32 *seq)
 	return true;
 }
 
-/* Find out what is mapped where the ledger's pending fault was; the thread is the current one, or at rest. */
+/*
+ * Look up the mapping for the ledger's pending fault; the thread is the current one, or is not
+ * running.
+ */
 static __noinline void mapping_ask(struct task_struct *task, struct mb_fault_ledger *f)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -78,7 +89,7 @@ static __noinline void mapping_ask(struct task_struct *task, struct mb_fault_led
 		return;
 	}
 	if (!bpf_core_type_exists(struct maple_range_64)) {
-		/* there is fault_end, and it has not seen the kernel's access succeed */
+		/* fault_end is in use, and has not seen the kernel's access succeed */
 		if (!(p->error & MB_PF_USER) && !p->mapping)
 			p->kind = MB_FAULT_KIND_NOWHERE;
 		return;
@@ -101,7 +112,10 @@ static __noinline void mapping_ask(struct task_struct *task, struct mb_fault_led
 	p->kind = known->kind;
 }
 
-/* As above, where that is needed to tell the cause. flt: the thread's faults, as the kernel counts them. */
+/*
+ * Look up the mapping if it is needed to determine the cause. flt: the thread's faults as counted
+ * by the kernel.
+ */
 MB_INLINE void mapping_explain(struct task_struct *task, struct mb_fault_ledger *f, __u64 flt)
 {
 	if (f->pending.seq && flt != f->pending.flt && !f->pending.settled &&

@@ -13,7 +13,7 @@ MB_SHARED const volatile struct mb_knobs knobs SEC(".rodata.knobs");
 
 MB_SHARED volatile struct mb_trace_level trace_level SEC(".data.trace_level");
 
-/* Counters of every traced thread. Only the running thread writes its own: no atomics. */
+/* Counters of every traced thread. Only the running thread writes to its own ledger: no atomics. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -22,17 +22,17 @@ MB_SHARED struct {
 } ledgers SEC(".maps");
 
 /*
- * The same by thread id, for threads without task storage: core/ledger.bpf.h. Preallocated; a thread
- * that finds it full is counted as lost.
+ * Ledgers by thread id, for threads without task storage: core/ledger.bpf.h. Preallocated; a thread
+ * that finds the map full is counted as lost.
  */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* the loader makes it as large as it must be */
+	__uint(max_entries, 1); /* the loader sets the required size */
 	__type(key, __u32);
 	__type(value, struct mb_ledger);
 } ledgers_by_tid SEC(".maps");
 
-/* How many ledgers ledgers_by_tid holds. */
+/* Number of ledgers in ledgers_by_tid. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -40,7 +40,7 @@ MB_SHARED struct {
 	__type(value, __u64);
 } spare_ledgers SEC(".maps");
 
-/* Where one ledger waits while two change places: too large for the BPF stack. */
+/* Temporary copy for swapping two ledgers: too large for the BPF stack. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -50,10 +50,10 @@ MB_SHARED struct {
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096); /* the loader makes each shard the size asked for */
+	__uint(max_entries, 4096); /* the loader creates each ring with the requested size */
 };
 
-/* One ring per CPU: a single shared ring slows down as CPUs are added. */
+/* One ring per CPU: a single shared ring does not scale with the number of CPUs. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1); /* the loader sets the number of possible CPUs */
@@ -61,7 +61,7 @@ MB_SHARED struct {
 	__array(values, struct ring);
 } rings SEC(".maps");
 
-/* Process life and OOM kills: a flood of faults cannot fill this one. */
+/* Ring for process life cycle and OOM kills, which a flood of faults cannot fill. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);
@@ -74,7 +74,10 @@ MB_SHARED struct {
 	__type(value, struct mb_drops);
 } drops SEC(".maps");
 
-/* Processes whose code keeps frame pointers, as user space has found out: by tgid. Those that ended go first. */
+/*
+ * Processes whose code uses frame pointers, as detected by user space; keyed by tgid. LRU: entries
+ * of exited processes are evicted first.
+ */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -82,7 +85,10 @@ MB_SHARED struct {
 	__type(value, __u32);
 } frame_pointers SEC(".maps");
 
-/* Calls of allocators that a signal handler on an alternate stack has interrupted, by thread: see heap.bpf.c. */
+/*
+ * Allocator calls that were interrupted by a signal handler on an alternate stack, by thread: see
+ * heap.bpf.c.
+ */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 256);
@@ -90,10 +96,13 @@ MB_SHARED struct {
 	__type(value, struct mb_heap_ledger);
 } heap_aside SEC(".maps");
 
-/* What a reclaimer took last, by task, which may change its CPU meanwhile: see core/reclaimed_pages.bpf.h. */
+/*
+ * The last owner that a reclaiming task took pages from. Keyed by task, because it may migrate to
+ * another CPU: see core/reclaimed_pages.bpf.h.
+ */
 struct last_taken {
 	__u32 owner;
-	__u32 events; /* changes of its counter; with those that came at once, pages */
+	__u32 events; /* changes of the owner's counter, plus further pages of batched changes */
 };
 
 MB_SHARED struct {
@@ -104,12 +113,12 @@ MB_SHARED struct {
 } taken SEC(".maps");
 
 /*
- * Tables: hashes of counters that only grow. User space reads them at each tick, makes an event of what
- * has changed in an entry, and removes entries that have not changed for a while. Preallocated; what
- * finds a table full is counted as lost (MB_DROP_TABLE_FULL).
+ * Tables: hashes of counters that only grow. User space reads them at each tick, converts changed
+ * entries to events, and removes entries that have not changed for a while. Preallocated; updates
+ * that find a table full are counted as lost (MB_DROP_TABLE_FULL).
  */
 
-/* Lengths of stalls, by process and kind; 1,024 of half a KiB. */
+/* Lengths of stalls, by process and kind; 1,024 entries of half a KiB. */
 struct stall_lengths {
 	__u64 buckets[MB_STALL_BUCKETS];
 };
@@ -121,7 +130,7 @@ MB_SHARED struct {
 	__type(value, struct stall_lengths);
 } stall_lengths SEC(".maps");
 
-/* An entry of zeros, to make others from: too large for the BPF stack. */
+/* A zero entry, used to initialize others: too large for the BPF stack. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -129,7 +138,7 @@ MB_SHARED struct {
 	__type(value, struct stall_lengths);
 } stall_lengths_zero SEC(".maps");
 
-/* Pages by who dirtied or wrote them, and of which file. */
+/* Pages by the process that dirtied or wrote them, and by file. */
 struct dirtied_pages {
 	__u64 dirtied;
 	__u64 written;
@@ -142,7 +151,7 @@ MB_SHARED struct {
 	__type(value, struct dirtied_pages);
 } dirtied SEC(".maps");
 
-/* Mapped pages by whose they were, who took them, and of which kind. */
+/* Evicted mapped pages by owner, reclaiming process, and kind. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2048);
@@ -150,16 +159,19 @@ MB_SHARED struct {
 	__type(value, __u64);
 } evictions SEC(".maps");
 
-/* A mapping of a folio that a reclaimer is taking away: it may change its CPU meanwhile. */
+/*
+ * A folio that a reclaiming task is unmapping. Keyed by task, because it may migrate to another CPU
+ * meanwhile.
+ */
 struct unmapping {
 	__u64 mm;
-	__s32 mapped; /* the folio's mappings when that began */
-	__u32 seen; /* changes of mm's counter since */
-	__u32 kind; /* enum mm_counter of the last */
+	__s32 mapped; /* the folio's mappings at the start */
+	__u32 seen; /* changes of mm's counter since then */
+	__u32 kind; /* enum mm_counter of the last change */
 	__u32 pad;
 };
 
-/* By task. One that finds it full (1,024 reclaimers at once) counts each change as one page. */
+/* By task. If the map is full (1,024 concurrent reclaiming tasks), each change counts as one page. */
 MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Pages that reclaim takes from their owner. They show at the same tracepoint as the pages that
- * faults bring, and a second program there would cost every fault some 15 ns: whichever of the
- * fault and the reclaim family is loaded first calls this from its own.
+ * Counts pages that reclaim takes from their owner. They appear at the same tracepoint as pages
+ * that faults map, and a second program there would cost every fault some 15 ns. So whichever of
+ * the fault and the reclaim family is loaded first calls this code from its own program.
  */
 #ifndef MEMBLAME_RECLAIMED_PAGES_H
 #define MEMBLAME_RECLAIMED_PAGES_H
@@ -12,9 +12,9 @@
 #include "core/trace_level.bpf.h"
 #include "core/tables.bpf.h"
 
-#define HUGE_PAGES 512 /* pages of 4 KiB that one page-middle-directory entry maps */
+#define HUGE_PAGES 512 /* 4 KiB pages mapped by one page-middle-directory (PMD) entry */
 
-/* Pages of the process with this ledger, taken by the current task. */
+/* Count pages of the process with this ledger, reclaimed by the current task. */
 static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 kind, __u32 pages)
 {
 	struct mb_ledger *by = ledger_of(compat_current());
@@ -33,7 +33,7 @@ static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 ki
 		__sync_fetch_and_add(entry, pages);
 }
 
-/* One more change of this owner's counter by this task. */
+/* Count one more change of this owner's counter by this task. */
 MB_INLINE void note_last(__u64 by, __u32 owner)
 {
 	struct last_taken *last = bpf_map_lookup_elem(&taken, &by), first = { owner, 1 };
@@ -47,12 +47,14 @@ MB_INLINE void note_last(__u64 by, __u32 owner)
 }
 
 /*
- * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm: if that is
- * not its own, a page was taken from mm's owner. (Or several: taken_batch_begin. A page that goes to
- * swap changes the swap counter as well.) The owner may be running: atomic.
+ * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm. If mm is not
+ * its own, a page was reclaimed from mm's owner, or several pages (see taken_batch_begin). A page
+ * that goes to swap also changes the swap counter, which is ignored. The owner may be running:
+ * atomic.
  *
- * A huge page of a file is taken with one change (mm/huge_memory.c, __split_huge_pmd_locked). Which
- * page it is shows only when it leaves the page cache next: remember whose it was until then.
+ * A huge page of a file is unmapped with a single change (mm/huge_memory.c,
+ * __split_huge_pmd_locked). Which page it was is only visible when the page leaves the page cache
+ * next, so remember the owner until then.
  */
 MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int member)
 {
@@ -79,9 +81,9 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
 }
 
 /*
- * From 7.0 on several pages of a large folio are taken from a mapping with one change of the counter
- * (mm/rmap.c, try_to_unmap_one). How many it was shows in the folio's count of mappings, before and
- * after. An owner that unmaps the same folio itself in that moment spoils it by those pages.
+ * Since 7.0 several pages of a large folio are unmapped with one change of the counter (mm/rmap.c,
+ * try_to_unmap_one). Their number follows from the folio's mapping count before and after. If the
+ * owner itself unmaps parts of the same folio at that moment, the result is off by those pages.
  */
 MB_INLINE void taken_batch_begin(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
 {
@@ -124,8 +126,9 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 }
 
 /*
- * A folio that the current task reclaims leaves the page cache. If it is huge and its owner's
- * counter has changed once, that was all of it: returns the pages not counted yet, and *owner.
+ * A folio that the current task reclaims leaves the page cache. If the folio is huge and its
+ * owner's counter has changed once, that change covered the whole folio: returns the number of
+ * pages not counted yet, and sets *owner.
  */
 MB_INLINE __u32 taken_at_once(struct task_struct *task, struct folio *folio, __u32 *owner)
 {
@@ -137,7 +140,7 @@ MB_INLINE __u32 taken_at_once(struct task_struct *task, struct folio *folio, __u
 		return 0;
 	*owner = last->owner;
 	events = last->events;
-	last->owner = 0; /* it is over for this folio */
+	last->owner = 0; /* done with this folio */
 	return events == 1 && compat_folio_pages(folio) >= HUGE_PAGES ? HUGE_PAGES - 1 : 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * An event with the current thread's user stack behind it (struct mb_user_stack): return addresses where the
- * process is known to keep frame pointers, else a copy that user space unwinds. A copy is as long as
- * the stack is deep, which is known for threads of the C library; it costs 1 to 3 us, so it is for events
- * that are rare or sampled.
+ * An event followed by the current thread's user stack (struct mb_user_stack): return addresses if
+ * the process is known to use frame pointers, else a copy of the stack that user space unwinds. The
+ * copy covers the actual depth of the stack, which is known for threads of the C library. It costs
+ * 1 to 3 us, so it is only for rare or sampled events.
  */
 #ifndef MEMBLAME_STACK_H
 #define MEMBLAME_STACK_H
@@ -13,8 +13,9 @@
 #include "core/ledger.bpf.h"
 
 /*
- * The registers with which a thread entered the kernel, as the kernel pushes them: part of its ABI (struct
- * user_regs_struct), so read in one piece.
+ * The registers with which a thread entered the kernel, in the order in which the kernel pushes
+ * them. The layout is part of the kernel's ABI (struct user_regs_struct), so all of them are read
+ * at once.
  */
 struct stack_pt_regs {
 	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
@@ -22,18 +23,21 @@ struct stack_pt_regs {
 
 #define USER32_CS 0x23 /* arch/x86/include/asm/segment.h: the thread runs 32-bit code */
 
-/* What goes behind an event. */
+/* The stack data to append to an event. */
 struct stack_source {
 	struct stack_pt_regs regs;
-	struct mb_ledger *l; /* the thread's */
+	struct mb_ledger *l; /* of the thread */
 	__u32 kind; /* enum mb_stack_kind */
 	__u32 depth; /* bytes to copy */
-	__u32 now; /* do not let the consumer wait for it */
-	__u32 traps; /* reads that found no page: each of them was a fault of our own */
+	__u32 now; /* wake the consumer immediately */
+	__u32 traps; /* reads that hit a missing page; each caused a fault of memblame's own */
 	__u64 hidden_at, hidden; /* as in struct mb_user_stack */
 };
 
-/* In a signal handler that has no call of an allocator open it is that of the one that it has interrupted. */
+/*
+ * A signal handler without an open allocator call has the hidden return address of the call that it
+ * interrupted.
+ */
 MB_INLINE void stack_hidden(const struct mb_heap_ledger *h, struct stack_source *s)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -44,17 +48,23 @@ MB_INLINE void stack_hidden(const struct mb_heap_ledger *h, struct stack_source 
 	s->hidden = h ? h->ret : 0;
 }
 
-/* How deep the stack is at sp: up to the arguments of main, or to the thread's own block above its stack. */
+/*
+ * Depth of the stack at sp: up to the arguments of main, or up to the thread's control block above
+ * its stack.
+ */
 MB_INLINE __u32 stack_depth(struct task_struct *task, __u64 sp)
 {
 	__u64 main = BPF_CORE_READ(task, mm, start_stack) - sp;
 	__u64 thread = BPF_CORE_READ(task, thread.fsbase) - sp;
-	__u64 least = main < thread ? main : thread; /* what lies below sp has become huge */
+	__u64 least = main < thread ? main : thread; /* differences to addresses below sp are huge after wrapping */
 
 	return least < MB_STACK_BYTES ? least + 8 : MB_STACK_BYTES;
 }
 
-/* An address as a number: the verifier takes no pointer for one where a function of its own is called with it. */
+/*
+ * An address as a number: the verifier does not accept a pointer as a numeric argument of a global
+ * function.
+ */
 MB_INLINE __u64 number_of(const void *address)
 {
 	__u64 n = 0;
@@ -63,7 +73,7 @@ MB_INLINE __u64 number_of(const void *address)
 	return n;
 }
 
-/* l: the thread's ledger. regs: address of its struct pt_regs; 0: those that it entered the kernel with. */
+/* l: the thread's ledger. regs: address of its struct pt_regs; 0: use the registers at kernel entry. */
 MB_INLINE void stack_source(struct task_struct *task, struct mb_ledger *l, __u64 regs, struct stack_source *s)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -78,7 +88,7 @@ MB_INLINE void stack_source(struct task_struct *task, struct mb_ledger *l, __u64
 		regs = knobs.hash_ledgers ? (__u64)compat_entry_regs(task) : (__u64)bpf_task_pt_regs(task);
 	bpf_probe_read_kernel(&s->regs, sizeof(s->regs), (void *)regs);
 	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve))
-		s->kind = MB_STACK_NONE; /* the registers are of the old program, the memory is the new one's */
+		s->kind = MB_STACK_NONE; /* the registers are the old program's, but the memory is the new one's */
 	else if (s->kind && s->regs.cs == USER32_CS)
 		s->kind = MB_STACK_IP;
 	if (s->kind == MB_STACK_COPY && bpf_map_lookup_elem(&frame_pointers, &tgid))
@@ -102,8 +112,9 @@ MB_INLINE void stack_regs(struct mb_user_regs *r, const struct stack_pt_regs *fr
 #define STACK_CHUNK 512
 
 /*
- * n bytes of the copy that lie in one page: is that there? Beyond room bytes nothing is read; looked at last, as before
- * 5.11 the verifier forgets the bounds of what was spilled.
+ * Copy n bytes of the stack that lie within one page, and check whether the page is present.
+ * Nothing is read beyond room bytes. The bound is checked last, because before 5.11 the verifier
+ * forgets the bounds of spilled registers.
  */
 MB_INLINE void stack_copy_piece(struct mb_user_stack *s, struct stack_source *from, __u32 at, __u32 n, __u32 room)
 {
@@ -117,8 +128,8 @@ MB_INLINE void stack_copy_piece(struct mb_user_stack *s, struct stack_source *fr
 }
 
 /*
- * Page by page: a large frame may have pages that nobody has touched yet, with callers above them. at: where the next page
- * begins, of room bytes that have two pages at least.
+ * Copy page by page: a large stack frame may contain pages that were never touched, with its
+ * callers above them. at: offset of the next page boundary; room: at least two pages.
  */
 MB_INLINE void stack_copy_pages(struct mb_user_stack *s, struct stack_source *from, __u32 len, __u32 at, __u32 room)
 {
@@ -126,20 +137,23 @@ MB_INLINE void stack_copy_pages(struct mb_user_stack *s, struct stack_source *fr
 
 	for (__u32 i = 0; i < pages && at < len; i++, at += MB_PAGE_SIZE)
 		stack_copy_piece(s, from, at, MB_PAGE_SIZE, room);
-	/* the verifier takes no end that depends on where this begins */
+	/* the verifier does not accept an end that depends on the start */
 	for (__u32 i = 0; i < 2 * MB_PAGE_SIZE / STACK_CHUNK && at < len && at <= room - STACK_CHUNK; i++, at += STACK_CHUNK)
 		stack_copy_piece(s, from, at, STACK_CHUNK, room);
 	s->len = at < len ? at : len;
 }
 
-/* n bytes of the stack from its end on, room at most. False: they are not all there. */
+/* Copy the first n bytes of the stack, at most room. Returns false if they are not all present. */
 MB_INLINE bool stack_copy_first(struct mb_user_stack *s, struct stack_source *from, __u32 n, __u32 room)
 {
-	asm volatile("" : "+r"(n)); /* as above: the bounds of a copy of n are not known before 5.11 */
+	asm volatile("" : "+r"(n)); /* as above: before 5.11 the bounds of a copied n are unknown */
 	return n <= room && !bpf_probe_read_user(s + 1, n, (void *)from->regs.sp);
 }
 
-/* Up to room bytes of stack behind s, without pages that are not there; where its first page is not, nothing. */
+/*
+ * Copy up to room bytes of stack to the end of s, skipping missing pages; nothing if the first page
+ * is missing.
+ */
 MB_INLINE void stack_copy(struct mb_user_stack *s, struct stack_source *from, __u32 room)
 {
 	__u32 len = from->depth < room ? from->depth : room;
@@ -163,8 +177,8 @@ MB_INLINE void stack_copy(struct mb_user_stack *s, struct stack_source *from, __
 }
 
 /*
- * The chain of frame pointers: room for MB_STACK_IPS addresses. The kernel's own walk (bpf_get_stack) takes a
- * microsecond more than this, even for three frames.
+ * Follow the chain of frame pointers; ips has room for MB_STACK_IPS addresses. The kernel's own
+ * walk (bpf_get_stack) takes a microsecond longer, even for three stack frames.
  */
 static __noinline __u32 stack_walk(__u64 *ips, struct stack_source *from)
 {
@@ -190,8 +204,8 @@ static __noinline __u32 stack_walk(__u64 *ips, struct stack_source *from)
 }
 
 /*
- * Reserve, fill, submit: head_size bytes of head, whose first part is a struct mb_event but for its header's
- * fields, then the stack in room bytes. All sizes are constants, as the verifier wants them.
+ * Reserve, fill, submit: head_size bytes of head (it starts with a struct mb_event, of which only
+ * t_ns is used), then the stack in room bytes. All sizes must be constants for the verifier.
  */
 MB_INLINE bool stack_emit_in(void *ring, __u32 family, __u16 type, void *head, __u32 head_size,
 			     struct stack_source *from, __u32 room)
@@ -215,7 +229,8 @@ MB_INLINE bool stack_emit_in(void *ring, __u32 family, __u16 type, void *head, _
 		from->l->task.reads_stack = 1;
 		stack_copy(s, from, room);
 		from->l->task.reads_stack = 0;
-	} else if (s->kind == MB_STACK_FP && room == MB_STACK_IPS * 8) { /* what stack_emit() takes for it */
+	/* this is the room that stack_emit() uses for MB_STACK_FP */
+	} else if (s->kind == MB_STACK_FP && room == MB_STACK_IPS * 8) {
 		s->len = 8 * stack_walk((__u64 *)(s + 1), from);
 	} else if (s->kind == MB_STACK_IP) {
 		*(__u64 *)(s + 1) = from->regs.ip;
@@ -230,8 +245,9 @@ MB_INLINE bool stack_emit_in(void *ring, __u32 family, __u16 type, void *head, _
 }
 
 /*
- * One event of head (a struct that begins with struct mb_event, of which t_ns is set) with the stack from.
- * Sizes of a few classes: most stacks are far less deep than what there must be room for.
+ * Emit one event: head (a struct that begins with struct mb_event, with t_ns set), followed by the
+ * stack in from. Room is reserved in a few size classes, because most stacks are much smaller than
+ * the maximum.
  */
 #define STACK_EMIT(ring, family, type, head, from, room) \
 	stack_emit_in(ring, family, type, head, sizeof(*(head)), from, room)

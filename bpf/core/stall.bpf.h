@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Stalls nest: a major fault enters direct reclaim, which compacts, which waits for writeback.
- * Each thread keeps a small stack of open stalls; at its end a stall is charged its own time
- * less that of the stalls inside it, so that the kinds add up without counting a moment twice.
+ * Stalls nest: a major fault enters direct reclaim, which compacts, which waits for writeback. Each
+ * thread has a small stack of open stalls. When a stall ends, it is charged its own time minus the
+ * time of the stalls nested in it, so that the kinds add up without counting any time twice.
  *
- * Some waits show their beginning but not their end: a folio under writeback, and the pauses of
- * balance_dirty_pages, of which only the planned length is told. Such a stall is "open-ended": it
- * is closed where the function that sleeps returns (stall_end_open), or where that cannot be seen by
- * the thread's next sign of life that memblame sees (stall_close_open).
+ * For some waits there is a hook at the start but not at the end: a folio under writeback, and the
+ * pauses of balance_dirty_pages, which reports only the planned length. Such a stall is
+ * "open-ended". It is closed when the function that sleeps returns (stall_end_open) or, if that has
+ * no hook, at the thread's next activity that memblame sees (stall_close_open).
  */
 #ifndef MEMBLAME_STALL_H
 #define MEMBLAME_STALL_H
@@ -16,7 +16,7 @@
 #include "core/trace_level.bpf.h"
 #include "core/tables.bpf.h"
 
-/* The mb_stall of a ledger, by what identifies it on the stack: its offset. */
+/* Offset of a mb_stall in the ledger, which identifies it on the stack. */
 #define STALL_SLOT(family, name)                        \
 	(__builtin_offsetof(struct mb_ledger, family) + \
 	 __builtin_offsetof(struct mb_##family##_ledger, name))
@@ -25,21 +25,21 @@
 
 struct stall_time {
 	__u64 start_ns;
-	__u64 ns; /* exclusive */
+	__u64 ns; /* exclusive of nested stalls */
 	__u64 total_ns;
 	__u64 info;
 };
 
-/* The frame at an index that is known to be below MB_STALL_DEPTH. */
+/* The entry at an index that is known to be below MB_STALL_DEPTH. */
 MB_INLINE struct mb_stall_frame *stall_frame(struct mb_ledger *l, __u64 index)
 {
 	return &l->task.stack[MB_BOUNDED(index, MB_STALL_DEPTH - 1)];
 }
 
 /*
- * The current thread's stall goes to the table of lengths; start_ns: of its process. A global function
- * (stall.bpf.c): the verifier looks at it once, not at each of the many places that come here, which
- * took it 200 ms.
+ * Add the current thread's stall to the table of lengths; start_ns: of its process. A global
+ * function (stall.bpf.c), so that the verifier checks it once and not at each of its many call
+ * sites, which took 200 ms.
  */
 int stall_note_length(__u64 start_ns, __u32 slot, __u64 ns);
 
@@ -58,7 +58,7 @@ MB_INLINE void stall_charge(struct mb_ledger *l, __u32 slot, __u64 ns)
 	stall_note_length(l->task.start_ns, slot, ns);
 }
 
-/* Tell what encloses a stall of total_ns that has just ended. */
+/* Add a stall of total_ns that has just ended to the stall that encloses it. */
 MB_INLINE void stall_tell_outer(struct mb_ledger *l, __u32 depth, __u64 total_ns)
 {
 	if (depth > 0 && depth <= MB_STALL_DEPTH)
@@ -67,7 +67,7 @@ MB_INLINE void stall_tell_outer(struct mb_ledger *l, __u32 depth, __u64 total_ns
 		l->fault.pending.stalled_ns += total_ns;
 }
 
-/* Take the innermost stall off the stack and charge it, as ended at now. */
+/* Pop the innermost stall and charge it, with now as its end. Returns false if none is open. */
 MB_INLINE bool stall_pop(struct mb_ledger *l, __u64 now, struct stall_time *t)
 {
 	__u32 top = l->task.depth - 1;
@@ -107,14 +107,18 @@ MB_INLINE __u64 cpu_time(struct task_struct *task)
 	return BPF_CORE_READ(task, se.sum_exec_runtime);
 }
 
-/* The kernel adds up CPU time each tick at least; of 100 Hz, the slowest there is. */
+/*
+ * The kernel updates CPU time at least once per tick; this is a tick at 100 Hz, the lowest
+ * frequency.
+ */
 #define CPU_TIME_LAG_NS 10000000
 
 /*
- * By how much a running thread's cpu_time() lags behind, less the constant by which the scheduler's clock and ours differ.
- * exec_start is in clock_task, which leaves out interrupts and what the hypervisor takes: a CPU may lose much of it while
- * the thread sleeps, and each CPU has lost another amount, so that is put back (kernel/sched/core.c,
- * update_rq_clock_task()). Without CONFIG_FAIR_GROUP_SCHED it is not known.
+ * Lag of a running thread's cpu_time(), minus the constant offset between the scheduler's clock and
+ * boot time. exec_start is in clock_task, which excludes interrupts and time stolen by the
+ * hypervisor. A CPU may lose much of it while the thread sleeps, and the loss differs per CPU, so
+ * it is added back (kernel/sched/core.c, update_rq_clock_task()). Without CONFIG_FAIR_GROUP_SCHED
+ * the loss is unknown.
  */
 MB_INLINE __u32 cpu_time_lag(struct task_struct *task, __u64 now)
 {
@@ -128,7 +132,7 @@ MB_INLINE __u32 cpu_time_lag(struct task_struct *task, __u64 now)
 	return now - BPF_CORE_READ(task, se.exec_start) - left_out;
 }
 
-/* How long a thread was ready to run without a CPU, in all; 0: this kernel does not keep it. */
+/* Total time that a thread was runnable without a CPU; 0: not available in this kernel. */
 MB_INLINE __u32 cpu_wait(struct task_struct *task)
 {
 	if (!bpf_core_field_exists(struct task_struct, sched_info))
@@ -136,7 +140,10 @@ MB_INLINE __u32 cpu_wait(struct task_struct *task)
 	return BPF_CORE_READ(task, sched_info.run_delay);
 }
 
-/* CPU time of the current thread since the open-ended stall f began: to a tick where the clocks do not fit. */
+/*
+ * CPU time of the current thread since the open-ended stall f began; accurate to a tick if the
+ * clocks do not match.
+ */
 MB_INLINE __u64 cpu_time_since(struct mb_ledger *l, struct mb_stall_frame *f, __u64 now)
 {
 	struct task_struct *task = compat_current();
@@ -148,7 +155,7 @@ MB_INLINE __u64 cpu_time_since(struct mb_ledger *l, struct mb_stall_frame *f, __
 	return ran > 0 ? ran : 0;
 }
 
-/* Take the innermost stall, an open-ended one, off the stack as ended at now, and tell of it. */
+/* Pop the innermost stall, which is open-ended, with now as its end, and emit it. */
 MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
 {
 	struct stall_time t;
@@ -159,10 +166,11 @@ MB_INLINE void stall_pop_open(struct mb_ledger *l, __u64 now)
 }
 
 /*
- * The thread runs again: if its innermost stall is open-ended, that is over. It was when the thread began to run,
- * so what it has run since is taken off: it may be long, as the hooks that a thread at work comes by are off at some
- * levels. If the thread has slept for something else since, this moment says nothing: a pause is then taken to have
- * lasted as planned, and a wait outside of any other stall is counted as not timed.
+ * The thread runs again: if its innermost stall is open-ended, that stall is over. It ended when
+ * the thread started to run, so CPU time since then is subtracted. That can be long, because at
+ * some levels the hooks that a running thread passes are detached. If the thread has slept for
+ * another reason since, the current time is no indication: a pause is then assumed to have lasted
+ * as planned, and a wait outside of any other stall is counted as not timed.
  */
 static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 {
@@ -185,8 +193,8 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 	}
 	end = now - cpu_time_since(l, f, now);
 	/*
-	 * run_delay is one sum: the thread's wake-up, which is a part of its stall, and the times that it was preempted since,
-	 * which are not. All of them are taken to be equally long.
+	 * run_delay is one sum of the delay at wake-up, which is part of the stall, and the delays
+	 * of later preemptions, which are not. All are assumed to be equally long.
 	 */
 	preempted = (__u16)(MB_TASK(compat_current(), nivcsw) - f->nivcsw);
 	if (preempted)
@@ -196,7 +204,7 @@ static __noinline void stall_close_open(struct mb_ledger *l, __u64 now)
 	stall_pop_open(l, end);
 }
 
-/* What a stall of this slot, begun as an open-ended one, was in has returned: it is over now. */
+/* The function in which an open-ended stall of this slot sleeps has returned: the stall ends now. */
 MB_INLINE void stall_end_open(struct mb_ledger *l, __u32 slot)
 {
 	__u32 top = l->task.depth - 1;
@@ -205,7 +213,7 @@ MB_INLINE void stall_end_open(struct mb_ledger *l, __u32 slot)
 		stall_pop_open(l, bpf_ktime_get_boot_ns());
 }
 
-/* Index of this slot's frame on the stack, plus one; 0: it is not there. */
+/* Index of this slot's entry on the stack, plus one; 0: not found. */
 static __noinline __u32 stall_find(struct mb_ledger *l, __u32 slot)
 {
 	__u32 found = 0;
@@ -218,8 +226,8 @@ static __noinline __u32 stall_find(struct mb_ledger *l, __u32 slot)
 }
 
 /*
- * A stall is not within one of its own kind: if one is open, its end was missed (MB_DROP_MISSED),
- * and so were those of the stalls inside of it. None of them is charged.
+ * Stalls of the same kind do not nest. If one is open, its end was missed (MB_DROP_MISSED), and so
+ * were the ends of the stalls nested in it. None of them is charged.
  */
 MB_INLINE void stall_forget(struct mb_ledger *l, __u32 family, __u32 slot)
 {
@@ -231,7 +239,7 @@ MB_INLINE void stall_forget(struct mb_ledger *l, __u32 family, __u32 slot)
 	count_drop(family, MB_DROP_UNTIMED);
 }
 
-/* A stall begins. info comes back at its end. */
+/* Start a stall. info is returned when it ends. */
 MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 now, __u64 info)
 {
 	struct task_struct *task = compat_current();
@@ -262,8 +270,9 @@ MB_INLINE void stall_begin(struct mb_ledger *l, __u32 family, __u32 slot, __u64 
 }
 
 /*
- * The stall of this slot ends, and with it those inside of it whose own ends were missed. False: it
- * is not there (begun before tracing did, or not recorded because the stack was full).
+ * End the stall of this slot, and with it the nested stalls whose ends were missed. Returns false
+ * if it is not on the stack (it began before tracing, or was not recorded because the stack was
+ * full).
  */
 MB_INLINE bool stall_end(struct mb_ledger *l, __u32 slot, __u64 now, struct stall_time *t)
 {
@@ -277,7 +286,7 @@ MB_INLINE bool stall_end(struct mb_ledger *l, __u32 slot, __u64 now, struct stal
 	return stall_pop(l, now, t);
 }
 
-/* As stall_end, but it was none: only the stalls inside of it count. */
+/* Like stall_end, but this was not a stall after all: only the stalls nested in it count. */
 MB_INLINE void stall_cancel(struct mb_ledger *l, __u32 slot)
 {
 	__u32 top = l->task.depth - 1;
@@ -288,7 +297,7 @@ MB_INLINE void stall_cancel(struct mb_ledger *l, __u32 slot)
 	stall_tell_outer(l, top, stall_frame(l, top)->child_ns);
 }
 
-/* Is that of this slot the innermost stall that is open? */
+/* Is the innermost open stall of this slot? */
 MB_INLINE bool stall_is_innermost(struct mb_ledger *l, __u32 slot)
 {
 	__u32 top = l->task.depth - 1;
@@ -296,7 +305,10 @@ MB_INLINE bool stall_is_innermost(struct mb_ledger *l, __u32 slot)
 	return top < MB_STALL_DEPTH && stall_frame(l, top)->slot == slot;
 }
 
-/* How often the thread has gone to sleep since the stall of this slot, the innermost, began. */
+/*
+ * How often the thread has gone to sleep since the start of the stall of this slot, which must be
+ * the innermost.
+ */
 MB_INLINE __u32 stall_sleeps(struct mb_ledger *l, __u32 slot)
 {
 	__u32 top = l->task.depth - 1;
@@ -306,7 +318,7 @@ MB_INLINE __u32 stall_sleeps(struct mb_ledger *l, __u32 slot)
 	return (__u16)(MB_TASK(compat_current(), nvcsw) - stall_frame(l, top)->nvcsw);
 }
 
-/* A stall whose length is known only afterwards, or in advance: charge ns at once. */
+/* Charge ns at once, for a stall whose length is only known afterwards, or in advance. */
 MB_INLINE void stall_add(struct mb_ledger *l, __u32 slot, __u64 ns)
 {
 	stall_charge(l, slot, ns);

@@ -5,7 +5,7 @@
 
 #include "core/emit.bpf.h"
 
-/* The entry of a key, made from zero where there is none; NULL: no room, which is counted for family. */
+/* The entry of a key, created from zero if missing; NULL: no room, which is counted for family. */
 MB_INLINE void *table_entry(void *map, const void *key, const void *zero, __u32 family)
 {
 	void *entry = bpf_map_lookup_elem(map, key);

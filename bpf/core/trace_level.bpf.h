@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The level (enum mb_level) that tracing is at now, and what a change of it asks of the programs.
+ * The current trace level (enum mb_level), and what the programs do when it changes.
  *
- * Before the hooks on hot paths are taken off, the level already says so: no fault and no call begins any
- * more. A grace period later the iterator closes what was begun (trace_level_settle), while what is still under way
- * is forgotten: it shows up in the kernel's own count only. On the way back the hooks are there before the level
- * says so. So nothing that began on one side of a gap can be taken to have ended on the other.
+ * Before hooks on hot paths are detached, the level is changed first, so no new fault or call is
+ * recorded as begun. A grace period later the iterator closes everything that was begun
+ * (trace_level_settle) and discards what is still in progress, which then appears only in the
+ * kernel's own counters. On the way back, the hooks are attached before the level changes. So
+ * nothing that began on one side of a gap can be taken to have ended on the other side.
  */
 #ifndef MEMBLAME_TRACE_LEVEL_H
 #define MEMBLAME_TRACE_LEVEL_H
@@ -13,25 +14,25 @@
 #include "core/mapping.bpf.h"
 #include "core/maps.bpf.h"
 
-/* Is tracing at a level before this one? The verifier sees no such question where no budget was given. */
+/* Is tracing at a level before this one? Without a budget the verifier removes the check. */
 MB_INLINE bool level_before(__u32 level)
 {
 	return !knobs.governed || trace_level.level < level;
 }
 
-/* Which minor faults are timed, see struct mb_knobs. */
+/* Mask that selects the minor faults to time; see struct mb_knobs. */
 MB_INLINE __u32 sample_mask(void)
 {
 	return knobs.governed ? trace_level.sample_mask : knobs.sample_mask;
 }
 
-/* How many of those that are timed at level full one that is timed now stands for. */
+/* How many faults timed at MB_LEVEL_FULL one fault timed now stands for. */
 MB_INLINE __u32 sample_weight(void)
 {
 	return knobs.governed ? trace_level.weight : 1;
 }
 
-/* The pending fault is over: count it under its cause, if the kernel counted it at all. Returns its class. */
+/* The pending fault is over: count it by cause, if the kernel counted it at all. Returns its class. */
 MB_INLINE __u32 pending_count(struct task_struct *task, struct mb_ledger *l, __u64 flt, bool major)
 {
 	struct mb_fault_pending *p = &l->fault.pending;
@@ -49,10 +50,10 @@ MB_INLINE __u32 pending_count(struct task_struct *task, struct mb_ledger *l, __u
 }
 
 /*
- * Close what hot hooks have begun in this ledger of the thread. It may run, but
- * no program changes these parts of its ledger any more. A fault that has gone on through the gap is counted as
- * failed, so that when the kernel counts it, it is among those of no known cause; of one that has ended, its hooks
- * have seen all.
+ * Close what hooks on hot paths have left open in this thread's ledger. The thread may be running,
+ * but no program changes these parts of its ledger any more. A fault still in progress across the
+ * gap is counted as failed, so that when the kernel counts it, it is among those with unknown
+ * cause. For a fault that has ended, its hooks have seen everything.
  */
 MB_INLINE void trace_level_settle(struct task_struct *task, struct mb_ledger *l)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * fault: page faults by cause. minor and major are the kernel's own counts; the causes come from
- * the ledgers, and "other" is what remains, so that the causes always add up to the counts.
+ * fault: page faults by cause. minor and major are the kernel's own counters; the causes come from
+ * the ledgers, and "other" is the remainder, so that the causes always add up to the counters.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@ static const char *const class_names[MB_FAULT_CLASSES] = {
 	[MB_FAULT_NUMA] = "numa",	[MB_FAULT_USERFAULT] = "userfault",
 };
 
-/* Bits of the error code, in order; bit 3 (reserved bit set) is an error of the kernel's. */
+/* Bits of the error code, in order; bit 3 (reserved bit set) is a kernel error. */
 static const char *const error_names[] = { "present", "write", "user", NULL, "exec" };
 
 #define CLASS(name, id, text)                                                          \
@@ -139,12 +139,15 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };
 
-/* With this struct (before 6.2) rss_stat tells of 64 changes at a time, and so of no fault. */
+/*
+ * Kernels with this struct (before 6.2) fire rss_stat once per 64 changes, so it says nothing about
+ * single faults.
+ */
 #define RSS_STAT_BATCHED "mm_rss_stat"
 
 /*
- * fault_moved, where it is seen for each change, tells which pages come from swap, and all of the
- * faults whose fault_end is not run.
+ * Where rss_stat fires for each change, fault_moved detects pages from swap, and covers the faults
+ * for which the kernel skipped fault_end.
  */
 #define TASK_WORK "bpf_task_work_schedule_resume_impl"
 #define CAUSE_MISSING                                                                                    \
@@ -201,7 +204,7 @@ static const struct mb_hook latency_hooks[] = {
 static const struct mb_hook major_hooks[] = {
 	{ .name = "perf",
 	  .programs = { "fault_major_end" },
-	  .requires = { "fault_begin_user", "fault_begin_user_waits" }, /* where the clock starts */
+	  .requires = { "fault_begin_user", "fault_begin_user_waits" }, /* where the start time is recorded */
 	  .quality = MB_QUALITY_FULL },
 };
 
@@ -251,9 +254,9 @@ static const struct mb_missed missed[] = {
 };
 
 /*
- * Streaming. A thread sends its faults in batches, so the last few of a thread that has stopped
- * faulting stay in its ledger. They are shown from there, and the number of the last one shown is
- * remembered, so that none is shown a second time when the thread goes on.
+ * Streaming. A thread sends its faults in batches, so the last few faults of a thread that has
+ * stopped faulting remain in its ledger. They are shown from there, and the sequence number of the
+ * last one is remembered, so that none is shown again when the thread continues.
  */
 static struct mb_shown *shown_find(struct mb_model *m, uint32_t tid)
 {
@@ -291,7 +294,7 @@ static void show_batch(struct mb_model *m, const struct mb_fault_batch_event *e)
 		if (!s || e->batch[i].seq > s->seq)
 			show_fault(m, &e->h, &e->batch[i]);
 	}
-	m->events--; /* the batch itself is none */
+	m->events--; /* the batch itself is not an event */
 }
 
 static void show_rest(struct mb_model *m, const struct mb_task_record *r,
@@ -308,7 +311,7 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 	if (last && last->seq > after)
 		show_fault(m, &r->info.h, last);
 	if (r->info.h.type == MB_TASK_EVENT_EXIT) {
-		/* the urgent ring is read first: batches from before may still come, and must not be shown again */
+		/* the urgent ring is read first: older batches may still arrive, and must not be shown again */
 		if (s)
 			s->exit_tick = m->tick + 1;
 		return;
@@ -323,7 +326,7 @@ static void show_rest(struct mb_model *m, const struct mb_task_record *r,
 	s->seq = last ? last->seq : f->pending.seq - 1;
 }
 
-/* Faults that the thread will send, or that are shown at a later tick. */
+/* Faults that the thread has not sent yet, or that are shown at a later tick. */
 static void note_unsent(struct mb_model *m, const struct mb_task_record *r)
 {
 	const struct mb_fault_ledger *f = &r->ledger.fault;
@@ -338,7 +341,7 @@ static void note_unsent(struct mb_model *m, const struct mb_task_record *r)
 		mb_model_unsent(m, f->pending.start_ns);
 }
 
-/* What the thread's histogram of minor faults has gained goes to its process's. */
+/* Add the increase of the thread's histogram of minor faults to its process's histogram. */
 static void add_latency(struct mb_model *m, const struct mb_fault_ledger *before,
 			const struct mb_task_record *r)
 {
@@ -357,8 +360,8 @@ static void add_latency(struct mb_model *m, const struct mb_fault_ledger *before
 }
 
 /*
- * The kernel has counted the thread's last fault, but nothing has classified it yet: do so in
- * this copy. When the thread's next fault does it in the ledger, the sum stays the same.
+ * The kernel has counted the thread's last fault, but no program has classified it yet: classify it
+ * in this copy. When the thread's next fault does so in the ledger, the sum stays the same.
  */
 static void prepare(struct mb_model *m, const struct mb_ledger *before, struct mb_task_record *r)
 {
@@ -387,7 +390,10 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 		f->by_access[MB_FAULT_ACCESS(p->error)]++;
 	if (!(m->stream & (1u << MB_FAM_fault)))
 		return;
-	/* a thread at work changes its ledger while it is read: show one that was idle for a tick */
+	/*
+	 * a running thread changes its ledger while it is read: show only threads that were idle
+	 * for a tick
+	 */
 	if (gone || before->fault.pending.seq == p->seq)
 		show_rest(m, r, (counted || gone) && p->start_ns ? &last : NULL);
 	else
@@ -418,8 +424,8 @@ static uint64_t access_sum(const uint64_t *v, unsigned int mask, unsigned int wa
 }
 
 /*
- * What is left of a total. A thread that runs while it is read may be ahead by a fault: a rest
- * must not shrink for that, or an interval would show less than nothing.
+ * Remainder of a total. The ledger of a thread that is running while it is read may be ahead by one
+ * fault; the remainder must not shrink for that, or an interval would have a negative value.
  */
 static uint64_t rest(const struct mb_process *p, uint64_t was, uint64_t total, uint64_t part)
 {
@@ -446,7 +452,7 @@ static void tick(struct mb_model *m, struct mb_process *p)
 	v[F_READ] = access_sum(v + F_ACCESS, 5, 0);
 }
 
-/* What a thread sent before its exit record has been read by now. */
+/* Everything that a thread sent before its exit record has been read by now. */
 static void ticked(struct mb_model *m)
 {
 	struct mb_shown *s, *tmp;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* heap: blocks of user-space allocators. Its events are for leaks (src/leaks/heap.c); it has no numbers. */
+/*
+ * heap: blocks of user-space allocators. Its events are for leaks (src/leaks/heap.c); the family
+ * has no fields.
+ */
 #include "memblame/family.h"
 
 static const struct mb_hook blocks_hooks[] = {
@@ -17,8 +20,8 @@ static const struct mb_probe_point probe_points[] = {
 };
 
 /*
- * A block whose allocation was missed is not followed, one whose end was missed is found out when its address is
- * used again: a loss in both cases, counted as such.
+ * A block whose allocation was missed is not tracked; a block whose free was missed is detected
+ * when its address is used again. Both are counted as losses.
  */
 const struct mb_family mb_family_heap = {
 	.id = MB_FAM_heap,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * kmem: objects of the kernel by call site, cache and process. It keeps no numbers of a process: what its table
- * tells is added up by kernel.c.
+ * kmem: kernel objects by call site, cache and process. The family has no fields per process:
+ * kernel.c adds up the data of its table.
  */
 #include "memblame/family.h"
 
@@ -21,7 +21,7 @@ static const struct mb_kern_table tables[] = {
 	.programs = { "kmem_kmalloc", "kmem_alloc", "kmem_kfree", "kmem_free", "kmem_free_again" },            \
 	.optional = { "kmem_kmalloc_node", "kmem_alloc_node" }, .quality = MB_QUALITY_PARTIAL
 
-/* Before 6.1 (11e9734bcb6a) there are tracepoints of their own where memory of a certain node is asked for. */
+/* Before 6.1 (11e9734bcb6a) node-specific allocations have tracepoints of their own. */
 static const struct mb_hook slab_hooks[] = {
 	{ .name = "tp_btf", SLAB, .argument = { "kmem_cache_alloc", "s" }, .missing = BULK },
 	{ .name = "tp_btf read",
@@ -61,7 +61,7 @@ static const struct mb_probe_point probe_points[] = {
 	  "vmalloc is not watched", true },
 };
 
-/* Each makes the other's good: bpf/kmem.bpf.c. */
+/* Each program compensates for misses of the other: bpf/kmem.bpf.c. */
 static const struct mb_missed missed[] = {
 	{ "kmem_free", true, 0 },
 	{ "kmem_free_again", true, 0 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* oom: kills by the out-of-memory killer, with trigger and victim told apart. */
+/* oom: kills by the out-of-memory killer, with trigger and victim distinguished. */
 #include "memblame/family.h"
 #include "model/model.h"
 
@@ -8,7 +8,7 @@ static const struct mb_field fields[] = {
 	  MB_LEDGER(oom.triggered), MB_FIELD_COUNTER, MB_UNIT_COUNT, "oom.kill" },
 };
 
-/* Of the victim; where its task was not at hand, only its id is known. */
+/* Fields of the victim; without its task only its id is known. */
 #define VICTIM(field, member, value, u)                                      \
 	{                                                                    \
 		.name = "victim." field, MB_MEMBER(mb_oom_event, member),    \
@@ -23,7 +23,7 @@ static const struct mb_field fields[] = {
 		.known_if = offsetof(struct mb_oom_event, victim_start_ns)   \
 	}
 
-/* Of why; not known where the kernel's oom_control could not be had. */
+/* Fields for the cause; unknown if the kernel's oom_control was not available. */
 #define WHY(field, member, value, u, by)                                     \
 	{                                                                    \
 		.name = field, MB_MEMBER(mb_oom_event, member),              \
@@ -50,7 +50,7 @@ static const struct mb_event_field kill_fields[] = {
 	VICTIM("pgtables_bytes", pgtables_bytes, U64, BYTES),
 };
 
-/* What belongs to a kill is put together by oom/oom.h. */
+/* Parts of a kill; oom/oom.h combines them. */
 #define PART(type, name, s) { type, name, sizeof(struct s), NULL, 0, MB_EVENT_INTERNAL }
 
 static const struct mb_event_kind events[] = {

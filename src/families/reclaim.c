@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* reclaim: stalls in reclaim, compaction and throttling; pages freed and pages taken. */
+/*
+ * reclaim: stalls in reclaim, compaction and throttling; pages freed, and pages that others
+ * reclaimed.
+ */
 #include <stdio.h>
 
 #include "memblame/family.h"
@@ -196,7 +199,10 @@ static const struct mb_kern_table tables[] = {
 	{ "shrinkers", MB_RECLAIM_EVENT_SHRUNK },
 };
 
-/* Not reclaim_shrink_inactive: it runs once for some 32 pages, and kswapd runs have no other number. */
+/*
+ * Excludes reclaim_shrink_inactive: it runs once per some 32 pages, and is the only source for the
+ * pages of a kswapd run.
+ */
 static const struct mb_hot hot[] = {
 	{ "reclaim_taken", MB_LEVEL_ITERATOR },
 	{ "reclaim_taken_huge", MB_LEVEL_ITERATOR },
@@ -231,7 +237,7 @@ static const struct mb_probe_point probe_points[] = {
 	  .on_request = true },
 };
 
-/* The row of a shrinker until its name is known. */
+/* Row name of a shrinker until its name is known. */
 static const char *shrinker_key(uint64_t shrinker, char *buf, size_t size)
 {
 	snprintf(buf, size, "%#llx", (unsigned long long)shrinker);
@@ -263,7 +269,7 @@ static void take_shrinker(struct mb_model *m, const struct mb_shrinker_event *e)
 		mb_process_row_rename(p, &fields[F_SHRINKERS], key, name);
 }
 
-/* A huge page that was taken at once: the table has counted it as one page. */
+/* A huge page that was reclaimed at once: the table has counted it as one page. */
 static void take_reclaimed(struct mb_model *m, const struct mb_reclaimed_event *e)
 {
 	struct mb_process *p = mb_model_find(m, e->owner);
@@ -272,14 +278,14 @@ static void take_reclaimed(struct mb_model *m, const struct mb_reclaimed_event *
 		p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
 }
 
-/* trace: the stall, which its ledger has counted. */
+/* `trace`: show the stall; it is already counted in the ledger. */
 static void show(struct mb_model *m, const struct mb_reclaim_event *e)
 {
 	struct mb_reclaim_shown_event shown = { .stall = *e };
 
 	shown.stall.h.type = (uint16_t)(MB_RECLAIM_EVENT_SHOWN + e->h.type);
 	shown.stall.h.size = sizeof(shown);
-	mb_observers_annotate(m, &shown.stall.h); /* with who is to blame */
+	mb_observers_annotate(m, &shown.stall.h); /* adds the culprit */
 	mb_model_show(m, &shown.stall.h);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The families of families.def, and look-ups in them. */
+/* The families of families.def, and lookups in them. */
 #include "memblame/family.h"
 
 #include <string.h>

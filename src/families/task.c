@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* task: process life; it keeps who is who, and hands records with ledgers to the model. */
+/*
+ * task: process life cycle; maintains the identity of processes, and passes records with ledgers to
+ * the model.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +104,7 @@ static const struct mb_hook harvest_hooks[] = {
 };
 
 static const struct mb_missed missed[] = {
-	{ "task_exit", true, MB_DROP_MISSED }, /* by task_free */
+	{ "task_exit", true, MB_DROP_MISSED }, /* task_free compensates */
 };
 
 static const struct mb_kern_table tables[] = {
@@ -162,7 +165,7 @@ static void take_late(struct mb_model *m, const struct mb_late_event *e)
 	p->major += e->maj_flt;
 }
 
-/* The field whose stall is at this place of the ledger. */
+/* The field whose stall is at this offset of the ledger. */
 static const struct mb_field *stall_field(uint32_t slot)
 {
 	size_t n;
@@ -179,7 +182,7 @@ static const struct mb_field *stall_field(uint32_t slot)
 	return NULL;
 }
 
-/* The largest value of a bucket of struct mb_stalls_event. */
+/* The largest value in a bucket of struct mb_stalls_event. */
 static uint64_t stall_upper(unsigned int bucket)
 {
 	unsigned int octave = MB_STALL_MIN_BITS + bucket / 2;
@@ -196,7 +199,7 @@ static void take_stalls(struct mb_model *m, const struct mb_stalls_event *e)
 		if (e->buckets[i])
 			mb_process_hist_add(p, f, stall_upper(i), e->buckets[i], 1);
 	}
-	/* the ledger has the exact one */
+	/* the ledger contains the exact maximum */
 	if (p && f)
 		mb_process_hist_max(p, f, p->values[mb_slot(f) + 2]);
 }
@@ -210,7 +213,7 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 	case MB_TASK_EVENT_STALLS:
 		take_stalls(m, (const struct mb_stalls_event *)e);
 		break;
-	case MB_TASK_EVENT_CGROUP: /* for whoever looks paths up; identities have them */
+	case MB_TASK_EVENT_CGROUP: /* for path lookups only; identity records contain the paths */
 		break;
 	case MB_TASK_EVENT_FORK:
 		take_fork(m, (const struct mb_fork_event *)e);
@@ -221,7 +224,7 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 	case MB_TASK_EVENT_LATE:
 		take_late(m, (const struct mb_late_event *)e);
 		break;
-	default: { /* EXIT, HARVEST: families complete the record, so it must be our copy */
+	default: { /* EXIT, HARVEST: families complete the record, so work on a copy */
 		struct mb_task_record r;
 
 		memcpy(&r, e, sizeof(r));

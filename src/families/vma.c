@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* vma: what a process asks of its address space. */
+/* vma: requests of a process to its address space. */
 #include "memblame/family.h"
 
 #define FIELD(name, member, unit, text) \
@@ -105,7 +105,7 @@ static const struct mb_probe_point probe_points[] = {
 	  "leaks shows no regions", .on_request = true },
 };
 
-/* Of a call during which both were missed, "corrections" tell. */
+/* If both programs were missed in a call, "corrections" count it. */
 static const struct mb_missed missed[] = {
 	{ "vma_lock", true, 0, "vma_lock_again" },
 	{ "vma_lock_again", true, 0, NULL },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* writeback: pages dirtied, and the waits that dirtying brings. */
+/* writeback: dirtied pages, and the waits caused by dirtying. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static const struct mb_field fields[F_FIELDS] = {
 
 #define OF(member) MB_MEMBER(mb_blamed_event, member)
 
-/* 0 is what the kernel did not tell. */
+/* 0 means that the kernel did not report the value. */
 static const struct mb_event_field stall_fields[] = {
 	{ "ns", OF(stall.ns), MB_VALUE_U64, MB_UNIT_NS },
 	{ "total_ns", OF(stall.total_ns), MB_VALUE_U64, MB_UNIT_NS },
@@ -133,14 +133,17 @@ static const struct mb_hook fsync_hooks[] = {
 		     "seen, as writeback_wait" },
 };
 
-/* The writer's next sign of life ends the stall as well. */
+/* The writer's next activity ends the stall as well. */
 static const struct mb_missed missed[] = {
 	{ "writeback_pause_end", true, MB_DROP_UNTIMED },
 	{ "writeback_waited", true, MB_DROP_UNTIMED },
 	{ "writeback_waited_page", true, MB_DROP_UNTIMED },
 };
 
-/* Who pauses or waits sleeps: what tells of it is on no hot path, and stays at all levels. */
+/*
+ * A thread that pauses or waits is asleep: the hooks for that are not on a hot path, and stay
+ * attached at all levels.
+ */
 static const struct mb_hot hot[] = {
 	{ "writeback_dirtied", MB_LEVEL_ITERATOR },
 	{ "writeback_dirtied_page", MB_LEVEL_ITERATOR },
@@ -163,7 +166,7 @@ static const struct mb_probe_point probe_points[] = {
 	  .on_request = true },
 };
 
-/* trace: the stall, on a device by its name. */
+/* `trace`: show the stall, with the human-readable name of the device. */
 static void show(struct mb_model *m, const struct mb_writeback_event *e)
 {
 	struct mb_blamed_event shown = { .stall = *e };
@@ -175,7 +178,7 @@ static void show(struct mb_model *m, const struct mb_writeback_event *e)
 	snprintf(shown.mount, sizeof(shown.mount), "%s", mount ? mount : "");
 	shown.stall.h.type = (uint16_t)(MB_WRITEBACK_EVENT_SHOWN + e->h.type);
 	shown.stall.h.size = sizeof(shown);
-	mb_observers_annotate(m, &shown.stall.h); /* with who is to blame */
+	mb_observers_annotate(m, &shown.stall.h); /* adds the culprit */
 	mb_model_show(m, &shown.stall.h);
 }
 
@@ -195,7 +198,7 @@ static void take_stall(struct mb_model *m, const struct mb_writeback_event *e)
 		mb_process_row_add(p, &fields[F_PAUSES], bdi, &more);
 }
 
-/* Who replays a recording may ask for the names, so all sessions look for them. */
+/* Names may be needed when a recording is replayed, so every session looks them up. */
 static void take_names(struct mb_model *m, const struct mb_file_event *e)
 {
 	char bdi[MB_BDI_NAME_LEN + 1] = "";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Containers in the paths of cgroups: a path is read part by part, from the outside in. */
+/* Detects containers in cgroup paths: parses a path component by component, starting at the root. */
 #include "model/container.h"
 
 #include <ctype.h>
@@ -9,9 +9,9 @@
 
 #define ID_LEN 64u
 #define UUID_LEN 36u
-#define HASH_LEN 32u /* pods that a node reads from a file have a hash for a uid */
+#define HASH_LEN 32u /* static pods, which a node reads from a file, have a hash as uid */
 
-/* A directory's name within a path. */
+/* One component of a path. */
 struct part {
 	const char *s;
 	size_t len;
@@ -22,7 +22,7 @@ static bool is(struct part p, const char *text)
 	return p.len == strlen(text) && memcmp(p.s, text, p.len) == 0;
 }
 
-/* Take a text off the front, if something is left then. */
+/* Remove a prefix, unless nothing would be left. */
 static bool cut_front(struct part *p, const char *text)
 {
 	size_t n = strlen(text);
@@ -69,14 +69,17 @@ static int hex_digit(char c)
 	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-/* As systemd-escape(1) -u, but '-' stays: in the names of units and machines it stands for itself. */
+/*
+ * Like systemd-escape(1) -u, but retains '-', which stands for itself in the names of units and
+ * machines.
+ */
 static void unescape(char *to, struct part p)
 {
 	while (p.len) {
 		bool escaped = p.len >= 4 && p.s[0] == '\\' && p.s[1] == 'x' && are_hex(p.s + 2, 2);
 		char c = escaped ? (char)(hex_digit(p.s[2]) << 4 | hex_digit(p.s[3])) : *p.s;
 
-		if (!c) /* it would end the text */
+		if (!c) /* it would terminate the string */
 			escaped = false;
 		*to++ = c ? c : *p.s;
 		p.s += escaped ? 4 : 1;
@@ -87,7 +90,7 @@ static void unescape(char *to, struct part p)
 
 /* ---- pods ---- */
 
-/* Between "pod" and the end; systemd's slices have '_' for '-'. */
+/* The part between "pod" and the end; systemd slices have '_' instead of '-'. */
 static bool take_uid(struct part p, struct mb_container *c)
 {
 	char uid[MB_POD_UID_LEN];
@@ -107,7 +110,10 @@ static bool take_uid(struct part p, struct mb_container *c)
 	return true;
 }
 
-/* "podUID" below kubepods/, "kubepods-burstable-podU_I_D.slice", and that before ":cri-containerd:ID". */
+/*
+ * "podUID" below kubepods/, "kubepods-burstable-podU_I_D.slice", and the latter before
+ * ":cri-containerd:ID".
+ */
 static void take_pod(struct part p, struct mb_container *c)
 {
 	const char *colon = memchr(p.s, ':', p.len);
@@ -138,7 +144,7 @@ static void enter(struct mb_container *c, struct part id, const char *runtime)
 	c->name[0] = '\0';
 }
 
-/* By what is written before the id. */
+/* The runtime by the prefix of the id. */
 static const char *runtime_by_prefix(struct part prefix)
 {
 	static const struct {
@@ -157,7 +163,10 @@ static const char *runtime_by_prefix(struct part prefix)
 	return NULL;
 }
 
-/* By the directory above: of Docker, or one of the namespaces that containerd's own clients use. */
+/*
+ * The runtime by the parent directory: Docker's, or one of the namespaces of containerd's own
+ * clients.
+ */
 static const char *runtime_by_parent(struct part parent)
 {
 	if (is(parent, "docker"))
@@ -185,18 +194,18 @@ static bool take_id(struct part p, struct part parent, struct mb_container *c)
 		if (colon)
 			prefix = (struct part){ colon + 1, (size_t)(prefix.s + prefix.len - colon - 1) };
 		if (is(prefix, "conmon") || cut_end(&prefix, "-conmon"))
-			return true; /* it watches the container from outside */
+			return true; /* it supervises the container from outside */
 		runtime = runtime_by_prefix(prefix);
 	} else {
 		if (is(parent, "libpod_parent"))
-			return true; /* a pod of Podman's; its containers are below */
+			return true; /* a Podman pod; its containers are below it */
 		runtime = runtime_by_parent(parent);
 	}
 	enter(c, id, runtime);
 	return true;
 }
 
-/* "lxc.payload.NAME" (lxc 4), "lxc.payload/NAME" (3.1), "lxc/NAME" (before, and in Proxmox). */
+/* "lxc.payload.NAME" (lxc 4), "lxc.payload/NAME" (3.1), "lxc/NAME" (older, and in Proxmox). */
 static bool take_lxc(struct part p, struct part parent, struct mb_container *c)
 {
 	if (!cut_front(&p, "lxc.payload.") && !is(parent, "lxc.payload") && !is(parent, "lxc"))
@@ -206,7 +215,7 @@ static bool take_lxc(struct part p, struct part parent, struct mb_container *c)
 	return true;
 }
 
-/* Machines that systemd-machined knows: "systemd-nspawn@NAME.service", "machine-NAME.scope". */
+/* Machines registered with systemd-machined: "systemd-nspawn@NAME.service", "machine-NAME.scope". */
 static bool take_machine(struct part p, struct part next, struct mb_container *c)
 {
 	const char *runtime = "systemd-nspawn";
@@ -218,11 +227,11 @@ static bool take_machine(struct part p, struct part next, struct mb_container *c
 		return false;
 	unescape(name, p);
 	decoded.len = strlen(name);
-	/* nspawn's own process; virtual machines, which libvirt calls qemu-NUMBER-NAME */
+	/* nspawn's own process; virtual machines, which libvirt names qemu-NUMBER-NAME */
 	if (is(next, "supervisor") || strncmp(name, "qemu-", 5) == 0)
 		return true;
 	if (strncmp(name, "lxc-", 4) == 0 || strncmp(name, "rkt-", 4) == 0)
-		runtime = NULL; /* libvirt's and rkt's */
+		runtime = NULL; /* containers of libvirt and rkt */
 	enter(c, decoded, runtime);
 	copy(c->name, decoded);
 	return true;
@@ -245,7 +254,7 @@ static void take_part(struct part p, struct part parent, struct part next, struc
 	struct part unit = p, stem;
 
 	take_pod(p, c);
-	cut_front(&unit, "_"); /* systemd puts it before what the kernel could take for a file of its own */
+	cut_front(&unit, "_"); /* systemd adds it to names that could collide with the kernel's own files */
 	stem = unit;
 	if (cut_end(&stem, ".service") || cut_end(&stem, ".scope"))
 		unescape(c->unit, unit);
@@ -263,7 +272,10 @@ void mb_container_of(const char *path, struct mb_container *c)
 	p = next_part(&path);
 	while (p.len) {
 		next = next_part(&path);
-		/* seen from within another cgroup namespace a path begins with "/.."; longer names no kernel gives */
+		/*
+		 * in another cgroup namespace a path begins with "/.."; the kernel has no longer
+		 * names
+		 */
 		if (!is(p, "..") && !is(p, ".") && p.len < MB_CONTAINER_NAME_LEN)
 			take_part(p, parent, next, c);
 		parent = p;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Histograms and rows of a process: what does not fit a single number. */
+/* Histograms and rows of a process: values that do not fit in a single number. */
 #include "model/detail.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Names of devices, and where they are mounted. */
+/* Names and mount points of devices. */
 #include "model/device_names.h"
 
 #include <stdio.h>
@@ -71,7 +71,7 @@ void mb_device_named(struct mb_device_names *d, const struct mb_device_name *nam
 	if (name->mounts[0]) {
 		memcpy(n->mounts, name->mounts, sizeof(n->mounts));
 		memset(n->mounts + sizeof(n->mounts) - 2, 0,
-		       2); /* a recording may not have ended it */
+		       2); /* data from a recording may be unterminated */
 	}
 }
 
@@ -117,7 +117,7 @@ const char *mb_device_text(const struct mb_device_names *d, const char *bdi, cha
 
 /* ---- mountinfo ---- */
 
-/* proc writes a space as \040, and so on (man 5 proc_pid_mountinfo). */
+/* procfs escapes a space as \040 etc. (man 5 proc_pid_mountinfo). */
 static void unescape(char *s)
 {
 	char *to = s;
@@ -135,7 +135,10 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* Copy the word at *at and go behind it and the space after it. False: it does not fit, or there is none. */
+/*
+ * Copy the word at *at and advance past it and the following space. Returns false if it does not
+ * fit, or there is none.
+ */
 static bool take_word(const char **at, char *word, size_t size)
 {
 	size_t len = strcspn(*at, " \n");
@@ -163,14 +166,14 @@ bool mb_mount_line_parse(const char *line, struct mb_mount_line *m)
 	if (!take_word(&line, m->root, sizeof(m->root)) ||
 	    !take_word(&line, m->path, sizeof(m->path)))
 		return false;
-	type = strstr(line, " - "); /* behind fields of which there may be any number */
+	type = strstr(line, " - "); /* follows a variable number of optional fields */
 	if (!type)
 		return false;
 	type += 3;
 	if (!take_word(&type, m->type, sizeof(m->type)))
 		return false;
 	if (!take_word(&type, m->source, sizeof(m->source)))
-		m->source[0] = '\0'; /* longer than anybody wants to read */
+		m->source[0] = '\0'; /* too long for display */
 	return true;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Accounts of processes that leave the model, added up by program. */
+/* Sums the accounts of processes that leave the model, by program. */
 #include "model/ended.h"
 
 #include <stdio.h>
@@ -28,14 +28,14 @@ static struct mb_process *row_new(struct mb_model *m, const char *comm)
 	snprintf(row->comm, sizeof(row->comm), "%s", comm);
 	row->start_ns = ++m->ended.n_rows;
 	row->exited = row->is_sum = true;
-	/* of a recording, a number that nobody knows is not 0 */
+	/* in a recording, an unknown value is not 0 */
 	for (unsigned int i = 0; m->recorded && i < mb_slots(); i++)
 		row->values[i] = MB_NO_VALUE;
 	DL_APPEND(m->ended.rows, row);
 	return row;
 }
 
-/* The row of everything for which there is none of its own. */
+/* The row for everything that has no row of its own. */
 static struct mb_process *row_other(struct mb_model *m)
 {
 	if (!m->ended.other && (m->ended.other = row_new(m, OTHER)))
@@ -43,7 +43,7 @@ static struct mb_process *row_other(struct mb_model *m)
 	return m->ended.other;
 }
 
-/* Numbers of cgroups are those of this boot; recordings have paths only. */
+/* Cgroup ids are only valid in one boot; recordings have paths only. */
 static bool same_cgroup(const struct mb_process *a, const struct mb_process *b)
 {
 	if (a->cgroup || b->cgroup)
@@ -99,7 +99,7 @@ static struct mb_ended_of *recent_slot(struct mb_model *m, uint32_t tgid, uint64
 	return &m->ended.recent[hash >> 32 & (MB_ENDED_RECENT - 1)];
 }
 
-/* Two of one place: the newer one is remembered. */
+/* On a hash collision the newer process is remembered. */
 static void remember(struct mb_model *m, const struct mb_process *p, struct mb_process *row)
 {
 	if (!m->ended.recent)

@@ -17,20 +17,23 @@
 
 #define GROWTH_NS (60 * S)
 
-/* Their number is bounded by that of the series, but their paths are not in one. */
+/*
+ * Limit for cgroups. The number of series also bounds them, but their paths are outside of the
+ * series.
+ */
 #define CGROUPS 4096u
 
 const struct mb_history_config mb_history_default = { S, 60 * S, 180, 180, 64 << 20 };
 
 struct mb_series {
-	struct mb_series **owner; /* where the pointer to it is kept */
-	struct mb_series *prev, *next; /* among the ended or the unused ones */
-	struct mb_point coming; /* the coarse point that fine ones are added to; t_ns 0: none yet */
+	struct mb_series **owner; /* location of the owner's pointer to this series */
+	struct mb_series *prev, *next; /* in the list of ended or unused series */
+	struct mb_point coming; /* the coarse point that fine points are being added to; t_ns 0: none yet */
 	uint64_t faults, stalled_ns, peak_pages; /* totals at the last point */
-	uint32_t fine_points, coarse_points; /* sizes of the rings */
+	uint32_t fine_points, coarse_points; /* capacities of the rings */
 	uint32_t first_fine, n_fine, first_coarse, n_coarse;
 	bool has_ended;
-	struct mb_point points[]; /* fine ones, then coarse ones */
+	struct mb_point points[]; /* fine points, then coarse ones */
 };
 
 int mb_history_parse(const char *text, struct mb_history_config *c)
@@ -48,7 +51,7 @@ int mb_history_parse(const char *text, struct mb_history_config *c)
 	return 0;
 }
 
-/* Where values have the ns of each stall: mb_slot() is a search. */
+/* Find the slots with the ns of each stall once, because mb_slot() is a linear search. */
 static int find_stalls(struct mb_history *h)
 {
 	size_t n;
@@ -129,7 +132,7 @@ static struct mb_series *series_take(struct mb_history *h)
 	return s;
 }
 
-/* The series of an owner, made where there is none; NULL: no room, which is counted. */
+/* The series of an owner, created if there is none; NULL: no space, which is counted. */
 static struct mb_series *series_get(struct mb_history *h, struct mb_series **owner)
 {
 	struct mb_series *s = *owner;
@@ -188,7 +191,7 @@ static void push_coarse(struct mb_series *s, const struct mb_point *p)
 	ring[(s->first_coarse + s->n_coarse++) % s->coarse_points] = *p;
 }
 
-/* A fine point that leaves its ring is added to the coarse one that is coming. */
+/* A fine point that leaves its ring is added to the pending coarse point. */
 static void make_coarse(const struct mb_history *h, struct mb_series *s, const struct mb_point *p)
 {
 	struct mb_point *c = &s->coming;
@@ -245,7 +248,7 @@ const struct mb_point *mb_series_at(const struct mb_series *s, uint64_t t_ns)
 {
 	uint32_t from = 0, to = mb_series_points(s);
 
-	/* the last one that is not later */
+	/* find the last point that is not later */
 	while (from < to) {
 		uint32_t middle = from + (to - from) / 2;
 
@@ -305,7 +308,7 @@ static uint64_t stalled_ns(const struct mb_history *h, const struct mb_process *
 	return sum;
 }
 
-/* The step since the last point of a process. */
+/* The changes since the last point of a process. */
 static void make_point(const struct mb_history *h, struct mb_series *s, const struct mb_process *p,
 		       uint64_t t_ns, const uint64_t rss_pages[4], struct mb_point *out)
 {
@@ -316,10 +319,10 @@ static void make_point(const struct mb_history *h, struct mb_series *s, const st
 	out->t_ns = t_ns;
 	for (int i = 0; i < 4; i++)
 		out->rss_pages[i] = to32(rss_pages[i]);
-	/* a mark that has risen was reached within this step */
+	/* a higher high-water mark was reached within this step */
 	out->peak_pages = to32(p->peak_pages > s->peak_pages && p->peak_pages > resident ? p->peak_pages :
 											    resident);
-	/* what it had when tracing began did not come in a step */
+	/* values from before tracing do not belong to a step */
 	if (mb_series_points(s) || p->born) {
 		out->faults = to32(faults - s->faults);
 		out->stalled_us = to32((stalled - s->stalled_ns) / 1000);
@@ -359,7 +362,7 @@ static struct mb_cgroup_history *cgroup_get(struct mb_history *h, const char *pa
 	return c;
 }
 
-/* To the process's own cgroup, and to all above it. */
+/* Add a point to the process's own cgroup and all its ancestors. */
 static void add_to_cgroups(struct mb_model *m, const struct mb_process *p, const struct mb_point *point)
 {
 	const char *path = p->cgroup_path ? p->cgroup_path : "";
@@ -391,7 +394,7 @@ static void end_cgroup(struct mb_history *h, struct mb_cgroup_history *c)
 	if (c->series)
 		series_end(h, c->series);
 	if (c->series)
-		return; /* until somebody else needs the series */
+		return; /* retained until the series is reused */
 	HASH_DEL(h->cgroups, c);
 	free(c->path);
 	free(c);
@@ -416,7 +419,7 @@ static void tick_cgroups(struct mb_model *m, uint64_t t_ns)
 		}
 		for (int i = 0; i < 4; i++)
 			p.rss_pages[i] = to32(c->rss_pages[i]);
-		if (c->series && c->series->has_ended) { /* somebody is in it again */
+		if (c->series && c->series->has_ended) { /* the cgroup has processes again */
 			DL_DELETE(h->ended, c->series);
 			c->series->has_ended = false;
 		}
@@ -437,7 +440,10 @@ const struct mb_series *mb_history_cgroup(const struct mb_history *h, const char
 	return c ? c->series : NULL;
 }
 
-/* What it did last goes to its cgroups; one that lived for less than a step needs no series for that. */
+/*
+ * Add the last activity of a process to its cgroups; a process that lived for less than a step
+ * needs no series for that.
+ */
 static void end_process(struct mb_model *m, struct mb_process *p, uint64_t t_ns)
 {
 	static const uint64_t nothing[4];
@@ -449,7 +455,7 @@ static void end_process(struct mb_model *m, struct mb_process *p, uint64_t t_ns)
 		push(m->history, p->series, &point);
 		series_end(m->history, p->series);
 	}
-	point.peak_pages = 0; /* it is over */
+	point.peak_pages = 0; /* the process is gone */
 	add_to_cgroups(m, p, &point);
 	p->history_ended = true;
 }
@@ -465,7 +471,7 @@ void mb_history_tick(struct mb_model *m, uint64_t t_ns)
 	struct mb_history *h = m->history;
 	struct mb_process *p;
 
-	/* a little early is on time: ticks are not exact */
+	/* accept slightly early ticks, because ticks are not exact */
 	if (t_ns - h->last_ns < h->config.fine_step_ns - h->config.fine_step_ns / 8)
 		return;
 	h->last_ns = t_ns;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The flight history: how much memory each process and cgroup had, tick by tick for the last minutes and in
- * coarse steps for the last hours, with its faults and stalls. Always on and of a fixed size: one piece of
- * memory, cut into equal series, each a ring of fine and a ring of coarse points. When all are in
- * use, the process that ended longest ago gives its own.
+ * The flight history: memory, faults and stalls of each process and cgroup, per tick for the last
+ * minutes and in coarse steps for the last hours. It is always on and has a fixed size: one memory
+ * area, divided into equal series, each a ring of fine and a ring of coarse points. When all series
+ * are in use, the series of the process that ended longest ago is reused.
  */
 #ifndef MB_MODEL_HISTORY_H
 #define MB_MODEL_HISTORY_H
@@ -16,97 +16,104 @@ struct mb_model;
 struct mb_process;
 
 struct mb_history_config {
-	uint64_t fine_step_ns; /* points are at least this far apart */
+	uint64_t fine_step_ns; /* minimum distance between points */
 	uint64_t coarse_step_ns;
-	uint32_t fine, coarse; /* points of a series */
+	uint32_t fine, coarse; /* points per series */
 	size_t bytes; /* of all series together */
 };
 
-/* 3 minutes by the second, 3 hours by the minute, for 4,600 processes and cgroups. */
+/* 3 minutes in steps of a second, 3 hours in steps of a minute, for 4,600 processes and cgroups. */
 extern const struct mb_history_config mb_history_default;
 
 /*
- * "MINUTES,HOURS,MIB" to a configuration: how far back fine and coarse points reach, and the memory for
- * all. Returns 0, or -EINVAL where it is none or out of bounds (1..60, 1..48, 1..4096).
+ * Parse "MINUTES,HOURS,MIB": how far back fine and coarse points reach, and the total memory.
+ * Returns 0, or -EINVAL if malformed or out of bounds (1..60, 1..48, 1..4096).
  */
 int mb_history_parse(const char *text, struct mb_history_config *c);
 
-/* One step. A point that would equal the one before is left out: it holds until the next. */
+/* One step. A point equal to the previous one is omitted: a point is valid until the next one. */
 struct mb_point {
-	uint64_t t_ns; /* the end of the step */
-	uint32_t rss_pages[4]; /* at its end: file, anon, swap entries, shmem (enum mm_counter) */
-	uint32_t peak_pages; /* most resident within it, by the kernel's own high-water mark */
-	uint32_t faults; /* within it */
-	uint32_t stalled_us; /* within it */
+	uint64_t t_ns; /* end of the step */
+	uint32_t rss_pages[4]; /* at the end of the step: file, anon, swap entries, shmem (enum mm_counter) */
+	uint32_t peak_pages; /* peak resident pages within the step, from the kernel's high-water mark */
+	uint32_t faults; /* within the step */
+	uint32_t stalled_us; /* within the step */
 	uint32_t pad;
 };
 
 struct mb_series;
 
-/* A cgroup's sum over its processes, and over those of the cgroups below it. "" is the whole machine. */
+/* Sum over the processes of a cgroup and its descendants. "" is the whole machine. */
 struct mb_cgroup_history {
 	char *path;
 	struct mb_series *series;
-	uint64_t rss_pages[4], peak_pages, faults, stalled_us; /* of the step that is being summed up */
+	uint64_t rss_pages[4], peak_pages, faults, stalled_us; /* of the step that is being accumulated */
 	uint64_t seen_tick;
 	UT_hash_handle hh;
 };
 
 struct mb_history {
 	struct mb_history_config config;
-	char *series; /* config.bytes of memory, mapped; touched when first used */
+	char *series; /* config.bytes of mmapped memory; pages are touched on first use */
 	size_t series_size;
 	uint32_t n_series, n_touched;
-	struct mb_series *unused; /* gone back */
-	struct mb_series *ended; /* longest ago first */
+	struct mb_series *unused; /* free list of returned series */
+	struct mb_series *ended; /* series of ended processes, longest ago first */
 	struct mb_cgroup_history *cgroups;
-	unsigned int *stall_slots; /* of the stalls' ns, in mb_process.values */
+	unsigned int *stall_slots; /* slots of the stalls' ns in mb_process.values */
 	unsigned int n_stall_slots;
-	uint64_t first_ns; /* the first step: what was before is not known */
+	uint64_t first_ns; /* the first step; nothing before it is known */
 	uint64_t last_ns; /* the last step */
-	uint64_t evicted; /* series of ended processes given to others */
-	uint64_t left_out; /* times that a process had to do without one */
+	uint64_t evicted; /* series of ended processes that were reused */
+	uint64_t left_out; /* times that a process got no series */
 };
 
-/* NULL: no memory. Free with mb_history_free, after the model. */
+/* Returns NULL if out of memory. Free with mb_history_free, after the model. */
 struct mb_history *mb_history_new(const struct mb_history_config *c);
 void mb_history_free(struct mb_history *h);
 
-/* What is touched of it from now on stays in memory. Returns 0 or -errno: not permitted. */
+/* Lock memory of the history that is touched from now on. Returns 0 or -errno (not permitted). */
 int mb_history_lock(struct mb_history *h);
 
-/* A process leaves the model before the next tick: its end, and what it did last, go to its cgroups. */
+/*
+ * A process leaves the model before the next tick: account its end and its last activity to its
+ * cgroups.
+ */
 void mb_history_end_process(struct mb_model *m, struct mb_process *p);
 
-/* A tick of the model is over, at t_ns: take a point of each process and cgroup, if it is time for one. */
+/* End of a tick at t_ns: add a point for each process and cgroup if a step has passed. */
 void mb_history_tick(struct mb_model *m, uint64_t t_ns);
 
-/* What a process has at a moment between two steps. One without a series gets one. */
+/* Record a process's memory at a time between two steps. Allocates a series if the process has none. */
 void mb_history_note(struct mb_model *m, struct mb_process *p, uint64_t t_ns, const uint64_t rss_pages[4]);
 
-/* The process is gone from the model: its series goes back. */
+/* The process has left the model: return its series. */
 void mb_history_forget(struct mb_history *h, struct mb_series *s);
 
-/* Points of a series, oldest first: their number, and the one of index i. s: NULL has none. */
+/* Number of points of a series, and point number i, oldest first. s: NULL has none. */
 uint32_t mb_series_points(const struct mb_series *s);
 const struct mb_point *mb_series_point(const struct mb_series *s, uint32_t i);
 
-/* The point that held at t_ns; NULL: the series begins later. */
+/* The point that was valid at t_ns; NULL: the series begins later. */
 const struct mb_point *mb_series_at(const struct mb_series *s, uint64_t t_ns);
 
 /*
- * All pages that a process had at *from_ns. Born later: none, and *from_ns becomes its birth. Known only from
- * later on: the first that is known, and *from_ns becomes that time; not known at all: now_pages.
+ * Total pages of a process at *from_ns. If the process was born later: 0, and *from_ns becomes its
+ * birth. If its history begins later: the first known value, and *from_ns becomes its time. Without
+ * any history: now_pages.
  */
 uint64_t mb_series_pages_at(const struct mb_series *s, uint64_t start_ns, uint64_t now_pages, uint64_t *from_ns);
 
-/* What a process has grown by in the last minute, or since its birth or what is known, *ns ago. */
+/*
+ * Growth of a process in pages over the last minute, or since its birth or the start of its
+ * history; *ns: the length of that period.
+ */
 int64_t mb_history_growth(const struct mb_process *p, uint64_t now_ns, uint64_t *ns);
 
-/* All pages of a point, those in swap included. */
+/* Total pages of a point, including pages in swap. */
 uint64_t mb_point_pages(const struct mb_point *p);
 
-/* The history of a cgroup ("" or "/": the machine); NULL: not known. */
+/* The history of a cgroup ("" or "/": the machine); NULL: unknown. */
 const struct mb_series *mb_history_cgroup(const struct mb_history *h, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Applying records to a model. */
+/* Applies records to a model. */
 #include "model/ingest.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "base/longpath.h"
 
-/* Paths of files are shorter. */
+/* Longer than any path of a file. */
 #define EXE_MAX_LEN 4096
 
 static void apply_setup(struct mb_model *m, const struct mb_setup *s)
@@ -36,7 +36,7 @@ static int apply_identity(struct mb_model *m, const struct mb_identity *id, size
 	free(p->cgroup_path);
 	p->cgroup_path = id->cgroup_len ? strndup(cgroup, id->cgroup_len) : NULL;
 	if (!id->exe_len)
-		return 0; /* what exec was given is all there is */
+		return 0; /* only the path that was passed to exec is known */
 	free(p->exe);
 	p->exe = strndup(exe, id->exe_len);
 	return 0;
@@ -86,13 +86,13 @@ static int apply_memcg(struct mb_model *m, const void *data, size_t len)
 	if (len != sizeof(f))
 		return -EINVAL;
 	memcpy(&f, data, len);
-	/* those of the machine come with its numbers */
+	/* the machine's split is derived from its system record */
 	if (f.cgroup)
 		mb_memcg_note(&m->memcgs, f.cgroup, &f.split);
 	return 0;
 }
 
-/* A record about a feature: for whoever goes along. */
+/* A record for a feature: pass it to the observers. */
 static int apply_observed(struct mb_model *m, enum mb_ingest_type type, const void *data, size_t len)
 {
 	size_t least = type == MB_INGEST_LIMITS ? sizeof(struct mb_cgroup_limits) :

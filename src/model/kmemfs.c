@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The kernel's texts about its own memory, taken apart. */
+/* Parses the kernel's statistics about its own memory. */
 #include "model/kmemfs.h"
 
 #include <ctype.h>
@@ -10,10 +10,10 @@
 
 #include "memblame/abi.h"
 
-/* More than any machine has: a text that says so is not understood. */
+/* Exceeds any machine: text with a larger value is malformed. */
 #define MOST (1ull << 50)
 
-/* Copy the next line, cut where there is no room for it; false: there is none. */
+/* Copy the next line, truncated to size. Returns false at the end of the text. */
 static bool take_line(const char **text, char *line, size_t size)
 {
 	size_t len = strcspn(*text, "\n");
@@ -25,7 +25,7 @@ static bool take_line(const char **text, char *line, size_t size)
 	return true;
 }
 
-/* The number that comes next, with space or the end behind it; *at moves on behind it. */
+/* Parse the next number, followed by a space or the end; *at advances past it. */
 static bool take_number(const char **at, uint64_t *out)
 {
 	char *end;
@@ -38,7 +38,10 @@ static bool take_number(const char **at, uint64_t *out)
 	return (*end == ' ' || !*end) && *out <= MOST;
 }
 
-/* The word that comes next, up to one of the characters of end, cut to what there is room for; false: none. */
+/*
+ * Copy the next word, up to one of the characters in end, truncated to MB_KMEMFS_NAME. Returns
+ * false if empty.
+ */
 static bool take_word(const char **at, const char *end, char name[MB_KMEMFS_NAME])
 {
 	size_t len;
@@ -50,7 +53,10 @@ static bool take_word(const char **at, const char *end, char name[MB_KMEMFS_NAME
 	return len > 0;
 }
 
-/* "dentry  22344  22344  192  21  1 : tunables 0 0 0 : slabdata 1064 1064 0": in use, all, size of one */
+/*
+ * "dentry  22344  22344  192  21  1 : tunables 0 0 0 : slabdata 1064 1064 0": active objects, all
+ * objects, object size
+ */
 static bool parse_cache(const char *line, struct mb_kmemfs_line *out)
 {
 	uint64_t active, all, size;
@@ -66,8 +72,8 @@ static bool parse_cache(const char *line, struct mb_kmemfs_line *out)
 }
 
 /*
- * "0x0000...-0x0000...   20480 kernel_clone+0x94/0x3e0 pages=4 vmalloc N0=4". Where it says how many pages there
- * are these are it; the size is a guard page more.
+ * "0x0000...-0x0000...   20480 kernel_clone+0x94/0x3e0 pages=4 vmalloc N0=4". The number of pages
+ * is used if present, because the size includes a guard page.
  */
 static bool parse_area(const char *line, struct mb_kmemfs_line *out)
 {

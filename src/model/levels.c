@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Adding up the time at each level. */
+/* Sums the time spent at each level. */
 #include "model/levels.h"
 
 const char *const mb_level_names[MB_LEVELS] = { "full", "sampled", "counts", "iterator" };
 
-/* Since the last event, or since what counts. */
+/* Time since the last event, or since the time that counts. */
 static uint64_t time_until(const struct mb_levels *l, uint64_t t_ns)
 {
 	uint64_t from = l->since_ns > l->from_ns ? l->since_ns : l->from_ns;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The kernel's own figures of a memory cgroup by kind: parsing them, and their history. */
+/* The kernel's own counters of a memory cgroup by kind: parser and history. */
 #include "model/memcg.h"
 
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 #include "memblame/abi.h"
 #include "model/model.h"
 
-/* What a point keeps: 32 bits of pages are 16 TiB. */
+/* A stored point; 32 bits of pages cover 16 TiB. */
 struct point {
 	uint64_t t_ns;
-	uint64_t until_ns; /* looked at again until then, it was the same */
+	uint64_t until_ns; /* last reading that confirmed the same values */
 	uint32_t usage, swap;
 	uint32_t pages[MB_MEMCG_KINDS];
 };
@@ -42,7 +42,7 @@ void mb_memcg_init(struct mb_memcg_split *s)
 
 /* ---- parsing ---- */
 
-/* Lines that are used, by their names; with hierarchy the ones of v1 count what is below, too. */
+/* Lines that are used, by their names. For v1 the total_* lines include descendants (use_hierarchy). */
 enum line {
 	ANON,
 	FILE_CACHE,
@@ -82,7 +82,7 @@ static const char *const names[LINES] = {
 	[TOTAL_SWAP] = "total_swap",
 };
 
-/* No machine has more: sums of what a text says stay in range. */
+/* Exceeds any machine, so that sums of parsed values stay in range. */
 #define MOST_PAGES (1ull << 40)
 
 static void take_line(uint64_t v[LINES], const char *line, size_t len)
@@ -177,7 +177,10 @@ void mb_memcg_add_up(struct mb_memcg_split *s)
 
 	for (int i = 0; i < MB_MEMCG_UNACCOUNTED; i++)
 		sum += or_zero(s->pages[i]);
-	/* the kernel charges ahead by some pages per CPU and counts kinds in batches: the figures differ by that */
+	/*
+	 * the kernel charges in advance by some pages per CPU, and counts kinds in batches: the
+	 * counters differ by that
+	 */
 	if (s->usage_pages == MB_UNKNOWN || s->usage_pages < sum)
 		s->usage_pages = sum;
 	s->pages[MB_MEMCG_UNACCOUNTED] = s->usage_pages - sum;
@@ -232,7 +235,10 @@ static uint64_t from32(uint32_t v)
 	return v == UNKNOWN32 ? MB_UNKNOWN : v;
 }
 
-/* The point goes that is missed least, as there are others close to it for how long ago it was; never the first. */
+/*
+ * Remove the point that matters least, which has the closest neighbors relative to its age; never
+ * the first one.
+ */
 static void thin_out(struct mb_memcg_series *s, uint64_t now_ns)
 {
 	double least = 0;
@@ -288,7 +294,7 @@ static uint64_t last_ns(const struct mb_memcg_series *s)
 	return s->n ? s->points[s->n - 1].t_ns : 0;
 }
 
-/* Its series, made where there is none; NULL: no memory. */
+/* The cgroup's series, created if there is none; NULL: out of memory. */
 static struct mb_memcg_series *get(struct mb_memcgs *m, uint64_t cgroup)
 {
 	struct mb_memcg_series *s = find(m, cgroup);

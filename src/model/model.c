@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The model: task records and events become accounts of processes. */
+/* The model: builds the accounts of processes from task records and events. */
 #include "model/model.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "model/detail.h"
 
-/* Slots are handed out in the order of families and fields. */
+/* Slots are assigned in the order of families and fields. */
 static unsigned int field_slots(const struct mb_field *f)
 {
 	return f->kind == MB_FIELD_STALL ? 3 : 1;
@@ -28,7 +28,7 @@ unsigned int mb_slot(const struct mb_field *field)
 			slot += field_slots(&fam[i]->fields[j]);
 		}
 	}
-	return slot; /* the number of slots, for a field of no family */
+	return slot; /* the number of slots, if the field is in no family */
 }
 
 unsigned int mb_slots(void)
@@ -68,7 +68,7 @@ void mb_process_free(struct mb_process *p)
 	free(p);
 }
 
-/* uthash tells the entry under a number from an older process of the same number */
+/* Only remove p from the hash if it is p that has the tgid now, and not a newer process. */
 static void process_unhash(struct mb_model *m, struct mb_process *p)
 {
 	if (mb_model_find(m, p->tgid) == p)
@@ -154,7 +154,7 @@ struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint
 	p = mb_model_find(m, tgid);
 	if (p && p->start_ns == start_ns)
 		return p;
-	/* an older process of that number */
+	/* an older process with that tgid */
 	for (p = m->all; p; p = p->next) {
 		if (p->tgid == tgid && p->start_ns == start_ns)
 			return p;
@@ -218,8 +218,8 @@ void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *na
 }
 
 /*
- * The cgroup of one that leaves before the tick at which its path would have been read: that of its parent, or of others
- * that have ended, where the number is the same.
+ * Cgroup path of a process that leaves before the tick at which its path would have been read: use
+ * that of its parent or of other ended processes, if the cgroup id is equal.
  */
 static void inherit_cgroup_path(struct mb_model *m, struct mb_process *p)
 {
@@ -245,13 +245,13 @@ static void process_forget(struct mb_model *m, struct mb_process *p)
 		m->on_forget(m->on_forget_arg, m, p);
 }
 
-/* Nothing is to be heard of it any more. */
+/* No more records about the process can arrive. */
 static bool has_ended(const struct mb_process *p)
 {
 	return p->exited && !p->live_threads && !p->pending_exits;
 }
 
-/* Over the bound: the oldest process that has ended goes, into the row of its program. */
+/* At the limit: fold the oldest ended process into the row of its program. */
 static bool evict_one(struct mb_model *m)
 {
 	struct mb_process *p;
@@ -278,7 +278,7 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 		return p;
 	if (m->n_processes >= MB_MODEL_PROCESSES && !evict_one(m))
 		return NULL;
-	if (p) { /* the number is in use again */
+	if (p) { /* the tgid was reused */
 		p->exited = true;
 		HASH_DEL(m->by_tgid, p);
 	}
@@ -294,7 +294,7 @@ struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t 
 	return p;
 }
 
-/* Is it listed by the iterator? pending_exit_ns: since when it is not; 0: it is. */
+/* Change whether the iterator lists the thread. pending_exit_ns: since when it does not; 0: it does. */
 static void thread_list(struct mb_thread *t, uint64_t pending_exit_ns)
 {
 	*(t->pending_exit_ns ? &t->process->pending_exits : &t->process->live_threads) -= 1;
@@ -337,7 +337,7 @@ static uint64_t at(const struct mb_ledger *l, size_t offset)
 	return v;
 }
 
-/* What a thread's ledger has gained since the last one goes to its process. */
+/* Add the increase of a thread's ledger since the last record to its process. */
 static void add_ledger(uint64_t *values, const struct mb_ledger *now, const struct mb_ledger *last)
 {
 	uint64_t *v = values;
@@ -374,7 +374,7 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 		return;
 	p->ppid = i->ppid;
 	if (p->cgroup != i->cgroup)
-		p->looked_up = false; /* it has moved */
+		p->looked_up = false; /* it has moved to another cgroup */
 	p->cgroup = i->cgroup;
 	memcpy(p->comm, i->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';
@@ -382,7 +382,7 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 		p->threads = i->threads;
 	if (i->inner_tgid)
 		p->inner_tgid = i->inner_tgid;
-	if (i->host_name[0]) /* an ended first thread has left its namespaces */
+	if (i->host_name[0]) /* an exited first thread has left its namespaces */
 		memcpy(p->host_name, i->host_name, sizeof(p->host_name) - 1);
 	if (!i->has_mm)
 		return;
@@ -398,14 +398,14 @@ void mb_model_unsent(struct mb_model *m, uint64_t t_ns)
 		m->unsent_ns = t_ns;
 }
 
-/* Stalls are told when they are over, with the time of their start. */
+/* Stalls are reported when they end, with their start time. */
 static void note_open_stalls(struct mb_model *m, const struct mb_task_ledger *l)
 {
 	for (uint32_t i = 0; m->stream && i < l->depth && i < MB_STALL_DEPTH; i++)
 		mb_model_unsent(m, l->stack[i].start_ns);
 }
 
-/* What thread t has gained since its last record goes to p. */
+/* Add the increase of thread t since its last record to p. */
 static void add_gains(struct mb_model *m, struct mb_process *p, struct mb_thread *t, struct mb_task_record *r)
 {
 	uint64_t min, maj;
@@ -430,8 +430,9 @@ static void add_gains(struct mb_model *m, struct mb_process *p, struct mb_thread
 }
 
 /*
- * All 8,192 are alive. Ledgers are cumulative: as nothing of this thread was taken in before, its last record has all
- * of it, and goes to the row of its program at once. Others wait for that.
+ * All 8,192 processes are alive. Ledgers are cumulative, and no earlier record of this thread was
+ * counted, so its last record contains everything, and is added to the row of its program directly.
+ * Other records are ignored until then.
  */
 static void take_without_room(struct mb_model *m, struct mb_task_record *r)
 {
@@ -481,13 +482,16 @@ void mb_model_record(struct mb_model *m, struct mb_task_record *r)
 	p->exit_code = r->info.exit_code;
 }
 
-/* Is the process younger than the time for which tracing has now been at this level, or one above? */
+/* Was the process born during the current period at this level or above? */
 static bool born_within(const struct mb_levels *l, enum mb_level level, const struct mb_process *p)
 {
 	return l->off_since_ns[level] && p->start_ns >= l->off_since_ns[level];
 }
 
-/* The level is about to change: note who has lived and ended since it last did. */
+/*
+ * The level is about to change: mark processes that were born and ended during the current period
+ * at a level.
+ */
 static void note_untraced(struct mb_model *m)
 {
 	struct mb_process *p;
@@ -522,7 +526,7 @@ void mb_model_keep(struct mb_model *m, const struct mb_event *e)
 {
 	struct mb_kept *k;
 
-	if (m->n_kept >= MB_MODEL_KEPT_EVENTS) { /* the oldest goes */
+	if (m->n_kept >= MB_MODEL_KEPT_EVENTS) { /* drop the oldest */
 		k = m->kept;
 		m->kept = k->next;
 		free(k);
@@ -570,7 +574,7 @@ void mb_model_event(struct mb_model *m, const void *data, size_t len)
 		mb_model_show(m, e);
 }
 
-/* What is computed of all processes together. */
+/* Compute everything that concerns all processes together. */
 static void end_tick(struct mb_model *m, uint64_t t_ns)
 {
 	size_t n;
@@ -580,7 +584,7 @@ static void end_tick(struct mb_model *m, uint64_t t_ns)
 		if (fam[i]->ticked)
 			fam[i]->ticked(m);
 	}
-	m->lost.not_blamed = m->devices.evicted + m->mounts.evicted; /* observers add to it */
+	m->lost.not_blamed = m->devices.evicted + m->mounts.evicted; /* observers add their own losses */
 	mb_observers_tick(m, t_ns);
 	m->lost.processes_waiting = m->no_room;
 	m->no_room = 0;
@@ -592,7 +596,7 @@ static void retire_threads(struct mb_model *m, uint64_t t_ns)
 
 	HASH_ITER(hh, m->threads, t, tmp)
 	{
-		/* one missed pass can be a thread whose exit record is still in the ring */
+		/* a thread missing in one pass may have its exit record still in the ring */
 		if (!t->pending_exit_ns && t->seen_tick + 1 < m->tick)
 			thread_list(t, t_ns);
 		else if (t->pending_exit_ns && t_ns - t->pending_exit_ns > MB_MODEL_PENDING_EXIT_NS)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A short list of file systems and where they are mounted. */
+/* A short list of file systems and their mount points. */
 #include "model/mount_points.h"
 
 #include <stdio.h>

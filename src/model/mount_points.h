@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Where file systems are mounted whose files are named. Plain data; host/mounts.h looks for what is asked for here. */
+/*
+ * Mount points of the file systems whose files are named. Plain data; host/mounts.h does the
+ * lookups requested here.
+ */
 #ifndef MB_MODEL_MOUNT_POINTS_H
 #define MB_MODEL_MOUNT_POINTS_H
 
@@ -7,28 +10,28 @@
 
 #include "memblame/abi.h"
 
-#define MB_MOUNT_POINTS 64u /* the oldest goes */
+#define MB_MOUNT_POINTS 64u /* capacity; the oldest entry is dropped */
 
 struct mb_mount {
 	uint32_t dev;
-	uint32_t known; /* it has been looked for */
-	char path[MB_PATH_LEN]; /* "": not known */
+	uint32_t known; /* the lookup was done */
+	char path[MB_PATH_LEN]; /* "": unknown */
 };
 
-/* Starts as zeros; owns nothing. */
+/* Initialize with zeros; owns no memory. */
 struct mb_mount_points {
 	struct mb_mount list[MB_MOUNT_POINTS];
 	uint32_t n;
-	uint64_t evicted; /* for want of room */
+	uint64_t evicted; /* entries dropped for lack of space */
 };
 
-/* A file system is in use: somebody should look for where it is mounted. */
+/* Register a file system that is in use, so that its mount point gets looked up. */
 void mb_mount_note(struct mb_mount_points *m, uint32_t dev);
 
-/* Where a file system is mounted; path "" where that cannot be told. */
+/* Store the mount point of a file system; path "": it cannot be determined. */
 void mb_mount_found(struct mb_mount_points *m, uint32_t dev, const char *path);
 
-/* That file system; NULL: nobody has asked for it. */
+/* The entry of a file system; NULL: not registered. */
 const struct mb_mount *mb_mount_of(const struct mb_mount_points *m, uint32_t dev);
 
 #endif

@@ -25,7 +25,7 @@ void *mb_model_observer(const struct mb_model *m, const char *name)
 	return NULL;
 }
 
-/* Each observer that has this function gets this. */
+/* Call this function of each observer that has it. */
 #define CALL(m, function, ...)                                                      \
 	do {                                                                        \
 		for (const struct mb_observer *o = (m)->observers; o; o = o->next) { \
@@ -64,7 +64,7 @@ void mb_observers_free(struct mb_model *m)
 	struct mb_observer *o, *next;
 
 	for (o = m->observers; o; o = next) {
-		next = o->next; /* it goes with its feature */
+		next = o->next; /* o is freed with its feature */
 		if (o->free)
 			o->free(o->arg);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Events wait to be shown in order of time. */
+/* Holds events until they can be shown in order of time. */
 #include "model/order.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct waiting {
 	uint64_t t_ns;
-	uint64_t number; /* those of one moment stay in the order in which they came */
+	uint64_t number; /* events with the same time stay in order of arrival */
 	char comm[MB_COMM_LEN];
 	char event[];
 };
@@ -20,7 +20,7 @@ struct mb_order {
 	struct waiting **list;
 	size_t n, room, bytes;
 	uint64_t number, late;
-	uint64_t shown_ns; /* of the last event shown */
+	uint64_t shown_ns; /* time of the last event shown */
 };
 
 struct mb_order *mb_order_new(void (*show)(void *arg, const char *comm, const struct mb_event *e), void *arg)
@@ -80,7 +80,7 @@ static void show(struct mb_order *o, const struct waiting *w)
 	o->show(o->arg, w->comm, (const struct mb_event *)w->event);
 }
 
-/* The first n of the sorted list. */
+/* Show the first n events of the sorted list. */
 static void show_first(struct mb_order *o, size_t n)
 {
 	if (!n)

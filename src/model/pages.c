@@ -13,7 +13,7 @@ static void tell(const struct mb_pages *p, const struct mb_page *page, int sign)
 		p->changed(p->arg, page, sign);
 }
 
-/* A page that is in the accounts is somebody else's from now on. */
+/* A resident page changes its owner. */
 static void hand_over(const struct mb_pages *p, struct mb_page *page, uint32_t stack)
 {
 	tell(p, page, -1);
@@ -97,7 +97,7 @@ void mb_pages_found(struct mb_pages *p, uint64_t addr, uint32_t fallback, bool s
 	tell(p, page, 1);
 }
 
-/* By address; of one address, what is in the accounts first, then as they came. */
+/* Sort by address; for equal addresses, pages in the accounts first, then in order of arrival. */
 static int by_address(const void *a, const void *b)
 {
 	const struct mb_page *x = a, *y = b;
@@ -144,7 +144,7 @@ void mb_pages_answer(struct mb_pages *p, size_t i, bool there, bool shared)
 	if (page->marker) {
 		page->resident = false;
 		if (!there)
-			page->addr |= 1; /* for the sweep */
+			page->addr |= 1; /* marks the entry for mb_pages_sweep */
 		return;
 	}
 	if (page->resident && (!there || page->shared != shared)) {

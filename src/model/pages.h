@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The sampled pages of one address space: which are resident, and which code touched them first. Faults say who
- * touched a page; whether it is there is asked of the page map at each tick (src/host/procmaps.c), so that no unmap, no
- * reclaim and no madvise needs to be seen. Which pages are of the sample is decided by their number
- * (mb_page_sampled), so that both agree on it.
+ * The sampled pages of one address space: which of them are resident, and which code touched them
+ * first. Faults report the code that touched a page; residency is read from the page map at each tick
+ * (src/host/procmaps.c), so that unmap, reclaim and madvise need no hooks. The page number
+ * determines whether a page is in the sample (mb_page_sampled), so that faults and the page map
+ * cover the same pages.
  */
 #ifndef MB_MODEL_PAGES_H
 #define MB_MODEL_PAGES_H
@@ -12,52 +13,61 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sampled pages of one address space: 1 in 64 of 64 GiB. More are counted, not followed. */
+/*
+ * Maximum number of sampled pages of one address space: 1 in 64 of 64 GiB. Further pages are
+ * counted, but not tracked.
+ */
 #define MB_PAGES_MAX (256u * 1024)
 
 struct mb_page {
 	uint64_t addr;
-	uint32_t stack; /* who touched it; 0: nobody knows, or before tracing */
-	uint8_t resident; /* it is in the accounts */
-	uint8_t marker; /* not of the sample: the first page of a huge one, which says who touched those */
-	uint8_t touched; /* a fault was seen since the page map was last asked */
-	uint8_t shared; /* of shared memory, as the page map's answer had it */
-	uint8_t found; /* by the page map, before any fault told who touched it */
+	uint32_t stack; /* of the thread that touched it; 0: unknown, or touched before tracing */
+	uint8_t resident; /* included in the accounts */
+	/*
+	 * not in the sample: the first page of a huge page, whose stack also applies to the sampled
+	 * pages in it
+	 */
+	uint8_t marker;
+	uint8_t touched; /* a fault was seen since the last read of the page map */
+	uint8_t shared; /* in shared memory, according to the page map */
+	uint8_t found; /* discovered in the page map before any fault event */
 };
 
 struct mb_pages {
-	struct mb_page *list; /* by address up to n_sorted, then as they came */
+	struct mb_page *list; /* sorted by address up to n_sorted, then in order of arrival */
 	size_t n, n_sorted, room;
 	uint64_t left_out;
-	uint64_t find_from; /* where the search for others goes on (pagemap.c); 0: it is done */
-	/* Called for each sampled page that comes to (1) or goes from (-1) an account; NULL: nobody wants to know. */
+	uint64_t find_from; /* where the search for other pages continues (pagemap.c); 0: complete */
+	/* Called for each sampled page that enters (1) or leaves (-1) an account; NULL: no callback. */
 	void (*changed)(void *arg, const struct mb_page *page, int sign);
 	void *arg;
 };
 
+/* Free the list; p itself belongs to the caller. */
 void mb_pages_free(struct mb_pages *p);
 
 /*
- * A fault on a page: marker, if it is not of the sample. anew: there was no page (not a write to one that was
- * read-only): who touches it now takes it over, as does the first one of a page that was found.
+ * A fault on a page. marker: the page is not in the sample. anew: no page was present (not a write
+ * to a read-only page), so the thread that touches it now becomes its owner. So does the first
+ * thread that touches a page that was discovered in the page map.
  */
 void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool marker, bool anew);
 
 /*
- * A page of the sample that no fault has told of: brought in by another page's fault, or before tracing. Its toucher is
- * that of the huge page it is in, else fallback.
+ * A page in the sample without a fault event: mapped by another page's fault, or before tracing.
+ * Its stack is that of the huge page that contains it, else fallback.
  */
 void mb_pages_found(struct mb_pages *p, uint64_t addr, uint32_t fallback, bool shared);
 
-/* Sort what has come since the last time; of equal addresses the last stays. */
+/* Sort in the pages that were added since the last call. Of equal addresses the last one wins. */
 void mb_pages_sort(struct mb_pages *p);
 
-/* Is this page followed? Of the sorted ones. */
+/* The entry of a page among the sorted ones; NULL: not tracked. */
 struct mb_page *mb_pages_at(struct mb_pages *p, uint64_t addr);
 
 /*
- * The page map's answer for page i: it is there, or it is not (then it is forgotten at mb_pages_sweep). shared: it is in
- * memory that is shared, which others may have filled.
+ * Result of the page map for page number i: present or not (then mb_pages_sweep removes it).
+ * shared: in shared memory, which another process may have populated.
  */
 void mb_pages_answer(struct mb_pages *p, size_t i, bool there, bool shared);
 void mb_pages_sweep(struct mb_pages *p);

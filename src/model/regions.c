@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Address spaces: the list of pieces, and what may be done to it. regions_apply.c has the calls. */
+/* Address spaces: the list of pieces and its operations. regions_apply.c interprets the calls. */
 #include "model/regions.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ void mb_regions_free(struct mb_regions *r)
 	r->bytes = 0;
 }
 
-/* Index of the first piece that ends behind addr. */
+/* Index of the first piece that ends above addr. */
 static size_t first_behind(const struct mb_regions *r, uint64_t addr)
 {
 	size_t from = 0, to = r->n;
@@ -37,7 +37,10 @@ static size_t first_behind(const struct mb_regions *r, uint64_t addr)
 	return from;
 }
 
-/* Room for n more pieces at i. False: there is none, and the list is not to be trusted any more. */
+/*
+ * Make room for n more pieces at index i. Returns false if there is none; the list is then
+ * unreliable.
+ */
 static bool open_gap(struct mb_regions *r, size_t i, size_t n)
 {
 	if (r->n + n > r->room) {
@@ -63,7 +66,7 @@ static void close_gap(struct mb_regions *r, size_t i, size_t n)
 	r->n -= n;
 }
 
-/* So many bytes of a piece go, and with them so many pieces (-1: a hole makes two of it). */
+/* Bytes of a piece go away, and with them a number of pieces (-1: a hole splits it in two). */
 static void gone(struct mb_regions *r, const struct mb_region *of, uint64_t bytes, int pieces)
 {
 	r->bytes -= bytes;
@@ -98,7 +101,7 @@ void mb_regions_unmap(struct mb_regions *r, uint64_t start, uint64_t end)
 	}
 }
 
-/* What of it is mapped gets another origin. */
+/* Assign another origin to the mapped parts of a range. */
 static void label(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t stack)
 {
 	r->label = false;
@@ -122,12 +125,12 @@ static void label(struct mb_regions *r, uint64_t start, uint64_t end, uint32_t s
 
 void mb_regions_put(struct mb_regions *r, const struct mb_region *one)
 {
-	struct mb_region piece = *one; /* which may be in the list */
+	struct mb_region piece = *one; /* a copy, because one may point into the list */
 	size_t i;
 
 	if (piece.start >= piece.end)
 		return;
-	if (piece.end > MB_REGIONS_END) { /* no such call can have been made */
+	if (piece.end > MB_REGIONS_END) { /* no call can have created this */
 		r->unsure = true;
 		return;
 	}
@@ -176,7 +179,7 @@ const struct mb_region *mb_regions_next(const struct mb_regions *r, uint64_t add
 	return i < r->n ? &r->list[i] : NULL;
 }
 
-/* What is not mapped now, between two mappings. */
+/* Remove what is not mapped now, between the current mappings. */
 static void remove_between(struct mb_regions *r, const struct mb_region *now, size_t n)
 {
 	uint64_t from = 0;
@@ -188,7 +191,7 @@ static void remove_between(struct mb_regions *r, const struct mb_region *now, si
 	mb_regions_unmap(r, from, UINT64_MAX);
 }
 
-/* What is mapped now, but not in the list; and which of it is System V shared memory. */
+/* Add what is mapped now but not in the list; also update which pieces are System V shared memory. */
 static void add_missing(struct mb_regions *r, const struct mb_region *now)
 {
 	uint64_t at = now->start;
@@ -199,7 +202,7 @@ static void add_missing(struct mb_regions *r, const struct mb_region *now)
 		struct mb_region piece = *now;
 
 		piece.start = at;
-		if (have) { /* its origin is known, what it is may be news */
+		if (have) { /* the origin is known, but its kind may be new */
 			piece = *have;
 			if (piece.start < at)
 				piece.start = at;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What each call that changes an address space has done to it. */
+/* Applies each call that changes an address space to the list. */
 #include "model/regions.h"
 
 #define PAGE ((uint64_t)MB_PAGE_SIZE)
 #define HUGE (2ull << 20) /* x86-64 */
 #define NO_PLACE UINT64_MAX
 
-/* include/uapi/asm-generic/mman-common.h, linux/mman.h; from there and not from libc: they are on the wire */
+/*
+ * include/uapi/asm-generic/mman-common.h, linux/mman.h; not from libc, because these values are on
+ * the wire
+ */
 #define FLAG_SHARED 0x01u
 #define FLAG_FIXED 0x10u
 #define FLAG_ANONYMOUS 0x20u
@@ -30,10 +33,10 @@ static bool is_error(uint64_t result)
 }
 
 /*
- * Where a mapping of len bytes went that could go anywhere. Either the address asked for was free, and the
- * kernel did not look for room, or it took the room it found last. For huge pages it looks for more than it needs,
- * and takes the part of it that is aligned as the file is (mm/huge_memory.c, __thp_get_unmapped_area; mm/shmem.c,
- * shmem_get_unmapped_area).
+ * Address of a mapping of len bytes without a fixed address. Either the requested address was free,
+ * and the kernel did not search for an area, or the kernel used the area that it found last. For
+ * huge pages it searches for a larger area than needed, and uses the part whose alignment matches
+ * the file offset (mm/huge_memory.c, __thp_get_unmapped_area; mm/shmem.c, shmem_get_unmapped_area).
  */
 static uint64_t found_place(const struct mb_region_event *e, uint64_t len, uint64_t hint, uint64_t offset)
 {
@@ -74,8 +77,9 @@ bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t
 	bool fixed = is_fixed(e);
 
 	/*
-	 * Nothing is replaced where the kernel chooses: the address space grows by all of it (huge pages: by more). Where
-	 * a result is known, not the lock but the call was seen, and another thread can have had a part in the growth.
+	 * If the kernel chooses the address, nothing is replaced, and the address space grows by
+	 * the full length (huge pages: by more). If a result is known, the call was hooked and not
+	 * the lock, and another thread may have contributed to the growth.
 	 */
 	if (!fixed && e->delta_bytes > 0 && (e->result == MB_RESULT_UNKNOWN || (flags & FLAG_HUGETLB)))
 		len = (uint64_t)e->delta_bytes;
@@ -94,20 +98,20 @@ static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, ui
 
 	if (is_error(e->result) ||
 	    (is_fixed(e) && !e->delta_bytes && mb_regions_covered(r, start, end) != end - start))
-		return; /* it failed */
+		return; /* the call failed */
 	if (!known)
 		r->unsure = true;
 	else
 		mb_regions_map(r, start, end, stack, kind_of(e->args[3]));
 }
 
-/* What shmdt takes for a piece that has moved. */
+/* The shmdt address of a piece that was moved. */
 static uint64_t moved_attached(const struct mb_region *p, uint64_t from, uint64_t to)
 {
 	return p && p->attached ? p->attached + (to - from) : 0;
 }
 
-/* Pieces keep their origin; those behind what fits go. */
+/* Pieces retain their origin; pieces beyond len are dropped by the caller. */
 static void move_pieces(struct mb_regions *r, uint64_t from, uint64_t len, uint64_t to)
 {
 	uint64_t at = from;
@@ -149,13 +153,17 @@ static void apply_move(struct mb_regions *r, const struct mb_region_event *e, ui
 		mb_regions_unmap(r, from, from + old_len);
 }
 
-/* Was it done? The size of the address space tells, unless it would be the same in either case. */
+/*
+ * Was the move done? The size of the address space shows it, unless it would be the same in both
+ * cases.
+ */
 static void apply_fixed_move(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
 {
 	uint64_t to = e->args[4], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
 	uint64_t from = e->args[0], source = mb_regions_covered(r, from, from + old_len);
 	bool kept = e->args[3] & REMAP_DONTUNMAP, holes = old_len && source < old_len;
-	uint64_t comes = holes && old_len == new_len ? source : new_len; /* several mappings can be moved since 6.17 */
+	/* since 6.17 several mappings can be moved at once */
+	uint64_t comes = holes && old_len == new_len ? source : new_len;
 	int64_t expected = (int64_t)(comes - (kept ? 0 : source) - mb_regions_covered(r, to, to + new_len));
 
 	if (!expected || (holes && !kept) || (e->delta_bytes && e->delta_bytes != expected))
@@ -173,14 +181,14 @@ static void apply_mremap(struct mb_regions *r, const struct mb_region_event *e, 
 
 	if (e->result != MB_RESULT_UNKNOWN) {
 		if (is_error(e->result))
-			r->unsure = true; /* it may have done half of its work */
+			r->unsure = true; /* part of the work may have been done */
 		else if (e->result != from)
 			apply_move(r, e, e->result, stack);
 	} else if (flags & REMAP_FIXED) {
 		apply_fixed_move(r, e, stack);
 		return;
 	} else if (!e->delta_bytes && (flags & REMAP_DONTUNMAP)) {
-		return; /* it failed: it would have come to more */
+		return; /* it failed: a success would have increased the size */
 	} else if (looked || (flags & REMAP_DONTUNMAP)) {
 		to = looked ? found_place(e, new_len, 0, 0) : NO_PLACE;
 		if (to == NO_PLACE || (p && p->kind == MB_REGION_FILE && e->area_len != new_len))
@@ -211,7 +219,7 @@ static void apply_brk(struct mb_regions *r, const struct mb_region_event *e, uin
 		mb_regions_unmap(r, end, end - (uint64_t)e->delta_bytes);
 }
 
-/* The main thread's: nothing else grows down today. */
+/* Grow the main thread's stack: no other mapping grows down on current systems. */
 static void grow_stack(struct mb_regions *r, uint64_t bytes)
 {
 	for (size_t i = r->n; i-- > 0;) {
@@ -219,7 +227,7 @@ static void grow_stack(struct mb_regions *r, uint64_t bytes)
 
 		if (p.kind != MB_REGION_STACK)
 			continue;
-		/* the lowest piece of it */
+		/* find the lowest piece of the stack */
 		while (i > 0 && r->list[i - 1].kind == MB_REGION_STACK && r->list[i - 1].end == p.start)
 			p = r->list[--i];
 		mb_regions_map(r, p.start - bytes, p.start, p.stack, MB_REGION_STACK);
@@ -229,8 +237,8 @@ static void grow_stack(struct mb_regions *r, uint64_t bytes)
 }
 
 /*
- * System V shared memory goes as it was attached: all that is left of it, be there holes or other mappings between
- * (ipc/shm.c, ksys_shmdt).
+ * System V shared memory is detached as a whole: everything that is left of the attachment, even
+ * with holes or other mappings in between (ipc/shm.c, ksys_shmdt).
  */
 static void apply_shmdt(struct mb_regions *r, uint64_t at, uint64_t bytes)
 {
@@ -255,7 +263,8 @@ static void apply_shmat(struct mb_regions *r, const struct mb_region_event *e, u
 	uint64_t bytes = (uint64_t)e->delta_bytes;
 	uint64_t at = e->area_addr && e->area_len == bytes ? e->area_addr : e->args[1] & ~(PAGE - 1);
 
-	if (!at || mb_regions_covered(r, at, at + bytes)) /* over another one: how large it is, is not told */
+	/* replaces another mapping: the event does not contain its own size */
+	if (!at || mb_regions_covered(r, at, at + bytes))
 		r->unsure = true;
 	else
 		mb_regions_put(r, &(struct mb_region){ .start = at,
@@ -275,7 +284,7 @@ static void apply_other(struct mb_regions *r, const struct mb_region_event *e, u
 		apply_shmdt(r, e->args[0], -grown);
 	else if (e->delta_bytes > 0 && e->stack_delta_bytes == e->delta_bytes)
 		grow_stack(r, grown);
-	else if (e->delta_bytes > 0 && e->area_addr && e->area_len == grown) /* io_setup and the like */
+	else if (e->delta_bytes > 0 && e->area_addr && e->area_len == grown) /* io_setup etc. */
 		mb_regions_map(r, e->area_addr, e->area_addr + grown, stack, MB_REGION_SHARED);
 	else
 		r->unsure = true;
@@ -283,7 +292,7 @@ static void apply_other(struct mb_regions *r, const struct mb_region_event *e, u
 
 void mb_regions_apply(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
 {
-	bool known = e->h.t_ns < r->synced_ns; /* the list has it: only its origin is news */
+	bool known = e->h.t_ns < r->synced_ns; /* the list contains its mapping already: only the origin is new */
 	bool unsure = r->unsure;
 
 	if (known && (e->delta_bytes <= 0 || (e->op != MB_VMA_MMAP && e->op != MB_VMA_BRK)))

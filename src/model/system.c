@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The machine at one moment: the kernel's texts taken apart, and the arithmetic on the numbers. */
+/* Statistics of the machine: parsers for the kernel's files, and arithmetic on the values. */
 #include "model/system.h"
 
 #include <ctype.h>
@@ -57,9 +57,9 @@ int mb_system_from_record(struct mb_system *s, const void *data, size_t len)
 	return 0;
 }
 
-/* ---- texts ---- */
+/* ---- parsing ---- */
 
-/* A line of a text, up to its end. Returns the next one, NULL at the end of the text. */
+/* The line after this one; NULL at the end of the text. */
 static const char *next_line(const char *line)
 {
 	const char *end = strchr(line, '\n');
@@ -67,7 +67,7 @@ static const char *next_line(const char *line)
 	return end && end[1] ? end + 1 : NULL;
 }
 
-/* The first number in [at, end); false: there is none, or it is none of ours (too large). */
+/* Parse the number at the start of at, after separators. Returns false if there is none, or if it is too large. */
 static bool take_number(const char *at, uint64_t *out)
 {
 	char *end;
@@ -82,7 +82,7 @@ static bool take_number(const char *at, uint64_t *out)
 	return v != MB_UNKNOWN;
 }
 
-/* Does this key, as the kernel wrote it, belong to that number? */
+/* Does this key of the kernel belong to that number? */
 static bool key_matches(const char *wanted, const char *key, size_t len)
 {
 	size_t n = strlen(wanted);
@@ -167,7 +167,7 @@ static void new_zone(struct mb_system_zone *z, uint32_t node, const char *name)
 		MB_UNKNOWN;
 }
 
-/* A zone is complete. Those of movable memory and of devices are mostly there without any page. */
+/* A zone is complete. Zones of movable and of device memory are usually empty. */
 static void end_zone(struct mb_system *s, const struct mb_system_zone *z)
 {
 	if (!z->name[0] || z->free_pages == MB_UNKNOWN || z->managed_pages == 0)
@@ -178,7 +178,7 @@ static void end_zone(struct mb_system *s, const struct mb_system_zone *z)
 		s->zones_left_out++;
 }
 
-/* The lines of a zone that we read all come between "pages free" and "protection:". */
+/* All lines of a zone that are parsed are between "pages free" and "protection:". */
 static bool zone_line(struct mb_system_zone *z, const char *line)
 {
 	const struct {
@@ -278,7 +278,7 @@ uint64_t mb_system_growth(uint64_t from, uint64_t to)
 	return from == MB_UNKNOWN || to == MB_UNKNOWN || to < from ? MB_UNKNOWN : to - from;
 }
 
-/* a * b / c, which a product of 64 bits does not hold */
+/* a * b / c; the product may exceed 64 bits */
 static uint64_t scaled(uint64_t a, uint64_t b, uint64_t c)
 {
 	unsigned __int128 v = (unsigned __int128)a * b / c;
