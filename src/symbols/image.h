@@ -30,7 +30,7 @@ struct mb_image {
 int mb_image_open(struct mb_image *im, int fd);
 void mb_image_close(struct mb_image *im);
 
-/* Convert a file offset to a virtual address. Returns false if no segment loads that offset. */
+/* Convert a file offset to a virtual address. Returns false if no executable segment loads it. */
 bool mb_image_address(const struct mb_image *im, uint64_t offset, uint64_t *address);
 
 /*
