@@ -26,6 +26,7 @@ struct mb_block_entry {
 	uint64_t stack : 24; /* stack id, see mb_leaks_stack_of() */
 };
 
+/* The table of one address space; all zero: empty. */
 struct mb_blocks {
 	struct mb_block_entry *table;
 	size_t room; /* number of slots: a power of two, or 0 */
@@ -33,6 +34,7 @@ struct mb_blocks {
 	uint64_t left_out; /* blocks not tracked because the table was full */
 };
 
+/* One block, as passed in and out of the table. */
 struct mb_block {
 	uint64_t addr, size;
 	uint32_t stack;
@@ -41,6 +43,7 @@ struct mb_block {
 /* Free the table and reset b to empty. */
 void mb_blocks_free(struct mb_blocks *b);
 
+/* Result of mb_blocks_put(). */
 enum mb_blocks_put {
 	MB_BLOCKS_NEW,
 	MB_BLOCKS_REPLACED, /* an older block had this address: its free event was missed; it is in *old */

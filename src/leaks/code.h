@@ -23,6 +23,7 @@
 struct mb_leak_code;
 struct mb_leak_code_due;
 
+/* The numbered files with code of a session. */
 struct mb_leak_codes {
 	struct mb_leak_code *by_id;
 	struct mb_leak_code *list[MB_LEAK_CODES]; /* by file number, starting at 1 */

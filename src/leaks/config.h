@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Set from the command line; constant during a session. */
 struct mb_leaks_config {
 	bool heap; /* trace allocator blocks */
 	bool kernel; /* trace kernel objects */

@@ -305,8 +305,7 @@ static bool is_one_places(const struct mb_leak_common *k, uint32_t region, uint3
 
 static void to_regions_and_pages(struct mb_leak_common *k)
 {
-	bool *stands =
-		calloc(k->v->n_rows + 1, sizeof(*stands)); /* the region row stands for its pages */
+	bool *stands = calloc(k->v->n_rows + 1, sizeof(*stands)); /* the region row stands for its pages */
 
 	k->failed |= !stands;
 	for (uint32_t i = 0; stands && i < k->v->n_rows; i++) {

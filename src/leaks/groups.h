@@ -25,6 +25,7 @@
 #define MB_LEAK_STACKS 65536u
 #define MB_STACK_FRAMES 128u
 
+/* The views of memory that are accounted separately; the same memory can be in several of them. */
 enum mb_leak_level {
 	MB_LEAK_REGION, /* mapped address space, by the stack that mapped it */
 	MB_LEAK_PAGE, /* resident pages, by the stack that touched them first */
@@ -43,6 +44,7 @@ struct mb_leak_stack {
 	uint64_t key[]; /* address space (mm; 0: kernel), then n frames (see code.h), then n addresses */
 };
 
+/* Identifies a group. No padding, as keys are compared as bytes. */
 struct mb_leak_key {
 	uint64_t start_ns; /* start time of the process */
 	uint32_t tgid;
@@ -52,6 +54,7 @@ struct mb_leak_key {
 	uint32_t kind;
 };
 
+/* Outstanding memory of one process and stack on one level, and its history. */
 struct mb_leak_group {
 	struct mb_leak_key key;
 	char comm[MB_COMM_LEN];
@@ -90,6 +93,7 @@ struct mb_leak_rest {
 	UT_hash_handle hh;
 };
 
+/* All groups, rests and stacks of a session. */
 struct mb_leaks {
 	struct mb_leak_group *groups;
 	struct mb_leak_rest *rests;

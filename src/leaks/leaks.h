@@ -50,6 +50,7 @@ struct mb_leak_space {
 	UT_hash_handle by_start; /* only used during mb_leak_heap_tick() */
 };
 
+/* Everything that leak detection holds for a session. */
 struct mb_leaks_session {
 	const struct mb_leaks_config *cfg;
 	struct mb_kern *kern;

@@ -12,6 +12,7 @@
 
 #include "leaks/trend.h"
 
+/* The current growth of an amount of memory. */
 struct mb_growth {
 	bool known; /* false: too few values, or too short a time */
 	int64_t slope_bytes_per_s; /* of the floor; 0: does not grow; never negative */
@@ -27,11 +28,11 @@ struct mb_limit {
 	uint64_t swap_bytes; /* memory that can still be swapped out instead */
 };
 
+/* The growth of a process or cgroup, and the limit that it reaches first. */
 struct mb_outlook {
 	struct mb_growth growth;
 	bool limited; /* there is a limit */
-	struct mb_limit
-		limit; /* the limit reached first; if none is reached, the one with the least room */
+	struct mb_limit limit; /* the limit reached first; if none is reached, the one with the least room */
 	int64_t limit_slope_bytes_per_s; /* growth rate of all memory charged to this limit */
 	bool eta_known;
 	uint64_t eta_ns; /* time until the limit is reached at this rate */

@@ -16,12 +16,14 @@
  */
 #define MB_TREND_POINTS 64u
 
+/* One point of a series; covers one step. */
 struct mb_trend_point {
 	uint64_t t_ns; /* end of the step */
 	uint64_t least; /* lowest value within the step, in bytes */
 	uint64_t last; /* value at the end of the step */
 };
 
+/* A time series of an amount of memory. */
 struct mb_trend_series {
 	struct mb_trend_point points[MB_TREND_POINTS]; /* oldest first */
 	uint32_t n;
@@ -42,26 +44,23 @@ enum mb_verdict {
 enum mb_missing {
 	MB_MISSING_NOTHING = 0,
 	MB_MISSING_VALUES = 1, /* too early: few values */
-	MB_MISSING_TIME =
-		2, /* little growth compared to the total, or late growth: needs a longer observation */
+	MB_MISSING_TIME = 2, /* little growth compared to the total, or late growth: needs a longer observation */
 	MB_MISSING_RISES = 3, /* few rises, or no more than chance would produce */
-	MB_MISSING_EVENNESS =
-		4, /* the rate declines, or it grew in leaps: typical of something that fills up */
+	MB_MISSING_EVENNESS = 4, /* the rate declines, or it grew in leaps: typical of something that fills up */
 	MB_MISSING_HEIGHT = 5, /* the growth is within its own fluctuation, or within the sampling error */
 	MB_MISSING_OWN_GROWTH = 6, /* the process's own memory does not grow as much */
 	MB_MISSING_ROOM = 7, /* it fills memory that was mapped before */
-	MB_MISSING_BLOCKS =
-		8, /* the allocator's blocks do not grow: fragmentation or the allocator's caches */
+	MB_MISSING_BLOCKS = 8, /* the allocator's blocks do not grow: fragmentation or the allocator's caches */
 	/* many call sites grow together and unevenly: typical of a cache or store that fills up */
 	MB_MISSING_ONE_PLACE = 9,
-	MB_MISSING_AGE =
-		10, /* the process, or its growth, is young: warming up looks the same */
+	MB_MISSING_AGE = 10, /* the process, or its growth, is young: warming up looks the same */
 	MB_MISSING_STACK = 11, /* other code of the process leaks, and this memory has no known stack */
 	MB_MISSING_PRIVATE = 12, /* it starts to use shared memory that is already mapped */
 	MB_MISSING_NEW_HEIGHT = 13, /* the process had as much memory before */
 	MB_MISSING_COLLECTION = 14, /* a garbage-collected heap that has not had to collect yet */
 };
 
+/* What a series says, see mb_trend_of(). */
 struct mb_trend {
 	int64_t slope_bytes_per_s; /* of the floor; never negative; 0 if stable or unknown */
 	double confidence; /* 0 .. 1 that it grows; at least 0.8 if growing; at most 0.5 if stable or unknown */

@@ -342,8 +342,8 @@ static bool began_late(const struct mb_leak_space *sp, const struct mb_trend *t)
 }
 
 /*
- * Is the resident memory no more than the process had at some time before tracing? A peak during
- * startup does not count, since it is transient.
+ * Is the resident memory no more than the process had at some time before tracing? Not asked if the
+ * process was younger than QUIET_NS then: a peak during startup is transient.
  */
 static bool had_as_much(const struct mb_leak_space *sp, const struct mb_trend *t)
 {

@@ -10,6 +10,7 @@
 #include "model/regions.h"
 #include "symbols/address_space.h"
 
+/* One line of the output: all groups that a reader cannot tell apart. */
 struct mb_leak_row {
 	const struct mb_leak_group *group; /* points to sum */
 	struct mb_leak_group sum; /* sum of all groups whose stacks resolve to the same text */
@@ -48,6 +49,7 @@ struct mb_leak_allocator {
 /* Maximum number of allocator files per process; further ones are counted. */
 #define MB_LEAK_ALLOCATORS 8u
 
+/* From when on the heap of a process is traced. */
 enum mb_heap_seen {
 	MB_HEAP_SEEN_UNKNOWN, /* not checked yet, or the heap is not traced */
 	MB_HEAP_SEEN_NONE, /* no known allocator */
@@ -77,6 +79,7 @@ struct mb_leak_jit {
 	const char *hint; /* how to get names; NULL: nothing is missing */
 };
 
+/* A process in the output. */
 struct mb_leak_process {
 	uint32_t pid;
 	uint64_t start_ns;
@@ -88,8 +91,7 @@ struct mb_leak_process {
 	uint64_t total_vm_bytes; /* mapped, according to the kernel */
 	uint64_t corrections; /* number of times the accounting was wrong and the mappings were read again */
 	uint64_t blocks; /* number of allocator blocks tracked */
-	const struct mb_heap_shares
-		*heap; /* all blocks since its allocator was probed; NULL: not known */
+	const struct mb_heap_shares *heap; /* all blocks since its allocator was probed; NULL: not known */
 	uint64_t allocated, freed; /* number of these blocks */
 	struct mb_leak_heap_seen seen;
 	struct mb_leak_jit jit;
@@ -104,6 +106,7 @@ struct mb_leak_cgroup {
 	struct mb_outlook outlook; /* of all memory in the cgroup */
 };
 
+/* The state of leak detection at one point in time. */
 struct mb_leaks_view {
 	struct mb_leak_row *rows; /* the worst first */
 	size_t n_rows;

@@ -8,6 +8,7 @@
 /* Zero point of the series of a heap's net bytes, which can become negative. */
 #define MB_HEAP_NET_ZERO (1ull << 40)
 
+/* Series and totals of one process. */
 struct mb_leak_whole {
 	struct mb_trend_series own; /* anonymous memory, including swap */
 	struct mb_trend_series mapped; /* size of the address space */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The bytes that have not been read yet. */
 struct mb_bytes {
 	const uint8_t *at, *end;
 	bool bad; /* an access went past the end; all reads since then returned 0 */

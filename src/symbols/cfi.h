@@ -29,6 +29,7 @@ enum {
 /* Map a DWARF register number to an entry of this enum. Returns -1 if the register is not tracked. */
 int mb_cfi_slot(uint64_t dwarf_number);
 
+/* How to compute the caller's value of a register. */
 enum mb_cfi_how {
 	MB_CFI_UNSPECIFIED, /* the register keeps its value */
 	MB_CFI_SAME,
@@ -40,6 +41,7 @@ enum mb_cfi_how {
 	MB_CFI_IS_EXPR,
 };
 
+/* The rule for one register, or for the canonical frame address (CFA). */
 struct mb_cfi_rule {
 	uint8_t how;
 	int8_t slot; /* MB_CFI_* register */

@@ -6,6 +6,7 @@
 #include "symbols/bytes.h"
 #include "symbols/cfi.h"
 
+/* The contents of .eh_frame or .debug_frame. */
 struct mb_cfi_section {
 	uint8_t *bytes;
 	size_t size;
@@ -13,6 +14,7 @@ struct mb_cfi_section {
 	bool eh; /* .eh_frame; false: .debug_frame */
 };
 
+/* A parsed common information entry. */
 struct mb_cie {
 	uint64_t offset;
 	uint64_t code_align;
@@ -23,6 +25,7 @@ struct mb_cie {
 	struct mb_bytes program;
 };
 
+/* A parsed frame description entry: the function from start to end - 1. */
 struct mb_fde {
 	struct mb_cie cie;
 	uint64_t start, end;

@@ -12,6 +12,7 @@
 
 struct mb_debuginfo;
 
+/* One function at an address, and the source line in it. */
 struct mb_source {
 	const char *function; /* mangled or plain name; NULL: not known */
 	const char *file; /* NULL: not known */

@@ -11,6 +11,7 @@ struct mb_frame {
 	uint32_t valid; /* bit mask of the registers whose value is known */
 };
 
+/* A copy of a part of a thread's stack. */
 struct mb_stack {
 	const uint8_t *bytes;
 	size_t len;
@@ -19,6 +20,7 @@ struct mb_stack {
 	uint32_t missing;
 };
 
+/* Result of one unwind step. */
 enum mb_step {
 	MB_STEP_DONE,
 	MB_STEP_OUTERMOST, /* the function has no caller */

@@ -13,6 +13,7 @@
 
 #define MB_BUILD_ID_MAX 64
 
+/* An open ELF file; all pointers are owned by it. */
 struct mb_image {
 	int fd; /* owned by the caller */
 	uint64_t size;

@@ -30,13 +30,13 @@ struct mb_jit_list {
 	size_t n;
 };
 
+/* The perf map of one process. */
 struct mb_jit {
 	int fd; /* -1: not open */
 	uint64_t read; /* bytes read so far, in whole lines */
 	uint64_t size; /* file size at the last look */
 	uint64_t allowed; /* bytes that may still be read */
-	struct mb_jit_list
-		levels[MB_JIT_LEVELS]; /* a later list is newer and shorter */
+	struct mb_jit_list levels[MB_JIT_LEVELS]; /* a later list is newer and shorter */
 	size_t n_levels, n_functions;
 	struct mb_jit_list batch; /* functions written between two looks */
 	uint64_t batch_ns; /* time of the second look */

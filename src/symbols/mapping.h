@@ -31,6 +31,7 @@ void mb_module_put(struct mb_module *mod); /* NULL is fine */
 /* Take another reference to mod; returns mod. */
 struct mb_module *mb_module_share(struct mb_module *mod);
 
+/* A range of addresses of a process, mapped to a file at offset. */
 struct mb_mapping {
 	uint64_t start, end, offset;
 	uint64_t dev, ino;

@@ -5,6 +5,7 @@
 
 #include "symbols/module.h"
 
+/* The code mappings of one process. */
 struct mb_maps {
 	struct mb_mapping *list; /* sorted by start; they do not overlap */
 	size_t n, room;

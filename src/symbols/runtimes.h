@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+/* A known run time. */
 struct mb_runtime {
 	const char *file; /* prefix of the name of the file that contains the run time */
 	const char *name; /* name to show */

@@ -7,6 +7,7 @@
 
 struct mb_string;
 
+/* The pool; all zero: empty. */
 struct mb_strings {
 	struct mb_string *all;
 	size_t bytes;
