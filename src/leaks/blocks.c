@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Blocks by address: open addressing, linear probing, deletion by moving back what comes behind. */
+/* Blocks by address: a hash table with open addressing, linear probing, and deletion by moving later entries back. */
 #include "leaks/blocks.h"
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static size_t home(const struct mb_blocks *b, uint64_t addr)
 	return mix(addr) & (b->room - 1);
 }
 
-/* Where the address is, or the free place where it would be. There is one. */
+/* The slot of an address, or the free slot where it would go. There is always a free slot. */
 static size_t find(const struct mb_blocks *b, uint64_t addr)
 {
 	size_t i = home(b, addr);
@@ -54,7 +54,7 @@ static bool grow(struct mb_blocks *b)
 	return true;
 }
 
-/* Free place i, and move back what would not be found any more. */
+/* Free slot i and move back later entries that could not be found across the gap. */
 static void remove_at(struct mb_blocks *b, size_t i)
 {
 	const size_t mask = b->room - 1;
@@ -125,7 +125,7 @@ void mb_blocks_sweep(struct mb_blocks *b, bool (*gone)(void *arg, const struct m
 	for (size_t i = 0; i < b->room;) {
 		struct mb_block block = block_of(&b->table[i]);
 
-		/* another may have come to this place then */
+		/* removing a block can move another one into this slot */
 		if (block.addr && gone(arg, &block))
 			remove_at(b, i);
 		else

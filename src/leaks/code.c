@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The files with code of a session, and what addresses of a process were in them. */
+/* The files with code of a session, and which addresses of a process are in them. */
 #include "leaks/code.h"
 #include "leaks/made.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PROT_EXEC_ARG 4u /* include/uapi/asm-generic/mman-common.h: on the wire, not from libc */
+#define PROT_EXEC_ARG 4u /* include/uapi/asm-generic/mman-common.h: values of the kernel ABI, not of libc */
 #define MAP_ANONYMOUS_ARG 0x20u
 
 struct mb_leak_code {
 	struct mb_file_id id;
 	uint32_t number;
-	struct mb_module *module; /* NULL: the file was gone when it was looked for */
+	struct mb_module *module; /* NULL: the file no longer existed when it was to be opened */
 	const char *path; /* NULL: not known */
 	UT_hash_handle hh;
 };
@@ -64,7 +64,7 @@ static struct mb_file_id id_of(const struct mb_region_code_event *e)
 	return (struct mb_file_id){ e->ino, e->bytes, e->mtime_s, e->mtime_ns };
 }
 
-/* The names of an event, put in order. */
+/* The path of an event, whose components are in reverse order. */
 static const char *path_of(struct mb_leaks_session *l, const struct mb_region_code_event *e)
 {
 	char path[MB_CODE_PATH + 2];
@@ -137,7 +137,7 @@ void mb_leak_code_event(struct mb_leaks_session *l, const struct mb_region_code_
 	l->codes->next.code = code ? code->number : 0;
 }
 
-/* Code made at run time gives way, or is given back. */
+/* JIT code is overwritten by a new mapping, or unmapped. */
 static void cut_made(struct mb_leak_space *sp, const struct mb_region_event *e)
 {
 	uint64_t start = e->args[0], end = e->args[0] + e->args[1];
@@ -160,7 +160,7 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 		return false;
 	cut_made(sp, e);
 	if (e->op == MB_VMA_MUNMAP || e->op == MB_VMA_MREMAP) {
-		/* what mremap makes of it is read again when it is asked for */
+		/* the new mapping is read from /proc when it is needed */
 		mb_address_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
 	} else if (e->op == MB_VMA_MMAP && mb_regions_place(e, &m.start, &m.end)) {
 		mb_address_space_unmap(sp->code, m.start, m.end);
@@ -175,7 +175,7 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 	return false;
 }
 
-/* The number of the file that a mapping is of; 0: of none. */
+/* The number of the file behind a mapping; 0: none. */
 static uint32_t number_of(struct mb_leaks_session *l, const struct mb_mapping *m)
 {
 	struct mb_leak_code *code;
@@ -248,7 +248,7 @@ bool mb_leak_code_was_there(void *arg, const struct mb_mapping *m)
 		const struct mb_leak_code_due *d = &c->due[i];
 
 		if (d->tgid == sp->tgid && d->t_ns > sp->session->now_ns && !memcmp(&id, &d->code->id, sizeof(id)))
-			return false; /* it came later */
+			return false; /* mapped after the event being processed */
 	}
 	return true;
 }

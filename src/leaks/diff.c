@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The two moments that are compared (--diff): what each group had then, and whose view it was. What is freed later has no
- * addresses any more by which that could be found out.
+ * The two points in time that are compared (--diff): what each group had then, and whose view it
+ * was. The latter must be saved at that time, because memory that is freed later no longer has
+ * addresses from which to derive it.
  */
 #include "leaks/diff.h"
 
@@ -11,7 +12,7 @@
 #include "base/log.h"
 #include "leaks/show.h"
 
-/* The row with this number, among those that stand for themselves and those that are views. */
+/* Array of all rows by number, both those that stand for themselves and views. */
 static const struct mb_leak_row **by_number(const struct mb_leaks_view *v)
 {
 	const struct mb_leak_row **rows = calloc(v->n_rows + v->n_evidence + 1, sizeof(*rows));
@@ -23,7 +24,7 @@ static const struct mb_leak_row **by_number(const struct mb_leaks_view *v)
 	return rows;
 }
 
-/* Keep, with each group that is a view now, of which other one. */
+/* For each group that is a view now, save the key of the group that it is a view of. */
 static int keep_owners(struct mb_leaks_session *l)
 {
 	const struct mb_leak_row **rows;
@@ -37,7 +38,7 @@ static int keep_owners(struct mb_leaks_session *l)
 		const struct mb_leak_row *r = g->row < v.n_rows + v.n_evidence ? rows[g->row] : NULL;
 
 		if (!r || g->bytes <= 0)
-			continue; /* what was known of it before stays */
+			continue; /* keep what was saved earlier */
 		g->is_view = r->owner != MB_LEAK_NO_OWNER;
 		if (g->is_view)
 			g->view_of = rows[r->owner]->sum.key;
@@ -79,7 +80,7 @@ bool mb_leak_diff_shows(const struct mb_leaks_session *l, const struct mb_leak_g
 	return l->leaks->compares ? g->first_bytes > 0 || mb_leak_diff_second(l, g) > 0 : g->bytes > 0;
 }
 
-/* Does the one row stand for the other, by way of others or itself? */
+/* Is row other in the chain of owners that starts at row (including row itself)? */
 static bool stands_for(const struct mb_leaks_view *v, uint32_t row, uint32_t other)
 {
 	for (size_t n = 0; n < v->n_rows && row != MB_LEAK_NO_OWNER; n++) {

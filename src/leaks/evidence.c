@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Which rows are about the same memory. A block lies in pages, a page in a region: what they have in common is added up
- * for each pair of rows, and says which of them is the other's view.
+ * Finds rows that are about the same memory. A block lies in pages, and a page in a region: the
+ * bytes that each pair of rows has in common are added up, and decide which of them is a view of
+ * the other.
  *
- * Where blocks are followed, theirs is the row, and pages and regions that lie where there are blocks are its evidence.
- * Elsewhere a region that the program mapped itself, or that one place touched in the main, is the row; one that many
- * places share (a heap, an arena) is evidence of the place that has most of it.
+ * Where blocks are traced, the block row stands for the memory; pages and regions that contain
+ * blocks are its evidence. Elsewhere, a region row stands for the memory if the program mapped the
+ * region itself, or if one call site touched most of it. A region shared by many call sites (a
+ * heap, an arena) is evidence of the call site that has most of it.
  */
 #include "leaks/evidence.h"
 
@@ -16,42 +18,43 @@
 #include "leaks/blocks.h"
 #include "leaks/verdict.h"
 
-/* Blocks of a process that are looked at, at most; then one of several. */
+/* Maximum number of blocks per process that are examined; of more, only every nth is. */
 #define BLOCKS_MOST 65536u
-/* Pages of a block that are looked for, at most. */
+/* Maximum number of pages per block that are looked up. */
 #define PAGES_MOST 1024u
 #define PAGE 4096u
 
-/* Of a region's pages, one place has so many: it is that place's region. */
+/* A call site that touched this share of a region's pages owns the region. */
 #define MAIN_SHARE 0.6
-/* A row is a view of what so much of it lies in. */
+/* A row is a view of another row that contains this share of it. */
 #define VIEW_SHARE 0.5
 
 enum pair_kind { BLOCK_REGION, BLOCK_PAGE, PAGE_REGION };
 
 struct pair_key {
-	uint32_t kind, a, b; /* rows */
+	uint32_t kind, a, b; /* row numbers */
 	uint32_t pad;
 };
 
-/* What two rows have in common. */
+/* Bytes that two rows have in common. */
 struct pair {
 	struct pair_key key;
 	double bytes;
 	UT_hash_handle hh;
 };
 
-/* What a row has most in common with, of rows that have a stack. */
+/* Kinds of rows with which a row can have most bytes in common; only rows with a stack count. */
 enum partner { REGIONS_BLOCKS, PAGES_BLOCKS, PAGES_REGION, REGIONS_PAGES, PARTNERS };
 
-/* Of a row. */
+/* Where the memory of a row lies. */
 struct extent {
-	uint32_t partner[PARTNERS]; /* rows; MB_LEAK_NO_OWNER: none */
+	uint32_t partner[PARTNERS]; /* row numbers; MB_LEAK_NO_OWNER: none */
 	double most[PARTNERS];
-	double pages; /* page rows and region rows: bytes of sampled pages */
-	double in_blocks; /* of that, in regions that have blocks */
-	double in_regions; /* page rows: of that, in regions that are rows of their own */
-	double in_allocators; /* page rows: of that, in what an allocator has asked for, or has blocks in */
+	double pages; /* page and region rows: bytes of sampled pages */
+	double in_blocks; /* part of pages that lies in regions with blocks */
+	double in_regions; /* page rows: part of pages that lies in regions that stand for themselves */
+	/* page rows: part of pages in memory that an allocator requested, or that contains blocks */
+	double in_allocators;
 };
 
 struct mb_leak_common {
@@ -79,7 +82,7 @@ static void common(struct mb_leak_common *k, enum pair_kind kind, uint32_t a, ui
 	p->bytes += bytes;
 }
 
-/* The row of a group, if it is shown. */
+/* Find the row of a group. Returns false if the group is not shown. */
 static bool row_of(const struct mb_leak_common *k, const struct mb_leak_key *key, uint32_t *row)
 {
 	struct mb_leak_group *g;
@@ -100,7 +103,7 @@ static bool region_row(const struct mb_leak_common *k, const struct mb_leak_spac
 	return row_of(k, &key, row);
 }
 
-/* A block that has grown in place (mremap) lies in what was mapped at several times. */
+/* A block that grew in place (mremap) can span several mappings. */
 static void look_at_block_regions(struct mb_leak_common *k, struct mb_leak_space *sp, const struct mb_block_entry *b,
 				  uint32_t row, bool *has_blocks)
 {
@@ -144,7 +147,7 @@ static void look_at_block(struct mb_leak_common *k, struct mb_leak_space *sp, co
 	}
 }
 
-/* The frame that has asked the kernel for memory: what the C library has for that is skipped. NULL: not known. */
+/* The frame that requested the memory from the kernel, skipping the C library's wrappers. NULL: not known. */
 static const struct mb_source_frame *asks(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
@@ -155,7 +158,7 @@ static const struct mb_source_frame *asks(const struct mb_leak_row *r)
 	return i < r->n_places ? &r->places[i] : NULL;
 }
 
-/* Has an allocator asked for this region? */
+/* Was this region requested by an allocator? */
 static bool is_allocators(const struct mb_leak_row *region)
 {
 	const struct mb_source_frame *p = asks(region);
@@ -215,7 +218,7 @@ static int look_at_space(struct mb_leak_common *k, struct mb_leak_space *sp)
 	return k->failed ? -ENOMEM : 0;
 }
 
-/* ---- who stands for whom ---- */
+/* ---- owners of rows ---- */
 
 static enum mb_leak_level level_of(const struct mb_leak_row *r)
 {
@@ -227,7 +230,7 @@ static bool is_before(const struct mb_leak_row *r)
 	return !r->group->key.stack;
 }
 
-/* A pair may make one the owner of the other. */
+/* Remember other as partner of self if they have more bytes in common than any pair before. */
 static void offer(const struct mb_leak_common *k, enum partner as, uint32_t self, uint32_t other,
 		  double bytes)
 {
@@ -253,7 +256,7 @@ static void find_partners(const struct mb_leak_common *k)
 	}
 }
 
-/* Pages and regions where there are blocks. */
+/* Make block rows the owners of the pages and regions that contain blocks. */
 static void to_blocks(struct mb_leak_common *k)
 {
 	for (uint32_t i = 0; i < k->v->n_rows; i++) {
@@ -276,7 +279,7 @@ static void to_blocks(struct mb_leak_common *k)
 	}
 }
 
-/* Has the program itself mapped it, or has an allocator, on its own account? */
+/* Did the program map this region itself, or an allocator for its own purposes? */
 static bool is_programs_own(const struct mb_leak_row *r)
 {
 	const struct mb_source_frame *p = asks(r);
@@ -284,7 +287,10 @@ static bool is_programs_own(const struct mb_leak_row *r)
 	return p && p != r->places && !mb_leak_is_allocator(p);
 }
 
-/* Is the region the row, and not what many places have in it? It is when it is one place's in the main. */
+/*
+ * Does the region row stand for the memory, rather than the rows of pages in it? Yes if the program
+ * mapped it itself, or if most of it belongs to one call site.
+ */
 static bool is_one_places(const struct mb_leak_common *k, uint32_t region, uint32_t page)
 {
 	const struct mb_leak_row *r = &k->v->rows[region];
@@ -299,8 +305,7 @@ static bool is_one_places(const struct mb_leak_common *k, uint32_t region, uint3
 
 static void to_regions_and_pages(struct mb_leak_common *k)
 {
-	bool *stands =
-		calloc(k->v->n_rows + 1, sizeof(*stands)); /* the region does, for its pages */
+	bool *stands = calloc(k->v->n_rows + 1, sizeof(*stands)); /* the region row stands for its pages */
 
 	k->failed |= !stands;
 	for (uint32_t i = 0; stands && i < k->v->n_rows; i++) {
@@ -313,7 +318,7 @@ static void to_regions_and_pages(struct mb_leak_common *k)
 		if (page == MB_LEAK_NO_OWNER || k->v->rows[page].owner != MB_LEAK_NO_OWNER)
 			continue;
 		stands[i] = is_one_places(k, i, page);
-		/* a region that grows is not hidden behind pages that do not */
+		/* a region that grows must not be hidden behind pages that do not */
 		if (!stands[i] && (r->trend.verdict < MB_VERDICT_GROWING ||
 				   k->v->rows[page].trend.verdict >= MB_VERDICT_GROWING))
 			r->owner = page;
@@ -337,7 +342,7 @@ static void to_regions_and_pages(struct mb_leak_common *k)
 	free(stands);
 }
 
-/* Which rows lie in the memory of an allocator, as far as can be told? */
+/* Set row->allocators: which rows lie in the memory of an allocator, as far as known. */
 static void tell_allocators(struct mb_leak_common *k)
 {
 	for (size_t i = 0; i < k->v->n_rows; i++) {
@@ -403,7 +408,7 @@ int mb_leak_evidence(struct mb_leak_common *k)
 	return k->failed ? -ENOMEM : 0;
 }
 
-/* ---- out of the rows ---- */
+/* ---- moving rows to the evidence ---- */
 
 static int by_owner(const void *a, const void *b)
 {
@@ -414,7 +419,7 @@ static int by_owner(const void *a, const void *b)
 	return x->group->bytes > y->group->bytes ? -1 : x->group->bytes < y->group->bytes;
 }
 
-/* An owner that is owned itself hands on what it has. */
+/* The owner at the end of a chain of owners. */
 static uint32_t last_owner(const struct mb_leaks_view *v, uint32_t i)
 {
 	for (int n = 0; n < 4 && v->rows[i].owner != MB_LEAK_NO_OWNER; n++)
@@ -449,7 +454,7 @@ int mb_leak_evidence_move(struct mb_leaks_view *v)
 	qsort(v->evidence, m, sizeof(*v->evidence), by_owner);
 	for (size_t i = 0; i < m; i++)
 		v->evidence[i].group = &v->evidence[i].sum;
-	for (size_t i = 0, at = 0; i < n; i++) { /* both are in order of ids */
+	for (size_t i = 0, at = 0; i < n; i++) { /* both are sorted by id */
 		struct mb_leak_row *r = &v->rows[i];
 
 		r->evidence = &v->evidence[at];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Groups of outstanding memory, and the stacks they are named by. */
+/* Groups of outstanding memory, and the stacks that identify them. */
 #include "leaks/groups.h"
 
 #include <math.h>
@@ -23,7 +23,10 @@ struct mb_leaks *mb_leaks_new(void)
 	return l;
 }
 
-/* Of this process, and gone with it? Of what it has asked the kernel for some can be left. */
+/*
+ * Does this group belong to the process, and does its memory go away when the process ends? Kernel
+ * objects that it requested can remain.
+ */
 static bool is_of(const struct mb_leak_key *key, uint32_t tgid, uint64_t start_ns)
 {
 	return key->tgid == tgid && key->start_ns == start_ns && key->level != MB_LEAK_KERNEL;
@@ -129,14 +132,14 @@ const struct mb_leak_stack *mb_leaks_stack_of(const struct mb_leaks *l, uint32_t
 	return id && id <= l->n_stacks ? l->stack_by_id[id] : NULL;
 }
 
-/* Make room: the group that has been empty longest. Its total goes with it. */
+/* Make room: remove the group that has been empty longest, with its total. */
 static void evict(struct mb_leaks *l)
 {
 	if (l->empty)
 		group_free(l, l->empty);
 }
 
-/* There is room for a group at last. */
+/* There is room for a group now: move the values of its rest into it. */
 static void take_rest(struct mb_leaks *l, struct mb_leak_group *g)
 {
 	struct mb_leak_rest *r;
@@ -172,7 +175,7 @@ static struct mb_leak_group *group_get(struct mb_leaks *l, const struct mb_leak_
 	return g;
 }
 
-/* A group has no room: what it has is added up without it. */
+/* There is no room for a group: add its values to a rest. */
 static void rest_add(struct mb_leaks *l, const struct mb_leak_key *key, const struct mb_leak_rest *more)
 {
 	struct mb_leak_rest *r;
@@ -309,7 +312,7 @@ static uint64_t left_of(const struct mb_leak_group *g, int64_t bytes)
 	return bytes > 0 ? (uint64_t)((double)bytes * g->share) : 0;
 }
 
-/* Is there nothing to show of it? */
+/* Does the group have nothing to show? */
 static bool is_empty(const struct mb_leaks *l, const struct mb_leak_group *g)
 {
 	return g->bytes <= 0 && !(l->compares && (g->first_bytes > 0 || g->second_bytes > 0));
@@ -337,7 +340,7 @@ void mb_leaks_mark(struct mb_leaks *l, bool second)
 
 uint64_t mb_leaks_error(const struct mb_leak_group *g)
 {
-	/* what has been added and taken away again may leave a rest */
+	/* adding and removing samples can leave a rounding error */
 	return g->bytes > 0 && g->variance >= 1 ? (uint64_t)sqrt(g->variance) : 0;
 }
 
@@ -348,7 +351,7 @@ uint64_t mb_leaks_count(const struct mb_leak_group *g)
 
 uint64_t mb_leaks_count_error(const struct mb_leak_group *g)
 {
-	/* as above */
+	/* see mb_leaks_error() */
 	return g->bytes > 0 && g->count_variance >= 0.5 ? (uint64_t)(sqrt(g->count_variance) + 0.5) : 0;
 }
 

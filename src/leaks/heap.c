@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Blocks of allocators within leaks. One that is followed stands for several: it was chosen with probability
- * 1 - exp(-size / mean), and counts the other way round.
+ * Allocator blocks. Each sampled block stands for several: it was selected with probability 1 -
+ * exp(-size / mean), so its weight is the inverse of that.
  */
 #include "leaks/heap.h"
 
@@ -11,7 +11,7 @@
 
 #include "leaks/blocks.h"
 
-/* Blocks forgotten with one call. */
+/* Number of blocks that one call makes the kernel side forget. */
 #define FORGET_AT_ONCE 1024
 
 static void account(struct mb_leak_space *sp, const struct mb_block *b, int sign)
@@ -65,7 +65,7 @@ void mb_leak_heap_event(struct mb_leaks_session *l, const struct mb_event *e)
 		on_freed(l, (const void *)e);
 }
 
-/* ---- what was lost ---- */
+/* ---- lost events ---- */
 
 static bool is_gone(void *arg, const struct mb_block *block)
 {
@@ -83,7 +83,7 @@ void mb_leak_heap_check(struct mb_leak_space *sp)
 		mb_blocks_sweep(sp->blocks, is_gone, sp);
 }
 
-/* ---- all blocks, also those of no known place ---- */
+/* ---- all blocks, including those without a known call site ---- */
 
 static void add_known(struct mb_heap_known *sum, const struct mb_leak_group *g)
 {
@@ -93,7 +93,7 @@ static void add_known(struct mb_heap_known *sum, const struct mb_leak_group *g)
 	}
 }
 
-/* The space of each group of blocks, by process: a table for the time of a tick. */
+/* Build a table of the address spaces that have blocks, by process; it is used within one tick. */
 static void by_process(struct mb_leaks_session *l, struct mb_leak_space **table)
 {
 	*table = NULL;
@@ -165,7 +165,8 @@ static void forget(struct forgetting *f)
 void mb_leak_heap_free(struct mb_leak_space *sp)
 {
 	struct forgetting f = { .sp = sp };
-	bool in_use_again = sp->key != sp->mm; /* what the kernel side has there is of another process */
+	/* the kernel side's entries under this mm belong to another process */
+	bool in_use_again = sp->key != sp->mm;
 
 	if (sp->session->kern && sp->session->cfg->heap && !in_use_again && !sp->execs)
 		mb_kern_forget_heap_net(sp->session->kern, sp->mm, sp->tgid);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* All blocks of a heap beside those whose call sites are known. */
+/* Compares all blocks of a heap with those whose call sites are known. */
 #include "leaks/heap_net.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Nearly all blocks must have had a size word: as the kernel side has it. */
+/* Use size classes only if nearly all blocks had a size word; the kernel side uses the same ratio. */
 #define WORDS_PER_NONE 16
 
 /*
- * From where growth counts: the beginning; or the lowest point since, if that was long ago (for half of the time there
- * was nothing lower). What was just given back and is taken again is no growth.
+ * Growth since the baseline. The baseline is zero at the start of the account, or the lowest point
+ * since then if that was long ago (nothing was lower for half of the time). Memory that was freed
+ * recently and is allocated again does not count as growth.
  */
 static double grown(double now, uint64_t t_ns, struct mb_heap_lows *lows, int i)
 {
@@ -30,13 +31,19 @@ static double share_of(double grown, double known)
 	return known > 0 ? fmin(1, grown / known) : 1;
 }
 
-/* Each block that was freed, and the one in its place, may as well have come a moment later: a walk by chance. */
+/*
+ * Each freed block and the block that replaced it could as well have come a moment later, so the
+ * sum behaves like a random walk.
+ */
 static double variance_of(double unknown, double size)
 {
 	return 2 * unknown * size * size;
 }
 
-/* A sample says a few more or less than there are: only what is beyond this many standard errors has been freed. */
+/*
+ * A sample can overestimate or underestimate the number of blocks. Only a difference of more than
+ * this many standard errors counts as freed blocks.
+ */
 #define BEYOND_CHANCE 2.0
 
 double mb_heap_weight(double size, uint64_t mean)
@@ -52,7 +59,7 @@ static void by_class(const struct mb_heap_net *net, const struct mb_heap_known *
 	for (int c = 0; c < MB_HEAP_CLASSES; c++) {
 		double unknown = fmax(0, known->count[c] - (double)net->count[c]);
 		double size = known->count[c] > 0 ? known->bytes[c] / known->count[c] : 0;
-		/* the variance of a number of blocks that stand for others */
+		/* variance of a number of blocks, each of which stands for several */
 		double by_chance = fmax(0, known->count[c]) * (mb_heap_weight(size, mean) - 1);
 
 		out->share[c] =
@@ -68,7 +75,10 @@ static void by_class(const struct mb_heap_net *net, const struct mb_heap_known *
 	out->unknown_error = sqrt(variance);
 }
 
-/* Without sizes only the number of blocks is known; those freed are taken to be as large as those allocated. */
+/*
+ * Without size words only the number of blocks is known; freed blocks are assumed to be as large on
+ * average as allocated ones.
+ */
 static void by_number(const struct mb_heap_net *net, const struct mb_heap_known *known,
 		      uint64_t t_ns, struct mb_heap_lows *lows, struct mb_heap_shares *out)
 {
@@ -99,7 +109,7 @@ void mb_heap_share(const struct mb_heap_net *net, const struct mb_heap_known *kn
 	memset(out, 0, sizeof(*out));
 	if (!lows->since_ns)
 		lows->since_ns = net->since_ns;
-	/* it had to give way to another's: what it had counted is gone */
+	/* the account was evicted by that of another process, and its counters are lost */
 	lows->incomplete |= lows->since_ns != net->since_ns;
 	out->known = !lows->incomplete && net->allocated + net->freed > 0;
 	out->by_class = net->size_words > WORDS_PER_NONE * net->no_size_words;

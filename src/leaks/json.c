@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* JSON: what grows (kind "leaks"). */
+/* JSON output of leak detection (kind "leaks"). */
 #include "leaks/view.h"
 #include "sinks/json.h"
 
-/* Groups in a document; those behind them are small. */
+/* Maximum number of groups per document. They are sorted, so the rest are less important. */
 #define ROWS 500
 
 static void put_places(struct mb_out *o, const struct mb_leak_row *r)
@@ -26,7 +26,7 @@ static void put_places(struct mb_out *o, const struct mb_leak_row *r)
 	mb_json_bool(o, "stack_whole", r->whole);
 }
 
-/* [end of the step, least, last] of each point */
+/* A series as an array of [end of the step, least, last]. */
 static void put_series(struct mb_out *o, const char *name, const struct mb_trend_series *s,
 		       uint64_t zero)
 {
@@ -95,7 +95,7 @@ static void put_row(struct mb_out *o, const struct mb_leak_row *r, bool series, 
 	mb_json_object_end(o);
 }
 
-/* Neighbours joined: as one sees it from outside. */
+/* The mappings, with adjacent ones joined as they appear from outside. */
 static void put_maps(struct mb_out *o, const struct mb_regions *r)
 {
 	mb_json_array(o, "maps");
@@ -129,7 +129,7 @@ static void put_heap(struct mb_out *o, const struct mb_leak_process *p)
 	mb_json_object_end(o);
 }
 
-/* Why what is told of a heap is not all of it. */
+/* Why the data of a heap can be incomplete. */
 static const char *reason(enum mb_heap_seen how)
 {
 	static const char *const reasons[] = {
@@ -142,7 +142,7 @@ static const char *reason(enum mb_heap_seen how)
 	return reasons[how];
 }
 
-/* Since when: what was before is a number, too. */
+/* Since when the heap is traced, and how much memory the process had before. */
 static void put_seen(struct mb_out *o, const struct mb_leak_heap_seen *seen)
 {
 	bool any = seen->how >= MB_HEAP_SEEN_FIRST;

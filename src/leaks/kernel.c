@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Objects of the kernel within leaks: what the kmem family's table tells becomes groups by process, stack and
- * cache, scaled up from the sample; what /proc tells of caches and vmalloc becomes groups without a stack.
+ * Kernel objects. The table of the kmem family becomes groups by process, stack and cache, scaled
+ * up from the sample. What /proc reports about slab caches and vmalloc becomes groups without a
+ * stack.
  */
 #include "leaks/kernel.h"
 
@@ -19,20 +20,20 @@
 #define NAMES 4096u
 #define NAME_LEN (MB_KMEMFS_NAME + 16)
 
-/* /proc/slabinfo and /proc/vmallocinfo are read at ticks that are so far apart: it takes some ms. */
+/* Minimum time between reads of /proc/slabinfo and /proc/vmallocinfo, since a read takes some ms. */
 #define READ_NS 900000000ull
 
-#define FIRST_ROOM (64u << 10) /* of their text */
+#define FIRST_ROOM (64u << 10) /* buffer for the text of these files */
 #define MOST_ROOM (16u << 20)
 
-/* As many ids as there can be: see size_kmem_maps() in kern/load.c. */
+/* Maximum number of stack ids: see size_kmem_maps() in kern/load.c. */
 #define STACKS 16384u
 #define IRQ_STACKS 4096u
 
-/* What a group is of: mb_leak_key.what is its place in the list, plus one. */
+/* The name of what a group contains; mb_leak_key.kind is its index in by_id plus one. */
 struct name {
 	uint32_t id;
-	struct mb_kmemfs_line last, now; /* of caches and vmalloc: as they were read */
+	struct mb_kmemfs_line last, now; /* caches and vmalloc only: values of the last two reads */
 	UT_hash_handle hh;
 	char text[NAME_LEN];
 };
@@ -45,16 +46,16 @@ struct cache {
 
 struct stack {
 	bool known;
-	bool interrupt; /* whose process it is nobody can tell */
-	bool for_slabs; /* pages of slabs: their objects are counted, they are not */
+	bool interrupt; /* it is not known which process caused it */
+	bool for_slabs; /* allocates pages for slabs; not counted, since the objects in them are */
 	uint32_t id; /* mb_leaks_stack() */
 };
 
 struct text {
 	int fd;
 	const char *path;
-	const char *prefix; /* of the names of its groups */
-	bool read; /* once at least */
+	const char *prefix; /* prefix of the group names */
+	bool read; /* the file has been read at least once */
 	bool (*next)(const char **text, struct mb_kmemfs_line *out);
 };
 
@@ -66,7 +67,7 @@ struct mb_leak_kernel {
 	struct cache *caches;
 	struct stack stacks[STACKS], irq_stacks[IRQ_STACKS];
 	struct text texts[TEXTS];
-	uint64_t read_ns; /* when that was last */
+	uint64_t read_ns; /* time of the last read */
 	char *room;
 	size_t room_size;
 	uint32_t sample_1_in;
@@ -85,7 +86,7 @@ static struct mb_leak_kernel *kernel_of(struct mb_leaks_session *l)
 	if (!l->kernel)
 		return NULL;
 	memcpy(l->kernel->texts, texts, sizeof(texts));
-	/* readable by root only, whatever privileges are left */
+	/* only root can read them; open them while there are still privileges */
 	for (int i = 0; i < TEXTS; i++)
 		l->kernel->texts[i].fd = open(texts[i].path, O_RDONLY | O_CLOEXEC);
 	l->kernel->sample_1_in = mb_kern_kmem_sample_1_in(l->kern);
@@ -119,7 +120,7 @@ void mb_leak_kernel_close(struct mb_leaks_session *l)
 
 /* ---- names ---- */
 
-/* NULL: there is no room for more. */
+/* Returns NULL if there is no room for more names. */
 static struct name *name_get(struct mb_leak_kernel *k, const char *prefix, const char *name)
 {
 	char text[NAME_LEN];
@@ -146,10 +147,10 @@ const char *mb_leak_kernel_name(const struct mb_leaks_session *l, uint32_t kind)
 	return k && kind && kind <= HASH_COUNT(k->names) ? k->by_id[kind - 1]->text : NULL;
 }
 
-/* "kmalloc-cg-1k", as the kernel calls its cache (mm/slab_common.c, kmalloc_info). */
+/* Format a name such as "kmalloc-cg-1k" as the kernel does (mm/slab_common.c, kmalloc_info). */
 static void kmalloc_name(const char *kind, unsigned int bytes, char *name, size_t size)
 {
-	if (bytes > 8192) /* whole pages, of no cache */
+	if (bytes > 8192) /* allocated as whole pages, without a cache */
 		snprintf(name, size, "kmalloc-%slarge", kind);
 	else if (bytes >= 1024)
 		snprintf(name, size, "kmalloc-%s%uk", kind, bytes / 1024);
@@ -214,7 +215,7 @@ static bool begins_with_one_of(const char *name, const char *const *list)
 	return false;
 }
 
-/* Frames of tracing itself; programs have no name in a list that was read before they were loaded. */
+/* Frames of tracing itself. BPF programs have no name in a symbol list that was read before they were loaded. */
 static bool is_tracing(const char *name)
 {
 	static const char *const list[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", NULL };
@@ -222,7 +223,10 @@ static bool is_tracing(const char *name)
 	return !*name || begins_with_one_of(name, list);
 }
 
-/* Where an interrupt comes in; outside of it is whom it has hit. */
+/*
+ * Entry points of interrupts. The frames outside belong to the process that was interrupted, which
+ * is not the cause.
+ */
 static bool is_interrupt(const char *name)
 {
 	static const char *const list[] = { "handle_softirqs+", "__do_softirq+",  "asm_sysvec_",
@@ -232,7 +236,7 @@ static bool is_interrupt(const char *name)
 	return begins_with_one_of(name, list);
 }
 
-/* The slab allocator at its own: pages for objects, which are counted themselves. */
+/* Functions with which the slab allocator gets pages for its objects. These objects are counted themselves. */
 static bool is_slab(const char *name)
 {
 	static const char *const list[] = { "allocate_slab+", "new_slab+", "___slab_alloc+", "__slab_alloc",
@@ -242,7 +246,7 @@ static bool is_slab(const char *name)
 	return begins_with_one_of(name, list);
 }
 
-/* What a stack says by its names. They are looked for once for each stack. */
+/* Classify a stack by its symbols; done once for each stack. */
 static void look_at(struct mb_leaks_session *l, struct stack *s, const uint64_t *ips, uint32_t n)
 {
 	uint32_t from = 0, to = 0;
@@ -263,7 +267,7 @@ static void look_at(struct mb_leaks_session *l, struct stack *s, const uint64_t 
 	s->known = true;
 }
 
-/* NULL: it is not known. */
+/* Returns NULL if the stack is not known. */
 static const struct stack *stack_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint32_t id)
 {
 	uint32_t at = (id & ~MB_KMEM_IRQ) - 1, n;
@@ -284,13 +288,19 @@ static const struct stack *stack_of(struct mb_leaks_session *l, struct mb_leak_k
 
 /* ---- events ---- */
 
-/* Of count objects of bytes in all, taken to be of one size, each standing for scale. */
+/*
+ * Variance of count sampled objects with a total size of bytes, assumed to be of equal size; each
+ * stands for scale objects.
+ */
 static double variance_of(int64_t scale, uint64_t bytes, int64_t count)
 {
 	return (double)bytes * (double)bytes / (double)count * (double)(scale * (scale - 1));
 }
 
-/* Both ways, so that what came and went between two readings is in what has ever come. */
+/*
+ * Add allocations and frees separately, so that objects allocated and freed between two reads are
+ * in the group's total.
+ */
 static void add(struct mb_leaks_session *l, const struct mb_leak_key *key, const char *comm,
 		const struct mb_kmem_event *e)
 {
@@ -341,7 +351,7 @@ static bool make_room(struct mb_leak_kernel *k)
 	return true;
 }
 
-/* The whole of a file from its beginning; NULL: it cannot be read, or is too long. */
+/* Read a whole file from its beginning. Returns NULL if it cannot be read, or is too long. */
 static const char *slurp(struct mb_leak_kernel *k, int fd)
 {
 	size_t len = 0;
@@ -361,7 +371,7 @@ static const char *slurp(struct mb_leak_kernel *k, int fd)
 	return n < 0 ? NULL : k->room;
 }
 
-/* first: nothing was told before, so it did not just come. */
+/* first: this is the first read, so the memory existed before and did not just appear. */
 static void told(struct mb_leaks_session *l, struct name *n, bool first)
 {
 	struct mb_leak_key key = { .level = MB_LEAK_KERNEL, .kind = n->id };
@@ -376,7 +386,7 @@ static void told(struct mb_leaks_session *l, struct name *n, bool first)
 	memset(&n->now, 0, sizeof(n->now));
 }
 
-/* Several lines can have one name: callers of vmalloc. What is not mentioned any more is gone. */
+/* Several lines can have the same name (callers of vmalloc). What the file no longer lists is gone. */
 static void read_text(struct mb_leaks_session *l, struct mb_leak_kernel *k, struct text *t)
 {
 	const char *text = t->fd >= 0 ? slurp(k, t->fd) : NULL;

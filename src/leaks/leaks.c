@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Leaks within a session: the queue of events, the address spaces, and what a tick does with them. */
+/* Leak detection within a session: the event queue, the address spaces, and the work of a tick. */
 #include "leaks/leaks.h"
 
 #include <stdio.h>
@@ -20,19 +20,22 @@
 #include "leaks/seen.h"
 #include "symbols/kallsyms.h"
 
-/* What waits for a tick; a burst that does not fit is worked off before. */
+/*
+ * Size of the queue of events that wait for the next tick. If a burst of events does not fit, the
+ * queue is processed early.
+ */
 #define QUEUE_BYTES (64u << 20)
 
-/* Pages that no fault told of are looked for every so many ticks. */
+/* Ticks between scans for pages that had no fault event. */
 #define FIND_TICKS 10u
 
-/* Ended processes of which what they had is kept. */
+/* Maximum number of ended processes whose state is retained. */
 #define KEPT_ENDED 256u
 
-/* Values of a history are at least so far apart. */
+/* Minimum time between two values of a history. */
 #define LEAST_STEP_NS (MB_NS_PER_S / 20)
 
-/* So many stacks in a row must be the same by frame pointers, before those are trusted. */
+/* Number of consecutive stacks for which frame pointers must give the same result before they are trusted. */
 #define FRAME_POINTERS_TRUSTED 16u
 
 struct mb_leak_key mb_leak_key_of(const struct mb_leak_space *sp, enum mb_leak_level level, uint32_t stack)
@@ -87,7 +90,7 @@ static void space_free(struct mb_leaks_session *l, struct mb_leak_space *sp)
 	free(sp);
 }
 
-/* Its process is gone, or has begun anew: so is all that it had. */
+/* The process is gone, or has called exec: everything it had is gone. */
 static void space_drop(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	l->n_kept -= sp->ended;
@@ -103,7 +106,7 @@ static bool has_ended(const struct mb_leaks_session *l, const struct mb_leak_spa
 	return !p || p->exited;
 }
 
-/* Its allocator is not probed any more. */
+/* Stop probing the process's allocator. */
 static void space_detach(struct mb_leaks_session *l, const struct mb_leak_space *sp)
 {
 	if (l->cfg->heap)
@@ -116,7 +119,7 @@ static void space_leave_out(struct mb_leaks_session *l, struct mb_leak_space *sp
 	space_drop(l, sp);
 }
 
-/* Its process has ended: the outlook stays as of its last tick, with its own copy of the cgroup's path. */
+/* The process has ended: save the outlook of its last tick, with a copy of the cgroup's path. */
 static void space_keep(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	struct mb_limit *limit = &sp->outlook.limit;
@@ -125,11 +128,11 @@ static void space_keep(struct mb_leaks_session *l, struct mb_leak_space *sp)
 	mb_leaks_end(l->leaks, sp->tgid, sp->start_ns);
 	l->n_kept++;
 	mb_leak_limits_of(l->limits, sp->tgid, sp->start_ns, &sp->outlook);
-	sp->outlook.eta_known = false; /* it goes on no more */
+	sp->outlook.eta_known = false; /* the process no longer grows */
 	limit->path = limit->path ? strdup(limit->path) : NULL;
 }
 
-/* What it had of its own at its last tick; 0: it had none. */
+/* Own memory of the process at its last tick; 0: none recorded. */
 static uint64_t own_bytes(const struct mb_leak_space *sp)
 {
 	const struct mb_trend_series *own = &sp->whole.own;
@@ -137,7 +140,10 @@ static uint64_t own_bytes(const struct mb_leak_space *sp)
 	return own->n ? own->points[own->n - 1].last : 0;
 }
 
-/* Of those that have ended, the one that had least goes while there are too many. Not within a walk over the spaces. */
+/*
+ * While there are too many ended processes, drop the one with the least memory. Must not be called
+ * while iterating over the spaces.
+ */
 static void drop_least(struct mb_leaks_session *l)
 {
 	while (l->n_kept > KEPT_ENDED) {
@@ -153,7 +159,7 @@ static void drop_least(struct mb_leaks_session *l)
 	}
 }
 
-/* Its process has ended. If it was selected, what it had then is shown until the end of the session. */
+/* The process has ended. If it was selected, its last state is shown until the end of the session. */
 static void space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	if (sp->ended)
@@ -177,7 +183,7 @@ void mb_leaks_held(struct mb_leaks_session *l, uint32_t tgid)
 		mb_leak_seen_probe(l, tgid, true);
 }
 
-/* Its blocks are followed from now on. */
+/* Start tracing the process's blocks. */
 static void space_probe(struct mb_leak_space *sp)
 {
 	if (sp->allocators_due)
@@ -218,8 +224,8 @@ struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_
 }
 
 /*
- * The process of sp has ended, and another has its memory descriptor's address now: sp gets another key. Such addresses are even,
- * so nobody looks for an odd one.
+ * The process of sp has ended and another one now uses its mm address, so sp gets another key. mm
+ * addresses are even, so an odd key never matches one.
  */
 static void space_move(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
@@ -235,7 +241,7 @@ struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, 
 
 	if (!sp || sp->tgid == tgid || !has_ended(l, sp))
 		return sp ? sp : space_new(l, mm, tgid);
-	/* the address is in use again */
+	/* the mm address is in use again */
 	space_ended(l, sp);
 	sp = mb_leak_space_at(l, mm);
 	if (sp)
@@ -245,7 +251,7 @@ struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, 
 
 /* ---- stacks ---- */
 
-/* The chain by frame pointers, in a copy of the stack. */
+/* Walk the frame pointers in a copied stack. */
 static unsigned int walk_frame_pointers(const struct mb_user_stack *s, uint64_t *ips, unsigned int max)
 {
 	const char *bytes = (const char *)(s + 1);
@@ -265,7 +271,10 @@ static unsigned int walk_frame_pointers(const struct mb_user_stack *s, uint64_t 
 	return n;
 }
 
-/* Would frame pointers have done? Where they always do, the kernel follows them from now on: cheaper by far. */
+/*
+ * Check whether frame pointers would have given the same stack. If they always do, the kernel
+ * follows them from now on, which is much cheaper.
+ */
 static void judge_frame_pointers(struct mb_leak_space *sp, const struct mb_user_stack *s, const uint64_t *ips,
 				 unsigned int n)
 {
@@ -295,10 +304,10 @@ static void look_at_code(struct mb_leak_space *sp)
 	sp->code_changed = false;
 }
 
-/* The page of the kernel's trampoline for the returns of probed functions, where x86-64 has it. */
+/* Address of the kernel's uretprobe trampoline page on x86-64. */
 #define TRAMPOLINE 0x7fffffffe000ull
 
-/* Put back the return address that a probe hides: in the copy of the stack, or in the kernel's list. */
+/* Restore the return address that a uretprobe has replaced: in the stack copy, or in the kernel's list. */
 static void unhide(const struct mb_user_stack *s, char *bytes)
 {
 	uint64_t ip;
@@ -308,7 +317,7 @@ static void unhide(const struct mb_user_stack *s, char *bytes)
 		memcpy(bytes + (s->hidden_at - s->regs.sp), &s->hidden, sizeof(ip));
 	for (size_t at = 0; s->kind == MB_STACK_FP && at + sizeof(ip) <= s->len; at += sizeof(ip)) {
 		memcpy(&ip, bytes + at, sizeof(ip));
-		if (ip == TRAMPOLINE) /* kernels before 6.11 do not know better */
+		if (ip == TRAMPOLINE) /* kernels before 6.11 do not replace the trampoline address themselves */
 			memcpy(bytes + at, &s->hidden, sizeof(ip));
 	}
 }
@@ -335,15 +344,16 @@ uint32_t mb_leak_stack_of(struct mb_leak_space *sp, const struct mb_event *e, si
 		if (whole)
 			judge_frame_pointers(sp, s, ips, n);
 	} else {
-		/* the kernel's list begins with where the thread is */
+		/* the kernel's list starts with the current instruction pointer */
 		n = s->len / sizeof(ips[0]);
 		n = n < MB_STACK_IPS ? n : MB_STACK_IPS;
 		memcpy(ips, s + 1, n * sizeof(ips[0]));
-		while (n && !ips[n - 1]) /* the end of the chain */
+		while (n && !ips[n - 1]) /* zero entries after the end of the chain */
 			n--;
-		if (n) /* which an event may know better */
+		if (n) /* the event's own registers can be more accurate */
 			ips[0] = s->regs.ip;
-		whole = s->kind == MB_STACK_FP && s->len < MB_STACK_IPS * sizeof(ips[0]); /* else it may go on */
+		/* a full list may have been cut off */
+		whole = s->kind == MB_STACK_FP && s->len < MB_STACK_IPS * sizeof(ips[0]);
 	}
 	l->stacks_whole += whole;
 	l->stacks_cut += !whole;
@@ -369,9 +379,9 @@ static void on_region(struct mb_leaks_session *l, const struct mb_region_event *
 
 	if (!sp)
 		return;
-	/* what is executable may hold code that stacks lead through */
+	/* an executable mapping can contain code that stacks lead through */
 	if (e->op == MB_VMA_MMAP && (e->args[2] & 4)) {
-		look_at_code(sp); /* as it was before */
+		look_at_code(sp); /* read the maps before this event changes them */
 		sp->allocators_due = l->cfg->heap;
 	}
 	if (!mb_leak_code_region(sp, e) && e->op == MB_VMA_MMAP && (e->args[2] & 4))
@@ -393,15 +403,16 @@ static void on_page(struct mb_leaks_session *l, const struct mb_page_event *e)
 }
 
 /*
- * What a child has at first is what its parent had then. Where the parent's list was read later it may have more: then
- * the child's own is read, unless that has ended.
+ * A child starts with the mappings of its parent at the time of the fork. If the parent's mappings
+ * were read after the fork, they can contain more; then the child's own mappings are read, unless
+ * it has ended.
  */
 static void inherit(struct mb_leak_space *child, const struct mb_leak_space *parent, uint64_t fork_ns)
 {
 	mb_regions_copy(&child->regions, &parent->regions, fork_ns);
 	if (fork_ns >= parent->regions.synced_ns)
 		return;
-	child->regions.synced_ns = 0; /* it has not been read: no correction */
+	child->regions.synced_ns = 0; /* never read: the first read is not a correction */
 	if (!mb_procmaps_sync(&child->regions, child->tgid))
 		child->regions.synced_ns = fork_ns;
 }
@@ -425,7 +436,7 @@ static void on_exec(struct mb_leaks_session *l, const struct mb_region_exec_even
 	{
 		if (sp->tgid != e->h.tgid || sp->ended)
 			continue;
-		/* the new one's mappings come before this, and its blocks have been counted since */
+		/* exec reports the new program's mappings before this event, and counts its blocks since then */
 		sp->execs = sp->mm == e->mm;
 		space_drop(l, sp);
 	}
@@ -457,7 +468,7 @@ static void on_event(struct mb_leaks_session *l, const struct mb_event *e)
 
 /* ---- the queue ---- */
 
-/* Events of several rings: put in order of time. */
+/* Events come from several rings; they are sorted by time. */
 struct queued {
 	const struct mb_event *e;
 };
@@ -476,7 +487,7 @@ static size_t space_in_queue(const struct mb_event *e)
 	return (e->size + 7u) & ~(size_t)7;
 }
 
-/* Work off what is older than until_ns; what is not stays. */
+/* Process all events before until_ns; later ones stay in the queue. */
 static void work_off(struct mb_leaks_session *l, uint64_t until_ns)
 {
 	struct queued *list;
@@ -538,7 +549,7 @@ bool mb_leaks_take(struct mb_leaks_session *l, const void *data, size_t len)
 
 /* ---- ticks ---- */
 
-/* What the calls did is not what we thought: the list has to be read. */
+/* The effect of a call on the mappings was not as expected: read them from /proc. */
 static bool sync_space(struct mb_leak_space *sp)
 {
 	const struct mb_region_event *e = &sp->regions.not_understood;
@@ -574,7 +585,7 @@ static void check_space(struct mb_leaks_session *l, struct mb_leak_space *sp)
 	sp->touched = false;
 }
 
-/* The ends of blocks may have been lost: now and then see which are still there. */
+/* Free events may have been lost: check from time to time which blocks still exist. */
 static void check_blocks(struct mb_leaks_session *l)
 {
 	uint64_t lost = l->model->lost.kernel[MB_FAM_heap][MB_DROP_RING_FULL].count;
@@ -586,7 +597,7 @@ static void check_blocks(struct mb_leaks_session *l)
 		mb_leak_heap_check(sp);
 }
 
-/* What the process as a whole has: the outer bound of all that is said of its parts. */
+/* Update the totals of the process, which limit what can be true of its parts. */
 static void tick_own(struct mb_leaks_session *l, struct mb_leak_space *sp, uint64_t t_ns)
 {
 	const struct mb_process *p =
@@ -656,7 +667,7 @@ void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t 
 	}
 	if (mb_leaks_stacks_crowded(l->leaks))
 		mb_leaks_drop_stacks(l->leaks, space_is_there, l);
-	/* the last one of a session comes right behind another */
+	/* the last tick of a session directly follows another one */
 	if (t_ns - l->leaks->tick_ns >= LEAST_STEP_NS) {
 		mb_leaks_tick(l->leaks, t_ns);
 		for (sp = l->spaces; sp; sp = sp->hh.next)
@@ -669,7 +680,7 @@ void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t 
 
 /* ---- open and close ---- */
 
-/* Files with code stay open, as do page maps for a moment. */
+/* Files with code stay open, and page maps are open for a short time. */
 static void allow_open_files(void)
 {
 	struct rlimit limit;
@@ -697,7 +708,7 @@ struct mb_leaks_session *mb_leaks_open(const struct mb_leaks_config *cfg, struct
 	l->made = mb_leak_made_new();
 	l->kallsyms = mb_kallsyms_open();
 	l->limits = mb_leak_limits_open(cgroup_root);
-	l->queue = malloc(QUEUE_BYTES); /* touched as it fills */
+	l->queue = malloc(QUEUE_BYTES); /* pages become resident only as it fills */
 	l->start_ns = mb_now_ns();
 	if (!l->leaks || !l->modules || !l->codes || !l->made || !l->queue || !l->limits) {
 		mb_leaks_close(l);
@@ -729,7 +740,7 @@ void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, 
 		if (sp && !sp->regions.synced_ns && !mb_procmaps_sync(&sp->regions, sp->tgid))
 			space_drop(l, sp);
 		else if (sp)
-			look_at_code(sp); /* code made at run time has the names of now */
+			look_at_code(sp); /* JIT code gets the names it has now */
 	}
 }
 
@@ -739,7 +750,7 @@ void mb_leaks_close(struct mb_leaks_session *l)
 
 	if (!l)
 		return;
-	l->kern = NULL; /* closed, and what is followed there with it */
+	l->kern = NULL; /* already closed, with everything it tracked */
 	HASH_ITER(hh, l->spaces, sp, tmp)
 		space_free(l, sp);
 	mb_leak_kernel_close(l);

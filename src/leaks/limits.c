@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What is followed of processes, cgroups and the machine, and which limit is the nearest. */
+/* Tracks the memory of processes, cgroups and the machine, and finds the limit that is reached first. */
 #include "leaks/limits.h"
 
 #include <fcntl.h>
@@ -13,18 +13,19 @@
 #include "host/cgroup_limits.h"
 #include "memblame/abi.h"
 
-/* Ticks between two readings of a process's own limits: prlimit can change them. */
+/* Ticks between two reads of a process's own limits, which prlimit can change. */
 #define LIMIT_TICKS 10u
 
 struct group {
-	struct group *above; /* NULL: it is at the top */
+	struct group *above; /* parent cgroup; NULL: top level */
 	int dir;
 	uint64_t seen_ns;
-	bool read; /* memory is of the last tick */
+	bool read; /* memory was read at the last tick */
 	struct mb_cgroup_memory memory;
-	struct mb_trend_series used; /* what is not reclaimable, and what was swapped out */
-	int64_t sum_slope, most_slope; /* of processes in it and below: anonymous memory of all; all memory of the fastest */
-	struct mb_growth growth; /* find_growth() */
+	struct mb_trend_series used; /* memory that is not reclaimable, plus what was swapped out */
+	/* of the processes in it and below: sum of the anonymous growth; largest growth of all memory */
+	int64_t sum_slope, most_slope;
+	struct mb_growth growth; /* set by find_growth() */
 	UT_hash_handle hh;
 	char path[];
 };
@@ -39,18 +40,18 @@ struct proc {
 	struct group *group; /* NULL: not followed */
 	uint64_t seen_ns;
 	uint64_t ticks;
-	struct mb_trend_series own; /* anonymous and shared memory, resident or swapped out */
-	struct mb_trend_series anon; /* the anonymous part of own */
-	uint64_t as_limit, data_limit; /* MB_NO_LIMIT */
+	struct mb_trend_series own; /* anonymous and shared memory, including swap */
+	struct mb_trend_series anon; /* anonymous part of own */
+	uint64_t as_limit, data_limit; /* MB_NO_LIMIT: none */
 	uint64_t as_bytes, data_bytes;
 	struct mb_trend_series *mapped, *data; /* NULL: there is no such limit */
 	UT_hash_handle hh;
 };
 
 struct mb_leak_limits {
-	int root; /* -1: none */
-	uint64_t t_ns; /* of the tick */
-	uint64_t growth_ns; /* the tick for which the growth of all groups has been found */
+	int root; /* -1: no cgroup hierarchy */
+	uint64_t t_ns; /* time of the current tick */
+	uint64_t growth_ns; /* tick for which find_growth() was run */
 	struct group *groups;
 	struct proc *procs;
 	uint64_t left_out;
@@ -137,7 +138,10 @@ static void reopen_group(const struct mb_leak_limits *h, const struct group *abo
 	memset(&g->used, 0, sizeof(g->used));
 }
 
-/* The cgroup of a path and all above it, from the top down: a path can be longer than a file name may be. */
+/*
+ * Follow the cgroup of a path and all its ancestors, from the top down. Each component is opened
+ * separately, since a path can be longer than a file name may be.
+ */
 static struct group *follow_group(struct mb_leak_limits *h, const char *path)
 {
 	struct group *above = NULL, *g = NULL;
@@ -153,7 +157,7 @@ static struct group *follow_group(struct mb_leak_limits *h, const char *path)
 		name[len] = '\0';
 		HASH_FIND(hh, h->groups, path, whole, g);
 		if (g && !g->read &&
-		    g->seen_ns != h->t_ns) /* it may have been removed, and made again */
+		    g->seen_ns != h->t_ns) /* the cgroup can have been removed and created again */
 			reopen_group(h, above, g, name);
 		if (!g)
 			g = new_group(h, above, path, whole, name);
@@ -178,7 +182,7 @@ static void read_group(struct mb_leak_limits *h, struct group *g)
 	mb_trend_add(&g->used, h->t_ns, used, used);
 }
 
-/* What may still be swapped out of it, as far as the cgroup itself and the machine let it. */
+/* Memory of the cgroup that can still be swapped out, within the swap limits of the cgroup and the machine. */
 static uint64_t swap_room(const struct mb_leak_limits *h, const struct mb_cgroup_memory *m)
 {
 	uint64_t room = m->swap_max_bytes;
@@ -202,7 +206,7 @@ static int64_t larger(int64_t a, int64_t b)
 
 static void add_slopes(struct group *g, const struct proc *p, int64_t own, int64_t anon)
 {
-	/* one that has not been there for long may be gone soon, with what it has */
+	/* skip a process that is young compared to the cgroup: it can end soon and free its memory */
 	if (span_ns(&p->own) < span_ns(&g->used) / 2)
 		return;
 	if (__builtin_add_overflow(g->sum_slope, anon, &g->sum_slope))
@@ -211,8 +215,9 @@ static void add_slopes(struct group *g, const struct proc *p, int64_t own, int64
 }
 
 /*
- * How fast each cgroup grows, once for each tick: as a whole, or at least as its processes do that grow. What others give back
- * at the moment does not make room for good.
+ * Compute how fast each cgroup grows, once per tick: the rate of the cgroup as a whole, but at
+ * least the rate of its growing processes. Memory that other processes happen to free at the moment
+ * does not make lasting room.
  */
 static void find_growth(struct mb_leak_limits *h)
 {
@@ -236,7 +241,7 @@ static void find_growth(struct mb_leak_limits *h)
 	}
 }
 
-/* The limits of one cgroup, towards which all grows that is in it: by least_slope at least. */
+/* Consider the limits of one cgroup, to which all memory in it is charged. least_slope: lower bound of its growth. */
 static void take_group(const struct mb_leak_limits *h, const struct group *g, int64_t least_slope, struct mb_outlook *o)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
@@ -265,7 +270,7 @@ static void take_group(const struct mb_leak_limits *h, const struct group *g, in
 
 /* ---- processes ---- */
 
-/* "Max address space   4294967296   unlimited   bytes" */
+/* A line of /proc/PID/limits: "Max address space   4294967296   unlimited   bytes" */
 static void read_limits(struct proc *p)
 {
 	char path[64], line[256];
@@ -348,7 +353,7 @@ void mb_leak_limits_process(struct mb_leak_limits *h, const struct mb_process *m
 
 /* ---- the machine ---- */
 
-/* As the model's last tick found it. */
+/* Use the values of the model's last tick. */
 static void read_machine(struct mb_leak_limits *h, const struct mb_model *m)
 {
 	const uint64_t *values = m->system.now.values;
@@ -387,7 +392,7 @@ void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m)
 		if (g->seen_ns == h->t_ns)
 			read_group(h, g);
 	}
-	/* those below go with those above them */
+	/* children are not seen either if their parent is not, so they are freed as well */
 	HASH_ITER(hh, h->groups, g, next_group)
 	{
 		if (g->seen_ns != h->t_ns)
@@ -395,9 +400,9 @@ void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m)
 	}
 }
 
-/* ---- what lies ahead ---- */
+/* ---- outlook ---- */
 
-/* All that grows takes of it. */
+/* Consider the machine's memory, which everything that grows uses up. */
 static void take_machine(const struct mb_leak_limits *h, const struct mb_growth *own,
 			 struct mb_outlook *o)
 {
@@ -409,7 +414,7 @@ static void take_machine(const struct mb_leak_limits *h, const struct mb_growth 
 	mb_outlook_take(o, &h->machine_limit, larger(all.slope_bytes_per_s, own->slope_bytes_per_s));
 }
 
-/* What it shares with others: these limits are no concern of what does not grow itself. */
+/* Consider the limits shared with other processes. They are never reached by a process that does not grow itself. */
 static void take_shared(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
 	struct mb_outlook shared = { 0 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Frames in code that was made at run time, by the names of their time. */
+/* Stack frames in code generated at run time, by the names valid when the stack was recorded. */
 #include "leaks/made.h"
 
 #include <stdio.h>
@@ -8,30 +8,30 @@
 
 #include "base/clock.h"
 
-/* Of a perf map, each tick. */
+/* Bytes of a perf map read per tick. */
 #define MAP_BYTES (8u << 20)
 
-/* Known by one or the other; no padding, as it is compared as bytes. */
+/* Either space and pc are set, or name. No padding, as keys are compared as bytes. */
 struct made_key {
-	const struct mb_leak_space *space; /* NULL: by name */
+	const struct mb_leak_space *space; /* NULL: the key is name */
 	uint64_t pc;
 	const char *name;
 };
 
 struct made {
 	struct made_key key;
-	uint64_t t_ns; /* without a name: when it was seen first */
+	uint64_t t_ns; /* without a name: when it was first seen */
 	uint32_t number;
 	const char *name, *module;
-	uint64_t offset; /* of the address less this in the module, where that has a path */
+	uint64_t offset; /* has_offset: module offset = address - offset */
 	bool has_offset;
 	UT_hash_handle hh;
 };
 
 struct mb_leak_made {
-	struct made *list; /* by number */
+	struct made *list; /* indexed by number */
 	uint32_t n;
-	struct made *known; /* by key: with a name, or waiting for one */
+	struct made *known; /* by key: entries with a name, and entries that wait for one */
 	uint64_t left_out;
 };
 
@@ -39,8 +39,9 @@ struct mb_leak_made *mb_leak_made_new(void)
 {
 	struct mb_leak_made *made = calloc(1, sizeof(*made));
 
+	/* pages become resident only as it fills */
 	if (made)
-		made->list = calloc(MB_LEAK_MADE, sizeof(*made->list)); /* touched as it fills */
+		made->list = calloc(MB_LEAK_MADE, sizeof(*made->list));
 	if (made && !made->list) {
 		free(made);
 		return NULL;
@@ -75,7 +76,7 @@ static struct made *get(struct mb_leak_made *made, const struct made_key *key)
 	return x;
 }
 
-/* The name as of that time; NULL: none is known. */
+/* The name as of t_ns. Returns NULL if not known. */
 static const char *name_of(const struct mb_leak_space *sp, uint64_t pc, uint64_t t_ns)
 {
 	const char *other, *name = mb_address_space_made_name(sp->code, pc, t_ns, &other);
@@ -135,7 +136,7 @@ void mb_leak_made_begin(struct mb_leak_space *sp)
 		mb_address_space_look(sp->code, MAP_BYTES);
 }
 
-/* Names that have come, as of t_ns, for what was seen before. */
+/* Use the names known as of t_ns for addresses that were seen before. */
 static void name_those(const struct mb_leak_space *sp, uint64_t t_ns)
 {
 	struct mb_leak_made *made = sp->session->made;
@@ -152,8 +153,10 @@ static void name_those(const struct mb_leak_space *sp, uint64_t t_ns)
 }
 
 /*
- * What the map has written since the last tick is not read but for events of this one. What was not allowed to be read
- * before is, look by look: the first name that comes is that of the code that was there, what took its place comes behind.
+ * Do not read what was written to the map since the last tick; only the events of this tick need
+ * it. Read the older part that was not allowed to be read before, look by look: the first name that
+ * appears for an address is that of the code that was there; the names of later code follow it in
+ * the file.
  */
 void mb_leak_made_look(struct mb_leaks_session *l)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Rates of growth and times to limits. A rate is that of the floor, what the amount never fell below afterwards, so
- * that what is given back again does not count.
+ * Growth rates and times until limits are reached. The rate is that of the floor, the level below
+ * which the amount never fell again, so memory that is freed again does not count.
  */
 #include "leaks/outlook.h"
 
@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUES 5u /* fewer say nothing */
+#define VALUES 5u /* minimum number of values */
 #define SPAN_NS 2e9
 #define RISES 3u
-#define LEAST_BYTES (256.0 * 1024) /* what the kernel's own counters may lag behind */
-#define FALLS 1.5 /* growth must exceed the deepest fall so many times */
-#define EVEN 0.3 /* of growth that each half of the time must have */
+#define LEAST_BYTES (256.0 * 1024) /* the kernel's own counters can lag behind by this much */
+#define FALLS 1.5 /* growth must exceed the deepest fall by this factor */
+#define EVEN 0.3 /* minimum share of the growth in each half of the time */
 #define LONGEST_NS 9e18 /* 285 years */
 
 struct window {
@@ -50,7 +50,7 @@ static bool is_even(const struct window *w)
 	return all <= 0 || (later >= EVEN * all && later <= (1 - EVEN) * all);
 }
 
-/* The deepest fall from any value to a later one, in the window and twice as long a time before it. */
+/* The deepest fall from a value to a later one, within the window and twice its length before it. */
 static double deepest_fall(const struct window *w)
 {
 	uint32_t len = w->s->n - w->first;
@@ -63,7 +63,7 @@ static double deepest_fall(const struct window *w)
 	return fall;
 }
 
-/* Does it rise often, and still? */
+/* Does it rise often enough, and recently enough? */
 static bool goes_on(const struct window *w)
 {
 	uint32_t rises = 0, last = w->first;
@@ -74,7 +74,7 @@ static bool goes_on(const struct window *w)
 		rises++;
 		last = i;
 	}
-	/* nothing for longer than rises that come by chance leave out */
+	/* the pause since the last rise must not be longer than rises at random times would explain */
 	return rises >= RISES &&
 	       span(w) - time_of(w, last) <= span(w) * fmin(0.5, fmax(1.0 / 6, 4.0 / (rises + 1)));
 }
@@ -86,7 +86,10 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The median of the slopes between points that are a third of the window apart: shorter ones see single steps. */
+/*
+ * The median slope between points that are at least a third of the window apart. Shorter distances
+ * would see single steps.
+ */
 static double median_slope(const struct window *w)
 {
 	double slopes[MB_TREND_POINTS * (MB_TREND_POINTS - 1) / 2];

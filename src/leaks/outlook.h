@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * How soon will what grows reach a limit? The rate at which an amount of memory grows now, out of a series of its
- * values, and the nearest in time of several limits. Plain arithmetic; src/leaks/limits.c reads the values.
+ * How soon does growing memory reach a limit? Computes the current growth rate from a series of
+ * values, and which of several limits is reached first. Plain arithmetic; src/leaks/limits.c reads
+ * the values.
  */
 #ifndef MB_LEAKS_OUTLOOK_H
 #define MB_LEAKS_OUTLOOK_H
@@ -11,37 +12,42 @@
 
 #include "leaks/trend.h"
 
+/* The current growth of an amount of memory. */
 struct mb_growth {
-	bool known; /* false: too few values, or over too short a time */
-	int64_t slope_bytes_per_s; /* of the floor; 0: it does not grow; never negative */
+	bool known; /* false: too few values, or too short a time */
+	int64_t slope_bytes_per_s; /* of the floor; 0: does not grow; never negative */
 };
 
-/* A limit and what is left below it. */
+/* A limit and the memory charged to it. */
 struct mb_limit {
-	const char *kind; /* "cgroup", "address space", ...: docs/json.md has the list */
-	const char *path; /* of the cgroup; NULL: it is not one's */
-	uint64_t bytes, usage_bytes; /* as the kernel has them */
-	uint64_t reclaimable_bytes; /* of usage_bytes: page cache and the like, which gives way before the limit is hit */
-	uint64_t swap_bytes; /* what can still be swapped out instead */
+	const char *kind; /* "cgroup", "address space", ...: see the list in docs/json.md */
+	const char *path; /* path of the cgroup; NULL: not a cgroup limit */
+	uint64_t bytes, usage_bytes; /* as reported by the kernel */
+	/* part of usage_bytes that is reclaimed before the limit is hit, such as page cache */
+	uint64_t reclaimable_bytes;
+	uint64_t swap_bytes; /* memory that can still be swapped out instead */
 };
 
+/* The growth of a process or cgroup, and the limit that it reaches first. */
 struct mb_outlook {
 	struct mb_growth growth;
 	bool limited; /* there is a limit */
-	struct mb_limit
-		limit; /* the nearest in time; where none is reached, the one with the least room */
-	int64_t limit_slope_bytes_per_s; /* of all that grows towards it */
+	struct mb_limit limit; /* the limit reached first; if none is reached, the one with the least room */
+	int64_t limit_slope_bytes_per_s; /* growth rate of all memory charged to this limit */
 	bool eta_known;
-	uint64_t eta_ns; /* until it is reached, if this goes on */
+	uint64_t eta_ns; /* time until the limit is reached at this rate */
 };
 
-/* The rate at which an amount grows now: of as much of its latest past as is even. */
+/* The current growth rate of a series: over the longest recent part that grows evenly. */
 void mb_growth_of(const struct mb_trend_series *s, struct mb_growth *g);
 
-/* What can still come before the limit stops it. */
+/* Bytes that can still be used before the limit is hit. */
 uint64_t mb_limit_room(const struct mb_limit *l);
 
-/* Take a limit, towards which memory grows by slope (0 or less: it does not), if it is nearer than the one in o. */
+/*
+ * Use limit l for o if it is reached sooner than the one in o. slope: growth rate of the memory
+ * charged to l (0 or less: it does not grow).
+ */
 void mb_outlook_take(struct mb_outlook *o, const struct mb_limit *l, int64_t slope_bytes_per_s);
 
 #endif

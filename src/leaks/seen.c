@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Since when the blocks of each process are seen, and what it had by then. */
+/* Since when the blocks of each process are traced, and how much memory it had by then. */
 #include "leaks/seen.h"
 
 #include <inttypes.h>
@@ -16,18 +16,18 @@
 
 struct mb_leak_seen_process {
 	uint32_t tgid;
-	uint64_t started; /* in ticks: tells it from a later one of the same number */
-	uint64_t began_ns; /* its program: exec, else when it was forked or started */
-	bool forked; /* and has begun no program since: it has what its parent had */
-	bool probed; /* once at least */
-	uint64_t before_bytes; /* its own memory at the first probes, or at the fork; MB_UNKNOWN */
+	uint64_t started; /* in clock ticks; distinguishes the process from a later one with the same pid */
+	uint64_t began_ns; /* start of its program: the last exec, else the fork or the start of the process */
+	bool forked; /* forked without an exec since: it has the heap of its parent */
+	bool probed; /* probed at least once */
+	uint64_t before_bytes; /* its own memory when first probed, or at the fork; or MB_UNKNOWN */
 	struct mb_leak_allocator files[MB_LEAK_ALLOCATORS];
 	size_t n_files;
 	uint64_t left_out;
 	UT_hash_handle hh;
 };
 
-/* Anonymous memory, swapped out or not. */
+/* Anonymous memory, including swap. */
 static uint64_t own_bytes(uint32_t tgid)
 {
 	unsigned long long kb, sum = 0;
@@ -72,7 +72,7 @@ static struct mb_leak_seen_process *process_of(struct mb_leaks_session *l, uint3
 	return p;
 }
 
-/* One call of mb_kern_attach_heap(). */
+/* State of one call of mb_kern_attach_heap(). */
 struct probing {
 	struct mb_leaks_session *l;
 	struct mb_leak_seen_process *p;
@@ -91,7 +91,7 @@ static void on_allocator(void *arg, const char *path, const struct stat *st, uin
 		if (a->dev != st->st_dev || a->ino != st->st_ino)
 			continue;
 		if (!a->mapped_ns &&
-		    now->mapped_ns < a->found_ns) /* a tick has found it before its event came */
+		    now->mapped_ns < a->found_ns) /* a tick found it before its event arrived */
 			a->mapped_ns = now->mapped_ns;
 		return;
 	}
@@ -132,7 +132,7 @@ void mb_leak_seen_probe(struct mb_leaks_session *l, uint32_t tgid, bool held)
 		probe(l, p, held, 0);
 }
 
-/* What was found before belongs to the program that was; probes of the new one may be there already. */
+/* Drop allocators that were found in the previous program. Those found after the exec belong to the new one. */
 static void begin_program(struct mb_leak_seen_process *p, uint64_t t_ns)
 {
 	size_t n = 0;
@@ -155,7 +155,7 @@ static void fork_from(struct mb_leaks_session *l, const struct mb_region_fork_ev
 {
 	struct mb_leak_seen_process *p = process_of(l, e->child_tgid);
 
-	if (!p || p->n_files) /* a program has begun there since */
+	if (!p || p->n_files) /* the child has already called exec */
 		return;
 	p->began_ns = e->h.t_ns;
 	p->forked = true;
@@ -178,7 +178,7 @@ void mb_leak_seen_event(struct mb_leaks_session *l, const struct mb_event *e)
 	} else if (e->type == MB_VMA_REGION && e->size >= sizeof(*r) && r->op == MB_VMA_MMAP &&
 		   (r->args[2] & 4)) {
 		p = process_of(l, e->tgid);
-		if (p) /* at once: what it allocates until the tick would not be seen */
+		if (p) /* immediately: allocations until the next tick would be missed */
 			probe(l, p, false, e->t_ns);
 	}
 }
@@ -196,7 +196,7 @@ void mb_leak_seen_tick(struct mb_leaks_session *l)
 			continue;
 		while (sp && sp->tgid != p->tgid)
 			sp = sp->hh.next;
-		if (sp) /* what it had at the end is shown */
+		if (sp) /* its last state is still shown */
 			continue;
 		HASH_DEL(l->seen, p);
 		free(p);
@@ -242,7 +242,7 @@ void mb_leak_seen_of(const struct mb_leaks_session *l, uint32_t tgid, struct mb_
 	} else if (out->since_ns) {
 		out->how = MB_HEAP_SEEN_LATE;
 	} else {
-		out->before_known = true; /* there was none */
+		out->before_known = true; /* there was no memory before */
 		out->before_bytes = 0;
 	}
 }

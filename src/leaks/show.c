@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The view of leaks at one moment. */
+/* Builds the view of leak detection at one point in time. */
 #include "leaks/show.h"
 
 #include <errno.h>
@@ -22,12 +22,12 @@
 #include "symbols/mapping.h"
 #include "symbols/runtimes.h"
 
-/* Functions inlined into each other, at one address. */
+/* Maximum number of functions inlined into each other at one address. */
 #define INLINED 16u
 
 /* ---- stacks ---- */
 
-/* Names of the kernel live with the places: they are made here. */
+/* Names of kernel functions are owned by the places; they are allocated here. */
 static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_source_frame *place)
 {
 	char name[256];
@@ -70,8 +70,8 @@ static const char *region_kind(uint32_t kind)
 }
 
 /*
- * What a group weighs in the order: blocks say more than pages, pages more than a heap whose end was moved by
- * whoever came last.
+ * Weight of a row in the sort order. Blocks are more informative than pages, and pages more than
+ * the brk heap, whose size is attributed to whichever call site last moved its end.
  */
 static double weight(const struct mb_leak_row *r)
 {
@@ -97,11 +97,11 @@ static int worst_first(const void *a, const void *b)
 static void sort_rows(struct mb_leaks_view *v)
 {
 	qsort(v->rows, v->n_rows, sizeof(*v->rows), worst_first);
-	for (size_t i = 0; i < v->n_rows; i++) /* they have moved */
+	for (size_t i = 0; i < v->n_rows; i++) /* sorting has moved them */
 		v->rows[i].group = &v->rows[i].sum;
 }
 
-/* What grows of a process reaches its limit when the whole of it does. */
+/* A row of a process reaches its limit when the whole process does. */
 static void find_eta(const struct mb_leaks_view *v, struct mb_leak_row *r)
 {
 	const struct mb_leak_key *key = &r->group->key;
@@ -126,13 +126,13 @@ static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct
 		resolve(l, s, r);
 }
 
-/* Told by its address only. Code made at run time that has no name reads the same wherever it is. */
+/* Is the frame known by its address only? JIT code without a name looks the same at every address. */
 static bool is_nameless(const struct mb_source_frame *p)
 {
 	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
 }
 
-/* What a reader takes for the same place: process, level, and each frame's function and line. */
+/* Hash of what a reader considers the same call site: process, level, and the function and line of each frame. */
 static uint64_t identity(const struct mb_leak_row *r)
 {
 	const struct mb_leak_key *key = &r->group->key;
@@ -181,7 +181,7 @@ struct same {
 	UT_hash_handle hh;
 };
 
-/* Instructions of one line touch different pages: one row for what reads the same. */
+/* Several instructions on one line can touch different pages: join rows that look the same. */
 static int join_rows(struct mb_leaks_view *v)
 {
 	struct same *all = calloc(v->n_rows + 1, sizeof(*all)), *seen = NULL, *s;
@@ -227,7 +227,10 @@ static bool is_runtime(const struct mb_mapping *m)
 	return mb_runtime_of(m->path);
 }
 
-/* All frames of all rows that are of no file. An interpreter's functions are no frames at all: it counts as one. */
+/*
+ * Count the frames of all rows that are in JIT code. The functions of an interpreter have no frames
+ * of their own, so a frame of the interpreter counts as one without a name.
+ */
 static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p, const struct mb_runtime *runtime)
 {
 	for (size_t i = 0; i < v->n_rows + v->n_evidence; i++) {
@@ -296,7 +299,7 @@ static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_vie
 	}
 }
 
-/* Where all have ended nothing lies ahead. */
+/* If all processes have ended, no limit will be reached. */
 static void fill_cgroups(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 {
 	size_t ended = 0;
@@ -319,7 +322,7 @@ static int by_growth(const void *a, const void *b)
 	return x->bytes > y->bytes ? -1 : x->bytes < y->bytes;
 }
 
-/* Verdicts, and which rows stand for which others. */
+/* Compute the verdicts, and which rows are views of other rows. */
 static int conclude(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 {
 	struct mb_leak_common *common = mb_leak_common_new(l, v);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Text for people: what grows, the worst first, with the code that it comes from. */
+/* Text output: what grows, the worst first, with the code that allocates it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #define ROWS 12
 #define FRAMES 6
-#define OUTLOOKS 6 /* of processes, and of cgroups */
+#define OUTLOOKS 6 /* maximum number of processes, and of cgroups */
 
 static const char *rate(char *buf, size_t size, int64_t bytes_per_s)
 {
@@ -21,7 +21,7 @@ static const char *rate(char *buf, size_t size, int64_t bytes_per_s)
 	return buf;
 }
 
-/* Days and hours, not seconds: nobody plans by them. */
+/* Format a long time in days and hours; for these, seconds do not matter. */
 static const char *long_time(char *buf, size_t size, uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
@@ -39,7 +39,7 @@ static const char *long_time(char *buf, size_t size, uint64_t ns)
 	return buf;
 }
 
-/* From where it gets interesting: the caller of the allocator, or what there is. */
+/* Index of the first frame of interest: the caller of the allocator, or the innermost frame if there is no caller. */
 static unsigned int first_frame(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
@@ -66,7 +66,7 @@ static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 		mb_out_printf(o, "%10s          and %u more\n", "", n - FRAMES);
 }
 
-/* Why it is not said with more certainty. */
+/* Explain why the verdict is not more certain. */
 static void put_missing(struct mb_out *o, const struct mb_leak_row *r)
 {
 	char buf[64];
@@ -78,7 +78,7 @@ static void put_missing(struct mb_out *o, const struct mb_leak_row *r)
 		mb_out_printf(o, "%10smissing: %s\n", "", text);
 }
 
-/* The same memory as pages and regions have it, summed up by level. */
+/* The same memory seen as pages and regions, summed up by level. */
 static void put_evidence(struct mb_out *o, const struct mb_leak_row *r, bool compared)
 {
 	uint64_t bytes[MB_LEAK_LEVELS] = { 0 };
@@ -108,7 +108,7 @@ static const char *amount(char *buf, int64_t bytes)
 	return mb_format(buf, MB_UNIT_BYTES, mb_leak_shown_bytes(bytes));
 }
 
-/* How much there is; of a comparison, how much there was at the two moments. */
+/* The outstanding amount, or for a comparison the amounts at the two points in time. */
 static void put_amounts(struct mb_out *o, const struct mb_leak_row *r, bool compared)
 {
 	const struct mb_leak_group *g = r->group;
@@ -146,7 +146,7 @@ static void put_row(struct mb_out *o, const struct mb_leak_row *r, bool compared
 	put_evidence(o, r, compared);
 }
 
-/* What is not known of its heap. */
+/* What is not known about the process's heap. */
 static void put_seen(struct mb_out *o, const struct mb_leak_heap_seen *seen)
 {
 	char bytes[MB_UNITS_LEN], time[MB_UNITS_LEN];
@@ -180,7 +180,7 @@ static void put_seen(struct mb_out *o, const struct mb_leak_heap_seen *seen)
 	}
 }
 
-/* What names are missing for, and what to do about it. */
+/* Which frames have no names, and how to get them. */
 static void put_jit(struct mb_out *o, const struct mb_leak_jit *jit)
 {
 	char bytes[MB_UNITS_LEN];
@@ -213,7 +213,7 @@ static void put_processes(struct mb_out *o, const struct mb_leaks_view *v)
 	}
 }
 
-/* "the limit of cgroup /x (500 MiB, 180 MiB used)": what gives way before it is hit is said, too. */
+/* "the limit of cgroup /x (500 MiB, 180 MiB used)", with the memory that is reclaimed before the limit is hit. */
 static void put_limit(struct mb_out *o, const struct mb_limit *l, const char *path)
 {
 	char bytes[MB_UNITS_LEN], used[MB_UNITS_LEN], more[MB_UNITS_LEN];
@@ -232,7 +232,7 @@ static void put_limit(struct mb_out *o, const struct mb_limit *l, const char *pa
 	}
 	mb_out_printf(o, " (%s, %s used", mb_format(bytes, MB_UNIT_BYTES, l->bytes),
 		      mb_format(used, MB_UNIT_BYTES, l->usage_bytes));
-	/* less than a hundredth is nobody's concern */
+	/* omit less than a hundredth of the limit */
 	if (l->reclaimable_bytes > l->bytes / 100)
 		mb_out_printf(o, ", %s of it cache", mb_format(more, MB_UNIT_BYTES, l->reclaimable_bytes));
 	if (l->swap_bytes)
@@ -240,11 +240,11 @@ static void put_limit(struct mb_out *o, const struct mb_limit *l, const char *pa
 	mb_out_printf(o, ")");
 }
 
-/* A process, or a cgroup. */
+/* The outlook of a process or cgroup. */
 struct outlook_line {
 	const struct mb_outlook *l;
 	const char *name;
-	uint32_t pid; /* 0: it is a cgroup */
+	uint32_t pid; /* 0: a cgroup */
 	bool ended;
 };
 
@@ -285,7 +285,7 @@ static void put_outlook(struct mb_out *o, const struct outlook_line *line)
 	mb_out_printf(o, "\n");
 }
 
-/* Those whose limit is reached, the soonest first, then those that grow, the fastest first. */
+/* First those that reach their limit, the soonest first; then those that grow, the fastest first. */
 static int soonest_first(const void *a, const void *b)
 {
 	const struct mb_outlook *x = ((const struct outlook_line *)a)->l, *y = ((const struct outlook_line *)b)->l;
@@ -298,7 +298,7 @@ static int soonest_first(const void *a, const void *b)
 	return dx > dy ? -1 : dx < dy;
 }
 
-/* all: also those that do not grow */
+/* all: also show those that do not grow */
 static void put_outlooks(struct mb_out *o, struct outlook_line *lines, size_t n, bool all)
 {
 	qsort(lines, n, sizeof(*lines), soonest_first);
@@ -308,7 +308,7 @@ static void put_outlooks(struct mb_out *o, struct outlook_line *lines, size_t n,
 	}
 }
 
-/* Processes, then the cgroups they are in. */
+/* Processes first, then their cgroups. */
 static void put_all_outlooks(struct mb_out *o, const struct mb_leaks_view *v)
 {
 	size_t n = v->n_processes > v->n_cgroups ? v->n_processes : v->n_cgroups;
@@ -321,7 +321,7 @@ static void put_all_outlooks(struct mb_out *o, const struct mb_leaks_view *v)
 	for (size_t i = 0; i < v->n_processes; i++)
 		lines[i] = (struct outlook_line){ &v->processes[i].outlook, v->processes[i].comm, v->processes[i].pid,
 						  v->processes[i].ended };
-	/* where some were selected, that they do not grow is of interest, too */
+	/* with few, i.e. selected, processes, also show those that do not grow */
 	put_outlooks(o, lines, v->n_processes, v->n_processes <= OUTLOOKS);
 	for (size_t i = 0; i < v->n_cgroups; i++)
 		lines[i] = (struct outlook_line){ &v->cgroups[i].outlook, v->cgroups[i].path, 0, false };
@@ -329,7 +329,10 @@ static void put_all_outlooks(struct mb_out *o, const struct mb_leaks_view *v)
 	free(lines);
 }
 
-/* Of a comparison, what has changed. Else not what was there before and does not grow: that is nobody's leak. */
+/*
+ * For a comparison: rows that changed. Otherwise leave out memory from before tracing that does not
+ * grow: it is not a leak of any known call site.
+ */
 static bool is_of_interest(const struct mb_leaks_view *v, const struct mb_leak_row *r)
 {
 	return v->compared ? r->growth_bytes != 0 : r->trend.verdict >= MB_VERDICT_GROWING || r->group->key.stack;
@@ -341,10 +344,10 @@ static int most_grown_first(const void *a, const void *b)
 
 	if (x->growth_bytes != y->growth_bytes)
 		return x->growth_bytes > y->growth_bytes ? -1 : 1;
-	return x < y ? -1 : x > y; /* as they are: the worst first */
+	return x < y ? -1 : x > y; /* keep the order of the view, the worst first */
 }
 
-/* The worst first; of a comparison, what grew most. */
+/* Show the rows, the worst first; for a comparison, those that grew most first. */
 static size_t put_rows(struct mb_out *o, const struct mb_leaks_view *v)
 {
 	const struct mb_leak_row **rows = calloc(v->n_rows + 1, sizeof(*rows));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Does an amount of memory grow for good? Judged is its floor, what it never fell below afterwards, over all
- * of the series, its last half and its last quarter: the strongest verdict counts, the longest part first.
+ * Does an amount of memory grow for good? Evaluates the floor, the level below which the amount
+ * never fell again, over the whole series, its last half and its last quarter. The strongest
+ * verdict counts; of equal ones, that of the longest part.
  */
 #include "leaks/trend.h"
 
@@ -11,35 +12,36 @@
 #include <string.h>
 
 #define RISES_GROWING 2u
-#define RISES_LEAK 3u /* equal ones, evenly spaced; MANY may be of any kind */
+#define RISES_LEAK 3u /* of equal size at even intervals; RISES_MANY can be of any kind */
 #define RISES_MANY 6u
-#define LONG_VALUES 90u /* what a part of a series, or small growth on top of much, has to last */
+/* required duration of a part of the series, or of growth that is small compared to the total */
+#define LONG_VALUES 90u
 #define LONG_NS 90e9
-#define SMALL_GROWTH 0.5 /* of the floor there is */
-#define FALLS 1.5 /* growth must exceed the deepest fall so many times */
-#define FALLS_SMALL 4.0 /* where it is small */
-#define ERRORS 2.0 /* and the standard error */
+#define SMALL_GROWTH 0.5 /* growth below this share of the floor is small */
+#define FALLS 1.5 /* growth must exceed the deepest fall by this factor */
+#define FALLS_SMALL 4.0 /* the same for small growth */
+#define ERRORS 2.0 /* growth must exceed the standard error by this factor */
 #define ERRORS_SMALL 6.0
 #define RISES_AFTER_WARM_UP 12u
-#define ALIKE 1.25 /* the largest over the smallest */
-#define RANKS 16u /* minima that are ranked: least over a sixteenth */
+#define ALIKE 1.25 /* maximum ratio of the largest to the smallest */
+#define RANKS 16u /* number of minima to rank, each over a sixteenth of the part */
 #define SURE_LEAK 0.95
 #define SURE_GROWING 0.8
-#define SHARE 0.25 /* of growth that each half must have */
+#define SHARE 0.25 /* minimum share of the growth in each half */
 #define SHARE_AFTER_WARM_UP 0.42
-#define FLATTER -2.33 /* rates that fall like this, as a rank statistic, are no chance (1 %) */
+#define FLATTER -2.33 /* rank statistic: rates that decline this clearly are not due to chance (1 %) */
 #define FLATTER_AFTER_WARM_UP -1.0
 
-/* Part of a series: the points from first to n. */
+/* Part of a series: points first to n - 1. */
 struct part {
 	const struct mb_trend_series *s;
 	const double *floor; /* of all points */
 	uint32_t first, n;
 	uint32_t values;
 	double span_ns, growth;
-	double fall; /* the deepest, within it and as long a time before */
+	double fall; /* deepest fall within the part and as long a time before it */
 	uint32_t rises;
-	uint32_t last_rise; /* its point */
+	uint32_t last_rise; /* index of its point */
 	double largest_rise;
 };
 
@@ -83,7 +85,7 @@ void mb_trend_add(struct mb_trend_series *s, uint64_t t_ns, uint64_t least, uint
 	s->in_step = (s->in_step + 1) % s->step;
 }
 
-/* Mann and Kendall's statistic, with ties, as a number of standard deviations. */
+/* The Mann-Kendall statistic, with ties, in standard deviations. */
 static double rank_trend(const double *v, uint32_t n)
 {
 	double s = 0, var = n * (n - 1.0) * (2.0 * n + 5.0);
@@ -103,7 +105,10 @@ static double rank_trend(const double *v, uint32_t n)
 	return (s > 0 ? s - 1 : s + 1) / sqrt(var / 18);
 }
 
-/* How sure a rank test is that minima of the part grow, less what falls as deep as the growth take off. */
+/*
+ * Confidence of a rank test that the minima of the part grow; reduced if there are falls nearly as
+ * deep as the growth.
+ */
 static double confidence(const struct part *p)
 {
 	double least[RANKS], z, sure;
@@ -126,7 +131,7 @@ static double time_of(const struct part *p, uint32_t i)
 	return (double)(p->s->points[i].t_ns - p->s->points[p->first].t_ns);
 }
 
-/* The floor's growth from this share of the part's time on, as a share of all. */
+/* Growth of the floor after this share of the part's time, as a share of the part's growth. */
 static double grown_since(const struct part *p, double share)
 {
 	uint32_t i = p->first;
@@ -160,7 +165,7 @@ static void measure(struct part *p)
 	}
 }
 
-/* A few rises are a leak only when they are alike, in size and in the time between them: chance is not. */
+/* A few rises indicate a leak only if they are alike in size and in the time between them; random ones are not. */
 static bool rises_alike(const struct part *p)
 {
 	double size[2] = { INFINITY, 0 }, gap[2] = { INFINITY, 0 };
@@ -185,7 +190,7 @@ static bool rises_alike(const struct part *p)
 	return size[1] <= ALIKE * size[0] && gap[1] <= ALIKE * gap[0];
 }
 
-/* Nothing for longer than rises that come by chance leave out. */
+/* Is the pause since the last rise longer than rises at random times would explain? */
 static bool has_stopped(const struct part *p)
 {
 	double since = p->span_ns - time_of(p, p->last_rise);
@@ -193,7 +198,7 @@ static bool has_stopped(const struct part *p)
 	return since > p->span_ns * fmin(0.5, fmax(1.0 / 6, 4.0 / (p->rises + 1)));
 }
 
-/* As a rank statistic: do the rates, from point to point, rise or fall? */
+/* Rank statistic of the growth rates from point to point: positive if they rise, negative if they decline. */
 static double rate_trend(const struct part *p)
 {
 	double rate[MB_TREND_POINTS];
@@ -208,7 +213,7 @@ static double rate_trend(const struct part *p)
 	return rank_trend(rate, n);
 }
 
-/* Its rate becomes less and less: something that fills. after_warm_up: look more closely. */
+/* Does the rate decline, as for something that fills up? after_warm_up: apply stricter limits. */
 static bool flattens(const struct part *p, bool after_warm_up)
 {
 	if (grown_since(p, 0.5) < (after_warm_up ? SHARE_AFTER_WARM_UP : SHARE))
@@ -218,7 +223,7 @@ static bool flattens(const struct part *p, bool after_warm_up)
 	return rate_trend(p) < (after_warm_up ? FLATTER_AFTER_WARM_UP : FLATTER);
 }
 
-/* What keeps growth from being a leak. */
+/* The reason why growth is not a leak. */
 static enum mb_missing not_a_leak(const struct part *p, double error)
 {
 	bool is_long = p->values >= LONG_VALUES && p->span_ns >= LONG_NS;
@@ -262,7 +267,7 @@ static enum mb_verdict judge(struct part *p, uint64_t error_bytes, double *sure,
 	return *missing ? MB_VERDICT_GROWING : MB_VERDICT_LEAK;
 }
 
-/* The k-th smallest of v, which is reordered (Hoare, as Wirth wrote it). */
+/* The k-th smallest element of v; reorders v (Hoare's algorithm in Wirth's version). */
 static double kth(double *v, int n, int k)
 {
 	int lo = 0, hi = n - 1;
@@ -290,7 +295,7 @@ static double kth(double *v, int n, int k)
 	return v[k];
 }
 
-/* Theil and Sen: the median of the slopes between any two points of the floor. */
+/* Theil-Sen estimator: the median of the slopes between all pairs of points of the floor. */
 static double median_slope(const struct part *p)
 {
 	double slopes[MB_TREND_POINTS * (MB_TREND_POINTS - 1) / 2];
@@ -409,7 +414,7 @@ const char *mb_missing_text(const struct mb_trend *t, char *buf, size_t size)
 	return buf;
 }
 
-/* The point of s that t_ns falls into; NULL: s begins later. */
+/* The point of s that contains t_ns; NULL if s begins later. */
 static const struct mb_trend_point *point_at(const struct mb_trend_series *s, uint64_t t_ns)
 {
 	uint32_t i = 0;
@@ -423,7 +428,7 @@ void mb_trend_merge(struct mb_trend_series *into, const struct mb_trend_series *
 {
 	struct mb_trend_series other = *more;
 
-	/* the one that knows more of the past says which points there are */
+	/* the series that starts earlier determines the points */
 	if (other.n && (!into->n || other.points[0].t_ns < into->points[0].t_ns)) {
 		other = *into;
 		*into = *more;

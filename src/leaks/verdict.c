@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Verdicts of groups beside their process: what its own memory, address space and heap do not show as growth is no
- * leak; many places that grow together are a store that fills as well; and what has grown for all of its known life is
- * not as sure as what began before anyone looked. The rules and what they are worth: docs/families/vma.md.
+ * Checks the verdicts of groups against their process. Growth that is not visible in the process's
+ * own memory, address space or heap is not a leak. Many call sites that grow together can be a
+ * store that fills up. Growth that has lasted for the whole known lifetime is less certain than
+ * growth that began before tracing. For the rules and their accuracy see docs/families/vma.md.
  */
 #include "leaks/verdict.h"
 
@@ -11,49 +12,66 @@
 
 #include "leaks/blocks.h"
 
-/* Of the growth of groups, the whole must show so much. */
+/* The total must show at least this share of the groups' growth. */
 #define BORNE_OUT 0.5
 
-/* So many places, each with this share of the fastest one's slope, grow together; a program that keeps all it allocates
- * is no store at work. */
+/*
+ * This many call sites, each with at least this share of the fastest one's slope, grow together. A
+ * program that retains nearly all it allocates (KEEPS_ALL) is not a store at work.
+ */
 #define PLACES 3
 #define PLACE_SHARE 0.1
 #define KEEPS_ALL 0.9
 
-/* A process is old when it was there for so many times the time watched; its growth, when it has had so much of it. */
+/*
+ * A process is old if it existed before for OLD times the time watched, and if its memory at the
+ * start of tracing is at least this share of what its growth would have produced by then.
+ */
 #define OLD 3
 #define HAD_BEFORE 0.3
 
-/* Less than this in the last half of the time, or rates that fall like that: what fills does. */
+/*
+ * A smaller share of the growth in the last half of the time, or more clearly declining rates:
+ * typical of something that fills up.
+ */
 #define LATE_SHARE 0.42
 #define RATE_FALLS (-2.33)
-#define RATE_FALLS_TOGETHER (-1.0) /* where many places grow together */
-#define LATE_SHARE_SURE 0.45 /* less: not sure */
+#define RATE_FALLS_TOGETHER (-1.0) /* if many call sites grow together */
+#define LATE_SHARE_SURE 0.45 /* below this share: less certain */
 
-/* Growth of less than so much of the process: not sure; of a process that is not old, no leak yet. */
+/*
+ * Growth of less than this share of the process's memory is less certain; in a process that is not
+ * old, it is not a leak yet.
+ */
 #define LITTLE 0.06
 #define LITTLE_YOUNG 0.01
 
-/* Watched for less, what fills within minutes looks even. */
+/* If watched for a shorter time, something that fills up within minutes looks even. */
 #define SURE_AFTER_NS 30e9
 
-/* How sure one can be of growth that has gone on for as long as it is known: a cache that fills evenly is the same. */
+/*
+ * Maximum confidence for growth that has lasted for as long as it is known: a cache that fills
+ * evenly looks the same.
+ */
 #define SURE_YOUNG 0.85
 
-/* Growth that began late is a leak when it has lasted as long as there was none, or for so long. */
+/* Growth that began late is a leak once it has lasted as long as the time without growth, or this long. */
 #define LONG_NS 90e9
-/* As late counts a life of so long without it. */
+/* A lifetime of this length without the growth means that it began late. */
 #define QUIET_NS 30000000000ull
-/* Of what a life of such growth would have made, it must have so much: what it holds else counts, too. */
+/*
+ * The process must have at least this share of what such growth over its whole lifetime would have
+ * produced; its other memory counts as well.
+ */
 #define HAD_SINCE_START 0.8
 
-/* Growth of blocks below this is not looked for in what is resident: that varies as much. */
+/* Smaller growth of blocks is not searched for in resident memory, which fluctuates by as much. */
 #define OWN_SHOWS (1 << 20)
 
-/* The kernel's count of what is resident lags behind by so much, per-CPU parts and all. */
+/* The kernel's resident page counters, including their per-CPU parts, lag behind by this much. */
 #define HEIGHT_ERROR (256u << 10)
 
-/* The heap of a runtime with a collector has been collected when it has become so much larger. */
+/* A garbage-collected heap has been collected once it has grown by this factor. */
 #define COLLECTED 1.0
 
 static void downgrade(struct mb_trend *t, enum mb_missing missing)
@@ -70,7 +88,7 @@ static bool is_leak_of(const struct mb_leak_row *r, const struct mb_leak_space *
 	       r->group->key.tgid == sp->tgid && r->group->key.start_ns == sp->start_ns;
 }
 
-/* The leaks of one level, together: what they grew by, and since when. */
+/* Sum over the leaks of one level: their growth, and when it began. */
 struct together {
 	double growth;
 	uint64_t from_ns;
@@ -78,7 +96,7 @@ struct together {
 	unsigned int places;
 };
 
-/* Which rows: is_leak_of(), or a part of those. */
+/* Selects rows: is_leak_of(), or a subset of its rows. */
 typedef bool (*rows_of)(const struct mb_leak_row *r, const struct mb_leak_space *sp, enum mb_leak_level level);
 
 static struct together sum_of(const struct mb_leaks_view *v, const struct mb_leak_space *sp,
@@ -113,7 +131,7 @@ static void downgrade_all(struct mb_leaks_view *v, const struct mb_leak_space *s
 	}
 }
 
-/* What many places fill together, at a rate that is not quite even. */
+/* Downgrade rows where many call sites grow together at a rate that is not quite even. */
 static void downgrade_uneven(struct mb_leaks_view *v, const struct mb_leak_space *sp,
 			     enum mb_leak_level level)
 {
@@ -126,15 +144,18 @@ static void downgrade_uneven(struct mb_leaks_view *v, const struct mb_leak_space
 	}
 }
 
-/* Does the whole show what its parts are said to grow by? A series that has not begun says nothing. */
+/*
+ * Does the total show the growth of its parts? A series without enough points proves nothing, so
+ * the answer is yes.
+ */
 static bool is_borne_out(const struct mb_trend_series *whole, const struct together *t)
 {
 	return whole->n < 2 || mb_trend_grown(whole, t->from_ns) >= BORNE_OUT * t->growth;
 }
 
 /*
- * Blocks that the heap as a whole has more of are a leak where the process has more memory, too: what it freed earlier may
- * be what they lie in.
+ * Growth in blocks that also shows in the whole heap is a leak only if the process's memory grows
+ * too: otherwise the blocks can be in memory that was freed earlier.
  */
 static bool blocks_borne_out(const struct mb_leak_space *sp, const struct together *t)
 {
@@ -143,7 +164,7 @@ static bool blocks_borne_out(const struct mb_leak_space *sp, const struct togeth
 		is_borne_out(&sp->whole.mapped, t));
 }
 
-/* Many places in a program that also gives back: as where a store is filled by what it is asked to keep. */
+/* Many call sites in a program that also frees memory: typical of a store that is being filled. */
 static bool may_fill(const struct mb_leak_space *sp, enum mb_leak_level level,
 		     const struct together *t)
 {
@@ -174,7 +195,7 @@ static void check_level(struct mb_leaks_view *v, const struct mb_leak_space *sp,
 
 /* ---- blocks ---- */
 
-/* Does anything that its allocator gave out grow? */
+/* Does any allocator block row of the process grow? */
 static bool blocks_grow(const struct mb_leaks_view *v, uint32_t tgid)
 {
 	for (size_t i = 0; i < v->n_rows; i++) {
@@ -187,7 +208,7 @@ static bool blocks_grow(const struct mb_leaks_view *v, uint32_t tgid)
 	return false;
 }
 
-/* Pages and heap of an allocator's, taken for a leak. */
+/* A leak verdict for pages or the brk heap of an allocator. */
 static bool is_leak_of_allocator(const struct mb_leak_row *r, const struct mb_leak_space *sp,
 				 enum mb_leak_level level)
 {
@@ -196,8 +217,9 @@ static bool is_leak_of_allocator(const struct mb_leak_row *r, const struct mb_le
 }
 
 /*
- * Has the allocator given out as much more as it has taken of that level? What is followed may be a part of that only: the
- * table of blocks can be full, so the sum over all blocks is asked. Without that sum, whether none was left out.
+ * Have the blocks grown as much as the memory that the allocator uses on that level? Tracked blocks
+ * can be only a part, since their table can be full, so use the net sum over all blocks. Without
+ * that sum, assume so if any block was not tracked.
  */
 static bool gives_out_more(const struct mb_leaks_view *v, const struct mb_leak_space *sp, enum mb_leak_level level)
 {
@@ -207,8 +229,9 @@ static bool gives_out_more(const struct mb_leaks_view *v, const struct mb_leak_s
 }
 
 /*
- * An allocator that has not given out more, but takes more (fragments, caches): it grows, but nothing is leaked. It
- * says nothing about memory that is not its own: pools that the program has from the kernel.
+ * If the blocks do not grow but the allocator uses more memory (fragmentation, caches), downgrade
+ * the verdict: the memory grows but is not leaked. This does not apply to memory that the program
+ * requests from the kernel itself, such as its own pools.
  */
 static void acquit(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 {
@@ -226,11 +249,11 @@ static void acquit(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 	}
 }
 
-/* ---- what is no growth of the process's own ---- */
+/* ---- growth that is not the process's own ---- */
 
 /*
- * Shared memory is filled by all that map it: a process that comes to use it has no more of its own. Where more and more
- * of it is mapped, the region's row says so.
+ * Shared memory is filled by all processes that map it, so a process that starts to use it has not
+ * grown itself. If ever more of it is mapped, the region row shows that.
  */
 static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 {
@@ -241,7 +264,7 @@ static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp
 	}
 }
 
-/* Is this code of a runtime that collects garbage, or made by one? */
+/* Is this source location in a garbage-collected run time, or in JIT code? */
 static bool is_collectors(const struct mb_source_frame *p)
 {
 	static const char *const libraries[] = { "libjvm.so",	"libnode.so", "libcoreclr.so",
@@ -262,7 +285,10 @@ static bool is_collectors(const struct mb_source_frame *p)
 	return false;
 }
 
-/* Was this mapped, or touched, by a collector or the code that it collects for? Not what an allocator gave it. */
+/*
+ * Was the memory mapped or touched by a garbage collector or by the code it collects for? Allocator
+ * blocks do not count.
+ */
 static bool is_collected(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
@@ -276,8 +302,8 @@ static bool is_collected(const struct mb_leak_row *r)
 /* ---- age ---- */
 
 /*
- * A leak that was there before anyone looked has left its growth of that time; a process that has just begun, and one that
- * begins to grow while it is looked at, may be about to fill something.
+ * A leak that existed before tracing has left its growth of that time in the process. A process
+ * that has just started, or has just started to grow, can be about to fill something.
  */
 static bool is_old(const struct mb_leak_space *sp, const struct mb_trend *t)
 {
@@ -294,7 +320,7 @@ static bool is_old(const struct mb_leak_space *sp, const struct mb_trend *t)
 	       had >= HAD_BEFORE * (double)t->slope_bytes_per_s * before / 1e9;
 }
 
-/* Growth of which the process had none for long, or for longer: it may be a burst. */
+/* Did the growth begin after a long time without it, longer than it has lasted? Then it can be a burst. */
 static bool began_late(const struct mb_leak_space *sp, const struct mb_trend *t)
 {
 	double lasted = (double)(t->to_ns - t->from_ns), before, had;
@@ -315,7 +341,10 @@ static bool began_late(const struct mb_leak_space *sp, const struct mb_trend *t)
 	       had < HAD_SINCE_START * (double)t->slope_bytes_per_s * before / 1e9;
 }
 
-/* Is what is resident no more than the process once had, before anyone looked? Not as it began: that is transient. */
+/*
+ * Is the resident memory no more than the process had at some time before tracing? Not asked if the
+ * process was younger than QUIET_NS then: a peak during startup is transient.
+ */
 static bool had_as_much(const struct mb_leak_space *sp, const struct mb_trend *t)
 {
 	return sp->whole.own.n && sp->whole.own.points[0].t_ns >= sp->start_ns + QUIET_NS &&
@@ -323,7 +352,7 @@ static bool had_as_much(const struct mb_leak_space *sp, const struct mb_trend *t
 	       mb_trend_grown(&sp->whole.own, t->from_ns) >= BORNE_OUT * t->growth_bytes;
 }
 
-/* What keeps a leak of a process with such a history from being one. */
+/* The reason why the process's history speaks against a leak. */
 static enum mb_missing missing_in_history(const struct mb_leak_space *sp,
 					  const struct mb_leak_row *r)
 {
@@ -337,7 +366,7 @@ static enum mb_missing missing_in_history(const struct mb_leak_space *sp,
 	return MB_MISSING_NOTHING;
 }
 
-/* Less than this share of all that the process has, which may vary by as much. */
+/* Is the growth less than this share of all the process's memory, which can fluctuate by as much? */
 static bool is_less(const struct mb_leak_space *sp, const struct mb_trend *t, double share)
 {
 	return sp->whole.own.n &&
@@ -386,9 +415,9 @@ void mb_leak_verdicts(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 	}
 }
 
-/* ---- of several views ---- */
+/* ---- several views of the same memory ---- */
 
-/* The surer of two views of the same memory speaks, where neither is the allocator's. */
+/* Of two views of the same memory, use the more certain verdict, unless the owner is an allocator row. */
 static void share_verdicts(struct mb_leaks_view *v)
 {
 	for (size_t i = 0; i < v->n_rows; i++) {
@@ -402,7 +431,7 @@ static void share_verdicts(struct mb_leaks_view *v)
 	}
 }
 
-/* What is of nobody grows beside a leak that has a place: no leak of its own. */
+/* Memory without a known stack that grows beside a leak with a known stack is not a leak of its own. */
 static void of_nobody(struct mb_leaks_view *v)
 {
 	for (size_t i = 0; i < v->n_rows; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the forms in which leaks are shown share: names, and stacks for flame graphs. */
+/* Functions shared by the output formats of leak detection: names, and stacks for flame graphs. */
 #include "leaks/view.h"
 
 #include <errno.h>
@@ -53,7 +53,10 @@ bool mb_leak_is_allocator(const struct mb_source_frame *p)
 	static const char *const kernel[] = { "__kmalloc",	"kmalloc",     "__kvmalloc", "kvmalloc",
 					      "kmem_cache_alloc", "__alloc_",  "alloc_",     "get_free_pages",
 					      "___kmalloc",	"__get_free_", "krealloc",   NULL };
-	/* of the C library: its allocator's parts, and what touches memory for its caller */
+	/*
+	 * functions of the C library: parts of its allocator, and functions that touch memory on
+	 * behalf of their caller
+	 */
 	static const char *const functions[] = {
 		"malloc",	"calloc",	"realloc",	 "memalign",	  "valloc",	     "mmap",
 		"mremap",	"brk",		"sbrk",		 "memset",	  "memcpy",	     "memmove",
@@ -71,7 +74,7 @@ bool mb_leak_is_allocator(const struct mb_source_frame *p)
 	return p->symbol && module && !strncmp(module, "libc", 4) && begins_with_any(p->symbol, functions);
 }
 
-/* The frames of one row as strings, outermost first: process, level, what, then the stack. */
+/* The frames of one row as strings, outermost first: process, level and kind, then the stack. */
 static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 {
 	const struct mb_leak_group *g = r->group;

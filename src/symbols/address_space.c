@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A process's address space: unwinding stacks through it, and what addresses in it are called. */
+/* A process's address space: unwinds stacks through it and resolves addresses. */
 #include "symbols/address_space.h"
 
 #include <stdlib.h>
@@ -15,18 +15,19 @@
 
 #define REFRESH_NS 100000000ull
 
-/* Read of a run time's file of names, at most. */
+/* Maximum number of bytes read from a perf map. */
 #define JIT_BYTES (64u << 20)
 
 struct mb_address_space {
 	struct mb_modules *modules;
 	uint32_t pid;
-	uint64_t started; /* tells the process from a later one of the same number */
+	uint64_t started; /* start time; distinguishes the process from a later one with the same pid */
 	uint64_t read_ns;
-	bool wanted; /* a refresh came too early */
+	bool wanted; /* a refresh was requested too early */
 	bool gone;
 	struct mb_maps maps;
-	bool (*admit)(void *arg, const struct mb_mapping *m); /* followed: NULL where it is not */
+	/* set if the caller tracks the mappings, else NULL */
+	bool (*admit)(void *arg, const struct mb_mapping *m);
 	void *arg;
 	struct mb_jit jit;
 };
@@ -98,7 +99,10 @@ bool mb_address_space_refresh(struct mb_address_space *s)
 	return true;
 }
 
-/* The mapping of an address. *asked: whether one more look at the maps was taken during this call. */
+/*
+ * The mapping of an address. *asked: the maps have already been read again during this unwind or
+ * resolve, so do not do it a second time.
+ */
 static const struct mb_mapping *find(struct mb_address_space *s, uint64_t address, bool *asked)
 {
 	const struct mb_mapping *m = mb_maps_find(&s->maps, address);
@@ -122,7 +126,7 @@ static const struct mb_cfi_row *row_of(const struct mb_mapping *m, uint64_t pc)
 	return row->known ? row : NULL;
 }
 
-/* By frame pointer, where that leads to code. */
+/* Unwind one step with the frame pointer, if the result points to code. */
 static enum mb_step step_by_pointer(struct mb_address_space *s, struct mb_frame *f, const struct mb_stack *stack,
 				    bool *asked)
 {
@@ -138,9 +142,10 @@ static enum mb_step step_by_pointer(struct mb_address_space *s, struct mb_frame 
 }
 
 /*
- * Out of a file without call-frame information (musl of Debian, stripped code), whose functions keep no frame
- * pointers either: the first word of the stack that a call in another file has left. A word that an earlier call
- * has left behind can be mistaken for it; without, the chain would end here.
+ * Unwind out of a file that has no call-frame information (musl on Debian, stripped code) and whose
+ * functions keep no frame pointers: search the stack for the first word that is a return address
+ * after a call in another file. This can be a stale word from an earlier call, but without the
+ * search the chain would end here.
  */
 static enum mb_step step_by_search(struct mb_address_space *s, const struct mb_module *here, struct mb_frame *f,
 				   const struct mb_stack *stack)
@@ -186,8 +191,9 @@ unsigned int mb_address_space_unwind(struct mb_address_space *s, const struct mb
 
 		ips[n++] = f.v[MB_CFI_RA];
 		step = row ? mb_frame_by_cfi(&f, stack, row) : step_by_pointer(s, &f, stack, &asked);
+		/* here may be stale, as the maps may have been read again */
 		if (!row && step == MB_STEP_LOST)
-			step = step_by_search(s, module, &f, stack); /* the mappings may have been read again */
+			step = step_by_search(s, module, &f, stack);
 		if (step != MB_STEP_DONE) {
 			*whole = step == MB_STEP_OUTERMOST;
 			break;
@@ -264,7 +270,7 @@ unsigned int mb_address_space_resolve(struct mb_address_space *s, uint64_t ip, b
 	return 1;
 }
 
-/* ---- following ---- */
+/* ---- tracking mappings ---- */
 
 void mb_address_space_map(struct mb_address_space *s, const struct mb_mapping *m)
 {
@@ -319,7 +325,7 @@ const char *mb_address_space_made_name(struct mb_address_space *s, uint64_t addr
 	uint64_t look_ns = mb_jit_behind(&s->jit);
 
 	*other = NULL;
-	if (look_ns && look_ns <= t_ns) /* what was there by then has not been read */
+	if (look_ns && look_ns <= t_ns) /* the part of the file written by then has not been read */
 		return NULL;
 	mb_jit_at(&s->jit, t_ns);
 	return mb_jit_find(&s->jit, address, other);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Allocators: their functions by name, in the symbols of ELF files, and the instruction of each that is probed. */
+/* Finds allocators: their functions by name in the symbols of ELF files, and the instruction of each to probe. */
 #include "symbols/allocators.h"
 
 #include <capstone/capstone.h>
@@ -13,13 +13,13 @@
 #include "symbols/image.h"
 #include "symbols/open.h"
 
-/* Instructions looked at for one that the kernel emulates. */
+/* Number of instructions searched for one that the kernel emulates. */
 #define CHOOSE_FROM 16
 
-/* Bytes of a function looked at for jumps that would come by a probe again. */
+/* Bytes of a function searched for jumps that would execute the probe a second time. */
 #define CODE_BYTES 4096
 
-/* Largest symbol table that is read, and largest table of its names. */
+/* Maximum size of a symbol table, and of its string table. */
 #define TABLE_BYTES (256u << 20)
 
 static const struct known {
@@ -52,7 +52,7 @@ static const struct known {
 	{ "sdallocx", MB_HEAP_FREE },
 };
 
-/* C++: operator new and delete, plain and for arrays, with all their suffixes. */
+/* C++ operators new and delete, plain and for arrays, with all suffixes. */
 static const struct known operators[] = {
 	{ "_Znwm", MB_HEAP_MALLOC },
 	{ "_Znam", MB_HEAP_MALLOC },
@@ -60,7 +60,7 @@ static const struct known operators[] = {
 	{ "_ZdaPv", MB_HEAP_FREE },
 };
 
-/* What allocators put before the names, where they leave malloc to the C library. */
+/* Prefixes of allocators that do not replace the C library's malloc. */
 static const char *const prefixes[] = { "__libc_", "je_", "_rjem_", "mi_", "tc_" };
 
 static uint32_t op_of_known(const char *name)
@@ -89,7 +89,10 @@ static uint32_t op_of(const char *name)
 
 /* ---- the instruction ---- */
 
-/* Does the kernel emulate it (arch/x86/kernel/uprobes.c)? Since 4.18; what was added later is not made use of. */
+/*
+ * Does the kernel emulate the instruction (arch/x86/kernel/uprobes.c)? Only instructions emulated
+ * since 4.18; later additions are not used.
+ */
 static bool is_emulated(const cs_insn *i)
 {
 	const uint8_t *b = i->bytes;
@@ -126,7 +129,7 @@ static bool is_argument(uint16_t reg)
 	}
 }
 
-/* May a probe come behind this instruction? */
+/* Can the probe be placed after this instruction? */
 static bool can_be_passed(csh cs, const cs_insn *i, uint32_t op)
 {
 	cs_regs read, write;
@@ -143,7 +146,7 @@ static bool can_be_passed(csh cs, const cs_insn *i, uint32_t op)
 	return true;
 }
 
-/* Does a jump of the function lead to somewhere behind its first instruction, up to at? */
+/* Does a jump in the function target an instruction after the first one, up to offset at? */
 static bool is_jumped_to(csh cs, cs_insn *i, const uint8_t *code, size_t len, size_t at)
 {
 	uint64_t address = 0;
@@ -201,7 +204,10 @@ size_t mb_allocator_choose(const uint8_t *code, size_t len, uint32_t op, bool *s
 
 /* ---- the file ---- */
 
-/* Where the code at an address is in the file; false: it is not code. *room: bytes of code from there on. */
+/*
+ * File offset of the code at an address. Returns false if it is not code. *room: bytes of code from
+ * there to the end of the segment.
+ */
 static bool offset_of(const struct mb_image *im, uint64_t address, uint64_t *offset, uint64_t *room)
 {
 	for (unsigned int i = 0; i < im->n_segments; i++) {
@@ -227,7 +233,7 @@ static void add_call(struct mb_allocator *a, const struct mb_image *im, const ch
 	if (a->n == MB_ALLOCATOR_CALLS || !offset_of(im, sym->st_value, &offset, &room))
 		return;
 	for (size_t i = 0; i < a->n; i++) {
-		if (a->calls[i].function == offset) /* by another name */
+		if (a->calls[i].function == offset) /* an alias of a known function */
 			return;
 	}
 	if (sym->st_size && sym->st_size < room)
@@ -245,7 +251,10 @@ static void add_call(struct mb_allocator *a, const struct mb_image *im, const ch
 	free(code);
 }
 
-/* All functions of a symbol table that are defined and named like an allocator's. False: there is no table. */
+/*
+ * Add all defined functions of a symbol table that are named like those of an allocator. Returns
+ * false if there is no table.
+ */
 static bool add_symbols(struct mb_allocator *a, const struct mb_image *im, const Elf64_Shdr *section, bool *has_main)
 {
 	size_t size, names_size;
@@ -279,8 +288,9 @@ static bool is_operator(const struct mb_allocator_call *c)
 }
 
 /*
- * Operators alone are a C++ library's, which calls malloc of another file; a function alone is none of this, but of a
- * program linked statically, which has what it calls and no more: it never frees.
+ * Operators alone belong to a C++ library that calls the malloc of another file. An allocation
+ * function alone is not an allocator either, except in a statically linked program, which contains
+ * only the functions it calls: such a program never frees.
  */
 static bool is_allocator(const struct mb_allocator *a, bool whole_program)
 {
@@ -304,7 +314,7 @@ static bool is_static(const struct mb_image *im)
 	return true;
 }
 
-/* Linked with all that it calls: no loader is asked for, and there is a main. */
+/* Is the program linked with everything it calls? It has a main and requests no dynamic loader. */
 static bool is_whole(const struct mb_image *im, bool has_main)
 {
 	for (unsigned int i = 0; i < im->n_segments && has_main; i++)
@@ -333,7 +343,7 @@ bool mb_allocator_read(struct mb_allocator *a, int fd)
 
 /* ---- the process ---- */
 
-/* The file behind a mapping: by the mapping itself, which is right even if deleted; else by its path. */
+/* Open the file behind a mapping: through map_files, which works even if the file is deleted; else by its path. */
 static int open_mapped(uint32_t pid, int root, unsigned long start, unsigned long end, const char *path)
 {
 	struct stat st;
@@ -359,7 +369,7 @@ static void each_mapped(FILE *f, uint32_t pid, int root, mb_mapped_file fn, void
 		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, mode, &at) != 3 || !at ||
 		    mode[2] != 'x' || line[at] != '/' || (last && strcmp(line + at, last) == 0))
 			continue;
-		free(last); /* the parts of a file are mapped side by side */
+		free(last); /* the segments of a file are mapped next to each other */
 		last = strdup(line + at);
 		fd = open_mapped(pid, root, start, end, line + at);
 		if (fd >= 0)

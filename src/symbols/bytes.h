@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Reading numbers, as DWARF writes them, from bytes that may end anywhere. */
+/* Decoders for numbers in DWARF format. They never read past the end of the bytes. */
 #ifndef MB_SYMBOLS_BYTES_H
 #define MB_SYMBOLS_BYTES_H
 
@@ -8,23 +8,26 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The bytes that have not been read yet. */
 struct mb_bytes {
 	const uint8_t *at, *end;
-	bool bad; /* read past the end; what was read since is 0 */
+	bool bad; /* an access went past the end; all reads since then returned 0 */
 };
 
+/* Number of bytes that have not been read. */
 static inline size_t mb_bytes_left(const struct mb_bytes *b)
 {
 	return (size_t)(b->end - b->at);
 }
 
+/* Mark b as bad and skip to its end. */
 static inline void mb_bytes_fail(struct mb_bytes *b)
 {
 	b->bad = true;
 	b->at = b->end;
 }
 
-/* An unsigned number of 1 to 8 bytes, the lowest first. */
+/* Read an unsigned little-endian number of 1 to 8 bytes. */
 static inline uint64_t mb_bytes_fixed(struct mb_bytes *b, size_t size)
 {
 	uint64_t v = 0;
@@ -38,6 +41,7 @@ static inline uint64_t mb_bytes_fixed(struct mb_bytes *b, size_t size)
 	return v;
 }
 
+/* Read a signed little-endian number of 1 to 8 bytes. */
 static inline int64_t mb_bytes_signed(struct mb_bytes *b, size_t size)
 {
 	unsigned int unused = (unsigned int)(8 - size) * 8;
@@ -45,6 +49,7 @@ static inline int64_t mb_bytes_signed(struct mb_bytes *b, size_t size)
 	return (int64_t)(mb_bytes_fixed(b, size) << unused) >> unused;
 }
 
+/* Read a ULEB128 number; bits above 64 are dropped. */
 static inline uint64_t mb_bytes_uleb(struct mb_bytes *b)
 {
 	uint64_t v = 0;
@@ -59,6 +64,7 @@ static inline uint64_t mb_bytes_uleb(struct mb_bytes *b)
 	}
 }
 
+/* Read an SLEB128 number; bits above 64 are dropped. */
 static inline int64_t mb_bytes_sleb(struct mb_bytes *b)
 {
 	uint64_t v = 0;
@@ -77,6 +83,7 @@ static inline int64_t mb_bytes_sleb(struct mb_bytes *b)
 	}
 }
 
+/* Skip n bytes; fails if there are fewer. */
 static inline void mb_bytes_skip(struct mb_bytes *b, uint64_t n)
 {
 	if (n > mb_bytes_left(b))

@@ -10,21 +10,21 @@
 
 #define MAX_SECTION (64u << 20)
 #define MAX_FUNCTIONS (4u << 20)
-#define MAX_OVERLAP 4 /* entries for one address, of which one is to be good */
+#define MAX_OVERLAP 4 /* maximum number of entries tried for one address */
 
 struct function {
 	uint64_t start, end;
-	uint32_t offset; /* of its FDE */
-	bool eh; /* it is in .eh_frame */
+	uint32_t offset; /* of its FDE in the section */
+	bool eh; /* in .eh_frame, else .debug_frame */
 };
 
 struct mb_cfi {
 	struct mb_cfi_section eh, debug;
-	struct function *functions; /* by start */
+	struct function *functions; /* sorted by start */
 	size_t n, room;
 };
 
-/* .eh_frame of a file without a table of sections: .eh_frame_hdr tells where it begins. */
+/* Find .eh_frame in a file without a section table; .eh_frame_hdr contains its address. */
 static void find_by_segments(const struct mb_image *im, struct mb_cfi_section *s)
 {
 	struct mb_cfi_section hdr = { .eh = true };
@@ -106,7 +106,7 @@ static int by_start(const void *a, const void *b)
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
-	/* .eh_frame is found first */
+	/* so that .eh_frame is tried first */
 	return (int)x->eh - (int)y->eh;
 }
 
@@ -144,7 +144,7 @@ void mb_cfi_find(const struct mb_cfi *c, uint64_t address, struct mb_cfi_row *ro
 	size_t low = 0, high = c->n;
 
 	*row = (struct mb_cfi_row){ 0 };
-	while (low < high) { /* the last that starts at or before it */
+	while (low < high) { /* find the last function that starts at or before address */
 		size_t mid = low + (high - low) / 2;
 
 		if (c->functions[mid].start <= address)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The entries of .eh_frame and .debug_frame. */
+/* Parses the entries of .eh_frame and .debug_frame. */
 #include "symbols/cfi_entry.h"
 
 #include <dwarf.h>
 
-/* Where in memory the next byte is. */
+/* Load address of the next byte. */
 static uint64_t here(const struct mb_cfi_section *s, const struct mb_bytes *b)
 {
 	return s->address + (uint64_t)(b->at - s->bytes);
@@ -41,7 +41,7 @@ uint64_t mb_cfi_encoded(const struct mb_cfi_section *s, struct mb_bytes *b, uint
 	}
 }
 
-/* The letters behind 'z', each with its own data. */
+/* Read the augmentation data: each letter after 'z' has its own. */
 static void read_augmentation(const struct mb_cfi_section *s, const char *letters, struct mb_bytes *b,
 			      struct mb_cie *cie)
 {
@@ -54,7 +54,7 @@ static void read_augmentation(const struct mb_cfi_section *s, const char *letter
 			break;
 		case 'P':
 			encoding = (uint8_t)mb_bytes_fixed(b, 1);
-			/* not wanted: only as long as it is, whatever it is relative to */
+			/* personality routine: not needed, only skip its bytes */
 			mb_cfi_encoded(s, b, encoding & 0x0f);
 			break;
 		case 'L':
@@ -66,12 +66,12 @@ static void read_augmentation(const struct mb_cfi_section *s, const char *letter
 		case 'B':
 			break;
 		default:
-			return; /* the rest cannot be told apart, but may be skipped */
+			return; /* unknown letter: the remaining data cannot be parsed, but is skipped */
 		}
 	}
 }
 
-/* b: behind the id. */
+/* Parse a CIE. b: starts after the id. */
 static bool read_cie(const struct mb_cfi_section *s, struct mb_bytes b, uint64_t offset, struct mb_cie *cie)
 {
 	uint64_t version = mb_bytes_fixed(&b, 1);
@@ -82,7 +82,8 @@ static bool read_cie(const struct mb_cfi_section *s, struct mb_bytes b, uint64_t
 	if ((version != 1 && version != 3 && version != 4) || !nul)
 		return false;
 	b.at = nul + 1;
-	if (version == 4 && mb_bytes_fixed(&b, 2) != 8) /* size of an address, of a segment */
+	/* size of an address (8) and of a segment selector (0) */
+	if (version == 4 && mb_bytes_fixed(&b, 2) != 8)
 		return false;
 	cie->code_align = mb_bytes_uleb(&b);
 	cie->data_align = mb_bytes_sleb(&b);
@@ -106,7 +107,7 @@ static bool read_cie(const struct mb_cfi_section *s, struct mb_bytes b, uint64_t
 	return !b.bad;
 }
 
-/* The bytes of an entry behind its length, and its id. False: no entry. */
+/* The bytes of an entry after its length and id, and the id. Returns false if there is no entry. */
 static bool entry_at(const struct mb_cfi_section *s, size_t offset, struct mb_bytes *b, uint64_t *id)
 {
 	uint64_t len;
@@ -150,7 +151,7 @@ enum mb_cfi_kind mb_cfi_entry(const struct mb_cfi_section *s, size_t *offset, st
 
 	if (s->size < 4 || at > s->size - 4)
 		return MB_CFI_NO_MORE;
-	if (!memcmp(s->bytes + at, "\0\0\0\0", 4)) { /* ends what one object file brought */
+	if (!memcmp(s->bytes + at, "\0\0\0\0", 4)) { /* terminator, at the end of one object file's entries */
 		*offset += 4;
 		return MB_CFI_OTHER;
 	}

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Running the programs of call-frame information up to an address. */
+/* Runs the programs of call-frame information up to an address. */
 #include <dwarf.h>
 
 #include "symbols/cfi_entry.h"
 
 #define REMEMBERED 16
-#define MAX_PROGRAM (256u << 10) /* bytes; that of a function of a megabyte has a few thousand */
+#define MAX_PROGRAM (256u << 10) /* in bytes; the program of a function of one megabyte has a few thousand */
 
 struct run {
 	const struct mb_cfi_section *section;
 	const struct mb_cie *cie;
 	struct mb_cfi_row *row;
-	struct mb_cfi_row initial; /* what the CIE says */
+	struct mb_cfi_row initial; /* the state after the CIE's program */
 	struct mb_cfi_row remembered[REMEMBERED];
 	unsigned int n_remembered;
 	uint64_t location;
@@ -34,7 +34,7 @@ static int slot_of(const struct run *r, uint64_t number)
 	return number == r->cie->ra ? MB_CFI_RA : mb_cfi_slot(number);
 }
 
-/* An offset, which is to fit; nothing on a stack is further away. */
+/* Check that an offset fits into 32 bits; nothing on a stack is further away. */
 static int32_t narrow(struct run *r, int64_t n)
 {
 	if (n < INT32_MIN || n > INT32_MAX)
@@ -53,7 +53,7 @@ static int64_t scaled(struct run *r, int64_t factored)
 	return n;
 }
 
-/* A rule for one register; those that are not followed are read over. */
+/* Set the rule of one register; registers that are not tracked are ignored. */
 static void set(struct run *r, uint64_t number, enum mb_cfi_how how, int64_t n)
 {
 	int slot = slot_of(r, number);
@@ -102,7 +102,10 @@ static void restore(struct run *r, uint64_t number)
 		r->row->regs[slot] = r->initial.regs[slot];
 }
 
-/* From a register that is not followed the CFA cannot be had: such a stack ends here, no guess is made. */
+/*
+ * The CFA cannot be computed from a register that is not tracked. The chain then ends here, since a
+ * guess could be wrong.
+ */
 static void set_cfa(struct run *r, uint64_t number, int64_t n)
 {
 	int slot = mb_cfi_slot(number);
@@ -144,7 +147,7 @@ static void recall(struct run *r)
 		*r->row = r->remembered[--r->n_remembered];
 }
 
-/* Rules for the CFA. False: the operation is another. */
+/* Run an operation that defines the CFA. Returns false if op is not one. */
 static bool run_cfa(struct run *r, uint8_t op, struct mb_bytes *b)
 {
 	uint64_t number;
@@ -175,7 +178,7 @@ static bool run_cfa(struct run *r, uint8_t op, struct mb_bytes *b)
 	}
 }
 
-/* Rules for registers, and what is neither. */
+/* Run an operation that defines a register, or one of the remaining operations. */
 static void run_register(struct run *r, uint8_t op, struct mb_bytes *b)
 {
 	uint64_t number;
@@ -214,13 +217,13 @@ static void run_register(struct run *r, uint8_t op, struct mb_bytes *b)
 		set_register(r, number, mb_bytes_uleb(b));
 		break;
 	case DW_CFA_GNU_args_size:
-		break; /* its only operand was read in place of a number */
+		break; /* its only operand was read above as the register number */
 	default:
 		r->bad = true;
 	}
 }
 
-/* One operation. False: it moves behind the address that is looked for. */
+/* Run one operation. Returns false if it advances past the address. */
 static bool run_one(struct run *r, struct mb_bytes *b, uint64_t address)
 {
 	uint8_t op = (uint8_t)mb_bytes_fixed(b, 1), low = op & 0x3f;

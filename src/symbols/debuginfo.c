@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The debug information of one file: which files it is in, and names from it or from symbols. */
+/* The debug information of one file: finds the files that contain it, and combines names from it and from symbols. */
 #include "symbols/debuginfo.h"
 
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static void close_image(struct mb_image *im)
 	mb_image_close(im);
 }
 
-/* A file below root, provided that it is of the same build. */
+/* Open a file below root if it has the same build-id. */
 static bool try_path(int root, const char *path, const struct mb_image *wanted, struct mb_image *im)
 {
 	struct stat st;
@@ -57,11 +57,11 @@ static bool try_build_id(int root, const struct mb_image *wanted, struct mb_imag
 	return try_path(root, path, wanted, im);
 }
 
-/* By the name in .gnu_debuglink, beside the file and where distributions put such files. */
+/* Open the file named in .gnu_debuglink: next to the file, or where distributions store debug files. */
 static bool try_link(int root, const char *path, const struct mb_image *wanted, struct mb_image *im)
 {
 	static const struct {
-		const char *before, *below; /* of the file's own folder */
+		const char *before, *below; /* added before and after the file's own directory */
 	} places[] = { { "", "" }, { "", "/.debug" }, { "/usr/lib/debug", "" } };
 	const Elf64_Shdr *sh = mb_image_section(wanted, ".gnu_debuglink");
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -86,7 +86,10 @@ static bool try_link(int root, const char *path, const struct mb_image *wanted, 
 	return false;
 }
 
-/* What dwz took out of several files. libdw would look for it by itself, by any name that the file says. */
+/*
+ * Find the supplementary file that dwz created for several files. libdw would search for it itself,
+ * under any path that the file names.
+ */
 static bool find_alt(struct mb_debuginfo *d, const struct mb_image *im, int root, int machine)
 {
 	const Elf64_Shdr *sh = mb_image_section(im, ".gnu_debugaltlink");
@@ -157,7 +160,7 @@ unsigned int mb_debuginfo_find(struct mb_debuginfo *d, uint64_t address, struct 
 		n = mb_dwarf_find(d->dwarf, address, sources, max);
 	if (!n)
 		sources[n++] = (struct mb_source){ 0 };
-	/* the symbol is what a function is known as to others; it also says .cold and .constprop */
+	/* the symbol is the name known to other files; it can also have a suffix such as .cold or .constprop */
 	if (symbol && (n < max || !sources[n - 1].function))
 		sources[n - 1].function = symbol;
 	return n;

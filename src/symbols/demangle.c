@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Names of C++ and Rust functions as people write them. */
+/* Demangles names of C++ and Rust functions. */
 #include "symbols/demangle.h"
 
 #include <setjmp.h>
@@ -8,8 +8,8 @@
 #include <libiberty/demangle.h>
 
 /*
- * A name of a hundred bytes can stand for one of gigabytes. libiberty has no way to stop but this: the callback
- * does not return once there is too much.
+ * A mangled name of a hundred bytes can expand to gigabytes. libiberty offers no way to stop it, so
+ * the callback leaves with longjmp when the result is too long.
  */
 struct text {
 	char *buf;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Names of C++ and Rust functions as people write them. */
+/* Demangles names of C++ and Rust functions. */
 #ifndef MB_SYMBOLS_DEMANGLE_H
 #define MB_SYMBOLS_DEMANGLE_H
 
@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 /*
- * C++ (Itanium) with parameters, Rust (v0 and legacy) without hashes. False: the name is none of these, or what
- * it stands for does not fit into size; buf is then not to be used.
+ * Demangle C++ names (Itanium ABI) with parameters, and Rust names (v0 and legacy) without hashes.
+ * Returns false if the name is neither, or if the result does not fit into size; the contents of
+ * buf are then undefined.
  */
 bool mb_demangle(const char *name, char *buf, size_t size);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Functions, inlined ones, files and lines in the DWARF of one file. libdw copes with broken files, but takes
- * all the time and memory that they ask for, so both are watched: a file that takes too much is given up. It
- * opens other files by names in this one (split units, dwz): what would do so is not called.
+ * Finds functions, inlined functions, files and lines in the DWARF of one file. libdw handles
+ * malformed files, but uses as much time and memory as they demand, so both are limited: a file
+ * that needs too much is given up. libdw also opens other files named in this one (split units,
+ * dwz); functions that would do so are not called.
  */
 #include "symbols/dwarf_find.h"
 
@@ -16,12 +17,12 @@
 #include "base/clock.h"
 
 #define MAX_SECTIONS (1ull << 30) /* bytes of all debug sections */
-#define MAX_MEMORY (1ull << 30) /* bytes that libdw takes beside them */
+#define MAX_MEMORY (1ull << 30) /* bytes that libdw allocates in addition */
 #define MAX_LINES (16u << 20) /* bytes of one unit's line table */
 #define MAX_UNITS (1u << 20)
 #define MAX_RANGES (4u << 20)
 #define MAX_NS 2000000000ull /* for one address */
-#define MAX_NESTED 16 /* namespaces and classes */
+#define MAX_NESTED 16 /* levels of namespaces and classes */
 #define MAX_INLINED 32
 #define MAX_BLOCKS 128
 
@@ -34,12 +35,12 @@ struct mb_dwarf {
 	Elf *elf, *alt_elf;
 	Dwarf *dwarf, *alt;
 	const struct mb_image *image;
-	struct range *ranges; /* by start */
+	struct range *ranges; /* sorted by start */
 	size_t n, room;
-	uint64_t sections; /* their bytes */
+	uint64_t sections; /* bytes of the debug sections */
 	uint64_t memory;
 	bool given_up;
-	/* of what is running */
+	/* state of the operation in progress */
 	uint64_t deadline_ns, memory_before;
 	unsigned int steps;
 };
@@ -70,7 +71,7 @@ static void end(struct mb_dwarf *d)
 		d->given_up = true;
 }
 
-/* To be asked before each step of a search. */
+/* Check the limits; call before each step of a search. */
 static bool may_go_on(struct mb_dwarf *d)
 {
 	if (++d->steps % 16 == 0 && mb_now_ns() > d->deadline_ns)
@@ -82,7 +83,10 @@ static bool may_go_on(struct mb_dwarf *d)
 
 /* ---- opening ---- */
 
-/* Debug sections of a size that will do. Those packed in the old way do not tell. */
+/*
+ * Are the debug sections small enough? Sections compressed in the old format (.zdebug) do not
+ * record their size and are rejected.
+ */
 static bool sections_ok(const struct mb_image *im, uint64_t *bytes)
 {
 	for (unsigned int i = 0; i < im->n_sections; i++) {
@@ -107,7 +111,10 @@ static Elf_Data *section_data(Elf *elf, const struct mb_image *im, const Elf64_S
 	return data && data->d_buf && data->d_size ? data : NULL;
 }
 
-/* libdw takes it for granted that strings end: the last one does now. It has copies of its own of the bytes. */
+/*
+ * libdw assumes that strings are terminated, so terminate the last one. This changes libdw's own
+ * copy of the bytes.
+ */
 static void end_strings(Elf *elf, const struct mb_image *im)
 {
 	for (unsigned int i = 0; i < im->n_sections; i++) {
@@ -158,7 +165,7 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Which unit says something of which addresses. Not by .debug_aranges: not every compiler writes it. */
+/* Record which unit covers which addresses. Does not use .debug_aranges, as not every compiler writes it. */
 static void collect_ranges(struct mb_dwarf *d)
 {
 	Dwarf_Off unit = 0, next;
@@ -194,7 +201,7 @@ struct mb_dwarf *mb_dwarf_open(const struct mb_image *im, const struct mb_image 
 	if (!sections_ok(im, &d->sections) || (alt && !sections_ok(alt, &d->sections)))
 		goto fail;
 	begin(d);
-	d->deadline_ns += 9 * MAX_NS; /* once, for all of a file that may be large */
+	d->deadline_ns += 9 * MAX_NS; /* more time, since this runs once over a file that can be large */
 	d->dwarf = open_dwarf(im, &d->elf);
 	if (!d->dwarf)
 		goto fail;
@@ -240,7 +247,7 @@ static bool find_unit(struct mb_dwarf *d, uint64_t address, Dwarf_Die *unit)
 {
 	size_t low = 0, high = d->n;
 
-	while (low < high) { /* the first that starts behind it */
+	while (low < high) { /* find the first range that starts after address */
 		size_t mid = low + (high - low) / 2;
 
 		if (d->ranges[mid].start <= address)
@@ -282,7 +289,7 @@ static bool find_function(struct mb_dwarf *d, Dwarf_Die *parent, uint64_t addres
 	return false;
 }
 
-/* The block or inlined function directly within scope that has the address. */
+/* The block or inlined function directly inside scope that contains the address. */
 static bool find_inner(struct mb_dwarf *d, Dwarf_Die *scope, uint64_t address, Dwarf_Die *found)
 {
 	Dwarf_Die die;
@@ -304,7 +311,7 @@ static bool find_inner(struct mb_dwarf *d, Dwarf_Die *scope, uint64_t address, D
 	return false;
 }
 
-/* The function, then what is inlined into it, from the outside inwards. Returns how many. */
+/* The function and the functions inlined into it, outermost first. Returns their number. */
 static unsigned int find_chain(struct mb_dwarf *d, Dwarf_Die *unit, uint64_t address, Dwarf_Die *chain)
 {
 	unsigned int n = 1;
@@ -325,7 +332,7 @@ static unsigned int find_chain(struct mb_dwarf *d, Dwarf_Die *unit, uint64_t add
 	return n;
 }
 
-/* Whether the line table of a unit is of a size that may be read: it takes many times that of memory. */
+/* Is the line table of a unit small enough? Reading it takes many times its size in memory. */
 static bool lines_ok(struct mb_dwarf *d, Dwarf_Die *unit)
 {
 	const Elf64_Shdr *sh = mb_image_section(d->image, ".debug_line");
@@ -379,7 +386,7 @@ static void find_line(Dwarf_Die *unit, uint64_t address, struct mb_source *s)
 		s->line = (unsigned int)n;
 }
 
-/* Where an inlined function is called. */
+/* The source location from which an inlined function is called. */
 static void find_call(Dwarf_Die *unit, Dwarf_Die *inlined, struct mb_source *s)
 {
 	Dwarf_Files *files;

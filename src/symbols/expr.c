@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* DWARF expressions of call-frame information. */
+/* Evaluates DWARF expressions of call-frame information. */
 #include "symbols/expr.h"
 
 #include <dwarf.h>
@@ -56,7 +56,7 @@ static uint64_t pop(struct machine *m)
 	return m->stack[--m->n];
 }
 
-/* The entry so far below the top. */
+/* The stack entry this many entries below the top. */
 static uint64_t pick(struct machine *m, uint64_t below)
 {
 	if (below >= m->n) {
@@ -97,7 +97,7 @@ static void branch(struct machine *m, int64_t by, bool taken)
 		m->b.at = m->start + to;
 }
 
-/* Operations on the two topmost; false: it is none of them. */
+/* Run an operation on the two topmost entries. Returns false if op is not one. */
 static bool run_binary(struct machine *m, uint8_t op)
 {
 	uint64_t b = m->n > 0 ? m->stack[m->n - 1] : 0, a = m->n > 1 ? m->stack[m->n - 2] : 0, v;
@@ -126,7 +126,7 @@ static bool run_binary(struct machine *m, uint8_t op)
 	return true;
 }
 
-/* Constants; false: it is none of them. */
+/* Push a constant. Returns false if op does not do that. */
 static bool run_constant(struct machine *m, uint8_t op)
 {
 	struct mb_bytes *b = &m->b;
@@ -152,7 +152,7 @@ static bool run_constant(struct machine *m, uint8_t op)
 	return true;
 }
 
-/* What moves entries about, and jumps. */
+/* Run the remaining operations: moving stack entries, reading memory, unary operations and jumps. */
 static void run_stack(struct machine *m, uint8_t op)
 {
 	uint64_t a, b, c;

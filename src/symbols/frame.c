@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* One step of unwinding. */
+/* One unwind step. */
 #include "symbols/frame.h"
 
 #include "symbols/expr.h"
@@ -17,7 +17,7 @@ static bool find_cfa(const struct mb_frame *f, const struct mb_stack *stack, con
 	       mb_expr(mb_cfi_expr(row, &row->cfa), row->cfa.len, NULL, f, stack, cfa);
 }
 
-/* The caller's value of one register; false: it cannot be known. */
+/* The caller's value of one register. Returns false if it is not known. */
 static bool caller_value(const struct mb_frame *f, const struct mb_stack *stack, const struct mb_cfi_row *row,
 			 int slot, uint64_t cfa, uint64_t *v)
 {
@@ -67,7 +67,7 @@ enum mb_step mb_frame_by_cfi(struct mb_frame *f, const struct mb_stack *stack, c
 	}
 	if (!(caller.valid & BIT(MB_CFI_RA)) || !(caller.valid & BIT(MB_CFI_SP)))
 		return MB_STEP_LOST;
-	/* only what was interrupted may have been on another stack */
+	/* the stack pointer must grow, except across a signal frame, which can be on another stack */
 	if (!row->signal && caller.v[MB_CFI_SP] <= f->v[MB_CFI_SP])
 		return MB_STEP_LOST;
 	if (!caller.v[MB_CFI_RA])

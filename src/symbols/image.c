@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The headers and sections of an ELF file that is not trusted. */
+/* Headers and sections of an untrusted ELF file. */
 #include "symbols/image.h"
 
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static bool header_ok(const Elf64_Ehdr *h)
 	       h->e_phnum && h->e_phnum <= MAX_SEGMENTS;
 }
 
-/* A file needs no sections. More of them than fit in e_shnum only object files have. */
+/* Read the section table. A file can have none. Only object files have more sections than fit into e_shnum. */
 static void read_sections(struct mb_image *im, const Elf64_Ehdr *h)
 {
 	if (!h->e_shnum || h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shstrndx >= h->e_shnum)
@@ -62,7 +62,7 @@ static void read_sections(struct mb_image *im, const Elf64_Ehdr *h)
 		im->names[im->names_len - 1] = '\0';
 }
 
-/* The GNU build-id among notes. */
+/* Find the GNU build-id among notes. */
 static void find_build_id(struct mb_image *im, const uint8_t *notes, size_t size)
 {
 	size_t at = 0;
@@ -180,7 +180,7 @@ uint64_t mb_image_section_size(const struct mb_image *im, const Elf64_Shdr *s)
 											 UINT64_MAX;
 }
 
-/* What is packed with zlib; anything else is left alone. */
+/* Decompress a zlib section; other formats are not supported. */
 static uint8_t *unpack(const uint8_t *packed, size_t packed_size, uint64_t limit, size_t *size)
 {
 	uint8_t *bytes = NULL;

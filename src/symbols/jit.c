@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Names of code made at run time. Functions are in lists, each at least twice as long as the next newer one; what is
- * added costs a logarithm of their number, and nothing is sorted as a whole.
+ * Names of code generated at run time. Functions are stored in lists, each at least twice as long
+ * as the next newer one. Adding a function costs the logarithm of their number on average, and the
+ * whole set is never sorted.
  */
 #include "symbols/jit.h"
 
@@ -13,16 +14,16 @@
 #include "symbols/open.h"
 
 #define MAX_LINE 4096
-#define BATCH_LINES (64u << 10) /* one batch has at most so many; then it takes several */
+#define BATCH_LINES (64u << 10) /* maximum number of lines per batch; more take several batches */
 #define GARBAGE \
 	(4u     \
-	 << 20) /* names of code that has been replaced: more than this and what is in use are thrown away */
+	 << 20) /* collect garbage when names of replaced code exceed the names in use by this many bytes */
 
 struct mb_jit_function {
 	uint64_t start;
 	uint32_t size;
 	uint32_t name : 31; /* offset in names */
-	uint32_t replaces : 1; /* other code, of the same batch */
+	uint32_t replaces : 1; /* replaces other code of the same batch */
 };
 
 static uint64_t end_of(const struct mb_jit_function *f)
@@ -86,8 +87,9 @@ void mb_jit_allow(struct mb_jit *j, uint64_t bytes)
 /* ---- lists ---- */
 
 /*
- * newer over older: what newer covers of older is gone, the rest stays. out has room for both and newer once more,
- * as it may cut a function in two. Returns how many there are.
+ * Merge two lists: parts of older that newer covers are dropped. out must have room for older and
+ * twice newer, since a new function can split an old one in two. Returns the number of functions in
+ * out.
  */
 static size_t overlay(const struct mb_jit *j, const struct mb_jit_list *older,
 		      const struct mb_jit_list *newer, struct mb_jit_function *out, bool same_batch)
@@ -130,7 +132,7 @@ static size_t overlay(const struct mb_jit *j, const struct mb_jit_list *older,
 	return n;
 }
 
-/* Both become one in older; false: no memory, nothing changes. */
+/* Merge newer into older. Returns false if out of memory; both lists are then unchanged. */
 static bool merge(const struct mb_jit *j, struct mb_jit_list *older, struct mb_jit_list *newer,
 		  bool same_batch)
 {
@@ -157,7 +159,7 @@ static void count(struct mb_jit *j)
 		j->full = true;
 }
 
-/* The list that was read last becomes the newest of the levels; those that have become too short are joined. */
+/* The batch becomes the newest list; lists that are too short compared to the next one are merged. */
 static void push_batch(struct mb_jit *j)
 {
 	for (size_t i = 0; i < j->batch.n; i++)
@@ -217,7 +219,7 @@ static size_t size_of_names(const struct mb_jit *j, const struct mb_jit_list *l)
 	return size;
 }
 
-/* Throw away the names of what has been replaced. */
+/* Drop the names of replaced functions. */
 static void collect_names(struct mb_jit *j)
 {
 	size_t size = size_of_names(j, &j->batch), len = 0;
@@ -225,7 +227,7 @@ static void collect_names(struct mb_jit *j)
 
 	for (size_t i = 0; i < j->n_levels; i++)
 		size += size_of_names(j, &j->levels[i]);
-	/* what has been cut in two has its name twice then */
+	/* the name of a function that was split in two is stored twice after this */
 	fresh = size <= MB_JIT_NAMES ? malloc(size + 1) : NULL;
 	if (!fresh) {
 		j->full = true;
@@ -261,7 +263,7 @@ static bool room_for_name(struct mb_jit *j, size_t len)
 
 /* ---- the file ---- */
 
-/* One line, ended by a NUL, as a function; false: it is nonsense, or there is no room. */
+/* Parse one NUL-terminated line as a function. Returns false if it is malformed, or if there is no room. */
 static bool parse(struct mb_jit *j, const char *line, struct mb_jit_function *f)
 {
 	uint64_t start, size;
@@ -292,7 +294,7 @@ static bool parse(struct mb_jit *j, const char *line, struct mb_jit_function *f)
 	return true;
 }
 
-/* By address as they come, as most run times write them? */
+/* Are the lines already sorted by address, as most run times write them? */
 static bool is_in_order(const struct mb_jit_function *lines, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
@@ -302,7 +304,7 @@ static bool is_in_order(const struct mb_jit_function *lines, size_t n)
 	return true;
 }
 
-/* Lines in the order of the file, as a list: halves are put over each other. */
+/* Convert lines in file order to a list: convert each half, then merge the second half over the first. */
 static bool to_list(const struct mb_jit *j, const struct mb_jit_function *lines, size_t n,
 		    struct mb_jit_list *out)
 {
@@ -326,7 +328,7 @@ static bool to_list(const struct mb_jit *j, const struct mb_jit_function *lines,
 	return false;
 }
 
-/* Lines of the file up to byte until, or as many as are allowed. *n: how many of them are functions. */
+/* Read lines up to file offset until, or as many bytes as are allowed. *n: number of functions read. */
 static struct mb_jit_function *read_lines(struct mb_jit *j, uint64_t until, size_t *n)
 {
 	struct mb_jit_function *lines = malloc(BATCH_LINES * sizeof(*lines));
@@ -349,7 +351,7 @@ static struct mb_jit_function *read_lines(struct mb_jit *j, uint64_t until, size
 			line = nl + 1;
 		}
 		if (line == buf && got < (ssize_t)sizeof(buf) - 1)
-			break; /* the last line is not whole yet */
+			break; /* the last line is incomplete */
 		got = line == buf ? got : line - buf;
 		j->read += (uint64_t)got;
 		j->allowed -= (uint64_t)got < j->allowed ? (uint64_t)got : j->allowed;
@@ -357,7 +359,10 @@ static struct mb_jit_function *read_lines(struct mb_jit *j, uint64_t until, size
 	return lines;
 }
 
-/* The next part of the file that a look has told of becomes the batch. False: there is none, or it has to wait. */
+/*
+ * Read the next part of the file, up to the oldest look, as the new batch. Returns false if there
+ * is none, or if no more bytes may be read.
+ */
 static bool read_batch(struct mb_jit *j)
 {
 	struct mb_jit_function *lines;
@@ -371,7 +376,7 @@ static bool read_batch(struct mb_jit *j)
 		j->full = true;
 	free(lines);
 	j->batch_ns = j->samples[0].t_ns;
-	/* the rest is a line that is not whole: the next look has it */
+	/* what remains is an incomplete line, which the next look covers */
 	if (j->read >= j->samples[0].size || (j->read == before && j->allowed))
 		memmove(j->samples, j->samples + 1, --j->n_samples * sizeof(j->samples[0]));
 	count(j);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The kernel's functions by address. */
+/* Kernel functions by address. */
 #include "symbols/kallsyms.h"
 
 #include <ctype.h>
@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 
-/* No function is larger; an address further behind one is in what the file does not name. */
+/* Maximum size of a function; an address further from the symbol before it belongs to unnamed code. */
 #define LARGEST (1u << 20)
 
 struct symbol {
@@ -27,8 +27,8 @@ struct table {
 
 struct mb_kallsyms {
 	struct table t;
-	FILE *file, *modules; /* modules: NULL: this kernel has none */
-	uint64_t modules_hash; /* of their names and sizes, when t was read */
+	FILE *file, *modules; /* modules NULL: the kernel has no module support */
+	uint64_t modules_hash; /* hash of the modules' names and sizes when t was read */
 };
 
 static void table_free(struct table *t)
@@ -85,7 +85,7 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-/* False: no memory, or there is nothing to read. */
+/* Read the symbols. Returns false if out of memory, or if there is nothing to read. */
 static bool read_table(FILE *f, struct table *t)
 {
 	char line[512];
@@ -96,7 +96,7 @@ static bool read_table(FILE *f, struct table *t)
 		char *end, *name;
 		uint64_t address = strtoull(line, &end, 16);
 
-		/* "ffffffff81000000 T name\t[module]" */
+		/* line format: "ffffffff81000000 T name\t[module]" */
 		if (!address || end[0] != ' ' || !strchr("tw", tolower((unsigned char)end[1])) || end[2] != ' ')
 			continue;
 		name = end + 3;
@@ -111,7 +111,7 @@ static bool read_table(FILE *f, struct table *t)
 	return true;
 }
 
-/* "name size users ...": what else a line has changes while a module stays. */
+/* Hash the "name size" part of each line; the other fields change while a module stays loaded. */
 static uint64_t hash_modules(FILE *f)
 {
 	uint64_t h = MB_HASH_BEGIN;
@@ -168,7 +168,7 @@ const char *mb_kallsyms_name(const struct mb_kallsyms *k, uint64_t address, char
 	size_t from = 0, to = t ? t->n : 0;
 
 	buf[0] = '\0';
-	/* the last function that does not begin behind it */
+	/* find the last function that starts at or before address */
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 

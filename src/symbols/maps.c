@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Where code is mapped in one process. */
+/* Code mappings of one process. */
 #include "symbols/maps.h"
 
 #include <fcntl.h>
@@ -16,7 +16,10 @@
 #define MAX_MAPPINGS (64u << 10)
 #define MAX_PAST 256
 
-/* Whether an open file is the one mapped. Some file systems give it another device than maps does. */
+/*
+ * Is the open file the mapped one? Compares the inode only, since on some file systems the device
+ * differs from that in maps.
+ */
 static int checked(int fd, const struct stat *st, const struct mb_mapping *m)
 {
 	if (fd >= 0 && st->st_ino != m->ino) {
@@ -26,7 +29,10 @@ static int checked(int fd, const struct stat *st, const struct mb_mapping *m)
 	return fd;
 }
 
-/* By the path as the process sees it, else as seen from here: maps tells that one of a process in a chroot. */
+/*
+ * Open by the path as the process sees it, else as memblame sees it: for a process in a chroot,
+ * maps contains the latter.
+ */
 static int open_path(uint32_t pid, const struct mb_mapping *m, struct stat *st)
 {
 	int fd = -1, root = mb_open_root(pid);
@@ -42,7 +48,7 @@ static int open_path(uint32_t pid, const struct mb_mapping *m, struct stat *st)
 	return fd;
 }
 
-/* The links of map_files lead to the very file, even when it is deleted, but want a capability. */
+/* The links in map_files refer to the mapped file itself, even if it is deleted, but need a capability. */
 static int open_mapped(uint32_t pid, const struct mb_mapping *m, struct stat *st)
 {
 	char link[96];
@@ -86,7 +92,7 @@ static void strip_deleted(char *path)
 		path[len - (sizeof(mark) - 1)] = '\0';
 }
 
-/* One line of maps; false: it is not code, or nonsense. */
+/* Parse one line of maps. Returns false if it is not code, or malformed. */
 static bool parse(char *line, struct mb_mapping *m, char **path)
 {
 	unsigned int major, minor;
@@ -107,7 +113,7 @@ static bool parse(char *line, struct mb_mapping *m, char **path)
 	return true;
 }
 
-/* The file of a mapping: that of before, if it is the same. */
+/* Get the module of a mapping: that of the same mapping in the old list, or open the file. */
 static void attach(struct mb_mapping *m, const struct mb_maps *old, struct mb_modules *all, uint32_t pid)
 {
 	const struct mb_mapping *was = mb_maps_find(old, m->start);
@@ -140,7 +146,7 @@ static bool read_new(struct mb_maps *maps, const struct mb_maps *old, struct mb_
 
 		if (!parse(line, &one, &path))
 			continue;
-		/* in order, as the kernel has them, or else it is of two moments */
+		/* skip mappings out of order: the kernel lists them sorted, so these are from a later state */
 		if (maps->n && one.start < maps->list[maps->n - 1].end)
 			continue;
 		to = add(maps, MAX_MAPPINGS);
@@ -162,7 +168,7 @@ static bool overlaps(const struct mb_maps *maps, size_t n, const struct mb_mappi
 {
 	size_t low = 0, high = n;
 
-	while (low < high) { /* the first that ends behind its start */
+	while (low < high) { /* find the first mapping that ends after its start */
 		size_t mid = low + (high - low) / 2;
 
 		if (maps->list[mid].end <= m->start)
@@ -180,7 +186,7 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Those of before that nothing has taken the place of. */
+/* Retain old mappings where nothing else is mapped now. */
 static void keep_past(struct mb_maps *maps, const struct mb_maps *old)
 {
 	size_t n = maps->n, past = 0;
@@ -206,7 +212,7 @@ bool mb_maps_read(struct mb_maps *maps, struct mb_modules *m, uint32_t pid)
 
 	if (!read_new(&fresh, maps, m, pid))
 		return false;
-	if (!fresh.n && maps->n) { /* it has ended, only its parent has not asked yet */
+	if (!fresh.n && maps->n) { /* the process has ended and is a zombie: its maps are empty */
 		mb_maps_free(&fresh);
 		return false;
 	}
@@ -244,7 +250,7 @@ static size_t first_behind(const struct mb_maps *maps, uint64_t address)
 	return low;
 }
 
-/* Its part from start on. */
+/* Cut off the part before start. */
 static void move_start(struct mb_mapping *m, uint64_t start)
 {
 	m->offset += start - m->start;
@@ -260,7 +266,7 @@ void mb_maps_cut(struct mb_maps *maps, uint64_t start, uint64_t end)
 	while (i < maps->n && maps->list[i].start < end) {
 		struct mb_mapping *m = &maps->list[i], rest = *m;
 
-		if (m->end > end) { /* what is behind stays */
+		if (m->end > end) { /* keep the part after end */
 			move_start(&rest, end);
 			if (m->start >= start) {
 				*m = rest;
@@ -289,7 +295,7 @@ void mb_maps_put(struct mb_maps *maps, const struct mb_mapping *m)
 	insert(maps, first_behind(maps, m->start), m);
 }
 
-/* The parts of it that are in none known. */
+/* Add the parts of a mapping where nothing is known. */
 static void fill_gaps(struct mb_maps *maps, const struct mb_mapping *m)
 {
 	struct mb_mapping rest = *m, part;
@@ -330,7 +336,10 @@ static bool is_file(const struct stat *st, const struct mb_file_id *id)
 	       (uint64_t)st->st_mtim.tv_sec == id->mtime_s && (uint64_t)st->st_mtim.tv_nsec == id->mtime_ns;
 }
 
-/* Where a process that maps a file under another name, or a deleted one, has it mapped. */
+/*
+ * Find and open a file by its inode in the maps of a process, for a file that is mapped under
+ * another name or deleted.
+ */
 static int open_by_number(uint32_t pid, const struct mb_file_id *id, struct stat *st)
 {
 	char name[64], *line = NULL;

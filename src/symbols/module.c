@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Files with code, each opened once, and what was found out about addresses in them. */
+/* Files with code, each opened once, with caches of what was looked up for their addresses. */
 #include "symbols/module.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "symbols/demangle.h"
 #include "symbols/open.h"
 
-#define MODULES 2048 /* but no more than half of the files that may be open */
-#define ROWS (256u << 10) /* of all modules */
+#define MODULES 2048 /* also limited to half of RLIMIT_NOFILE */
+#define ROWS (256u << 10) /* for all modules together */
 #define ROWS_OF_ONE (16u << 10)
 #define ANSWERS (128u << 10)
 #define ANSWERS_OF_ONE (16u << 10)
@@ -34,7 +34,7 @@ struct answer {
 	struct mb_sources answer;
 };
 
-/* What makes a file the same: no padding, as it is compared as bytes. */
+/* Identifies a file. No padding, as identities are compared as bytes. */
 struct identity {
 	uint64_t dev, ino, size, mtime_s, mtime_ns;
 };
@@ -53,15 +53,15 @@ struct mb_module {
 	struct row *rows;
 	struct mb_debuginfo *debug;
 	size_t debug_cost;
-	uint64_t debug_used; /* when, by mb_modules.debug_clock */
+	uint64_t debug_used; /* value of mb_modules.debug_clock at the last use */
 	struct answer *answers;
 };
 
 struct mb_modules {
 	struct mb_module *by_id;
-	struct mb_module *list; /* the one that was put away longest ago first */
+	struct mb_module *list; /* the one released longest ago first */
 	struct mb_strings strings;
-	unsigned int room; /* for modules */
+	unsigned int room; /* maximum number of modules */
 	size_t n_rows, n_selected;
 	uint64_t debug_bytes, debug_clock;
 	struct mb_cfi_row scratch;
@@ -134,7 +134,7 @@ void mb_modules_free(struct mb_modules *m)
 	free(m);
 }
 
-/* Room for one more file; false: all are in use. */
+/* Make room for one more file. Returns false if all are in use. */
 static bool make_room(struct mb_modules *m)
 {
 	struct mb_module *mod;
@@ -204,7 +204,7 @@ bool mb_module_address(const struct mb_module *mod, uint64_t offset, uint64_t *a
 
 /* ---- unwinding ---- */
 
-/* A row to fill in; NULL: only the scratch one is left. */
+/* A row to fill in; reuses the oldest one if the limit is reached. Returns NULL if there is none. */
 static struct row *new_row(struct mb_module *mod)
 {
 	struct mb_modules *m = mod->all;
@@ -267,7 +267,7 @@ const struct mb_cfi_row *mb_module_row(struct mb_module *mod, uint64_t address)
 
 /* ---- names ---- */
 
-/* As people write it: without a symbol's version (name@@GLIBC_2.34), demangled. */
+/* Store a name for display: without a symbol version (name@@GLIBC_2.34), demangled. */
 static const char *keep_name(struct mb_modules *m, const char *name)
 {
 	char plain[NAME_BYTES];
@@ -281,7 +281,7 @@ static const char *keep_name(struct mb_modules *m, const char *name)
 	return mb_strings_keep(&m->strings, mb_demangle(plain, m->name, sizeof(m->name)) ? m->name : plain);
 }
 
-/* Close what was used longest ago until there is room for the rest; never mod's own. */
+/* Close the debug information that was unused longest until the limit is met; never that of mod. */
 static void limit_debug(struct mb_module *mod)
 {
 	struct mb_modules *m = mod->all;
@@ -343,7 +343,7 @@ const struct mb_sources *mb_module_sources(struct mb_module *mod, uint64_t addre
 		return &a->answer;
 	n = ask_debug(mod, address, pid, sources);
 	if (HASH_COUNT(mod->answers) >= ANSWERS_OF_ONE || (m->n_selected >= ANSWERS && mod->answers)) {
-		a = mod->answers; /* the oldest */
+		a = mod->answers; /* the oldest entry */
 		HASH_DEL(mod->answers, a);
 		free(a);
 		m->n_selected--;

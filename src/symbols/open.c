@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Opening files that other users name, and what /proc says of a process. */
+/* Opens files whose paths other users control, and reads /proc files of a process. */
 #include "symbols/open.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ int mb_open_root(uint32_t pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* From a file that was only found to one that can be read. Closes the former. */
+/* Reopen an O_PATH descriptor for reading if it is a regular file. Closes found. */
 static int open_found(int found, struct stat *st)
 {
 	char path[64];
@@ -90,7 +90,7 @@ uint64_t mb_start_time(uint32_t pid)
 		fclose(f);
 	}
 	text[n] = '\0';
-	at = strrchr(text, ')'); /* the name before it may contain anything */
+	at = strrchr(text, ')'); /* the process name before it can contain any character */
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	if (at)

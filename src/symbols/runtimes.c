@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Run times that compile code while they run. */
+/* Run times that generate code at run time. */
 #include "symbols/runtimes.h"
 
 #include <stddef.h>
@@ -34,7 +34,7 @@ const struct mb_runtime *mb_runtime_of(const char *path)
 		const char *file = runtimes[i].file;
 		size_t len = strlen(file);
 
-		/* "python3.12" is one, "nodepad" and "python-config" are none */
+		/* matches "python3.12", but not "nodepad" or "python-config" */
 		if (!strncmp(name, file, len) && (strstr(file, "lib") == file || !name[len] ||
 						  (name[len] >= '0' && name[len] <= '9')))
 			return &runtimes[i];

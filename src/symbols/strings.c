@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A pool of strings, each kept once. */
+/* A pool that stores each string once. */
 #include "symbols/strings.h"
 
 #include <stdlib.h>

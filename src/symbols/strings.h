@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A pool of strings, each kept once: names and paths that outlive the files they were read from. */
+/* A pool that stores each string once: names and paths that outlive the files they were read from. */
 #ifndef MB_SYMBOLS_STRINGS_H
 #define MB_SYMBOLS_STRINGS_H
 
@@ -7,15 +7,16 @@
 
 struct mb_string;
 
+/* The pool; all zero: empty. */
 struct mb_strings {
 	struct mb_string *all;
 	size_t bytes;
 };
 
-/* The pool's copy of a string; NULL: s is NULL, no memory, or the pool is full (64 MiB). */
+/* The pool's copy of a string. Returns NULL if s is NULL, out of memory, or the pool is full (64 MiB). */
 const char *mb_strings_keep(struct mb_strings *p, const char *s);
 
-/* Forget all of them. */
+/* Free all strings. */
 void mb_strings_free(struct mb_strings *p);
 
 #endif

@@ -6,12 +6,12 @@
 #include <string.h>
 
 #define MAX_TABLE (256u << 20)
-#define UNSIZED 4096 /* written by hand: at most so far behind the name */
+#define UNSIZED 4096 /* maximum size of a function without a size in its symbol (assembly code) */
 
 struct symbol {
 	uint64_t start, end;
 	uint32_t name;
-	uint32_t rank; /* the lower, the better a name for the same address */
+	uint32_t rank; /* lower: preferred name for the same address */
 };
 
 struct mb_symtab {
@@ -21,7 +21,7 @@ struct mb_symtab {
 	size_t n;
 };
 
-/* Of several names the one that others may use, with the fewest underscores in front. */
+/* Rank the names of one address: prefer global symbols, with the fewest leading underscores. */
 static uint32_t rank_of(const Elf64_Sym *s, const char *name)
 {
 	static const uint32_t binding[] = { [STB_LOCAL] = 2, [STB_GLOBAL] = 0, [STB_WEAK] = 1 };
@@ -40,7 +40,7 @@ static int by_start(const void *a, const void *b)
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
 	if (x->rank != y->rank)
-		return x->rank > y->rank ? -1 : 1; /* the best is the last */
+		return x->rank > y->rank ? -1 : 1; /* the preferred one comes last */
 	return x->name < y->name ? 1 : x->name > y->name ? -1 : 0;
 }
 
@@ -53,7 +53,7 @@ static bool is_function(const Elf64_Sym *s)
 		(type == STT_NOTYPE && s->st_shndx < SHN_LORESERVE));
 }
 
-/* Only what is in sections of code: labels are of no type, and of data as well. */
+/* Accept only symbols in code sections, since labels have no type, and there are labels of data as well. */
 static bool in_code(const struct mb_image *im, const Elf64_Sym *s)
 {
 	return s->st_shndx >= im->n_sections || (im->sections[s->st_shndx].sh_flags & SHF_EXECINSTR);
@@ -116,7 +116,7 @@ const char *mb_symtab_find(const struct mb_symtab *t, uint64_t address)
 {
 	size_t low = 0, high = t ? t->n : 0;
 
-	while (low < high) { /* the first that starts behind it */
+	while (low < high) { /* find the first symbol that starts after address */
 		size_t mid = low + (high - low) / 2;
 
 		if (t->symbols[mid].start <= address)
@@ -124,7 +124,7 @@ const char *mb_symtab_find(const struct mb_symtab *t, uint64_t address)
 		else
 			high = mid;
 	}
-	/* a function may contain another's entry, but not many */
+	/* a function can contain other entry points, but not many */
 	for (int tries = 0; low-- && tries < 16; tries++) {
 		const struct symbol *s = &t->symbols[low];
 

@@ -7,14 +7,14 @@
 
 struct mb_symtab;
 
-/* .symtab, else .dynsym; NULL: the file has none, or no memory. */
+/* Read .symtab, or .dynsym if dynamic is set. Returns NULL if the file has no such table, or if out of memory. */
 struct mb_symtab *mb_symtab_open(const struct mb_image *im, bool dynamic);
 void mb_symtab_close(struct mb_symtab *t); /* NULL is fine */
 
-/* The name, mangled, of the function at an address (as the file counts them); NULL: not known. */
+/* Mangled name of the function at an address (virtual address in the file); NULL: not known. */
 const char *mb_symtab_find(const struct mb_symtab *t, uint64_t address);
 
-/* Bytes it takes. */
+/* Memory use in bytes. */
 size_t mb_symtab_cost(const struct mb_symtab *t);
 
 #endif
