@@ -103,6 +103,10 @@ static bool set_breakpoint(pid_t pid, uint64_t address)
 			     !ptrace(PTRACE_POKEUSER, pid, DEBUG_REGISTER(7), 1)));
 }
 
+/*
+ * After an exec: reports the new mappings, and follows the loader to the entry point if there is
+ * one.
+ */
 static void on_exec(struct held *h)
 {
 	uint64_t entry, loader;
@@ -189,8 +193,8 @@ static bool turn(struct holding *all, struct held *h)
 	if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) {
 		h->ended = true;
 		/*
-		 * reap only descendants: the parent of the command, memblame, reaps the command
-		 * itself
+		 * the kernel notifies the parent of a descendant only after its tracer has waited
+		 * for it
 		 */
 		if (h->pid != all->command)
 			waitpid(h->pid, &status, WNOHANG | __WALL);

@@ -215,6 +215,10 @@ static void look_at_processes(struct mb_memcg_watch *w, struct mb_ingest *ingest
 
 /* ---- reading charges ---- */
 
+/*
+ * Must the kinds be read in this tick? See ROOM_PART and IDLE_TICKS; also if the usage changed by
+ * more than 1/256 of the limit.
+ */
 static bool is_due(const struct watched *x, uint64_t usage)
 {
 	uint64_t step = x->limit_bytes / 256,

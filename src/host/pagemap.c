@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Finds the resident pages of a process. Since 6.7, the kernel reports ranges of pages and skips
- * holes. On older kernels the page map is read entry by entry.
+ * Finds the resident pages of a process. Since 6.7, the kernel reports ranges of pages and quickly
+ * skips address space that is only reserved. On older kernels the page map is read entry by entry.
  */
 #include "host/pagemap.h"
 
@@ -195,7 +195,8 @@ static uint64_t frame_of(const void *page)
 /*
  * Finds the page frame numbers of the small and the huge zero page, by reading pages that were
  * never written to. The huge zero page exists only as long as it is mapped, so memblame never
- * unmaps it. If huge pages are disabled, or the kernel mapped small pages instead, *huge is 0.
+ * unmaps it. If huge pages are disabled, *huge is 0. If the kernel mapped an ordinary page instead
+ * of a zero page, its frame matches no page of another process.
  */
 static void find_zeros(uint64_t *small, uint64_t *huge)
 {

@@ -179,6 +179,7 @@ static void each_program(const struct mb_kern *k,
 	}
 }
 
+/* Does another program make up for the events that this program misses? */
 static bool is_repaired(const struct mb_kern *k, const struct mb_missed *m)
 {
 	const struct bpf_program *with =

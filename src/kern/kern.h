@@ -35,7 +35,7 @@ struct mb_kern_config {
 	uint32_t n_cgroups;
 	const char *force_hooks; /* "family.question=hook,..." as in MEMBLAME_HOOKS; or NULL */
 	uint32_t hash_entries; /* ledgers in the hash by thread ID; 0: default */
-	bool governed; /* mb_kern_set_level() will be used */
+	bool governed; /* mb_kern_set_level() may be used */
 };
 
 /* A hook that was tried and does not work here. */

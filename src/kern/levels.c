@@ -18,6 +18,7 @@
 /* Wait for a grace period where membarrier() is not available (nohz_full). */
 #define GRACE_US 50000
 
+/* Publishes a level to the BPF programs, with the matching sampling of faults. */
 static void set_pace(struct mb_kern *k, enum mb_level level)
 {
 	struct mb_trace_level trace_level = k->bpf->data_trace_level->trace_level;

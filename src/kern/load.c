@@ -352,8 +352,8 @@ static int size_blocks(const struct mb_kern *k)
 }
 
 /*
- * Sizes the maps of the kmem family. They stay at their minimum if the family is not requested,
- * because they are preallocated and take 40 MiB.
+ * Sizes the maps of the kmem family. If the family is not requested, they keep one entry each,
+ * because they are preallocated and would take 40 MiB.
  */
 static int size_kmem_maps(const struct mb_kern *k)
 {

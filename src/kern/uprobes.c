@@ -84,6 +84,7 @@ bool mb_uprobes_on(const struct mb_kern *k)
 
 /* ---- files ---- */
 
+/* Finds or adds a file, and reads its allocator when it is added. Returns NULL without memory. */
 static struct heap_file *file_of(struct mb_uprobes *u, int fd, const struct file_key *key, const char *path)
 {
 	struct mb_allocator *a;

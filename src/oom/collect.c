@@ -179,6 +179,7 @@ static void add_module(struct modules *m, const char *line)
 	m->n++;
 }
 
+/* Reads the executable mappings of a process, as far as MAPS_BYTES of its maps contain them. */
 static void read_modules(struct mb_oom_collect *w, uint32_t tgid, struct modules *m)
 {
 	char path[64];

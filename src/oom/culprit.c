@@ -237,8 +237,9 @@ static uint64_t being_freed(const struct mb_model *m, const struct mb_oom_kill *
 }
 
 /*
- * Unaccounted memory may be of any kind: reports the culprit as unknown if another explanation is
- * likely.
+ * Handles growth of unaccounted memory, which may be of any kind. Reports the culprit as unknown if
+ * the split is from the history instead of the kernel log, or if most of the growth is memory of
+ * recent victims that is still being freed.
  */
 static void doubt_unaccounted(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
@@ -250,6 +251,7 @@ static void doubt_unaccounted(const struct mb_model *m, const struct mb_oom_kill
 		set_unknown(c, "what was charged was mostly memory of a process killed just before, which was being freed");
 }
 
+/* Finds the culprit in the window c->window_ns; needs c->kind_growth_pages. */
 static void measure(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	struct mb_oom_growth g;
@@ -299,6 +301,7 @@ static bool look_back(const struct mb_model *m, const struct mb_oom_kill *k, uin
 
 /* ---- all windows ---- */
 
+/* Do two windows agree on verdict, kind and program? */
 static bool same_culprit(const struct mb_oom_culprit *a, const struct mb_oom_culprit *b)
 {
 	return a->verdict == b->verdict && a->kind == b->kind && !a->task == !b->task &&

@@ -95,6 +95,10 @@ struct change {
 	bool born; /* started within the window */
 };
 
+/*
+ * Computes the change of one process. forks: memory inherited from the parent does not count as
+ * growth.
+ */
 static void change_of(const struct mb_model *m, const struct mb_oom_kill *k,
 		      const struct mb_oom_culprit *c, bool forks, const struct mb_oom_task_event *t,
 		      struct change *out)
@@ -136,6 +140,10 @@ int64_t mb_oom_own_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 
 /* ---- names ---- */
 
+/*
+ * Finds or adds the entry of a name. If the table is full, the name with the least growth is
+ * replaced.
+ */
 static struct mb_oom_name_sum *name_of(struct mb_oom_scratch *s, const char *comm)
 {
 	struct mb_oom_name_sum *name = NULL;
@@ -270,6 +278,7 @@ static bool is_from_elsewhere(const struct mb_oom_culprit *c, const struct chang
 	       (uint64_t)x->g.growth_pages > c->used_pages + or_zero(c->at.swap_pages);
 }
 
+/* Measures all processes. Fills the names in struct mb_oom_scratch, c->growers and g. */
 static void measure(const struct mb_model *m, const struct mb_oom_kill *k, bool forks,
 		    struct mb_oom_culprit *c, struct mb_oom_growth *g)
 {
@@ -346,6 +355,7 @@ static enum mb_memcg_kind pool_of(const struct mb_memcg_split *at)
 		       MB_MEMCG_UNACCOUNTED;
 }
 
+/* Separates page tables from the kind that contains them, for mb_oom_kinds_growth(). */
 static void tell_tables(const struct mb_model *m, const struct mb_oom_kill *k,
 			struct mb_oom_culprit *c)
 {
