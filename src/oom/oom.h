@@ -71,7 +71,7 @@ struct mb_oom_path {
 #define MB_OOM_PATHS 3u /* trigger, victim, memory cgroup */
 
 struct mb_oom_kill {
-	struct mb_oom_event first; /* event of the first victim, which the OOM killer chose */
+	struct mb_oom_event first; /* event of the first victim, the one that was chosen */
 	struct mb_oom_victim victims[MB_OOM_VICTIMS];
 	uint32_t n_victims, victims_left_out;
 	bool used;
@@ -79,7 +79,7 @@ struct mb_oom_kill {
 	bool shown;
 	bool changed; /* since the report was shown */
 	bool candidates_complete; /* all tasks and zones have arrived */
-	bool stack_told;
+	bool stack_told; /* the user stack of the victim has arrived */
 	bool settled; /* no more data will be added */
 	bool counted; /* counted as a kill, or found not to be one */
 	uint32_t number; /* number of the stored report; 0: not stored */
