@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What a snapshot's blame says beyond its numbers: whom to show, and what would have helped. */
+/*
+ * Derived information of a snapshot's blame: which victims to show, and what would have avoided the
+ * stalls.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,9 +38,9 @@ bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_process_ref 
 }
 
 /*
- * A writer is made to pause when dirty pages are above the middle between the background limit and the
- * limit (mm/page-writeback.c, dirty_freerun_ceiling), of the machine or, where its limit is strict, of
- * the device. Whichever was nearer to its limit was in the way.
+ * A writer is throttled when dirty pages exceed the middle between the background limit and the
+ * limit (dirty_freerun_ceiling() in mm/page-writeback.c), either of the machine or, if its limit is
+ * strict, of the device. The advice is about the one that was closer to its limit.
  */
 const char *mb_device_advice(const struct mb_device *d, const struct mb_dirty_sysctls *sysctls, char *buf)
 {

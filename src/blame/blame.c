@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Blame on devices: whose dirty pages stood in the way of a pause, a wait or an fsync. */
+/* Blame on devices: finds the processes whose dirty pages delayed a pause, a wait or an fsync. */
 #include "blame/blame.h"
 
 #include <stdio.h>
@@ -91,14 +91,14 @@ const char *mb_blame_device_name(const struct mb_blame *b, uint64_t bdi)
 
 /* ---- names ---- */
 
-/* From "file\0dir\0..." to "/dir/file". */
+/* Converts "file\0dir\0..." to "/dir/file". */
 static void join_names(const struct mb_file_event *e, char *path, size_t size)
 {
 	size_t end = e->names_len < sizeof(e->names) ? e->names_len : sizeof(e->names), len = 0;
 
 	path[0] = '\0';
 	while (end > 1 && len < size) {
-		size_t begin = end - 1; /* end - 1 is a NUL */
+		size_t begin = end - 1; /* names[end - 1] is a NUL */
 
 		while (begin > 0 && e->names[begin - 1])
 			begin--;
@@ -118,7 +118,7 @@ void mb_blame_file(struct mb_blame *b, const struct mb_file_event *e)
 		name_device(d, e->bdi_name);
 	HASH_FIND(hh, b->files, &key, sizeof(key), f);
 	if (!f && HASH_COUNT(b->files) >= MB_BLAME_FILES) {
-		f = b->files; /* the oldest */
+		f = b->files; /* uthash iterates in insertion order, so the first is the oldest */
 		HASH_DEL(b->files, f);
 		b->evicted++;
 		free(f);
@@ -149,7 +149,7 @@ const char *mb_blame_path(const struct mb_blame *b, const struct mb_file_key *ke
 	return buf;
 }
 
-/* ---- who dirtied what ---- */
+/* ---- dirtied pages ---- */
 
 void mb_file_sum_add(struct mb_file_sum *list, uint32_t *n, uint32_t max, const struct mb_file_key *file, double more)
 {
@@ -161,7 +161,7 @@ void mb_file_sum_add(struct mb_file_sum *list, uint32_t *n, uint32_t max, const 
 	}
 	if (!f && *n == max) {
 		f = &list[max - 1];
-		f->file.ino = 0; /* several now */
+		f->file.ino = 0; /* several files from now on */
 	} else if (!f) {
 		f = &list[(*n)++];
 		f->file = *file;
@@ -196,7 +196,7 @@ void mb_blame_dirtied(struct mb_blame *b, const struct mb_process_ref *ref, cons
 	entry->pages = e->dirtied_pages;
 }
 
-/* The tick's pages become the newest entries of their devices' histories. */
+/* Moves the tick's pages to the histories of their devices, as newest entries. */
 static void keep_current(struct mb_blame *b, uint64_t t_ns)
 {
 	uint64_t from = b->tick_ns && b->tick_ns < t_ns ? b->tick_ns : t_ns - 1;
@@ -221,7 +221,7 @@ static void keep_current(struct mb_blame *b, uint64_t t_ns)
 
 /* ---- the formula ---- */
 
-/* Pages of one entry of the history that stood in the way. */
+/* Pages of one history entry that delayed the stall. */
 struct claim {
 	const struct mb_dirtied *entry;
 	double pages;
@@ -235,10 +235,11 @@ static double overlap(uint64_t a_from, uint64_t a_to, uint64_t b_from, uint64_t 
 }
 
 /*
- * The pages that were dirty when the stall began are taken to be the last ones dirtied before, as many as
- * the kernel counted on the device then; to them come those dirtied while it lasted. Within a tick
- * pages are taken to have been dirtied evenly. Returns the number of claims, newest first; *sum is
- * their pages.
+ * Computes which pages delayed a stall. The pages that were dirty when the stall began are assumed
+ * to be the last ones dirtied before, as many as the kernel counted on the device at that time.
+ * Pages that were dirtied during the stall are added. Within a tick, pages are assumed to have been
+ * dirtied at a constant rate. Returns the number of claims, newest first; *sum is the sum of their
+ * pages.
  */
 static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state *on, uint64_t from,
 			    uint64_t to, struct claim *claims, double *sum)
@@ -254,7 +255,10 @@ static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state
 		double before = 0;
 		uint32_t group = i, n_group = n;
 
-		/* the entries of one tick together, or the order within it would decide */
+		/*
+		 * handle the entries of one tick together, so that their order within the tick does
+		 * not matter
+		 */
 		for (; i < d->n; i++) {
 			const struct mb_dirtied *e =
 				&d->history[(d->first + d->n - 1 - i) % MB_BLAME_HISTORY];
@@ -291,7 +295,7 @@ struct mb_victim *mb_blame_victim(struct mb_blame *b, struct mb_blame_table *m, 
 
 	HASH_FIND(hh, m->victims, key, sizeof(*key), v);
 	if (v) {
-		snprintf(v->ref.comm, sizeof(v->ref.comm), "%s", ref->comm); /* exec, prctl */
+		snprintf(v->ref.comm, sizeof(v->ref.comm), "%s", ref->comm); /* may change by exec or prctl */
 		return v;
 	}
 	if (HASH_COUNT(m->victims) >= MB_BLAME_VICTIMS || !(v = calloc(1, sizeof(*v)))) {
@@ -326,7 +330,7 @@ struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_process_
 		if (v->n_culprits == MB_BLAME_CULPRITS)
 			c->ref = (struct mb_process_ref){ .comm = "(others)" };
 	}
-	c->ref.tgid ? snprintf(c->ref.comm, sizeof(c->ref.comm), "%s", ref->comm) : 0; /* exec */
+	c->ref.tgid ? snprintf(c->ref.comm, sizeof(c->ref.comm), "%s", ref->comm) : 0; /* may change by exec */
 	c->ns += ns;
 	c->pages_ns += pages_ns;
 	return c;

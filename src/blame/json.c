@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* JSON: who is to blame (kind "blame"). */
+/* The JSON format of blame tables (kind "blame"). */
 #include "model/model.h"
 #include "blame/view.h"
 #include "sinks/json.h"
@@ -40,7 +40,7 @@ static void put_files(struct mb_out *o, const struct mb_snapshot *s, const struc
 	mb_json_array_end(o);
 }
 
-/* Why a process is blamed for a stall in reclaim. */
+/* The reason why a process is blamed for a stall in reclaim. */
 static const char *reason(enum mb_stall_cause cause)
 {
 	switch (cause) {
@@ -55,7 +55,7 @@ static const char *reason(enum mb_stall_cause cause)
 	}
 }
 
-/* Who, and for how much of the victim's time. */
+/* Writes a culprit and its part of the victim's time. */
 static void put_blame(struct mb_out *o, const struct mb_culprit *c, double ns)
 {
 	mb_json_u64_if(o, "pid", c->ref.tgid, c->ref.tgid);
@@ -144,7 +144,7 @@ static void put_marks(struct mb_out *o, const struct mb_watermarks *w)
 	mb_json_object_end(o);
 }
 
-/* Why a row of a limit has none. */
+/* The reason why a victim has no limit. */
 static const char *limit_missing(const struct mb_victim *v)
 {
 	if (v->key.cause == MB_BLAME_ASKED)
@@ -154,7 +154,7 @@ static const char *limit_missing(const struct mb_victim *v)
 	return NULL;
 }
 
-/* The cgroup whose limit it was; of the root the path is "/". */
+/* Writes the cgroup whose limit was reached; the path of the root is "/". */
 static void put_limit(struct mb_out *o, const struct mb_victim *v)
 {
 	uint64_t bytes = mb_victim_limit_bytes(v), usage = v->limits.usage_bytes;

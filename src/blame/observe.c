@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the blame takes from the model that it goes along with: events of writeback and reclaim, limits, ticks. */
+/*
+ * Connects the blame table to the model: handles events of writeback and reclaim, records of
+ * limits, and ticks.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +83,7 @@ static void on_event(void *arg, const struct mb_event *e)
 		take_evicted(b, (const struct mb_eviction_event *)e);
 }
 
-/* ---- who is to blame most for a stall that is shown, by what is known so far ---- */
+/* ---- adds the main culprit to stall events that are shown, as known so far ---- */
 
 static void annotate_writeback(struct mb_blame *b, struct mb_blamed_event *shown)
 {
@@ -134,7 +137,7 @@ static void on_annotate(void *arg, struct mb_event *shown)
 		annotate_reclaim(arg, (struct mb_reclaim_shown_event *)shown);
 }
 
-/* ---- frames and ticks ---- */
+/* ---- records and ticks ---- */
 
 static void on_record(void *arg, unsigned int type, const void *data, size_t len)
 {
@@ -172,7 +175,7 @@ static void on_free(void *arg)
 	free(arg);
 }
 
-/* Of the reclaim family, which has it. */
+/* Slot of a field of the reclaim family. */
 static unsigned int slot_of(const char *group, const char *name)
 {
 	return mb_slot(mb_family_field(mb_family_by_id(MB_FAM_reclaim), group, name));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Blame in reclaim: whose allocations took the memory that a stalled process was short of, since the
- * machine, or the cgroup at its limit, last had enough.
+ * Blame in reclaim: finds the processes that allocated the memory that a stalled process needed,
+ * since the machine, or the cgroup at its limit, last had enough memory.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "blame/blame.h"
 #include "model/model.h"
 
-/* What the reclaim family has of a process so far. */
+/* The reclaim family's numbers of a process so far. */
 struct account {
 	uint64_t count[MB_BLAME_ASKED];
 	uint64_t ns[MB_BLAME_ASKED];
@@ -19,23 +19,25 @@ struct account {
 	uint32_t limit_up;
 };
 
-/* A process that allocates: how much it had allocated at the end of each of the last ticks. */
+/*
+ * An allocating task: a process and how much it had allocated at the end of each of the last ticks.
+ */
 struct mb_alloc_task {
-	struct mb_process_ref ref; /* start_ns and tgid are the key; no padding between them */
-	uint64_t seen; /* tick */
-	uint64_t allocated[MB_BLAME_TICKS]; /* by tick, modulo */
-	uint64_t first_tick; /* what it had before is not known */
+	struct mb_process_ref ref; /* start_ns and tgid are the hash key; there is no padding between them */
+	uint64_t seen; /* latest tick in which the model contained the process */
+	uint64_t allocated[MB_BLAME_TICKS]; /* by tick modulo MB_BLAME_TICKS */
+	uint64_t first_tick; /* allocations before this tick are not known */
 	struct account now, last;
 	UT_hash_handle hh;
 };
 
 #define ALLOC_TASK_KEY offsetof(struct mb_process_ref, comm)
 
-/* A cgroup in which processes stall at a limit. */
+/* A cgroup at whose limit processes stall. */
 struct mb_limited {
 	char *path;
-	uint64_t since_tick; /* the last tick at whose end nobody stalled for its limit */
-	uint64_t stalled_tick; /* the last in which somebody did */
+	uint64_t since_tick; /* the last tick at whose end no process stalled at its limit */
+	uint64_t stalled_tick; /* the last tick in which a process stalled at its limit */
 	struct mb_cgroup_limits limits; /* as last read */
 	UT_hash_handle hh;
 };
@@ -71,7 +73,10 @@ static struct mb_alloc_task *alloc_task_get(struct mb_blame *b, const struct mb_
 			return NULL;
 		}
 		c->ref = ref;
-		/* one that is new to the machine has allocated all of it since; of others that is not known */
+		/*
+		 * a new process has allocated everything since this tick; earlier allocations of
+		 * others are not known
+		 */
 		c->first_tick = b->model->tick;
 		HASH_ADD(hh, b->alloc_tasks, ref, ALLOC_TASK_KEY, c);
 	}
@@ -80,19 +85,22 @@ static struct mb_alloc_task *alloc_task_get(struct mb_blame *b, const struct mb_
 	return c;
 }
 
-/* What it has allocated since the end of that tick, up to the last one of which its account is known. */
+/*
+ * Returns the pages that a process has allocated from the end of that tick to the end of its latest
+ * known tick.
+ */
 static uint64_t allocated_since(const struct mb_alloc_task *c, uint64_t tick)
 {
 	uint64_t now = c->allocated[c->seen % MB_BLAME_TICKS];
 
-	if (c->seen >= tick + MB_BLAME_TICKS) /* that far back is all that is remembered */
+	if (c->seen >= tick + MB_BLAME_TICKS) /* allocations are remembered only that far back */
 		tick = c->seen - MB_BLAME_TICKS + 1;
-	if (tick < c->first_tick) /* an account begins with 0 */
+	if (tick < c->first_tick) /* accounts begin with 0 */
 		return now;
 	return now - c->allocated[tick % MB_BLAME_TICKS];
 }
 
-/* The path, up levels higher; "" is the root. */
+/* Writes the path of the ancestor up levels higher; "" is the root. */
 static void ancestor(const char *path, uint32_t up, char *out, size_t size)
 {
 	size_t n = strlen(path);
@@ -140,7 +148,7 @@ const char *mb_blame_limited(const struct mb_blame *b, size_t i)
 	return NULL;
 }
 
-/* What a victim is shown with is the moment at which the most was used. */
+/* Records limits of a victim's cgroup. The time with the highest usage is the one that is shown. */
 static void note_limits(struct mb_victim *v, const struct mb_cgroup_limits *l)
 {
 	if (l->usage_bytes == MB_UNKNOWN)
@@ -169,7 +177,10 @@ void mb_blame_limits(struct mb_blame *b, const char *path, const struct mb_cgrou
 	note_limits_in(&b->interval, l);
 }
 
-/* The victim stalls at the limit of that cgroup, NULL: none; what was of another one is forgotten. */
+/*
+ * Records that the victim stalls at the limit of this cgroup (NULL: none). Forgets the data of any
+ * other cgroup.
+ */
 static void set_limited(struct mb_victim *v, const struct mb_limited *l)
 {
 	if (!v->limit_path || !l || strcmp(v->limit_path, l->path) != 0) {
@@ -181,7 +192,10 @@ static void set_limited(struct mb_victim *v, const struct mb_limited *l)
 		note_limits(v, &l->limits);
 }
 
-/* At its limit a cgroup's usage is a charge short of it: cgroup_over_up() in bpf/cgroup.bpf.c. */
+/*
+ * At its limit, a cgroup's usage may be lower than the limit by one charge: see cgroup_over_up() in
+ * bpf/cgroup.bpf.c.
+ */
 #define CHARGE_BYTES ((64 + 512) * 4096ull)
 
 uint64_t mb_victim_limit_bytes(const struct mb_victim *v)
@@ -189,15 +203,16 @@ uint64_t mb_victim_limit_bytes(const struct mb_victim *v)
 	const struct mb_cgroup_limits *l = &v->limits;
 	bool at_max = l->max_bytes != MB_UNKNOWN && l->usage_bytes + CHARGE_BYTES > l->max_bytes;
 
-	/* a cgroup over memory.high is reclaimed from, too; MB_UNKNOWN is above all that is known */
+	/* a cgroup over memory.high is reclaimed too; MB_UNKNOWN is larger than any known value */
 	if (v->key.cause == MB_BLAME_HIGH || (!at_max && l->high_bytes < l->max_bytes))
 		return l->high_bytes;
 	return l->max_bytes;
 }
 
 /*
- * The zone that was shortest of memory at the end of the tick; of those only that hold an eighth of the
- * machine's memory, as the small ones are kept for allocations that must come from them. NULL: not known.
+ * Returns the zone that had the least free memory in relation to its high watermark at the end of
+ * the tick. Only zones with at least 1/8 of the machine's memory count, because small zones are
+ * reserved for allocations that must come from them. NULL: not known.
  */
 static const struct mb_system_zone *shortest_zone(const struct mb_model *m)
 {
@@ -234,14 +249,20 @@ static void note_watermarks(const struct mb_system_zone *z, struct mb_watermarks
 	w->zone[sizeof(w->zone) - 1] = '\0';
 }
 
-/* Which memory was short: the machine's, or that of a cgroup at its limit; and since the end of which tick. */
+/*
+ * Which memory was short, that of the machine or of a cgroup at its limit, and since the end of
+ * which tick.
+ */
 struct shortage {
 	bool limited;
 	char group[MB_CGROUP_PATH_MAX + 1];
 	uint64_t since;
 };
 
-/* False: it was a limit, but whose is not known, or the process's cgroup is not (yet, or any more). */
+/*
+ * Returns false if the shortage was at a limit but the cgroup is not known: either the cgroup that
+ * has the limit, or that of the process (not yet, or no longer).
+ */
 static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, enum mb_stall_cause cause,
 			  uint32_t limit_up, struct shortage *s)
 {
@@ -257,7 +278,7 @@ static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, 
 	return true;
 }
 
-/* What a process has taken of the memory that was short. */
+/* Returns the pages that a process has allocated of the memory that was short. */
 static double taken(struct mb_blame *b, const struct mb_alloc_task *c, const struct shortage *s)
 {
 	const struct mb_process *p;
@@ -279,16 +300,17 @@ static double taken_by_all(struct mb_blame *b, const struct shortage *s)
 	return sum;
 }
 
-/* One process's stalls of one kind in this tick. */
+/* The stalls of one process with one cause in this tick. */
 struct tick_stalls {
 	const struct mb_alloc_task *victim;
 	enum mb_stall_cause cause;
 	uint64_t count, ns;
-	const struct mb_system_zone *zone; /* the shortest; NULL: not known */
-	const struct mb_limited *limited; /* by the limit of this cgroup; NULL: the machine was short, or not known */
+	const struct mb_system_zone *zone; /* zone with the least free memory; NULL: not known */
+	/* cgroup whose limit was reached; NULL: the machine was short, or not known */
+	const struct mb_limited *limited;
 };
 
-/* sum: what all have taken; 0 where it is not known what was short. */
+/* sum: pages allocated by all processes; 0 if it is not known which memory was short. */
 static void lay_upon(struct mb_blame *b, struct mb_blame_table *table, const struct tick_stalls *t,
 		     const struct shortage *s, double sum)
 {
@@ -302,10 +324,10 @@ static void lay_upon(struct mb_blame *b, struct mb_blame_table *table, const str
 	v->ns[t->cause] += t->ns;
 	v->woke_kswapd = b->woke_kswapd;
 	if (s->limited)
-		v->marks.known = false; /* the zones had nothing to do with it */
+		v->marks.known = false; /* the zones were not the cause */
 	else
 		note_watermarks(t->zone, &v->marks);
-	if (t->limited || !s->limited) /* else whose limit it was is not known, and may be the one before */
+	if (t->limited || !s->limited) /* otherwise the cgroup is not known, and may be the same as before */
 		set_limited(v, t->limited);
 	if (t->cause == MB_BLAME_ASKED)
 		mb_blame_charge(v, &t->victim->ref, stalled, 0);
@@ -360,7 +382,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cau
 		HASH_FIND_STR(b->limited, s.group, l);
 		s.since = l && l->stalled_tick + 1 >= b->model->tick ? l->since_tick : b->model->tick - 2;
 	}
-	if (s.since + 2 > b->model->tick) /* the tick is not over: what is known is the one before */
+	if (s.since + 2 > b->model->tick) /* the current tick is not over, so only the one before is known */
 		s.since = b->model->tick - 2;
 	for (const struct mb_alloc_task *c = b->alloc_tasks; c; c = c->hh.next) {
 		double pages = taken(b, c, &s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reading a blame: sums, names, and what is shown first. */
+/* Read access to blame tables: sums, names and the order in which entries are shown. */
 #include <stdlib.h>
 
 #include "blame/blame.h"
@@ -34,7 +34,7 @@ static int by_sum(const void *a, const void *b)
 	return x->sum < y->sum ? 1 : x->sum > y->sum ? -1 : 0;
 }
 
-/* "(others)" must stay last, where it is found again. */
+/* "(others)" must stay last, because mb_file_sum_add() expects it there. */
 static void sort_files(struct mb_file_sum *list, uint32_t n, uint32_t max)
 {
 	qsort(list, n < max ? n : max - 1, sizeof(*list), by_sum);
@@ -53,7 +53,7 @@ void mb_blame_sort(struct mb_blame_table *m)
 	HASH_SORT(m->evictions, by_pages);
 	HASH_ITER(hh, m->victims, v, tmp)
 	{
-		/* here, too */
+		/* "(others)" must stay last here, too */
 		uint32_t n = v->n_culprits < MB_BLAME_CULPRITS ? v->n_culprits : MB_BLAME_CULPRITS - 1;
 
 		qsort(v->culprits, n, sizeof(v->culprits[0]), by_blame);
@@ -65,7 +65,7 @@ void mb_blame_sort(struct mb_blame_table *m)
 	}
 }
 
-/* The program of a process; "(others)", who are several, is none. */
+/* Finds the program of a process. "(others)" stands for several processes and has no program. */
 static struct mb_program *find_program(struct mb_program *list, uint32_t n, const struct mb_process_ref *ref)
 {
 	for (uint32_t i = 0; i < n && ref->tgid && ref->comm[0]; i++) {

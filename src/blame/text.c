@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Text for people: who is to blame. */
+/* The text format of blame tables. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -18,7 +18,7 @@ static void put_device_name(struct mb_out *o, const struct mb_snapshot *s, const
 	mb_text_name(o, mb_device_text(&s->model->devices, bdi, name, sizeof(name)), 0);
 }
 
-/* A file without a name. */
+/* Writes a file whose name is not known. */
 static void put_inode(struct mb_out *o, const struct mb_snapshot *s, const struct mb_file_key *file)
 {
 	const char *bdi = mb_blame_device_name(mb_blame_of(s->model), file->bdi);
@@ -56,7 +56,7 @@ static bool is_member(const struct mb_program *p, const struct mb_process_ref *r
 	return false;
 }
 
-/* One line for a program; of several processes it has their number, not one's. */
+/* Writes one line for a program. For several processes, it shows their number instead of a PID. */
 static void put_program(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v,
 			const struct mb_program *p)
 {
@@ -76,7 +76,9 @@ static void put_program(struct mb_out *o, const struct mb_snapshot *s, const str
 	put_files(o, s, c);
 }
 
-/* Behind whom; one that held itself up has that on its own line. */
+/*
+ * Writes the culprits of a victim. If the victim is the only culprit, its own line says so instead.
+ */
 static void put_programs(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
 	struct mb_program programs[MB_BLAME_CULPRITS];
@@ -99,7 +101,7 @@ static void put_programs(struct mb_out *o, const struct mb_snapshot *s, const st
 		mb_out_printf(o, "%12sand %u more; --json lists all\n", "", n - CULPRITS);
 }
 
-/* What was short: a cgroup's limit, or memory of a zone. */
+/* Writes which memory was short: a cgroup at its limit, or a zone. */
 static void put_shortage(struct mb_out *o, const struct mb_victim *v)
 {
 	char a[MB_UNITS_LEN], b[MB_UNITS_LEN];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reading a memory cgroup's files, v1 and v2. */
+/* Reads the files of a memory cgroup, v1 and v2. */
 #include "host/cgroup_limits.h"
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 #include "memblame/abi.h"
 
-/* v1 has no limit as the largest number of whole pages; nothing is as large as this. */
+/* v1 reports "no limit" as the largest number of whole pages. No real limit reaches this value. */
 #define HUGE_LIMIT (1ull << 60)
 
 static ssize_t slurp(int dir, const char *name, char *text, size_t size)
@@ -29,7 +29,7 @@ static ssize_t slurp(int dir, const char *name, char *text, size_t size)
 	return len;
 }
 
-/* A file of one number; "max" is no limit. */
+/* Reads a file that contains one number; "max" means no limit. */
 static bool read_number(int dir, const char *name, uint64_t *v)
 {
 	char text[64];
@@ -50,7 +50,7 @@ static uint64_t read_limit(int dir, const char *name)
 	return read_number(dir, name, &v) && v < HUGE_LIMIT ? v : MB_NO_LIMIT;
 }
 
-/* The sum of some lines of memory.stat, "key value". */
+/* Sums the values of some lines "key value" of memory.stat. */
 static bool sum_stat(int dir, const char *const *keys, uint64_t *sum)
 {
 	char text[16384], *save, *line;
@@ -116,7 +116,7 @@ bool mb_cgroup_memory_read(int dir, struct mb_cgroup_memory *m)
 	else
 		there = read_number(dir, "memory.usage_in_bytes", &m->usage_bytes) &&
 			read_v1(dir, m);
-	/* the files are read one after the other */
+	/* the files are read one after the other, so they may disagree */
 	if (m->reclaimable_bytes > m->usage_bytes)
 		m->reclaimable_bytes = m->usage_bytes;
 	return there;

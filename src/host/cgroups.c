@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Memory cgroups by number and by path, on v1 and v2 hierarchies. */
+/* Memory cgroups by ID and by path, in v1 and v2 hierarchies. */
 #include "host/cgroups.h"
 
 #include <dirent.h>
@@ -25,21 +25,24 @@ struct entry {
 
 struct mb_cgroups {
 	char *root;
-	struct entry *by_id; /* in the order in which they were seen last */
-	unsigned int seen; /* in this search */
-	bool searched; /* in this tick */
-	bool whole; /* root is that of the hierarchy, so that the kernel's paths are ours */
+	struct entry *by_id; /* least recently seen first */
+	unsigned int seen; /* number of cgroups in the last search */
+	bool searched; /* a search has been done in this tick */
+	bool whole; /* root is the root of the hierarchy, so paths of kernel events apply unchanged */
 };
 
 /*
- * What is remembered of cgroups that are gone: the last word of a process can come after its cgroup was removed,
- * and what it did is told for as long as it is in the model.
+ * Paths of removed cgroups are retained, because the last event of a process may arrive after its
+ * cgroup was removed, and the process is shown as long as the model contains it.
  */
 #define GONE_MAX 4096u
 
-#define ROOT_ID 1 /* of each hierarchy's root (fs/kernfs) */
+#define ROOT_ID 1 /* inode number of each hierarchy's root (fs/kernfs) */
 
-/* The memory controller's own (v1) hierarchy where there is one, else the unified (v2) one. */
+/*
+ * Finds the mount point of the memory controller's own (v1) hierarchy if there is one, otherwise of
+ * the unified (v2) hierarchy.
+ */
 static char *find_root(void)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
@@ -103,7 +106,10 @@ void mb_cgroups_close(struct mb_cgroups *c)
 	free(c);
 }
 
-/* The latest seen is the last to be forgotten. A number is used again only after its directory is gone. */
+/*
+ * Stores a path as the most recently seen one, which is dropped last. An inode number is reused
+ * only after its directory is gone, so it replaces the old path.
+ */
 static bool remember(struct mb_cgroups *c, uint64_t id, const char *path)
 {
 	struct entry *e;
@@ -122,15 +128,18 @@ static bool remember(struct mb_cgroups *c, uint64_t id, const char *path)
 	return true;
 }
 
-/* A search on its way down: paths can be longer, and lie deeper, than the C library's walks take. */
+/*
+ * A depth-first search. It does not use nftw() or fts, because paths can be longer and deeper than
+ * those support.
+ */
 struct walk {
 	struct mb_cgroups *c;
 	dev_t dev;
-	char *path; /* below the root */
+	char *path; /* relative to the root */
 	size_t len, room;
 };
 
-/* A directory's own, one after another, each with its NUL; "" ends them. */
+/* Names of subdirectories, each terminated by NUL. */
 struct names {
 	char *text;
 	size_t len, room;
@@ -153,7 +162,7 @@ static bool append(char **to, size_t *len, size_t *room, const char *text, size_
 	return true;
 }
 
-/* The directories in fd, of which the path is in w; remembered. */
+/* Stores the subdirectories of fd, whose path is in w, and lists their names. */
 static bool list(struct walk *w, int fd, struct names *names)
 {
 	size_t len = w->len;
@@ -181,7 +190,10 @@ static bool list(struct walk *w, int fd, struct names *names)
 
 static bool descend(struct walk *w, int fd, int *up);
 
-/* Below one of the directories in *fd. Only the current one is open: *fd is opened again by way of "..". */
+/*
+ * Searches one subdirectory of *fd. Only one directory is open at a time: *fd is closed and
+ * reopened by "..".
+ */
 static bool visit(struct walk *w, int *fd, const char *name)
 {
 	size_t len = w->len;
@@ -189,7 +201,7 @@ static bool visit(struct walk *w, int *fd, const char *name)
 	struct stat st;
 	bool ok;
 
-	if (child < 0) /* gone since */
+	if (child < 0) /* removed since it was listed */
 		return errno == ENOENT;
 	if (fstat(child, &st) || st.st_dev != w->dev) {
 		close(child);
@@ -203,7 +215,7 @@ static bool visit(struct walk *w, int *fd, const char *name)
 	return ok;
 }
 
-/* All in fd, which is closed; *up: the directory above it. */
+/* Searches the tree below fd and closes fd. *up: its parent directory, opened again. */
 static bool descend(struct walk *w, int fd, int *up)
 {
 	struct names names = { 0 };
@@ -221,7 +233,10 @@ static bool descend(struct walk *w, int fd, int *up)
 	return ok;
 }
 
-/* Everything there is now. False: cut short (no memory, no descriptor), it has not seen all. */
+/*
+ * Searches the whole hierarchy. Returns false if the search is incomplete (no memory, no
+ * descriptor).
+ */
 static bool walk(struct mb_cgroups *c)
 {
 	struct walk w = { .c = c };
@@ -247,11 +262,11 @@ static void search(struct mb_cgroups *c)
 	struct entry *e;
 
 	c->searched = true;
-	/* where not all has been seen, nothing is gone for sure */
+	/* after an incomplete search, a cgroup that was not seen may still exist */
 	if (!walk(c))
 		return;
 	while (HASH_COUNT(c->by_id) > c->seen + GONE_MAX) {
-		e = c->by_id; /* gone longest */
+		e = c->by_id; /* the one removed the longest time ago */
 		HASH_DEL(c->by_id, e);
 		free(e);
 	}
@@ -271,7 +286,10 @@ const char *mb_cgroups_path(struct mb_cgroups *c, uint64_t id)
 	return e ? e->path : NULL;
 }
 
-/* One whose path was too long for the event: that of the one above, if it is known, and its name. */
+/*
+ * Handles a cgroup whose path is too long for the event: combines the path of its parent, if known,
+ * with its name.
+ */
 static void remember_below(struct mb_cgroups *c, const struct mb_cgroup_event *e)
 {
 	size_t n = strnlen(e->below.name, sizeof(e->below.name)), len;
@@ -312,7 +330,10 @@ void mb_cgroups_tick(struct mb_cgroups *c)
 	if (!c)
 		return;
 	c->searched = false;
-	/* of those made since the last search, some may be there, so only another one tells what can go */
+	/*
+	 * some cgroups created since the last search may still exist; only a new search shows which
+	 * can be dropped
+	 */
 	if (HASH_COUNT(c->by_id) > c->seen + 2 * GONE_MAX)
 		search(c);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The command that "run" traces: started stopped, let go once tracing is on, never left behind. */
+/*
+ * The command that "run" traces: it waits before exec until it is released, and it never outlives
+ * memblame.
+ */
 #include "host/child.h"
 
 #include <errno.h>
@@ -17,11 +20,11 @@
 
 struct mb_child {
 	pid_t pid;
-	int go_fd; /* a byte lets it go; end of file makes it exit */
-	int error_fd; /* its errno, where exec failed; end of file where it did not */
+	int go_fd; /* a byte releases the process; end of file makes it exit */
+	int error_fd; /* delivers errno if exec failed, end of file if it succeeded */
 	int pid_fd;
 	const char *name;
-	bool held; /* we are its tracer until it is released */
+	bool held; /* memblame is its tracer until its release */
 	bool ended;
 	int status;
 };
@@ -31,7 +34,7 @@ static void __attribute__((noreturn)) child_main(char **argv, pid_t parent, int 
 	char byte;
 	int err;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a stopped or stubborn command too */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* also kills a command that is stopped or ignores signals */
 	if (getppid() != parent || read(go, &byte, 1) != 1)
 		_exit(MB_EXIT_FAILED);
 	execvp(argv[0], argv);
@@ -54,7 +57,7 @@ int mb_child_start(struct mb_child **out, char **argv, bool held, struct mb_err 
 	if (c->pid < 0)
 		goto fail;
 	if (c->pid == 0) {
-		close(go[1]); /* or it would keep itself from seeing our end */
+		close(go[1]); /* otherwise the child would never read end of file */
 		child_main(argv, parent, go[0], error[1]);
 	}
 	close(go[0]);
@@ -68,7 +71,10 @@ int mb_child_start(struct mb_child **out, char **argv, bool held, struct mb_err 
 		mb_child_free(c);
 		return -EINVAL;
 	}
-	/* now, while there are privileges; without, it is not held, and what is missed then is told */
+	/*
+	 * must happen before privileges are dropped; without permission the command is not held,
+	 * and missed events are reported
+	 */
 	c->held = held && mb_hold_begin(c->pid);
 	*out = c;
 	return 0;
@@ -121,7 +127,7 @@ int mb_child_release_held(struct mb_child *c, const struct mb_hold *hold, struct
 void mb_child_signal(struct mb_child *c, int sig)
 {
 	if (!c->ended)
-		kill(c->pid, sig); /* not reaped yet, so the number is still its own */
+		kill(c->pid, sig); /* the command has not been reaped, so its PID cannot be reused */
 }
 
 bool mb_child_ended(struct mb_child *c, int *status)
@@ -142,12 +148,12 @@ void mb_child_end(struct mb_child *c)
 	int status;
 
 	if (c->go_fd >= 0)
-		close(c->go_fd); /* unreleased, it exits now */
+		close(c->go_fd); /* makes a process that has not been released exit */
 	c->go_fd = -1;
 	if (mb_child_ended(c, &status))
 		return;
 	kill(c->pid, SIGTERM);
-	kill(c->pid, SIGCONT); /* stopped, it would not see it */
+	kill(c->pid, SIGCONT); /* a stopped process would not handle SIGTERM */
 	if (c->pid_fd < 0 || poll(&p, 1, TERM_GRACE_MS) <= 0)
 		kill(c->pid, SIGKILL);
 	while (!mb_child_ended(c, &status))

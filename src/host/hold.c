@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Holding a young command at code that it has just mapped. */
+/* Holds a young command at code that it has just mapped. */
 #include "host/hold.h"
 
 #include <elf.h>
@@ -19,19 +19,28 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* It is young for so long after an exec: what execs something else (env, sh -c) does so at once. */
+/*
+ * A process is young for this time after an exec: programs that exec another one (env, sh -c) do it
+ * soon.
+ */
 #define YOUNG_NS (1000 * 1000 * 1000ull)
 
 #define IDLE_US 2000
 #define LOADING_US 50
 
-/* Held at once; more are not. */
+/* Processes held at a time; further ones are not held. */
 #define HELD_MAX 64u
 
-/* A program that never comes to its entry point: for no longer is each of its calls looked at. */
+/*
+ * Limit for a program that never reaches its entry point: its system calls are no longer stopped
+ * after this time.
+ */
 #define LOADING_NS (2 * YOUNG_NS)
 
-/* All of it, children of children included: meanwhile signals and the end of the time asked for wait. */
+/*
+ * Limit for the whole command including descendants, because signals and the end of the requested
+ * duration must wait in the meantime.
+ */
 #define ALL_NS (3 * YOUNG_NS)
 
 #define DEBUG_REGISTER(n) (offsetof(struct user, u_debugreg) + (n) * sizeof(((struct user *)NULL)->u_debugreg[0]))
@@ -42,12 +51,12 @@
 struct held {
 	pid_t pid;
 	const struct mb_hold *hold;
-	uint64_t since_ns; /* of its last exec, or of when it was forked */
-	bool loading; /* its loader is at work: it stops at each system call */
+	uint64_t since_ns; /* time of the last exec or of the fork */
+	bool loading; /* its loader is running: the process stops at each system call */
 	bool ended;
 };
 
-/* The command and its young children. */
+/* The command and its young descendants. */
 struct holding {
 	pid_t command;
 	const struct mb_hold *hold;
@@ -63,7 +72,10 @@ bool mb_hold_begin(pid_t pid)
 	return false;
 }
 
-/* Of the auxiliary vector: where the program begins, and where its loader is (0: it has none). */
+/*
+ * Reads the auxiliary vector: address of the program's entry point, and base address of its loader
+ * (0: it has none).
+ */
 static void read_auxv(pid_t pid, uint64_t *entry, uint64_t *loader)
 {
 	char path[64];
@@ -83,7 +95,7 @@ static void read_auxv(pid_t pid, uint64_t *entry, uint64_t *loader)
 		close(fd);
 }
 
-/* Stop where it executes that address; 0: nowhere. */
+/* Makes the process stop before it executes this address; 0: removes the breakpoint. */
 static bool set_breakpoint(pid_t pid, uint64_t address)
 {
 	return !ptrace(PTRACE_POKEUSER, pid, DEBUG_REGISTER(7), 0) &&
@@ -91,6 +103,10 @@ static bool set_breakpoint(pid_t pid, uint64_t address)
 			     !ptrace(PTRACE_POKEUSER, pid, DEBUG_REGISTER(7), 1)));
 }
 
+/*
+ * After an exec: reports the new mappings, and follows the loader to the entry point if there is
+ * one.
+ */
 static void on_exec(struct held *h)
 {
 	uint64_t entry, loader;
@@ -107,19 +123,22 @@ static void on_entry(struct held *h)
 	h->loading = false;
 }
 
-/* At the end of a call that mapped code of a file: of the loader's, before it is used. */
+/*
+ * Called at a system call stop. Holds the process if the loader has just mapped code of a file,
+ * before that code is executed.
+ */
 static void on_call(struct held *h)
 {
 	struct user_regs_struct r;
 
-	if (ptrace(PTRACE_GETREGS, h->pid, 0, &r) || r.cs == 0x23) /* 32-bit code has no probes */
+	if (ptrace(PTRACE_GETREGS, h->pid, 0, &r) || r.cs == 0x23) /* 32-bit code is not probed */
 		return;
 	if (r.orig_rax == SYS_mmap && (int64_t)r.rax != -ENOSYS && r.rax < (uint64_t)-4095 && (r.rdx & PROT_EXEC) &&
 	    !(r.r10 & MAP_ANONYMOUS))
 		h->hold->mapped(h->hold->arg, h->pid);
 }
 
-/* It has stopped; returns the signal that it is to go on with. */
+/* Handles a stop. Returns the signal with which the process continues. */
 static int on_stop(struct held *h, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
@@ -144,7 +163,7 @@ static int on_stop(struct held *h, int status)
 	return sig;
 }
 
-/* A stop that it was sent from outside: it stays so until it is continued. */
+/* Is it a group stop, caused by a stop signal? Then the process stays stopped until SIGCONT. */
 static bool is_group_stop(int status)
 {
 	int sig = WSTOPSIG(status);
@@ -158,7 +177,7 @@ static void follow(struct holding *all, pid_t pid)
 		all->list[all->n++] = (struct held){ .pid = pid, .hold = all->hold, .since_ns = mb_now_ns() };
 }
 
-/* One stop, if there is one. False: it runs. */
+/* Handles one stop if there is one. Returns false if the process is running. */
 static bool turn(struct holding *all, struct held *h)
 {
 	siginfo_t info = { 0 };
@@ -173,7 +192,11 @@ static bool turn(struct holding *all, struct held *h)
 		return false;
 	if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) {
 		h->ended = true;
-		if (h->pid != all->command) /* else its parent would not hear of it */
+		/*
+		 * the kernel notifies the parent of a descendant only after its tracer has waited
+		 * for it
+		 */
+		if (h->pid != all->command)
 			waitpid(h->pid, &status, WNOHANG | __WALL);
 		return true;
 	}
@@ -189,7 +212,7 @@ static bool turn(struct holding *all, struct held *h)
 	return true;
 }
 
-/* Let it loose: it has to stop for that. */
+/* Detaches from a process, which must be stopped for that. */
 static void detach(struct holding *all, struct held *h)
 {
 	int status;
@@ -220,7 +243,9 @@ static void detach(struct holding *all, struct held *h)
 	}
 }
 
-/* One after the other. Returns whether something happened; *loading: some loader is at work. */
+/*
+ * Handles one stop of each process. Returns whether there was any; *loading: a loader is running.
+ */
 static bool turn_all(struct holding *all, bool *loading)
 {
 	bool happened = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What only the running system knows: symbols of the kernel, limits of cgroups, sysctls. */
+/* Looks up what only the running system knows: kernel symbols, limits of cgroups, sysctls. */
 #include "host/lookup.h"
 
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 #include "base/clock.h"
 #include "host/mounts.h"
 
-#define NO_LIMIT (1ull << 62) /* v1 has no word for it: the largest number of whole pages */
+#define NO_LIMIT (1ull << 62) /* v1 reports "no limit" as the largest number of whole pages */
 
 struct mb_lookup {
 	struct mb_mounts *mounts;
-	FILE *symbols; /* /proc/kallsyms: who opened it decides on whether addresses are shown */
+	FILE *symbols; /* /proc/kallsyms; it shows addresses only if it was opened with the necessary privileges */
 };
 
 struct mb_lookup *mb_lookup_open(void)
@@ -69,7 +69,7 @@ static bool any_unnamed(const struct mb_model *m)
 	return false;
 }
 
-/* One pass over the symbols, some 30 ms, for all that are unnamed. */
+/* Names all unnamed shrinkers in one pass over the symbols, which takes about 30 ms. */
 static void name_shrinkers(struct mb_lookup *n, struct mb_ingest *ingest)
 {
 	unsigned long long address;
@@ -96,7 +96,10 @@ static void name_shrinkers(struct mb_lookup *n, struct mb_ingest *ingest)
 
 /* ---- limits ---- */
 
-/* Bytes in a cgroup's file, by its name on v2, or else on v1; "max", and what v1 has for that, is MB_UNKNOWN. */
+/*
+ * Reads a number of bytes from a cgroup's file by its v2 name, otherwise by its v1 name. "no limit"
+ * gives MB_UNKNOWN.
+ */
 static uint64_t cgroup_bytes(const char *dir, const char *v2, const char *v1)
 {
 	unsigned long long bytes = MB_UNKNOWN;
@@ -123,7 +126,7 @@ void mb_lookup_ingest_limits(struct mb_ingest *ingest, const char *root, const c
 	char dir[PATH_MAX], *record;
 
 	if (snprintf(dir, sizeof(dir), "%s%s", root, path) >= PATH_MAX - 32)
-		return; /* deeper than a path can say: its limits stay unknown */
+		return; /* longer than PATH_MAX: its limits remain unknown */
 	l.max_bytes = cgroup_bytes(dir, "memory.max", "memory.limit_in_bytes");
 	l.high_bytes = cgroup_bytes(dir, "memory.high", NULL);
 	l.usage_bytes = cgroup_bytes(dir, "memory.current", "memory.usage_in_bytes");

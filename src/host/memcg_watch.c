@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Memory cgroups with a limit: which there are, and what they are charged by kind. */
+/* Memory cgroups with a limit: finds them, and reads what they are charged by kind. */
 #include "host/memcg_watch.h"
 
 #include <fcntl.h>
@@ -14,18 +14,18 @@
 #include "base/readfd.h"
 #include "model/memcg.h"
 
-#define LOOKS 64u /* cgroups whose limit is looked for again, in a tick */
-#define BORN 1024u /* cgroups made since tracing began of which is known when */
-#define BORN_LOOKS 4u /* ticks in which the limit of such a one is looked for: it is set after the cgroup was made */
+#define LOOKS 64u /* cgroups whose limit is checked per tick */
+#define BORN 1024u /* cgroups created since tracing began whose creation time is known */
+#define BORN_LOOKS 4u /* ticks in which the limit of a new cgroup is checked: it is set after the creation */
 #define STAT_BYTES 8192
 #define NO_LIMIT (UINT64_C(1) << 60)
-#define ROOM_PART 16 /* less than this part of the limit is left: kinds are read each tick */
-#define IDLE_TICKS 8u /* else, where the usage stays as it was, so often */
+#define ROOM_PART 16 /* if less than this part of the limit is left, kinds are read in each tick */
+#define IDLE_TICKS 8u /* otherwise, if the usage hardly changes, only once in so many ticks */
 
 struct watched {
 	uint64_t id;
-	uint64_t limit_bytes, usage_bytes; /* when its kinds were read last */
-	uint32_t quiet; /* ticks since */
+	uint64_t limit_bytes, usage_bytes; /* at the last reading of its kinds */
+	uint32_t quiet; /* ticks since that reading */
 	UT_hash_handle hh;
 	char path[];
 };
@@ -36,7 +36,7 @@ struct born {
 };
 
 struct mb_memcg_watch {
-	struct watched *all; /* least recently added first */
+	struct watched *all; /* in the order in which they were added */
 	uint32_t next_look;
 	uint64_t last_ns;
 	bool searched;
@@ -63,9 +63,9 @@ void mb_memcg_watch_close(struct mb_memcg_watch *w)
 	free(w);
 }
 
-/* ---- files ---- */
+/* ---- cgroup files ---- */
 
-/* Returns the length; 0: it cannot be read. */
+/* Reads a file and returns its length; 0: it cannot be read. */
 static size_t read_file(const char *dir, const char *name, char *buf, size_t size)
 {
 	char path[4096];
@@ -75,7 +75,7 @@ static size_t read_file(const char *dir, const char *name, char *buf, size_t siz
 	return mb_read_fd(open(path, O_RDONLY | O_CLOEXEC), buf, size);
 }
 
-/* The number in the first of two files that is there: v2's, v1's. "max" is NO_LIMIT. */
+/* Reads the number in the v2 file, otherwise in the v1 file. "max" gives NO_LIMIT. */
 static bool read_number(const char *dir, const char *v2, const char *v1, uint64_t *v)
 {
 	char text[32];
@@ -92,7 +92,7 @@ static bool directory_of(const struct mb_cgroups *c, const char *path, char *dir
 	return snprintf(dir, size, "%s%s", mb_cgroups_root(c), path) < (int)size;
 }
 
-/* ---- which ---- */
+/* ---- finding cgroups ---- */
 
 static uint64_t born_ns(const struct mb_memcg_watch *w, uint64_t id)
 {
@@ -119,7 +119,7 @@ static void ingest_split(struct mb_ingest *ingest, uint64_t id, const struct mb_
 	mb_ingest(ingest, MB_INGEST_MEMCG, &record, sizeof(record));
 }
 
-/* At its birth it had nothing, of any kind. */
+/* Passes a split of zeros at the cgroup's creation time to the model. */
 static void ingest_birth(struct mb_memcg_watch *w, struct mb_ingest *ingest, uint64_t id)
 {
 	struct mb_memcg_split nothing = { .t_ns = born_ns(w, id) };
@@ -134,7 +134,7 @@ void mb_memcg_watch_kill(struct mb_memcg_watch *w, struct mb_ingest *ingest, uin
 		ingest_birth(w, ingest, cgroup);
 }
 
-/* Is there a limit? Then it is watched from now on. */
+/* Checks whether the cgroup has a limit; if so, it is read from now on. */
 static void look(struct mb_memcg_watch *w, struct mb_ingest *ingest, const struct mb_cgroups *c,
 		 uint64_t id, const char *path)
 {
@@ -172,7 +172,10 @@ static void look_at(void *arg, uint64_t id, const char *path)
 	look(l->watch, l->ingest, l->cgroups, id, path);
 }
 
-/* Cgroups made since tracing began, whether or not a known process is in them: the newest first, LOOKS in a tick at most. */
+/*
+ * Checks cgroups created since tracing began, whether or not they contain known processes: newest
+ * first, at most LOOKS per tick.
+ */
 static void look_at_born(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	uint32_t looks = 0;
@@ -189,7 +192,10 @@ static void look_at_born(struct mb_memcg_watch *w, struct mb_ingest *ingest, str
 	}
 }
 
-/* The cgroup of a process, and those above it: some in each tick, so that all have their turn. */
+/*
+ * Checks the cgroups of processes and their ancestors: some processes per tick, so that all get
+ * their turn.
+ */
 static void look_at_processes(struct mb_memcg_watch *w, struct mb_ingest *ingest, struct mb_cgroups *c)
 {
 	struct looking l = { w, ingest, c };
@@ -198,7 +204,7 @@ static void look_at_processes(struct mb_memcg_watch *w, struct mb_ingest *ingest
 	for (struct mb_process *p = ingest->model->all; p && looks < LOOKS; p = p->next, i++) {
 		bool turn = n <= LOOKS || (i >= w->next_look && i < w->next_look + LOOKS);
 
-		/* one that is new may be in a cgroup that is new */
+		/* a new process may be in a new cgroup */
 		if (p->exited || !p->cgroup_path || !(turn || p->start_ns >= w->last_ns))
 			continue;
 		looks++;
@@ -207,8 +213,12 @@ static void look_at_processes(struct mb_memcg_watch *w, struct mb_ingest *ingest
 	w->next_look = w->next_look + LOOKS < n ? w->next_look + LOOKS : 0;
 }
 
-/* ---- what they have ---- */
+/* ---- reading charges ---- */
 
+/*
+ * Must the kinds be read in this tick? See ROOM_PART and IDLE_TICKS; also if the usage changed by
+ * more than 1/256 of the limit.
+ */
 static bool is_due(const struct watched *x, uint64_t usage)
 {
 	uint64_t step = x->limit_bytes / 256,
@@ -218,7 +228,9 @@ static bool is_due(const struct watched *x, uint64_t usage)
 	       usage + x->limit_bytes / ROOM_PART >= x->limit_bytes;
 }
 
-/* False: the cgroup is gone. */
+/*
+ * Reads what a cgroup is charged and passes it to the model. Returns false if the cgroup is gone.
+ */
 static bool read_split(struct mb_memcg_watch *w, struct mb_ingest *ingest, const struct mb_cgroups *c,
 		       struct watched *x)
 {
@@ -244,7 +256,7 @@ static bool read_split(struct mb_memcg_watch *w, struct mb_ingest *ingest, const
 		kernel /= MB_PAGE_SIZE;
 	if (read_number(dir, "memory.swap.current", NULL, &swap))
 		s.swap_pages = swap / MB_PAGE_SIZE;
-	/* after its kinds, which it is to cover */
+	/* read the usage after the kinds, so that it includes all of them */
 	read_number(dir, "memory.current", "memory.usage_in_bytes", &usage);
 	s.usage_pages = usage / MB_PAGE_SIZE;
 	s.t_ns = mb_now_ns();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Where file systems are mounted, and the names of the devices below them: /proc/self/mountinfo and /sys/dev/block. */
+/*
+ * Mount points of file systems and the names of their devices, from /proc/self/mountinfo and
+ * /sys/dev/block.
+ */
 #include "host/mounts.h"
 
 #include <libgen.h>
@@ -10,18 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Less than the model has room for: devices that are used and not mounted need some, too. */
+/* Half of the model's entries, because devices that are used but not mounted need entries too. */
 #define MOUNTED_MAX (MB_DEVICES_NAMED / 2)
-#define MOUNTS_MAX 1024u /* file systems whose mount points are looked at */
+#define MOUNTS_MAX 1024u /* file systems whose mount points are examined */
 
 struct mb_mounts {
 	FILE *mountinfo;
-	char *line; /* of getline() */
+	char *line; /* buffer of getline() */
 	size_t room;
-	bool read; /* once at least */
+	bool read; /* has been read at least once */
 	struct mb_device_name found[MOUNTED_MAX];
 	uint32_t n_found;
-	uint32_t seen[MOUNTS_MAX]; /* file systems, by device number */
+	uint32_t seen[MOUNTS_MAX]; /* device numbers of file systems */
 	uint32_t n_seen;
 };
 
@@ -50,7 +53,7 @@ static void first_line(struct mb_mounts *m)
 		rewind(m->mountinfo);
 }
 
-/* False: there are no more. */
+/* Reads the next valid line. Returns false if there are no more. */
 static bool next_line(struct mb_mounts *m, struct mb_mount_line *l)
 {
 	while (m->mountinfo && getline(&m->line, &m->room, m->mountinfo) > 0) {
@@ -62,7 +65,7 @@ static bool next_line(struct mb_mounts *m, struct mb_mount_line *l)
 
 /* ---- devices ---- */
 
-/* The name that a block device has in /dev; "": it is none. */
+/* Finds the name of a block device as in /dev; "": not a block device. */
 static void block_name(uint32_t dev, char *name, size_t size)
 {
 	char link[64], target[PATH_MAX];
@@ -74,7 +77,7 @@ static void block_name(uint32_t dev, char *name, size_t size)
 	snprintf(name, size, "%.*s", MB_DEVICE_LEN - 1, n < 0 ? "" : basename(target));
 }
 
-/* The disk of a partition; else the device itself. Dirty pages are limited by disk. */
+/* Returns the disk of a partition, or dev itself. Dirty limits apply per disk. */
 static uint32_t disk_of(uint32_t dev)
 {
 	unsigned int major = dev >> 20, minor = dev & 0xfffff;
@@ -93,7 +96,7 @@ static uint32_t disk_of(uint32_t dev)
 	return dev;
 }
 
-/* The name of a disk is wanted; NULL: there is no room. */
+/* Finds or adds the entry of a disk; NULL: no room. */
 static struct mb_device_name *found_disk(struct mb_mounts *m, uint32_t disk)
 {
 	struct mb_device_name name = { .bdi = "" };
@@ -110,7 +113,7 @@ static struct mb_device_name *found_disk(struct mb_mounts *m, uint32_t disk)
 	return &m->found[m->n_found++];
 }
 
-/* True for the first time. */
+/* Returns true the first time that it sees a file system. */
 static bool is_new(struct mb_mounts *m, uint32_t dev)
 {
 	for (uint32_t i = 0; i < m->n_seen; i++) {
@@ -123,7 +126,10 @@ static bool is_new(struct mb_mounts *m, uint32_t dev)
 	return true;
 }
 
-/* Of each file system one mount point; whole: those of its root. */
+/*
+ * Finds one mount point of each file system. whole: considers only mounts of the file system's
+ * root.
+ */
 static void find_mounted(struct mb_mounts *m, bool whole)
 {
 	struct mb_mount_line l;
@@ -132,7 +138,7 @@ static void find_mounted(struct mb_mounts *m, bool whole)
 	while (next_line(m, &l)) {
 		struct mb_device_name *d;
 
-		/* major 0: there is no device below it */
+		/* major 0: the file system has no block device */
 		if (!(l.dev >> 20) || (whole && strcmp(l.root, "/") != 0) || !is_new(m, l.dev))
 			continue;
 		d = found_disk(m, disk_of(l.dev));
@@ -141,7 +147,7 @@ static void find_mounted(struct mb_mounts *m, bool whole)
 	}
 }
 
-/* The kernel tells who polls that file of each change. */
+/* Has the mount table changed? The kernel reports each change to a process that polls the file. */
 static bool has_changed(struct mb_mounts *m)
 {
 	struct pollfd p = { .events = POLLPRI };
@@ -166,9 +172,12 @@ static void ingest_mounted(struct mb_mounts *m, struct mb_ingest *ingest)
 	}
 }
 
-/* ---- what the model asks for ---- */
+/* ---- names that the model asks for ---- */
 
-/* The mount of a file system, best that of its root. False: it is not mounted where memblame sees it. */
+/*
+ * Finds the mount of a file system, preferably that of its root. Returns false if it is not mounted
+ * in memblame's mount namespace.
+ */
 static bool find_mount(struct mb_mounts *m, uint32_t dev, struct mb_mount_line *best)
 {
 	struct mb_mount_line l;
@@ -186,7 +195,10 @@ static bool find_mount(struct mb_mounts *m, uint32_t dev, struct mb_mount_line *
 	return found;
 }
 
-/* The names of its files begin at the root of the file system: where only a part is mounted, they are no paths. */
+/*
+ * File names in the model begin at the root of the file system. If only a part of it is mounted,
+ * the mount point cannot be combined with them, so it is not passed on.
+ */
 static void ingest_mount(struct mb_mounts *m, struct mb_ingest *ingest, uint32_t dev)
 {
 	struct mb_mount mount = { .dev = dev };
@@ -197,7 +209,10 @@ static void ingest_mount(struct mb_mounts *m, struct mb_ingest *ingest, uint32_t
 	mb_ingest(ingest, MB_INGEST_MOUNT, &mount, sizeof(mount));
 }
 
-/* A device that is not mounted, or has no block device: network file systems, those of several disks. */
+/*
+ * Names a device that is not mounted, or that has no block device of its own: network file systems,
+ * file systems on several disks.
+ */
 static void ingest_device(struct mb_mounts *m, struct mb_ingest *ingest, const struct mb_device_entry *d)
 {
 	struct mb_device_name name = { .bdi = "" };
@@ -208,7 +223,7 @@ static void ingest_device(struct mb_mounts *m, struct mb_ingest *ingest, const s
 	if (sscanf(name.bdi, "%u:%u", &major, &minor) == 2 && major)
 		block_name(major << 20 | minor, name.device, sizeof(name.device));
 	else if (!d->dev)
-		return; /* which file system it is of comes with the name of a file */
+		return; /* its file system becomes known with the first file name */
 	if (!name.device[0] && d->dev && find_mount(m, d->dev, &l)) {
 		mb_device_name_mounted(&name, &l);
 		mb_device_add_mount(&name, l.path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Where file systems are mounted, and the names of the devices below them. */
+/* Mount points of file systems, and the names of their devices. */
 #ifndef MB_HOST_MOUNTS_H
 #define MB_HOST_MOUNTS_H
 
@@ -7,13 +7,16 @@
 
 struct mb_mounts;
 
-/* NULL only for want of memory; close it with mb_mounts_close (NULL is accepted). */
+/*
+ * Returns NULL only without memory. The caller frees the result with mb_mounts_close(), which
+ * accepts NULL.
+ */
 struct mb_mounts *mb_mounts_open(void);
 void mb_mounts_close(struct mb_mounts *m);
 
 /*
- * Feed the names of all devices that are mounted, when that is new or has changed; those of other devices that the model
- * knows; and where file systems are mounted that it has asked for.
+ * Passes names to the model: those of all mounted devices if they are new or have changed, those of
+ * other devices that the model contains, and the mount points that the model asks for.
  */
 void mb_mounts_ingest(struct mb_mounts *m, struct mb_ingest *ingest);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Which pages of a process are there. From 6.7 on the kernel tells whole ranges, and passes over what is reserved only;
- * before, the page map is read entry by entry.
+ * Finds the resident pages of a process. Since 6.7, the kernel reports ranges of pages and quickly
+ * skips address space that is only reserved. On older kernels the page map is read entry by entry.
  */
 #include "host/pagemap.h"
 
@@ -20,9 +20,9 @@
 #define PAGE ((uint64_t)MB_PAGE_SIZE)
 #define HUGE_BYTES (2ull << 20)
 
-/* ---- what the kernel offers ---- */
+/* ---- kernel interface ---- */
 
-/* include/uapi/linux/fs.h, which older systems have without this */
+/* from include/uapi/linux/fs.h; older systems do not have these declarations */
 struct scan_range {
 	uint64_t start, end, categories;
 };
@@ -33,26 +33,26 @@ struct scan {
 };
 
 #define SCAN _IOWR('f', 16, struct scan) /* PAGEMAP_SCAN */
-#define IS_FILE (1u << 2) /* or shared anonymous */
+#define IS_FILE (1u << 2) /* file or shared anonymous memory */
 #define IS_PRESENT (1u << 3)
 #define IS_SWAPPED (1u << 4)
-#define IS_ZERO (1u << 5) /* the page of zeros that all share until they write */
+#define IS_ZERO (1u << 5) /* the shared zero page, mapped until the first write */
 
-#define RANGES 512u /* told at once */
+#define RANGES 512u /* ranges per system call */
 
-/* Of an entry of the page map. */
+/* Bits of a page map entry. */
 #define ENTRY_PRESENT (1ull << 63)
 #define ENTRY_SWAPPED (1ull << 62)
 #define ENTRY_FILE (1ull << 61)
-#define ENTRY_PFN ((1ull << 55) - 1) /* 0 for who may not know */
+#define ENTRY_PFN ((1ull << 55) - 1) /* 0 for processes without the privilege to read it */
 
-#define BLOCK_PAGES 512u /* of entries read at once: 4 KiB of the file, 2 MiB of memory */
+#define BLOCK_PAGES 512u /* entries read at a time: 4 KiB of the file, 2 MiB of memory */
 
-/* Where there are no ranges: larger regions are looked through for so long at a time. */
+/* Without ranges, the search of larger regions is limited to this time per call. */
 #define LARGE_BYTES (1ull << 30)
 #define TURN_NS (50 * 1000000ull)
 
-/* A page of the sample that nobody follows yet. */
+/* A page of the sample that is not followed yet. */
 struct found {
 	uint64_t addr;
 	const struct mb_region *in;
@@ -63,10 +63,10 @@ struct look {
 	const struct mb_regions *r;
 	int fd;
 	uint32_t mask;
-	size_t n, at; /* pages that were followed before, and the next one to be answered */
+	size_t n, at; /* number of pages followed before, and index of the next one to check */
 	struct found *found;
 	size_t n_found, room;
-	bool failed; /* no memory for more of them */
+	bool failed; /* no memory for more found pages */
 	uint64_t first; /* page number of entries[0] */
 	size_t n_entries;
 	uint64_t entries[BLOCK_PAGES];
@@ -94,7 +94,7 @@ static bool is_shared(const struct mb_region *r)
 
 /* ---- by ranges ---- */
 
-/* None of those before an address is there. */
+/* Reports all followed pages before this address as not resident. */
 static void answer_until(struct look *k, uint64_t addr)
 {
 	for (; k->at < k->n && k->p->list[k->at].addr < addr; k->at++)
@@ -113,8 +113,8 @@ static void take_range(struct look *k, const struct mb_region *r, uint64_t start
 }
 
 /*
- * Anonymous memory, written to; of files, what was written to a private mapping. A region that has gone meanwhile has
- * nothing.
+ * Scans a region for anonymous pages that have been written to; in private file mappings, for pages
+ * that have been written to. A region that has been unmapped meanwhile has none.
  */
 static void scan_region(struct look *k, const struct mb_region *r)
 {
@@ -138,7 +138,7 @@ static void scan_region(struct look *k, const struct mb_region *r)
 	}
 }
 
-/* Has this kernel such a call? Asked once, by a scan of nothing. */
+/* Does this kernel have PAGEMAP_SCAN? Checked once, by a scan of an empty range. */
 static bool can_scan(int fd)
 {
 	static bool asked, can;
@@ -150,7 +150,7 @@ static bool can_scan(int fd)
 	return can;
 }
 
-/* What a file has in memory is passed over, where nothing of it is followed. */
+/* Scans all regions; skips file mappings in which no page is followed. */
 static void scan_all(struct look *k)
 {
 	for (size_t i = 0; i < k->r->n; i++) {
@@ -163,9 +163,9 @@ static void scan_all(struct look *k)
 	answer_until(k, UINT64_MAX);
 }
 
-/* ---- entry by entry ---- */
+/* ---- scanning entry by entry ---- */
 
-/* The entry of a page, of the block that is read when it is needed. 0: not there. */
+/* Returns the entry of a page. Reads the block of entries if needed. 0: no such page. */
 static uint64_t entry_of(struct look *k, uint64_t addr)
 {
 	uint64_t page = addr / PAGE;
@@ -179,7 +179,7 @@ static uint64_t entry_of(struct look *k, uint64_t addr)
 	return page - k->first < k->n_entries ? k->entries[page - k->first] : 0;
 }
 
-/* Where our own page lies; 0: it is not for us to know. */
+/* Returns the page frame number of one of memblame's own pages; 0: memblame may not read it. */
 static uint64_t frame_of(const void *page)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -193,8 +193,10 @@ static uint64_t frame_of(const void *page)
 }
 
 /*
- * The frames of zeros: a page that is only read has them. The huge one is there as long as somebody maps it, so that we
- * do. Where huge pages are off, or it is a page like others that came, there is none.
+ * Finds the page frame numbers of the small and the huge zero page, by reading pages that were
+ * never written to. The huge zero page exists only as long as it is mapped, so memblame never
+ * unmaps it. If huge pages are disabled, *huge is 0. If the kernel mapped an ordinary page instead
+ * of a zero page, its frame matches no page of another process.
  */
 static void find_zeros(uint64_t *small, uint64_t *huge)
 {
@@ -211,7 +213,7 @@ static void find_zeros(uint64_t *small, uint64_t *huge)
 		return;
 	*small = frame_of((void *)other);
 	*huge = frame_of((void *)(page + PAGE));
-	/* the frame next to the one of the first page, which is where a huge one begins */
+	/* a huge page has contiguous frames, so the second page must follow the first */
 	*huge = *huge && *huge == frame_of((void *)page) + 1 ? *huge / BLOCK_PAGES : 0;
 }
 
@@ -236,7 +238,10 @@ static bool counts(uint64_t entry, const struct mb_region *r)
 	return is_shared(r) || !(entry & ENTRY_FILE);
 }
 
-/* Pages of the sample in one region, from an address on. Returns where there was no more time; 0: all was looked at. */
+/*
+ * Searches one region for pages of the sample, beginning at from. Returns the address at which the
+ * time was over; 0: the whole region has been searched.
+ */
 static uint64_t find_in(struct look *k, const struct mb_region *r, uint64_t from, uint64_t until_ns)
 {
 	for (uint64_t addr = from; addr < r->end; addr += PAGE) {
@@ -248,7 +253,7 @@ static uint64_t find_in(struct look *k, const struct mb_region *r, uint64_t from
 	return 0;
 }
 
-/* Those of large regions in turn, each time from where there was no more time. */
+/* Searches large regions in turn, continuing where the last call ran out of time. */
 static void find_in_large(struct look *k)
 {
 	uint64_t until_ns = mb_now_ns() + TURN_NS, from = k->p->find_from;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What only /proc and the cgroup file system know of a process. */
+/* Reads data of processes that only /proc and the cgroup file system have. */
 #include "host/procfs.h"
 
 #include <stdio.h>
@@ -39,7 +39,9 @@ void mb_procfs_identify(struct mb_ingest *ingest, struct mb_cgroups *c)
 	}
 }
 
-/* Proportional and unique set size. The file of another's process wants CAP_SYS_PTRACE. */
+/*
+ * Reads proportional and unique set size. For processes of other users this needs CAP_SYS_PTRACE.
+ */
 static void read_shares(struct mb_memory *m, uint32_t tid)
 {
 	static const char *const private[] = { "Private_Clean:", "Private_Dirty:",
@@ -68,7 +70,10 @@ static void read_shares(struct mb_memory *m, uint32_t tid)
 	m->uss_bytes = pss_bytes == MB_UNKNOWN ? MB_UNKNOWN : uss_bytes;
 }
 
-/* Of one of its threads. False: it is not there. *has_memory: it had something to say of that. */
+/*
+ * Reads the status of one thread. Returns false if the thread does not exist. *has_memory: the file
+ * contains memory sizes.
+ */
 static bool read_status(struct mb_memory *m, uint32_t tid, bool *has_memory)
 {
 	static const struct {
@@ -116,8 +121,8 @@ static void read_memory(struct mb_ingest *ingest, const struct mb_process *p)
 
 	memcpy(m.rss_pages, p->rss_pages, sizeof(m.rss_pages));
 	if (!read_status(&m, tid, &has_memory))
-		return; /* its end has not been noticed yet */
-	if (!has_memory) { /* its first thread has ended */
+		return; /* the process has ended, but its exit event has not arrived yet */
+	if (!has_memory) { /* the thread group leader has exited */
 		tid = mb_live_thread(p->tgid);
 		if (tid != p->tgid)
 			read_status(&m, tid, &has_memory);

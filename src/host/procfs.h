@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What only /proc and the cgroup file system know of a process. */
+/* Reads data of processes that only /proc and the cgroup file system have. */
 #ifndef MB_HOST_PROCFS_H
 #define MB_HOST_PROCFS_H
 
@@ -8,14 +8,17 @@
 #include "host/cgroups.h"
 #include "model/ingest.h"
 
-/* Find the path of the program and of the cgroup of every process that is new in the model. */
+/*
+ * Finds the paths of the executable and of the cgroup of every process that is new in the model. c
+ * may be NULL.
+ */
 void mb_procfs_identify(struct mb_ingest *ingest, struct mb_cgroups *c);
 
 /*
- * Bring the memory of live processes up to date from /proc/PID/status, which adds up the
- * kernel's per-CPU counters; the records' own figures leave out what each CPU holds back.
- * changed_only: leave out processes that did nothing in this interval. Where the model wants shares
- * (pss), those come from /proc/PID/smaps_rollup, for which the kernel walks all page tables of a process.
+ * Updates the memory of live processes from /proc/PID/status, which sums the kernel's per-CPU
+ * counters; the numbers in the records do not include what each CPU has not flushed yet.
+ * changed_only: skips processes that did nothing in this interval. If the model needs PSS, it is
+ * read from /proc/PID/smaps_rollup, for which the kernel walks all page tables of the process.
  */
 void mb_procfs_memory(struct mb_ingest *ingest, bool changed_only);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* /proc/PID/maps as regions. */
+/* Converts /proc/PID/maps to regions. */
 #include "host/procmaps.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static bool parse_line(const char *line, struct mb_region *r)
 	int n = sscanf(line, "%" SCNx64 "-%" SCNx64 " %*c%*c%*c%c %" SCNx64 " %*x:%*x %" SCNu64 " %63s", &r->start,
 		       &r->end, &shared, &offset, &inode, path);
 
-	if (n < 5 || r->start >= (1ull << 63)) /* [vsyscall] is the kernel's own */
+	if (n < 5 || r->start >= (1ull << 63)) /* [vsyscall] belongs to the kernel */
 		return false;
 	r->stack = 0;
 	r->attached = strncmp(path, "/SYSV", 5) ? 0 : r->start - offset;
@@ -65,7 +65,10 @@ bool mb_procmaps_sync(struct mb_regions *r, uint32_t pid)
 	snprintf(path, sizeof(path), "/proc/%u/maps", mb_live_thread(pid));
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		/* a long path is the rest of a line, not one */
+		/*
+		 * a long path may not fit into the buffer; the rest of the line is not a line of
+		 * its own
+		 */
 		if (begin && parse_line(line, &piece))
 			list = add(list, &n, &room, &piece);
 		begin = strchr(line, '\n') != NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reading the state of the machine: files that stay open, so that a tick costs their reading only. */
+/* Reads the state of the machine. The files stay open, so that a tick only has to read them. */
 #include "host/systemfs.h"
 
 #include <ctype.h>
@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 #define NODES "/sys/devices/system/node"
-#define FIRST_ROOM (64 * 1024) /* of the text; /proc/zoneinfo has some lines per CPU and zone */
+#define FIRST_ROOM (64 * 1024) /* initial size of the text buffer; /proc/zoneinfo has several lines per CPU and zone */
 #define MOST_ROOM (16 * 1024 * 1024)
 
 enum { FILE_MEMINFO, FILE_VMSTAT, FILE_ZONEINFO, FILE_BUDDYINFO, FILE_PSI_MEMORY, FILE_PSI_IO, FILES };
@@ -39,7 +39,10 @@ static int is_node(const struct dirent *d)
 	return strncmp(d->d_name, "node", 4) == 0 && isdigit((unsigned char)d->d_name[4]);
 }
 
-/* In the order of their numbers, as numastat has them. Kernels without CONFIG_NUMA have no such files. */
+/*
+ * Opens the numastat files in the order of node numbers. Kernels without CONFIG_NUMA do not have
+ * them.
+ */
 static void open_nodes(struct mb_systemfs *f)
 {
 	struct dirent **found = NULL;
@@ -89,7 +92,10 @@ static bool grow(struct mb_systemfs *f)
 	return true;
 }
 
-/* The whole text of a file from its beginning; NULL: it cannot be read. Valid until the next one. */
+/*
+ * Reads the whole text of a file from its beginning; NULL: it cannot be read. Valid until the next
+ * call.
+ */
 static const char *slurp(struct mb_systemfs *f, int fd)
 {
 	size_t len = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Reading the state of the machine from /proc and /sys, each tick. */
+/* Reads the state of the machine from /proc and /sys in each tick. */
 #ifndef MB_HOST_SYSTEMFS_H
 #define MB_HOST_SYSTEMFS_H
 
@@ -7,13 +7,16 @@
 
 struct mb_systemfs;
 
-/* Open the files; those that are not there are unknown from then on. NULL: no memory. */
+/*
+ * Opens the files. Values of files that do not exist are unknown from then on. Returns NULL without
+ * memory.
+ */
 struct mb_systemfs *mb_systemfs_open(void);
 
-/* Read them as they are now. f may be NULL: nothing is known. */
+/* Reads the current state into *s. If f is NULL, all values are unknown. */
 void mb_systemfs_read(struct mb_systemfs *f, struct mb_system *s);
 
-/* f may be NULL. */
+/* Closes the files and frees f. f may be NULL. */
 void mb_systemfs_close(struct mb_systemfs *f);
 
 #endif

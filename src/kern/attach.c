@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Attaching one program: by its section, or to a perf software event on every CPU; taking it off for a while and
- * putting it back.
+ * Attaches a program according to its section, or to a perf software event on every CPU;
+ * temporarily detaches and reattaches programs.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -13,7 +13,7 @@
 
 #include "kern/internal.h"
 
-/* The level from which on the families do without this program. */
+/* The first level at which the families do not need this program. */
 static enum mb_level off_from(const struct bpf_program *p)
 {
 	size_t n;
@@ -28,7 +28,10 @@ static enum mb_level off_from(const struct bpf_program *p)
 	return MB_LEVELS;
 }
 
-/* Once taken off, could it be put back? If not it stays, and has nothing to do at a level that does without it. */
+/*
+ * Can the program be attached again after it was detached? If not, it stays attached, and does
+ * nothing at a level that does not need it.
+ */
 static bool can_return(const struct mb_kern *k, const struct bpf_program *p)
 {
 	enum bpf_attach_type type = bpf_program__expected_attach_type(p);
@@ -64,7 +67,7 @@ void mb_detach_from(struct mb_kern *k, size_t n)
 		bpf_link__destroy(k->links[--k->n_links].link);
 }
 
-/* Each major fault, on each CPU. A CPU that is offline has no event, and no faults. */
+/* Attaches to each major fault on each CPU. An offline CPU has no event, and no faults. */
 static int attach_major_faults(struct mb_kern *k, struct bpf_program *p)
 {
 	struct perf_event_attr attr = {
@@ -96,7 +99,7 @@ int mb_attach_program(struct mb_kern *k, struct bpf_program *p)
 	switch (bpf_program__type(p)) {
 	case BPF_PROG_TYPE_PERF_EVENT:
 		return attach_major_faults(k, p);
-	case BPF_PROG_TYPE_KPROBE: /* of processes that show up later: uprobes.c */
+	case BPF_PROG_TYPE_KPROBE: /* uprobes.c attaches these, also to processes that start later */
 		return 0;
 	case BPF_PROG_TYPE_TRACING:
 		if (bpf_program__expected_attach_type(p) == BPF_TRACE_ITER) {
@@ -109,7 +112,10 @@ int mb_attach_program(struct mb_kern *k, struct bpf_program *p)
 	}
 }
 
-/* A perf event is only stopped: to open it again would need a privilege that is dropped after the start. */
+/*
+ * A perf event is only disabled, because opening it again needs a privilege that memblame drops
+ * after its start.
+ */
 void mb_attach_take_off(struct mb_kern *k, enum mb_level level)
 {
 	for (size_t i = 0; i < k->n_links; i++) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* See cost.h: windows of the kernel's statistics, and the child that may open them. */
+/*
+ * Implements cost.h: windows of the kernel's statistics, and the child process that may enable
+ * them.
+ */
 #include "kern/cost.h"
 
 #include <cap-ng.h>
@@ -22,28 +25,34 @@
 
 #define SYSCTL "/proc/sys/kernel/bpf_stats_enabled"
 
-/* Runs of an empty program by which the statistics' own part is measured, the least of some rounds. */
+/*
+ * Runs of an empty program for measuring the overhead of the statistics. The result is the minimum
+ * of several rounds.
+ */
 #define EMPTY_RUNS 1000
 #define EMPTY_ROUNDS 5
 
-/* What it takes to get from a tracepoint to a program, which no statistics show: docs/overhead.md. */
+/*
+ * Cost of calling a program from a tracepoint, which the statistics do not include:
+ * docs/overhead.md.
+ */
 #define CALL_NS 12.0
 
-/* The child answers in microseconds; if it does not, this second goes without a window. */
+/* The child replies in microseconds. After this timeout there is no window in this second. */
 #define ANSWER_MS 200
 
 struct mb_cost {
 	struct mb_kern *kern;
 	pid_t helper; /* 0: none */
-	int socket; /* to it; -1: none */
-	int stats; /* open while a window is; -1: it is not */
-	bool always; /* the statistics are on anyway */
+	int socket; /* connected to the child; -1: none */
+	int stats; /* open during a window; -1: no window */
+	bool always; /* the statistics are enabled permanently */
 	bool in_window;
-	double own_ns; /* of the statistics, per run */
+	double own_ns; /* overhead of the statistics, per run */
 	uint64_t began_ns, began_run_ns, began_runs;
 };
 
-/* ---- the child ---- */
+/* ---- child process ---- */
 
 static int send_fd(int socket, int fd)
 {
@@ -66,7 +75,10 @@ static int send_fd(int socket, int fd)
 	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-/* Signals of the terminal are blocked as in the parent; the end of the socket is the end. */
+/*
+ * The child inherits the parent's blocked terminal signals. It ends when the parent closes the
+ * socket.
+ */
 static void __attribute__((noreturn)) helper_main(int socket, pid_t parent)
 {
 	char byte;
@@ -119,7 +131,7 @@ static void end_helper(struct mb_cost *c)
 	c->helper = 0;
 }
 
-/* The statistics' descriptor, or -errno. */
+/* Returns a file descriptor of the statistics, or -errno. */
 static int open_stats(struct mb_cost *c)
 {
 	char control[CMSG_SPACE(sizeof(int))], byte = 0;
@@ -131,7 +143,7 @@ static int open_stats(struct mb_cost *c)
 
 	if (c->socket < 0)
 		return -EPERM;
-	/* it does not come any more, or too late: nobody could tell its answer from the next one's */
+	/* after a timeout a late reply could be mistaken for the next one, so end the child */
 	if (send(c->socket, "o", 1, MSG_NOSIGNAL) != 1 || recvmsg(c->socket, &m, MSG_CMSG_CLOEXEC) != 1) {
 		end_helper(c);
 		return -EPIPE;
@@ -164,7 +176,9 @@ static bool enabled_always(void)
 	return on;
 }
 
-/* ns that the statistics show for a run of a program that does nothing; 0: could not be measured. */
+/*
+ * Returns the ns per run that the statistics report for an empty program; 0: could not be measured.
+ */
 static double time_empty_program(void)
 {
 	static const struct bpf_insn insns[] = {
@@ -209,7 +223,7 @@ int mb_cost_open(struct mb_cost **out, struct mb_kern *k, struct mb_err *e)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) || start_helper(c))
 			return 0;
 		c->stats = open_stats(c);
-		if (c->stats < 0) { /* this kernel allows it to nobody */
+		if (c->stats < 0) { /* this kernel does not permit it at all */
 			end_helper(c);
 			return 0;
 		}

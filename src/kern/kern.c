@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* All families together: open, close, harvest, and the kernel's counts about ourselves. */
+/*
+ * Operations on all families together: open, close, harvest, and the kernel's statistics of
+ * memblame's programs.
+ */
 #include "kern/kern.h"
 
 #include <errno.h>
@@ -11,7 +14,10 @@
 #include "base/clock.h"
 #include "kern/internal.h"
 
-/* Timing costs two clock reads (40 ns); one fault in 64 makes that less than 1 ns per fault. */
+/*
+ * Timing a fault costs two clock reads (40 ns). Timing 1 fault in 64 makes this less than 1 ns per
+ * fault.
+ */
 #define SAMPLE_1_IN 64u
 
 /* Records per read of the iterator. */
@@ -26,7 +32,7 @@ uint32_t mb_kern_sample_1_in(const struct mb_kern *k)
 	return SAMPLE_1_IN;
 }
 
-/* Where this kernel's tracepoints have the arguments of args.def. */
+/* Finds the positions of the arguments listed in args.def in this kernel's tracepoints. */
 static void find_arguments(struct mb_kern *k)
 {
 	_Static_assert(MB_ARGS <= MB_ARGS_MAX, "raise MB_ARGS_MAX");
@@ -107,7 +113,7 @@ const struct mb_selected_hook *mb_kern_selected_hooks(const struct mb_kern *k, s
 	return k->selected;
 }
 
-/* Read the iterator to its end; records may be cut at any byte by a read. */
+/* Reads the iterator to its end. A read may end in the middle of a record. */
 static int read_records(struct mb_kern *k, int fd, mb_kern_sink take, void *arg)
 {
 	const size_t size = sizeof(struct mb_task_record);
@@ -146,7 +152,7 @@ int mb_kern_harvest(struct mb_kern *k, mb_kern_sink take, void *arg)
 	return n;
 }
 
-/* The family of a program, which is named FAMILY_HOOK. */
+/* Returns the family of a program, whose name is FAMILY_HOOK. */
 static const struct mb_family *family_of(const char *program)
 {
 	char name[64];
@@ -173,6 +179,7 @@ static void each_program(const struct mb_kern *k,
 	}
 }
 
+/* Does another program make up for the events that this program misses? */
 static bool is_repaired(const struct mb_kern *k, const struct mb_missed *m)
 {
 	const struct bpf_program *with =
@@ -186,14 +193,17 @@ struct counting {
 	uint64_t counts[MB_FAM_MAX][MB_DROP_REASONS];
 };
 
-/* arg: struct counting. Kernels before 5.12 do not count this, and have no such rule. */
+/*
+ * arg: struct counting. Kernels before 5.12 do not count misses, and do not skip programs on
+ * recursion either.
+ */
 static void add_missed(void *arg, const struct mb_family *f, const struct bpf_prog_info *info)
 {
 	struct counting *c = arg;
 	enum mb_drop_reason reason = MB_DROP_MISSED;
 
 	for (size_t i = 0; i < f->n_missed; i++) {
-		/* the kernel keeps the first 15 characters of a program's name */
+		/* the kernel stores only the first 15 characters of a program's name */
 		if (strncmp(f->missed[i].program, info->name, sizeof(info->name) - 1) != 0)
 			continue;
 		if (is_repaired(c->k, &f->missed[i]))
@@ -203,7 +213,7 @@ static void add_missed(void *arg, const struct mb_family *f, const struct bpf_pr
 	c->counts[f->id][reason] += info->recursion_misses;
 }
 
-/* Traps of a program's own are no events that were missed. */
+/* Subtracts traps that a program caused itself: they are not missed events. */
 static void take_away_own_traps(const struct mb_kern *k, uint64_t *count)
 {
 	uint64_t own = *(volatile __u64 *)&k->bpf->bss->own_traps;
@@ -211,7 +221,10 @@ static void take_away_own_traps(const struct mb_kern *k, uint64_t *count)
 	*count -= own < *count ? own : *count;
 }
 
-/* The kernel counts misses without their time: it is when we first and last see the count change. */
+/*
+ * The kernel counts misses without a time. So a miss gets the time at which this function sees the
+ * count change.
+ */
 static void count_missed(struct mb_kern *k)
 {
 	struct counting c = { .k = k };
@@ -295,7 +308,7 @@ void mb_kern_runs(const struct mb_kern *k, uint64_t *ns, uint64_t *runs)
 		struct bpf_prog_info info = { 0 };
 		__u32 len = sizeof(info);
 
-		/* what iterators take is CPU time of our own */
+		/* iterators run in memblame's own CPU time */
 		if (bpf_program__fd(p) < 0 || bpf_program__expected_attach_type(p) == BPF_TRACE_ITER ||
 		    bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
 			continue;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The level at which the kernel side traces: see bpf/core/trace_level.bpf.h for the order of things. */
+/*
+ * Changes the level at which the BPF programs trace; bpf/core/trace_level.bpf.h explains the order
+ * of the steps.
+ */
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <string.h>
@@ -9,12 +12,13 @@
 #include "base/clock.h"
 #include "kern/internal.h"
 
-/* From level sampled on; no less than what is timed at level full. */
+/* At level sampled and above, 1 in this many faults is timed; not more often than at level full. */
 #define SAMPLED_1_IN 1024u
 
-/* Where membarrier cannot wait for a grace period (nohz_full), so long is enough for one. */
+/* Wait for a grace period where membarrier() is not available (nohz_full). */
 #define GRACE_US 50000
 
+/* Publishes a level to the BPF programs, with the matching sampling of faults. */
 static void set_pace(struct mb_kern *k, enum mb_level level)
 {
 	struct mb_trace_level trace_level = k->bpf->data_trace_level->trace_level;
@@ -34,14 +38,17 @@ void mb_levels_prepare(struct mb_kern *k)
 	set_pace(k, MB_LEVEL_FULL);
 }
 
-/* Every program that runs from now on knows of the level, and those that did not are over. */
+/*
+ * Waits until every running program sees the new level and all programs that saw the old one have
+ * ended.
+ */
 static void wait_grace_period(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
 		usleep(GRACE_US);
 }
 
-/* Close what hot hooks have begun in all ledgers. */
+/* Closes in all ledgers what hot hooks have begun. */
 static int settle(struct mb_kern *k)
 {
 	int n;
@@ -74,7 +81,7 @@ int mb_kern_set_level(struct mb_kern *k, enum mb_level level)
 			set_pace(k, k->level);
 	} else if (level < k->level) {
 		err = mb_attach_put_back(k, level);
-		if (err) /* not half of it */
+		if (err) /* all or nothing */
 			mb_attach_take_off(k, k->level);
 		else
 			set_pace(k, level);

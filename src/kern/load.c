@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Loading: for each question of the families asked for take the best hook that this kernel accepts.
- * libbpf loads an object whole or not at all, so a refused program is found by its name in
- * libbpf's own message, its hook is crossed out, and the object is opened again without it.
+ * Loading: selects for each probe point of the traced families the best hook that this kernel
+ * accepts. libbpf loads an object completely or not at all. So if the kernel rejects a program, its
+ * name is taken from libbpf's log message, its hook is excluded, and the object is opened again
+ * without that program.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +15,10 @@
 #include "base/log.h"
 #include "kern/internal.h"
 
-/* One call of libbpf at a time: its log callback has no argument to tell us where it is. */
+/*
+ * Program and error of the last failure. It is static because libbpf's print callback has no
+ * context argument; so only one load at a time is possible.
+ */
 static struct {
 	char program[64];
 	char error[160];
@@ -26,7 +30,7 @@ __attribute__((format(printf, 2, 0))) static int on_libbpf_log(enum libbpf_print
 
 	if (level > LIBBPF_INFO)
 		return 0;
-	if (mb_log_level() >= MB_LOG_VERBOSE) { /* whole, with the verifier's reasons */
+	if (mb_log_level() >= MB_LOG_VERBOSE) { /* the whole message, including the verifier log */
 		va_list copy;
 
 		va_copy(copy, ap);
@@ -73,7 +77,10 @@ static void note_failure(struct mb_selected_hook *a, const char *hook, const cha
 	snprintf(t->error, sizeof(t->error), "%s", error);
 }
 
-/* What a program sits on, if its section ("?tp_btf/name") begins so; or NULL. */
+/*
+ * Returns the attach target of a program if its section ("?tp_btf/name") begins with this prefix;
+ * otherwise NULL.
+ */
 static const char *target_of(const struct bpf_program *p, const char *begin)
 {
 	const char *sec = bpf_program__section_name(p);
@@ -84,7 +91,7 @@ static const char *target_of(const struct bpf_program *p, const char *begin)
 
 #define NO_TRAMPOLINES "notrampolines"
 
-/* Are trampolines ruled out by that entry of the list? */
+/* Does MEMBLAME_HOOKS exclude trampolines? */
 static bool trampolines_ruled_out(const struct mb_kern *k)
 {
 	const char *list = k->cfg.force_hooks;
@@ -92,7 +99,7 @@ static bool trampolines_ruled_out(const struct mb_kern *k)
 	return list && strstr(list, NO_TRAMPOLINES);
 }
 
-/* Is everything there that this program needs? error says what is not. */
+/* Does the kernel have everything that this program needs? If not, error gets the reason. */
 static bool program_possible(const struct mb_kern *k, struct bpf_object *o, const char *name,
 			     char *error, size_t size)
 {
@@ -152,7 +159,10 @@ int mb_load_check_forced(const char *list, struct mb_err *e)
 	return 0;
 }
 
-/* "family.question=hook" in the list: the only hook allowed; NULL: all are. */
+/*
+ * Does an entry "family.question=hook" of MEMBLAME_HOOKS exclude this hook? Such an entry allows
+ * only the hook that it names.
+ */
 static bool hook_forced_out(const struct mb_kern *k, const struct mb_selected_hook *a,
 			    const struct mb_hook *h)
 {
@@ -178,7 +188,7 @@ static bool was_tried(const struct mb_selected_hook *a, const char *hook)
 	return false;
 }
 
-/* Has a question that came earlier chosen this program? */
+/* Has an earlier probe point selected this program? */
 static bool is_wanted(struct bpf_object *o, const char *program)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(o, program);
@@ -186,7 +196,7 @@ static bool is_wanted(struct bpf_object *o, const char *program)
 	return p && bpf_program__autoload(p);
 }
 
-/* Take the first hook that was not refused yet and whose tracepoints exist. */
+/* Selects the first hook that has not been rejected and whose requirements the kernel meets. */
 static void choose(struct mb_kern *k, struct bpf_object *o, struct mb_selected_hook *a)
 {
 	char error[160];
@@ -244,7 +254,7 @@ static void want_program(struct bpf_object *o, const char *name)
 	bpf_program__set_autoload(bpf_object__find_program_by_name(o, name), true);
 }
 
-/* Has the kernel refused this optional program? */
+/* Has the kernel rejected this optional program? */
 static bool is_given_up(const struct mb_kern *k, const char *program)
 {
 	for (size_t i = 0; i < k->n_given_up; i++) {
@@ -294,7 +304,7 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	knobs->wake_bytes = k->cfg.stream ? 1024 * 1024 : 64 * 1024;
 	knobs->sample_mask = mb_kern_sample_1_in(k) - 1;
 	knobs->has_swap = mb_kern_has_swap();
-	/* only swap-ins need every fault's start */
+	/* only swap-ins need the start time of every fault */
 	knobs->time_all_faults = knobs->has_swap || !mb_probe_tracepoint("mm_filemap_fault");
 	knobs->hash_ledgers = k->hash_ledgers;
 	knobs->governed = k->cfg.governed;
@@ -311,7 +321,7 @@ static void set_knobs(const struct mb_kern *k, struct mb_knobs *knobs)
 	memcpy(knobs->args, k->args, sizeof(knobs->args));
 }
 
-/* Ledgers in the hash: of all threads, or of those that task storage was refused to. */
+/* Size of the hash of ledgers: for all threads, or for threads for which task storage fails. */
 static __u32 hash_entries(const struct mb_kern *k)
 {
 	if (k->cfg.hash_entries)
@@ -320,8 +330,8 @@ static __u32 hash_entries(const struct mb_kern *k)
 }
 
 /*
- * Blocks that are followed. Before 6.1 (bpf_mem_alloc) programs on probes may not use a hash that is not
- * preallocated, so it has to do with less.
+ * Sets the number of blocks that are followed. Before 6.1 (bpf_mem_alloc), uprobe programs may use
+ * preallocated hashes only, so the hash is smaller.
  */
 static int size_blocks(const struct mb_kern *k)
 {
@@ -341,7 +351,10 @@ static int size_blocks(const struct mb_kern *k)
 	return err || grows ? err : bpf_map__set_map_flags(map, 0);
 }
 
-/* What the kmem family keeps; where it is not asked, nothing: preallocated, it is 40 MiB. */
+/*
+ * Sizes the maps of the kmem family. If the family is not requested, they keep one entry each,
+ * because they are preallocated and would take 40 MiB.
+ */
 static int size_kmem_maps(const struct mb_kern *k)
 {
 	const struct {
@@ -377,8 +390,9 @@ static int size_maps(const struct mb_kern *k)
 }
 
 /*
- * The object, in which a function that this kernel has in another form has another name, so that libbpf takes it for one that
- * is missing. libbpf reads the copy until the object is loaded.
+ * Opens the object. If this kernel has a kfunc with a different prototype, its name is changed in a
+ * copy of the object, so that libbpf treats the kfunc as missing. libbpf reads the copy until the
+ * object is loaded.
  */
 static struct memblame_bpf *open_object(void)
 {
@@ -416,16 +430,17 @@ static struct memblame_bpf *open_object(void)
 }
 
 /*
- * Types of modules may be read with CAP_SYS_ADMIN only. libbpf (1.1.2, 1.4.6) looks there for a function or a
- * field that this kernel does not have, and takes the refusal for an error, also of what is __weak; but it looks once: let it look now, for
- * something that is nowhere.
+ * Reading the types of modules needs CAP_SYS_ADMIN. libbpf (1.1.2, 1.4.6) searches them for a
+ * function or field that vmlinux does not have, and treats the failed read as an error, even for
+ * __weak symbols. But it tries this only once. So this function makes it try now, with a name that
+ * does not exist.
  */
 static void look_for_no_modules(struct memblame_bpf *bpf)
 {
 	bpf_program__set_attach_target(bpf->progs.task_exit, 0, "memblame_nowhere");
 }
 
-/* Open the object and load it with the programs of the hooks chosen so far. */
+/* Opens the object and loads it with the programs of the selected hooks. */
 static int try_load(struct mb_kern *k)
 {
 	struct bpf_object *o;
@@ -453,7 +468,10 @@ static int try_load(struct mb_kern *k)
 	return err ? err : memblame_bpf__load(k->bpf);
 }
 
-/* Cross out what uses the refused program. False: nothing does, so trying again is no use. */
+/*
+ * Excludes the hooks that use the rejected program. Returns false if no hook uses it, so that
+ * another attempt is useless.
+ */
 static bool cross_out(struct mb_kern *k, const char *program, const char *error)
 {
 	bool any = false;
@@ -463,7 +481,7 @@ static bool cross_out(struct mb_kern *k, const char *program, const char *error)
 
 		if (a->hook && list_has(a->hook->optional, program) &&
 		    k->n_given_up < MB_ARRAY_SIZE(k->given_up)) {
-			/* the hook does without it */
+			/* the hook works without it */
 			snprintf(k->given_up[k->n_given_up++], sizeof(k->given_up[0]), "%s",
 				 program);
 			any = true;
@@ -526,7 +544,7 @@ int mb_load(struct mb_kern *k, struct mb_err *e)
 	for (;;) {
 		err = try_load(k);
 		if (!err) {
-			/* rings must be in place before anything can be emitted */
+			/* rings must be installed before a program can send events */
 			err = mb_rings_create(k, e);
 			if (err)
 				return err;

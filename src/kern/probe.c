@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* May we trace, and what does this kernel have? */
+/* Checks whether memblame may trace, and which features this kernel has. */
 #include <bpf/btf.h>
 #include <cap-ng.h>
 #include <errno.h>
@@ -30,7 +30,7 @@ int mb_kern_check(struct mb_err *e)
 
 	if (capng_get_caps_process())
 		return mb_err_set(e, MB_EXIT_UNSUPPORTED, errno, "cannot read own capabilities");
-	/* before 5.8 one capability stood for all three */
+	/* before 5.8, CAP_SYS_ADMIN covered all three */
 	if (!has_capability(CAP_SYS_ADMIN)) {
 		if (!has_capability(CAP_BPF))
 			strcat(missing, " CAP_BPF");
@@ -49,7 +49,7 @@ int mb_kern_check(struct mb_err *e)
 	return 0;
 }
 
-/* Do probes on allocators take one event each? See attach_kind() in uprobes.c. */
+/* Does each uprobe on an allocator need a perf event of its own? See attach_kind() in uprobes.c. */
 static bool probes_singly(const struct mb_kern *k)
 {
 	bool singly = !mb_probe_struct("bpf_uprobe_multi_link");
@@ -61,19 +61,24 @@ static bool probes_singly(const struct mb_kern *k)
 
 int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 {
-	/* what remains: reading maps, /proc/PID/exe of others, and signals to the traced command */
+	/*
+	 * still needed: reading maps, /proc/PID/exe of other users, signals to the traced command
+	 */
 	static const int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL,
 				    CAP_CHECKPOINT_RESTORE /* /proc/PID/map_files */ };
 	bool before_split = !has_capability(CAP_BPF), singly = probes_singly(k);
 
-	if (before_split) /* CAP_SYS_ADMIN alone: it is all we have */
+	if (before_split) /* only CAP_SYS_ADMIN exists, and it is needed */
 		return 0;
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		bool kept = false;
 
 		for (size_t i = 0; i < MB_ARRAY_SIZE(keep); i++)
 			kept |= keep[i] == cap;
-		/* probes on allocators of processes that show up later: singly they want more than as one link */
+		/*
+		 * for uprobes in processes that start later; single uprobes need more than one
+		 * multi link
+		 */
 		kept |= cap == CAP_PERFMON && mb_uprobes_on(k);
 		kept |= cap == CAP_SYS_ADMIN && singly;
 		if (!kept && has_capability((unsigned int)cap))
@@ -87,7 +92,7 @@ int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 }
 
 static struct btf *vmlinux_btf; /* parsed once: 5 MB, 10 ms */
-static struct tracepoint *tracepoints; /* in it */
+static struct tracepoint *tracepoints; /* index of tracepoints in vmlinux_btf */
 
 static struct btf *vmlinux(void)
 {
@@ -97,12 +102,12 @@ static struct btf *vmlinux(void)
 }
 
 /*
- * A tracepoint of vmlinux: the typedef btf_trace_NAME says that it exists, the function
+ * A tracepoint of vmlinux. The typedef btf_trace_NAME shows that it exists; the function
  * __traceiter_NAME has its arguments.
  */
 struct tracepoint {
-	const char *name; /* a string of the BTF */
-	const struct btf_type *iter; /* the function; NULL: not seen, or the kernel has none */
+	const char *name; /* points to a string of the BTF */
+	const struct btf_type *iter; /* the function; NULL: not found, or the kernel has none */
 	bool exists;
 	UT_hash_handle hh;
 };
@@ -129,7 +134,10 @@ static const char *after(const char *name, const char *begin)
 	return strncmp(name, begin, n) == 0 ? name + n : NULL;
 }
 
-/* One pass over the types: a search by name is one too (libbpf has no index), and we have many. */
+/*
+ * Builds the index in one pass over all types. libbpf has no index by name, so each search would
+ * take a pass of its own, and there are many searches.
+ */
 static struct tracepoint *index_tracepoints(const struct btf *btf)
 {
 	struct tracepoint *all = NULL, *t;
@@ -154,7 +162,7 @@ static struct tracepoint *index_tracepoints(const struct btf *btf)
 	return all;
 }
 
-/* NULL: this kernel has none of that name. */
+/* NULL: the kernel has no such tracepoint. */
 static const struct tracepoint *tracepoint_of_vmlinux(const char *name)
 {
 	struct tracepoint *t;
@@ -201,7 +209,7 @@ bool mb_probe_tracepoint(const char *name)
 	if (t && t->exists)
 		return true;
 	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	/* the one file system we have hooks in; a module in most distributions */
+	/* the only file system with hooks; a module in most distributions */
 	return strncmp(name, "ext4_", 5) == 0 && in_module("ext4", type);
 }
 
@@ -214,7 +222,7 @@ unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
 
 	if (!t)
 		return MB_ARG_MISSING;
-	/* the first is the function's own */
+	/* parameter 0 is the data pointer of __traceiter_NAME() */
 	p = btf_params(t);
 	for (int i = 1; i < btf_vlen(t); i++) {
 		if (strcmp(btf__name_by_offset(vmlinux(), p[i].name_off), argument) == 0)
@@ -223,7 +231,10 @@ unsigned char mb_probe_argument(const char *tracepoint, const char *argument)
 	return MB_ARG_MISSING;
 }
 
-/* The least program that needs a trampoline; kernels without them refuse it here already. Its descriptor, or -errno. */
+/*
+ * Loads the smallest program that needs a trampoline; kernels without trampolines reject it.
+ * Returns its descriptor, or -errno.
+ */
 static int try_trampoline(int id)
 {
 	static const struct bpf_insn insns[] = {
@@ -239,7 +250,7 @@ static int try_trampoline(int id)
 
 bool mb_probe_reattach(const char *function)
 {
-	static int known = -1; /* it does not depend on the function */
+	static int known = -1; /* cached; the result does not depend on the function */
 	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), function, BTF_KIND_FUNC) : -1;
 	int fd = known < 0 && id > 0 ? try_trampoline(id) : -1;
 
@@ -306,7 +317,10 @@ bool mb_probe_field(const char *type, const char *field)
 
 bool mb_probe_task_storage(void)
 {
-	/* the map type is older than its use in tracing, which came with this helper (5.11) */
+	/*
+	 * the map type is older than its use by tracing programs, which came with this helper
+	 * (5.11)
+	 */
 	int id = vmlinux() ? btf__find_by_name_kind(vmlinux(), "bpf_func_id", BTF_KIND_ENUM) : -1;
 	const struct btf_type *t = id > 0 ? btf__type_by_id(vmlinux(), (__u32)id) : NULL;
 	const struct btf_enum *e = t ? btf_enum(t) : NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The rings: one per CPU and the urgent one; creating, waiting for and draining them. */
+/* Creates, maps and drains the rings: one per CPU, and the urgent one. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -9,19 +9,19 @@
 #include "kern/internal.h"
 
 /*
- * Per CPU. Accounts send little (timed faults, pauses); a stream of faults needs room for a
- * consumer that is away for 0.2 s at a million events per second.
+ * Ring sizes per CPU. Accounts send few events (timed faults, pauses). A stream of faults needs
+ * room for a consumer that does not run for 0.2 s at a million events per second.
  */
 #define RING_BYTES (128u * 1024)
 #define RING_BYTES_STREAM (16u * 1024 * 1024)
 /*
- * Stacks: a burst of 50,000 allocations of which each is sent takes some 30 MiB. Machines of many CPUs have that in all,
- * not on each of them.
+ * Events with stacks: a burst of 50,000 allocations that are all sent needs about 30 MiB. Machines
+ * with many CPUs have RING_BYTES_STACKS_ALL in total, not that much on each CPU.
  */
 #define RING_BYTES_STACKS (32u * 1024 * 1024)
 #define RING_BYTES_STACKS_ALL (64u * 1024 * 1024)
 
-/* Events taken from one ring before the next one's turn: a few ms of work. */
+/* Events read from a ring before the next ring's turn: a few ms of work. */
 #define DRAIN_BUDGET 16384
 
 static __u32 ring_bytes(const struct mb_kern *k)
@@ -62,11 +62,11 @@ static int on_event(void *arg, void *data, size_t len)
 	struct mb_kern *k = arg;
 
 	k->take(k->take_arg, data, len);
-	/* libbpf takes this event off the ring in either case */
+	/* libbpf consumes this event in either case */
 	return --k->budget > 0 ? 0 : -EAGAIN;
 }
 
-/* libbpf has these pages, but before 1.3 does not show them. */
+/* libbpf maps these pages too, but does not export them before 1.3. */
 static bool map_place(struct mb_ring_place *place, int fd)
 {
 	long page = sysconf(_SC_PAGESIZE);

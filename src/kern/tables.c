@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reading the families' tables: what has changed in an entry since the last time becomes an event. */
+/* Reads the families' tables: each change of an entry since the last reading becomes an event. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,16 +8,16 @@
 #include "base/clock.h"
 #include "kern/internal.h"
 
-/* Entries per call of the kernel; no bucket of a hash may have more. */
+/* Entries per system call; must be at least the size of the largest hash bucket. */
 #define BATCH 256u
 
-/* An entry that has not changed for so many readings is removed, to make room. */
+/* Entries that have not changed for this many readings are deleted to make room. */
 #define IDLE 8u
 
 struct entry {
-	uint64_t changed; /* the reading in which it last did */
+	uint64_t changed; /* the reading in which the entry changed last */
 	UT_hash_handle hh;
-	char data[]; /* the key, then the counters as they were */
+	char data[]; /* the key, then the counters at the last reading */
 };
 
 struct mb_tables {
@@ -26,7 +26,7 @@ struct mb_tables {
 	int fd;
 	uint32_t key_size, value_size;
 	struct entry *entries;
-	char *keys, *values; /* of one batch */
+	char *keys, *values; /* buffers for one batch */
 	struct mb_event *event;
 };
 
@@ -110,7 +110,7 @@ static struct entry *entry_get(struct mb_tables *t, const char *key)
 	return entry;
 }
 
-/* Returns 1 where the entry has changed and was handed over, 0 where not, or -ENOMEM. */
+/* Passes on an event if the entry has changed. Returns 1 if it has, 0 if not, or -ENOMEM. */
 static int take_entry(struct mb_kern *k, struct mb_tables *t, const char *key, const char *value,
 		      mb_kern_sink take, void *arg)
 {
@@ -140,8 +140,9 @@ static int take_entry(struct mb_kern *k, struct mb_tables *t, const char *key, c
 }
 
 /*
- * A program that is adding to an entry in this very moment, after so long, would add to nothing or to
- * the entry's next owner: one in some billions.
+ * Deletes idle entries. Race: a program that updates an entry at this very moment, after such a
+ * long time, would lose its update or add it to the next user of that memory. The probability is
+ * one in some billions.
  */
 static void remove_idle(struct mb_kern *k, struct mb_tables *t)
 {
@@ -167,7 +168,7 @@ static int read_table(struct mb_kern *k, struct mb_tables *t, mb_kern_sink take,
 		count = BATCH;
 		err = bpf_map_lookup_batch(t->fd, first ? NULL : &at, &next, t->keys, t->values, &count,
 					   NULL);
-		if (err && err != -ENOENT) /* that is the end of the table */
+		if (err && err != -ENOENT) /* -ENOENT is the end of the table */
 			return err;
 		for (__u32 i = 0; i < count; i++) {
 			int n = take_entry(k, t, t->keys + i * t->key_size,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Probes on allocators: which files have been looked at, what is probed in which process, and the blocks that the
- * kernel side follows.
+ * Uprobes on allocators: the files that have been examined, the uprobes of each process, and the
+ * blocks that the BPF programs follow.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -21,7 +21,7 @@
 #include "kern/internal.h"
 #include "symbols/allocators.h"
 
-/* Keys deleted with one system call. */
+/* Keys deleted by one system call. */
 #define FORGET_AT_ONCE 1024
 
 #define ENDING_THREADS 64u
@@ -30,30 +30,30 @@ struct file_key {
 	uint64_t dev, ino, mtime_ns;
 };
 
-/* A file that was mapped as code; most define no allocator. */
+/* A file that was mapped as code. Most files define no allocator. */
 struct heap_file {
 	struct file_key key;
-	struct mb_allocator *allocator; /* NULL: it defines none */
+	struct mb_allocator *allocator; /* NULL: the file defines none */
 	UT_hash_handle hh;
 };
 
 struct target_key {
 	struct file_key file;
-	uint64_t pid; /* 0: all */
+	uint64_t pid; /* 0: all processes */
 };
 
-/* A probe, or several of one kind (fd, where it is not -1). */
+/* One uprobe (link), or several uprobes of one kind (fd, if it is not -1). */
 struct heap_link {
 	struct bpf_link *link;
 	int fd;
 };
 
-/* A file that is probed, in one process or all. */
+/* A file that is probed in one process or in all processes. */
 struct heap_target {
 	struct target_key key;
 	struct heap_link *links;
 	size_t n;
-	uint64_t since_ns; /* all of them are there */
+	uint64_t since_ns; /* time from which all its uprobes are attached */
 	UT_hash_handle hh;
 };
 
@@ -62,11 +62,11 @@ struct mb_uprobes {
 	struct heap_target *targets;
 };
 
-/* What one call of mb_kern_attach_heap() does. */
+/* State of one call of mb_kern_attach_heap(). */
 struct attaching {
 	struct mb_kern *k;
-	uint32_t pid; /* whose probes; 0: everyone's */
-	uint32_t tid; /* a thread of it that goes on: mb_live_thread() */
+	uint32_t pid; /* the process to probe; 0: all processes */
+	uint32_t tid; /* a living thread of that process: mb_live_thread() */
 	mb_kern_allocator_fn *found;
 	void *arg;
 	int functions, err;
@@ -84,6 +84,7 @@ bool mb_uprobes_on(const struct mb_kern *k)
 
 /* ---- files ---- */
 
+/* Finds or adds a file, and reads its allocator when it is added. Returns NULL without memory. */
 static struct heap_file *file_of(struct mb_uprobes *u, int fd, const struct file_key *key, const char *path)
 {
 	struct mb_allocator *a;
@@ -128,7 +129,7 @@ static struct bpf_program *program_of(const struct mb_kern *k, uint32_t op)
 	return names[op] ? bpf_object__find_program_by_name(k->bpf->obj, names[op]) : NULL;
 }
 
-/* One probe for each function, on kernels before 6.6. */
+/* Attaches one uprobe per function, for kernels before 6.6. */
 static int attach_singly(struct attaching *at, struct heap_target *t, struct bpf_program *p, const char *path,
 			 const uint64_t *offsets, size_t n)
 {
@@ -146,8 +147,8 @@ static int attach_singly(struct attaching *at, struct heap_target *t, struct bpf
 }
 
 /*
- * BPF_LINK_CREATE with its arguments for BPF_TRACE_UPROBE_MULTI (include/uapi/linux/bpf.h), which libbpf before 1.3 does
- * not know.
+ * Arguments of BPF_LINK_CREATE for BPF_TRACE_UPROBE_MULTI (include/uapi/linux/bpf.h), which libbpf
+ * before 1.3 does not support.
  */
 struct multi_attr {
 	uint32_t prog_fd, target_fd, attach_type, flags;
@@ -158,7 +159,10 @@ struct multi_attr {
 #define TRACE_UPROBE_MULTI 48u
 #define UPROBE_MULTI_RETURN 1u
 
-/* All functions of one kind with one link: taking it off makes the kernel wait once, not 0.1 s for each of them. */
+/*
+ * Attaches all functions of one kind with one link. Detaching the link makes the kernel wait once,
+ * instead of 0.1 s for each function.
+ */
 static int attach_together(struct attaching *at, struct heap_target *t, struct bpf_program *p, const char *path,
 			   const uint64_t *offsets, size_t n)
 {
@@ -179,7 +183,10 @@ static int attach_together(struct attaching *at, struct heap_target *t, struct b
 	return 0;
 }
 
-/* The number in a file of the PMU for uprobes, which may stand behind "config:"; -1: not there. */
+/*
+ * Returns the number in a file of the uprobe PMU, with or without the prefix "config:"; -1: there
+ * is none.
+ */
 static int pmu_number(const char *name)
 {
 	char path[96];
@@ -196,8 +203,10 @@ static int pmu_number(const char *name)
 }
 
 /*
- * For a process whose first thread has ended: a link takes that one only, which has no memory any more, where an event
- * takes any thread. Programs that are loaded for such links cannot be attached to an event by libbpf.
+ * Attaches by perf events, for a process whose thread group leader has exited. A multi link applies
+ * to the leader only, which has no address space any more, whereas a perf event accepts any thread.
+ * It uses system calls because libbpf cannot attach programs to perf events that were loaded for
+ * multi links.
  */
 static int attach_events(struct attaching *at, struct heap_target *t, struct bpf_program *p, const char *path,
 			 const uint64_t *offsets, size_t n)
@@ -242,7 +251,10 @@ void mb_uprobes_prepare(struct mb_kern *k)
 	}
 }
 
-/* Functions of one kind (op; MB_HEAP_OPS: the returns of all but those that free) go to program p. */
+/*
+ * Attaches program p to the functions of one kind. op MB_HEAP_OPS: to the returns of all functions
+ * except those that free.
+ */
 static int attach_kind(struct attaching *at, struct heap_target *t, int fd, const struct mb_allocator *a,
 		       struct bpf_program *p, uint32_t op)
 {
@@ -256,7 +268,7 @@ static int attach_kind(struct attaching *at, struct heap_target *t, int fd, cons
 	}
 	if (!n)
 		return 0;
-	/* whatever the file is called, in whichever name space, or if it has been deleted */
+	/* this path works for any file name and mount namespace, and for deleted files */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!has_multi())
 		return attach_singly(at, t, p, path, offsets, n);
@@ -264,7 +276,10 @@ static int attach_kind(struct attaching *at, struct heap_target *t, int fd, cons
 				    attach_events(at, t, p, path, offsets, n);
 }
 
-/* What frees first: blocks that are followed must be seen to go. Then what ends calls, then what begins them. */
+/*
+ * Attaches functions that free first, because the free of every followed block must be seen. Then
+ * attaches the returns, then the entries of calls.
+ */
 static int attach_calls(struct attaching *at, struct heap_target *t, int fd, const struct mb_allocator *a)
 {
 	int err = attach_kind(at, t, fd, a, program_of(at->k, MB_HEAP_FREE), MB_HEAP_FREE);
@@ -278,7 +293,10 @@ static int attach_calls(struct attaching *at, struct heap_target *t, int fd, con
 	return err;
 }
 
-/* Links that some threads destroy side by side: for each, the kernel waits until no CPU can be within the probe. */
+/*
+ * Links that several threads destroy in parallel. For each link the kernel waits until no CPU can
+ * be executing the probe.
+ */
 struct ending {
 	struct heap_link *links;
 	size_t n, step;
@@ -317,7 +335,7 @@ static void end_links(struct heap_link *links, size_t n)
 		pthread_join(threads[--started], NULL);
 }
 
-/* Take one target off, or (NULL) all of them: their links end together. */
+/* Removes one target, or all of them (only is NULL); their links are destroyed in parallel. */
 static void targets_free(struct mb_uprobes *u, struct heap_target *only)
 {
 	struct heap_target *t, *tmp;
@@ -347,7 +365,7 @@ static void targets_free(struct mb_uprobes *u, struct heap_target *only)
 	free(all);
 }
 
-/* *since_ns: when it has been done. */
+/* Attaches to one file unless it is probed already. *since_ns: time at which it was attached. */
 static int attach_file(struct attaching *at, int fd, const struct heap_file *f, uint64_t *since_ns)
 {
 	struct target_key key = { .file = f->key, .pid = at->pid };
@@ -384,8 +402,8 @@ static void log_calls(const struct mb_allocator *a, const char *path)
 }
 
 /*
- * An exception cannot get past a return address that the kernel hides for a probe. glibc's malloc throws none, and
- * the operator new of libstdc++, which does, is not probed.
+ * An uretprobe replaces the return address on the stack, and an exception cannot unwind past that.
+ * glibc's malloc does not throw. The operator new of libstdc++, which does, is not probed.
  */
 static void warn_of_throwing(const struct mb_allocator *a, const char *path)
 {
@@ -497,7 +515,7 @@ void mb_kern_forget_blocks(struct mb_kern *k, uint64_t mm, const uint64_t *addrs
 
 		for (; i < n && count < FORGET_AT_ONCE; i++, count++)
 			keys[count] = (struct mb_heap_key){ .mm = mm, .addr = addrs[i] };
-		/* it stops at the first that is gone already */
+		/* the batch stops at the first key that does not exist any more */
 		for (__u32 done = 0; done < count; done += left + 1) {
 			left = count - done;
 			if (!bpf_map_delete_batch(map, keys + done, &left, NULL))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What a report of an OOM kill needs of the running system. */
+/* Collects what an OOM kill report needs from the running system. */
 #include "oom/collect.h"
 
 #include <errno.h>
@@ -20,12 +20,12 @@
 #include "symbols/address_space.h"
 
 #define KMSG_RECORD 8192 /* the kernel's own limit (CONSOLE_EXT_LOG_MAX, PRINTKRB_RECORD_MAX) */
-#define KMSG_BYTES (64 * 1024) /* records taken at once */
+#define KMSG_BYTES (64 * 1024) /* bytes of records read at once */
 #define MAPS_BYTES (128 * 1024)
 #define STACK_BYTES (1024 * 1024)
-#define MODULES 96u /* of one process: files it runs code of */
+#define MODULES 96u /* executable mappings per process */
 
-/* How much others are preferred as victims: all but those who may not be killed at all. */
+/* Makes the OOM killer prefer other victims: all except those that must not be killed (-1000). */
 #define OOM_SCORE_ADJ "-999"
 
 struct module {
@@ -33,12 +33,16 @@ struct module {
 	char name[48];
 };
 
-/* Of the victim of a kill, taken while it is there: its stack comes when it dies. */
+/*
+ * Mappings of the victim of a kill. They are read while the victim still exists, because the event
+ * with its stack arrives only when it dies.
+ */
 struct modules {
 	uint64_t kill_t_ns;
 	uint32_t n;
 	struct module list[MODULES];
-	struct mb_address_space *spaces[MB_OOM_STACKS]; /* in which user stacks are; NULL: kernel, or none */
+	/* address spaces of the user stacks; NULL: kernel stack, or none */
+	struct mb_address_space *spaces[MB_OOM_STACKS];
 };
 
 struct mb_oom_collect {
@@ -109,7 +113,10 @@ void mb_oom_collect_read(struct mb_oom_collect *w)
 	while (w->kmsg >= 0 && w->log_len < KMSG_BYTES) {
 		ssize_t n = read(w->kmsg, w->log + w->log_len, KMSG_RECORD - 1);
 
-		/* EPIPE: lines were overwritten before we came; the next read goes on behind them */
+		/*
+		 * EPIPE: records were overwritten before they were read; the next read continues
+		 * after them
+		 */
 		if (n < 0 && (errno == EPIPE || errno == EINTR))
 			continue;
 		if (n <= 0)
@@ -131,7 +138,7 @@ static void ingest_record(struct mb_ingest *ingest, const char *record)
 		return;
 	len = strcspn(text + 1, "\n");
 	memset(line, 0, sizeof(*line));
-	/* T and a thread's id; C and a CPU, where there is none */
+	/* T and the thread ID, or C and the CPU where there is no thread */
 	if (caller && caller < text)
 		line->caller = (uint32_t)strtoul(caller + 9, NULL, 10) + (caller[8] == 'C' ? 1u << 31 : 1);
 	memcpy(line + 1, text + 1, len);
@@ -172,6 +179,7 @@ static void add_module(struct modules *m, const char *line)
 	m->n++;
 }
 
+/* Reads the executable mappings of a process, as far as MAPS_BYTES of its maps contain them. */
 static void read_modules(struct mb_oom_collect *w, uint32_t tgid, struct modules *m)
 {
 	char path[64];
@@ -215,7 +223,11 @@ static void ingest_user_stack(struct mb_ingest *ingest, const struct mb_oom_kill
 	}
 }
 
-/* The files that they run are kept open: names are looked for when the report is safe. Of a machine without memory, none. */
+/*
+ * Opens the address spaces for the user stacks, which holds the executed files open: names are
+ * looked up later, when the report has been stored. Does nothing if the whole machine is out of
+ * memory.
+ */
 static void open_spaces(struct mb_oom_collect *w, struct modules *m, const struct mb_oom_kill *k)
 {
 	free_spaces(m);
@@ -239,7 +251,7 @@ static void ingest_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest, co
 	if (!victim) {
 		victim = &w->victims[w->next_victim++ % MB_OOM_KILLS];
 		victim->kill_t_ns = k->first.h.t_ns;
-		read_modules(w, k->first.victim_tgid, victim); /* first: it may not be there for long */
+		read_modules(w, k->first.victim_tgid, victim); /* the victim first, because it may disappear soon */
 		open_spaces(w, victim, k);
 		read_modules(w, k->first.h.tgid, &w->trigger);
 		for (uint32_t i = 0; i < MB_OOM_STACK && k->first.kernel_stack[i]; i++)
@@ -251,7 +263,10 @@ static void ingest_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest, co
 	ingest_user_stack(ingest, k, MB_OOM_OF_VICTIM, k->victim_stack, victim);
 }
 
-/* "function (module+0xoffset)"; more of a stack than a call deep. Returns how many frames have a name. */
+/*
+ * Passes names of the form "function (module+0xoffset)" to the model. Frames after the first
+ * contain return addresses. Returns the number of frames that have a name.
+ */
 static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_oom_kill *k, enum mb_oom_stack_of of,
 				     const __u64 *stack, struct mb_address_space *space)
 {
@@ -352,9 +367,12 @@ void mb_oom_collect_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c)
 	}
 }
 
-/* ---- to survive ---- */
+/* ---- surviving an OOM situation ---- */
 
-/* A stack that is locked does not grow beyond RLIMIT_MEMLOCK: it is to be deep enough for looking for names before. */
+/*
+ * A locked stack cannot grow beyond RLIMIT_MEMLOCK. So the stack is grown before locking, deep
+ * enough for symbol lookup.
+ */
 static __attribute__((noinline)) void deepen_stack(void)
 {
 	volatile char room[STACK_BYTES];

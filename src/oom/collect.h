@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What a report of an OOM kill needs of the running system, beside the kernel's events: the kernel's log
- * (/dev/kmsg), names of functions and modules in stacks, memory.stat. All memory is taken by
- * mb_oom_collect_open(); only the look-up of a cgroup that no process is known to be in takes more.
+ * What an OOM kill report needs from the running system in addition to the kernel's events: the
+ * kernel log (/dev/kmsg), names of functions and modules in stacks, memory.stat.
+ * mb_oom_collect_open() allocates all memory in advance. Only the path lookup of a cgroup that
+ * contains no known process allocates more.
  */
 #ifndef MB_OOM_COLLECT_H
 #define MB_OOM_COLLECT_H
@@ -13,38 +14,55 @@
 struct mb_oom_collect;
 struct mb_oom_kill;
 
-/* Open the log at its end, read the kernel's symbols. NULL: no memory. */
+/*
+ * Opens the kernel log at its end and reads the kernel's symbols. Returns NULL without memory. The
+ * caller owns the result (mb_oom_collect_close(), which accepts NULL).
+ */
 struct mb_oom_collect *mb_oom_collect_open(void);
 void mb_oom_collect_close(struct mb_oom_collect *w);
 
-/* A tick, while there is no kill: names of the kernel's functions are kept up with its modules. w may be NULL. */
+/*
+ * To be called each tick while there is no kill: brings the kernel's symbols up to date with its
+ * loaded modules. w may be NULL.
+ */
 void mb_oom_collect_tick(struct mb_oom_collect *w);
 
-/* Readable when the kernel has logged something; -1: its log cannot be read. */
+/*
+ * A descriptor that is readable when the kernel has logged something. -1: the kernel log cannot be
+ * read. w may be NULL.
+ */
 int mb_oom_collect_fd(const struct mb_oom_collect *w);
 
 /*
- * Take what the kernel has logged. A kill's event is in its ring before its lines are in the log: drain the
- * rings between read and feed.
+ * mb_oom_collect_read() reads what the kernel has logged into a buffer, mb_oom_collect_ingest()
+ * passes the buffered lines to the model. The kernel puts the event of a kill into a ring before it
+ * logs the kill, so drain the rings between these two calls: then the model knows the kill before
+ * its log lines.
  */
 void mb_oom_collect_read(struct mb_oom_collect *w);
 void mb_oom_collect_ingest(struct mb_oom_collect *w, struct mb_ingest *ingest);
 
-/* Tell the model what the addresses in the stacks of new kills are called. */
+/* Passes the names of the addresses in the stacks of new kills to the model. */
 void mb_oom_collect_stacks(struct mb_oom_collect *w, struct mb_ingest *ingest);
 
 /*
- * Tell it the functions of user stacks, where the kill was in a cgroup: for when its report is safe, as that takes time
- * and memory. False: none has a name.
+ * Passes the function names of user stacks to the model if the kill happened in a cgroup. Call this
+ * function after the report has been stored, because symbol lookup takes time and memory. Returns
+ * false if no function has a name.
  */
 bool mb_oom_collect_functions(struct mb_oom_collect *w, struct mb_ingest *ingest, const struct mb_oom_kill *k);
 
-/* Tell it of their cgroups: paths, and memory.stat of the one at its limit. c may be NULL. */
+/*
+ * Passes cgroup data of new kills to the model: paths, and memory.stat of the cgroup that reached
+ * its limit. c may be NULL.
+ */
 void mb_oom_collect_cgroups(struct mb_ingest *ingest, struct mb_cgroups *c);
 
 /*
- * Be the last to die for want of memory: lock what is mapped so far into memory (whole), or what of it is used and
- * will be, and ask the OOM killer to choose others first. What is not permitted is left as it is, with a message.
+ * Makes memblame one of the last processes to fail or die when memory runs out: locks its mappings
+ * into memory and lowers its oom_score_adj. whole: all pages of the present mappings are locked;
+ * otherwise each page of these mappings is locked when it is first used. What is not
+ * permitted is left unchanged, with a message.
  */
 void mb_oom_collect_harden(bool whole);
 

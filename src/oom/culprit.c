@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Whose growth used up the memory. Victim and culprit often differ: the kernel chooses by size and
- * oom_score_adj. The rule, with its limits, is in docs/families/oom.md: which kind of memory grew, by the kernel's own
- * figures of the cgroup; then, who has that.
+ * Finds the process whose growth used up the memory. Victim and culprit often differ, because the
+ * kernel chooses the victim by size and oom_score_adj. docs/families/oom.md describes the rule and
+ * its limits: first find the kind of memory that grew, from the kernel's own figures of the cgroup;
+ * then find the process that has this memory.
  */
 #include <string.h>
 
@@ -11,21 +12,24 @@
 #include "oom/growth.h"
 #include "oom/oom.h"
 
-/* The window is the shortest in which the memory grew by this part of what is in use... */
+/* The window is the shortest one in which the memory grew by this part of the usage... */
 #define WINDOW_PERMILLE 333
-/* ...a culprit is clear when it is more than this part of that growth... */
+/* ...a culprit is clear if it has more than this part of that growth... */
 #define CLEAR_PERMILLE 500
-/* ...and there is no growth worth the name where it is less than this part of what is in use. */
+/* ...and growth of less than this part of the usage does not count as growth. */
 #define LEAST_PERMILLE 100
-/* A longer window is of use as long as the culprit has grown by so much more in it. */
+/* A longer window is better as long as the culprit's growth in it is larger by this factor. */
 #define LONGER_PERMILLE 1030
-/* So long after a kill the victim's memory may still be charged. */
+/* Time after a kill in which the victim's memory may still be charged. */
 #define FREED_NS (2 * MB_NS_PER_S)
 
-/* How far back processes are looked at where it is not known how the memory was split. */
+/* Window for the growth of processes where the split of the memory is not known. */
 #define PROCESSES_NS (60 * MB_NS_PER_S)
 
-/* Each window is longer than the last one by this part at least: so many are enough for all that is known. */
+/*
+ * Each window is longer than the previous one by at least this part, which bounds the number of
+ * windows.
+ */
 #define STEP_PART 8
 
 static bool is_part(int64_t part, int64_t whole, int64_t permille)
@@ -33,7 +37,7 @@ static bool is_part(int64_t part, int64_t whole, int64_t permille)
 	return part > 0 && part * 1000 > whole * permille;
 }
 
-/* ---- who has it ---- */
+/* ---- which process has the memory ---- */
 
 static const struct mb_oom_name_sum *most_own(const struct mb_oom_scratch *s)
 {
@@ -69,7 +73,7 @@ static const struct mb_oom_name_sum *most_shmem(const struct mb_oom_scratch *s)
 	return most;
 }
 
-/* How many of a name have a part in its growth that is worth the name: a 64th of the largest one's at least. */
+/* Returns how many processes of a name contributed at least 1/64 of the largest one's growth. */
 static uint32_t count_own(const struct mb_oom_culprit *c, const struct mb_model *m,
 			  const struct mb_oom_kill *k, const struct mb_oom_name_sum *n)
 {
@@ -108,21 +112,30 @@ static void name(struct mb_oom_culprit *c, const struct mb_oom_kill *k,
 	c->growth_ns = k->first.h.t_ns > n->from_ns ? k->first.h.t_ns - n->from_ns : 0;
 }
 
-/* Memory that counts with several of them may be anybody's: what is left without it is sure. */
+/*
+ * Memory that is counted for several processes may belong to any of them. Only the growth without
+ * it is certain.
+ */
 static void find_own(const struct mb_model *m, const struct mb_oom_kill *k,
 		     struct mb_oom_culprit *c, const struct mb_oom_growth *g)
 {
 	const struct mb_oom_name_sum *n = most_own(&mb_oom_of(m)->scratch);
 	int64_t all = c->kind_growth_pages[MB_MEMCG_ANON], growth = n ? n->growth - g->over : 0;
 
-	/* the kernel counts kinds in batches, and what processes have a moment before or after */
+	/*
+	 * the kernel counts kinds in batches, and process counters are read slightly earlier or
+	 * later
+	 */
 	if (growth > all)
 		growth = all;
 	if (growth > 0)
 		name(c, k, n, n->largest, growth, count_own(c, m, k, n));
 }
 
-/* What others have of page tables may all be new: the rest of their growth is sure to be its own. */
+/*
+ * Only the page tables at the kill are known per process, so those of other processes may all be
+ * new. The growth that exceeds them must belong to the named processes.
+ */
 static void find_tables(const struct mb_model *m, const struct mb_oom_kill *k,
 			struct mb_oom_culprit *c, const struct mb_oom_growth *g)
 {
@@ -138,13 +151,19 @@ static void find_tables(const struct mb_model *m, const struct mb_oom_kill *k,
 		name(c, k, n, n->largest_tables, least, count_tables(m, k, n));
 }
 
-/* Such a file has a method of its own from 6.6 on, and before a step of the general one. */
+/*
+ * Writes to a shmem file have a method of their own since 6.6. Earlier kernels call
+ * shmem_write_begin() from the generic write path.
+ */
 static bool writes_shmem(const struct mb_oom_kill *k)
 {
 	return mb_oom_in_kernel_stack(k, "shmem_file_write") || mb_oom_in_kernel_stack(k, "shmem_write_begin");
 }
 
-/* Shared memory is charged once, whoever maps it: it is an entry of its own, beside which its users are named. */
+/*
+ * Shared memory is charged once, no matter which processes map it. So its growth is that of the
+ * kind, and the processes that use it are named in addition.
+ */
 static void find_shmem(const struct mb_model *m, const struct mb_oom_kill *k,
 		       struct mb_oom_culprit *c)
 {
@@ -156,7 +175,7 @@ static void find_shmem(const struct mb_model *m, const struct mb_oom_kill *k,
 		c->how = MB_OOM_MAPS;
 		return;
 	}
-	/* it ran out of memory while it was writing a file of that kind */
+	/* the process ran out of memory while it wrote to a shmem file */
 	for (uint32_t i = 0; i < k->n_tasks && writes_shmem(k); i++) {
 		const struct mb_oom_task_event *t = mb_oom_task(mb_oom_of(m), k, i);
 
@@ -197,7 +216,10 @@ static void set_unknown(struct mb_oom_culprit *c, const char *missing)
 	c->growth_pages = 0;
 }
 
-/* What victims of kills shortly before had of the same memory: it is charged for as long as it is being freed. */
+/*
+ * Returns the pages of victims of recent kills in the same cgroup: the memory stays charged until
+ * it has been freed.
+ */
 static uint64_t being_freed(const struct mb_model *m, const struct mb_oom_kill *k)
 {
 	uint64_t now = k->first.h.t_ns, pages = 0;
@@ -214,7 +236,11 @@ static uint64_t being_freed(const struct mb_model *m, const struct mb_oom_kill *
 	return pages;
 }
 
-/* Memory of no kind that the kernel tells may be of any. */
+/*
+ * Handles growth of unaccounted memory, which may be of any kind. Reports the culprit as unknown if
+ * the split is from the history instead of the kernel log, or if most of the growth is memory of
+ * recent victims that is still being freed.
+ */
 static void doubt_unaccounted(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	int64_t growth = c->kind_growth_pages[MB_MEMCG_UNACCOUNTED];
@@ -225,13 +251,14 @@ static void doubt_unaccounted(const struct mb_model *m, const struct mb_oom_kill
 		set_unknown(c, "what was charged was mostly memory of a process killed just before, which was being freed");
 }
 
+/* Finds the culprit in the window c->window_ns; needs c->kind_growth_pages. */
 static void measure(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	struct mb_oom_growth g;
 
 	mb_oom_processes_growth(m, k, c, &g);
 	c->kind = kind_that_grew(c);
-	/* of a kind that no process has: since the window's start */
+	/* default for a kind that no process owns: growth since the start of the window */
 	c->growth_ns = c->window_ns;
 	c->growth_pages = c->kind_growth_pages[c->kind];
 	if (c->kind == MB_MEMCG_SHMEM) {
@@ -248,7 +275,7 @@ static void measure(const struct mb_model *m, const struct mb_oom_kill *k, struc
 		c->task = NULL;
 	if (c->kind == MB_MEMCG_UNACCOUNTED && c->verdict != MB_OOM_CULPRIT_NO_GROWTH)
 		doubt_unaccounted(m, k, c);
-	/* the kernel was asked about one thing, and the processes about another */
+	/* the processes have memory that is not charged to this cgroup */
 	if (c->task &&
 	    (uint64_t)c->growth_pages >
 		    c->used_pages + (c->at.swap_pages == MB_UNKNOWN ? 0 : c->at.swap_pages))
@@ -256,8 +283,9 @@ static void measure(const struct mb_model *m, const struct mb_oom_kill *k, struc
 }
 
 /*
- * The kinds in the window that begins at t_ns, or at another moment before c->before at which the split is known to have
- * been the same; at the first one that is known, where that is later. False: there is none.
+ * Computes the growth of each kind in the window that begins at t_ns. If there is no split at t_ns,
+ * uses another time before c->before at which the split is known to have been the same, or the
+ * first known split if that is later. Returns false if there is none.
  */
 static bool look_back(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t t_ns, struct mb_oom_culprit *c)
 {
@@ -273,6 +301,7 @@ static bool look_back(const struct mb_model *m, const struct mb_oom_kill *k, uin
 
 /* ---- all windows ---- */
 
+/* Do two windows agree on verdict, kind and program? */
 static bool same_culprit(const struct mb_oom_culprit *a, const struct mb_oom_culprit *b)
 {
 	return a->verdict == b->verdict && a->kind == b->kind && !a->task == !b->task &&
@@ -280,8 +309,8 @@ static bool same_culprit(const struct mb_oom_culprit *a, const struct mb_oom_cul
 }
 
 /*
- * The first window that shows enough growth, made longer for as long as that shows more of the same. Growth may have
- * paused, for no longer than what is seen of it so far.
+ * Finds the first window that shows enough growth, and extends it as long as a longer window shows
+ * more growth of the same culprit. Growth may have paused for as long as the window found so far.
  */
 static void try_windows(const struct mb_model *m, const struct mb_oom_kill *k,
 			const struct mb_oom_culprit *base, struct mb_oom_culprit *found)
@@ -309,7 +338,10 @@ static void try_windows(const struct mb_model *m, const struct mb_oom_kill *k,
 	}
 }
 
-/* Without the figures of the memory, who grew is evidence, but no verdict. */
+/*
+ * Without the split of the memory, the growth of processes is shown as evidence but gives no
+ * verdict.
+ */
 static void only_processes(const struct mb_model *m, const struct mb_oom_kill *k,
 			   struct mb_oom_culprit *c)
 {
@@ -348,7 +380,7 @@ void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k,
 		only_processes(m, k, c);
 }
 
-/* ---- does it add up? ---- */
+/* ---- consistency check ---- */
 
 const char *mb_oom_check(const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Growth in a window of time before a kill. A process counts with its anonymous memory, in swap or not, as that is
- * charged once; what it maps of files and shared memory may be charged to anybody. An address space counts once.
+ * Growth in a time window before a kill. A process counts with its anonymous memory, including what
+ * is swapped out, because that memory is charged once. Its mapped files and shared memory may be
+ * charged to another cgroup. Each address space counts once.
  */
 #include "oom/growth.h"
 
@@ -11,7 +12,10 @@
 
 #define MOST_PER_S 1e18
 
-/* What processes have more than the cgroup was charged, within that part of it, is the kernel's imprecision. */
+/*
+ * If the growth of processes exceeds what the cgroup was charged by less than 1/16, the difference
+ * is imprecision of the kernel's counters.
+ */
 #define OVER_PART 16
 
 static uint64_t or_zero(uint64_t v)
@@ -35,8 +39,9 @@ static uint64_t own_at(const struct mb_point *p)
 }
 
 /*
- * What a process that was born within the window, and has not become another program, shares with its parent: no more
- * than that had then, or has now.
+ * Returns the pages that a process shares with its parent after a fork. Applies to processes that
+ * started within the window and have not called exec. It is at most what the parent had then, and
+ * at most what the process has now.
  */
 static uint64_t inherited(const struct mb_model *m, const struct mb_process *p, uint64_t now_pages)
 {
@@ -53,14 +58,17 @@ static uint64_t inherited(const struct mb_model *m, const struct mb_process *p, 
 }
 
 /*
- * A tick does not have those that were born while it was taken, between its look at processes and its look at cgroups. One
- * that is older than this at a tick, and was not there at any before, is one that nobody knew of.
+ * A tick reads processes first and cgroups later, so it misses processes that start in between. A
+ * process that is older than this at a tick and has no earlier point was not followed by the
+ * history.
  */
 #define BORN_IN_TICK_NS (2 * MB_NS_PER_S)
 
 /*
- * What it had at the start of the window, or of its life, or of what is known of it, which *from_ns becomes. *born: within
- * the window.
+ * Returns the point of a process at *from_ns. If there is none, *from_ns becomes the start of the
+ * process, and the result is NULL because the process had no memory before; or the start of its
+ * known history, and the result is its first point. *born: the process started within the window.
+ * Returns NULL with *from_ns unchanged if nothing is known.
  */
 static const struct mb_point *point_of(const struct mb_series *s, uint64_t start_ns, uint64_t *from_ns, bool *born)
 {
@@ -80,13 +88,17 @@ static const struct mb_point *point_of(const struct mb_series *s, uint64_t start
 	return p;
 }
 
-/* What a process has more than at the start of the window. */
+/* What a process has gained since the start of the window. */
 struct change {
 	struct mb_oom_grower g;
 	int64_t shmem;
-	bool born; /* within the window */
+	bool born; /* started within the window */
 };
 
+/*
+ * Computes the change of one process. forks: memory inherited from the parent does not count as
+ * growth.
+ */
 static void change_of(const struct mb_model *m, const struct mb_oom_kill *k,
 		      const struct mb_oom_culprit *c, bool forks, const struct mb_oom_task_event *t,
 		      struct change *out)
@@ -112,7 +124,7 @@ static void change_of(const struct mb_model *m, const struct mb_oom_kill *k,
 	if (now > from)
 		out->g.slope_bytes_per_s =
 			(double)out->g.growth_pages * MB_PAGE_SIZE * 1e9 / (double)(now - from);
-	/* of a recording that is not true to life it need not fit */
+	/* the numbers of an inconsistent recording may not fit */
 	if (out->g.slope_bytes_per_s > MOST_PER_S || out->g.slope_bytes_per_s < -MOST_PER_S)
 		out->g.slope_bytes_per_s = 0;
 }
@@ -128,6 +140,10 @@ int64_t mb_oom_own_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 
 /* ---- names ---- */
 
+/*
+ * Finds or adds the entry of a name. If the table is full, the name with the least growth is
+ * replaced.
+ */
 static struct mb_oom_name_sum *name_of(struct mb_oom_scratch *s, const char *comm)
 {
 	struct mb_oom_name_sum *name = NULL;
@@ -181,7 +197,7 @@ static void add_to_name(struct mb_oom_name_sum *n, const struct change *x)
 	}
 }
 
-/* Put it where it belongs among those that grew most. */
+/* Inserts the process into the list of those that grew most. */
 static void rank(struct mb_oom_culprit *c, const struct mb_oom_grower *g)
 {
 	uint32_t i = c->n_growers < MB_OOM_GROWERS ? c->n_growers++ : MB_OOM_GROWERS - 1;
@@ -203,7 +219,10 @@ static bool is_below(const char *path, const char *top)
 	return n && path && !strncmp(path, top, n) && (!path[n] || path[n] == '/');
 }
 
-/* What those gave back that have ended since: no more than what they had not got from their parents. */
+/*
+ * Returns the pages freed by processes that have ended since the start of the window, without what
+ * those processes had inherited from their parents.
+ */
 static int64_t given_back(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t window_ns)
 {
 	const char *top = k->first.memcg ? mb_oom_cgroup_path(m, k, k->first.memcg) : NULL;
@@ -223,9 +242,11 @@ static int64_t given_back(const struct mb_model *m, const struct mb_oom_kill *k,
 }
 
 /*
- * What others could take, as processes gave it back: those that go on and shrank, and those that ended, as far as what the
- * cgroup had at the window's start was not of those that go on. Who was about to end then may have been counted as
- * a process, and not as memory any more.
+ * Returns the pages that processes freed, so that others could allocate them: by processes that
+ * live on and shrank, and by processes that ended. The latter is at most the part of the cgroup's
+ * memory at the window's start that did not belong to living processes. This limit is needed
+ * because a process that was exiting at that moment may have been counted although its memory was
+ * already uncharged.
  */
 static int64_t made_free(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {
@@ -247,13 +268,17 @@ static int64_t made_free(const struct mb_model *m, const struct mb_oom_kill *k, 
 	return ended + (shrunk < all ? shrunk : all);
 }
 
-/* More than all that the cgroup was charged, with swap: it was charged elsewhere, and the process has moved. */
+/*
+ * Did the process grow by more than the whole charge of the cgroup, including swap? Then its memory
+ * was charged to another cgroup, from which the process has moved.
+ */
 static bool is_from_elsewhere(const struct mb_oom_culprit *c, const struct change *x)
 {
 	return x->g.growth_pages > 0 && c->at.usage_pages != MB_UNKNOWN &&
 	       (uint64_t)x->g.growth_pages > c->used_pages + or_zero(c->at.swap_pages);
 }
 
+/* Measures all processes. Fills the names in struct mb_oom_scratch, c->growers and g. */
 static void measure(const struct mb_model *m, const struct mb_oom_kill *k, bool forks,
 		    struct mb_oom_culprit *c, struct mb_oom_growth *g)
 {
@@ -286,8 +311,9 @@ static void measure(const struct mb_model *m, const struct mb_oom_kill *k, bool 
 }
 
 /*
- * The machine's kinds are not charges: its log tells anonymous pages by lists, on which those are not that somebody has taken
- * off for a moment. What processes have more is, without what they have from their parents, at least as sure.
+ * For the whole machine, kinds are not based on charges. The kernel log reports anonymous pages by
+ * LRU list, which leaves out isolated pages. The growth of processes, without what they inherited
+ * from their parents, is at least as reliable, so the growth of anonymous memory is raised to it.
  */
 static void trust_processes(struct mb_oom_culprit *c, struct mb_oom_growth *g)
 {
@@ -318,7 +344,10 @@ void mb_oom_processes_growth(const struct mb_model *m, const struct mb_oom_kill 
 
 /* ---- kinds ---- */
 
-/* Where page tables are: in what the kernel has beside, or in what it does not tell. */
+/*
+ * Returns the kind that contains page tables where they are not reported: other kernel memory, or
+ * unaccounted memory.
+ */
 static enum mb_memcg_kind pool_of(const struct mb_memcg_split *at)
 {
 	return at->pages[MB_MEMCG_KERNEL] != MB_UNKNOWN && at->pages[MB_MEMCG_SLAB] == MB_UNKNOWN ?
@@ -326,6 +355,7 @@ static enum mb_memcg_kind pool_of(const struct mb_memcg_split *at)
 		       MB_MEMCG_UNACCOUNTED;
 }
 
+/* Separates page tables from the kind that contains them, for mb_oom_kinds_growth(). */
 static void tell_tables(const struct mb_model *m, const struct mb_oom_kill *k,
 			struct mb_oom_culprit *c)
 {
@@ -345,7 +375,7 @@ static void tell_tables(const struct mb_model *m, const struct mb_oom_kill *k,
 	grown = (int64_t)(at[pool] + tables) -
 		(int64_t)(or_zero(c->before.pages[pool]) +
 			  or_zero(c->before.pages[MB_MEMCG_PAGE_TABLES]));
-	/* at the least: all else that there is came in the window too */
+	/* lower bound: assumes that the rest of this kind was allocated within the window too */
 	least = grown - (int64_t)at[pool];
 	least = least > 0 ? least : 0;
 	c->kind_growth_pages[MB_MEMCG_PAGE_TABLES] = least;

@@ -1,35 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Growth in a window of time before a kill: of the memory by kind, and of processes. For culprit.c. */
+/* Growth of memory by kind and of processes in a time window before a kill, for culprit.c. */
 #ifndef MB_OOM_GROWTH_H
 #define MB_OOM_GROWTH_H
 
 #include "model/model.h"
 #include "oom/oom.h"
 
-/* What processes have grown by, all together. */
+/* The growth of all processes together, in pages. */
 struct mb_oom_growth {
-	int64_t grown; /* of those that grew */
-	int64_t over; /* by how much that is more than the kernel's own figure: memory that counts with several */
+	int64_t grown; /* sum over the processes that grew */
+	/*
+	 * by how much grown exceeds the kernel's own figure: memory that is counted for several
+	 * processes
+	 */
+	int64_t over;
 	uint64_t tables; /* pages of page tables at the kill */
 };
 
 /*
- * The growth of each kind since c->before, c->window_ns ago, and the sum over those that grew. What processes gave back
- * meanwhile does not make up for what others took of anonymous memory. Where the kernel does not tell page tables
- * from other memory of its own, they are told apart here: at the kill by what processes have, and of the growth as much
- * as cannot be anything else's. Changes c->at.
+ * Computes the growth of each kind of memory since c->before, which is c->window_ns before the
+ * kill, and the sum over the kinds that grew. Anonymous memory that processes freed in the window
+ * does not offset what other processes allocated. Where the kernel does not report page tables
+ * separately from other kernel memory, this function separates them: the amount at the kill is what
+ * the processes have, and the growth is only what cannot be anything else. Changes c->at.
  */
 void mb_oom_kinds_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 			 struct mb_oom_culprit *c);
 
 /*
- * The growth of processes in c->window_ns, into growers and the names of the scratch. Of the machine, that of anonymous memory in
- * c becomes no less.
+ * Measures the growth of processes in c->window_ns. Fills c->growers, the names in struct
+ * mb_oom_scratch, and g. For kills of the whole machine it may raise the growth of anonymous memory
+ * in c, but never lowers it.
  */
 void mb_oom_processes_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 			     struct mb_oom_culprit *c, struct mb_oom_growth *g);
 
-/* By how much one process grew in c->window_ns, counted as above. */
+/* Pages by which one process grew in c->window_ns, counted as in mb_oom_processes_growth(). */
 int64_t mb_oom_own_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 			  const struct mb_oom_culprit *c, const struct mb_oom_task_event *t);
 

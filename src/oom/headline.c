@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* An OOM kill in words: the sentence for a person, and the names of allocation flags. */
+/* The sentence that describes an OOM kill for a person, and the names of allocation flags. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static const char *name_of(const struct mb_oom_victim *v)
 	return v->known && v->comm[0] ? v->comm : "a process";
 }
 
-/* A sentence names it, the report has all of it. NULL: not known. */
+/* Returns the path shortened for a sentence; the report has the whole path. NULL: not known. */
 static const char *path_of(char buf[SENTENCE_PATH], const struct mb_model *m, const struct mb_oom_kill *k,
 			   uint64_t cgroup)
 {
@@ -112,7 +112,7 @@ static bool is_one_of(const struct mb_oom_kill *k, uint32_t tgid)
 	return false;
 }
 
-/* Is the culprit among those that were killed, or has one of them the same memory? */
+/* Is the culprit one of the victims, or does it share its address space with one? */
 static bool is_victim(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_task_event *culprit)
 {
 	if (is_one_of(k, culprit->tgid))
@@ -144,7 +144,7 @@ static void say_named(struct text *t, const struct mb_oom_culprit *c)
 		say(t, "%s (pid %u)", c->task->comm, c->task->tgid);
 }
 
-/* Memory of a kind, and who has to do with it. */
+/* Names a kind of memory and the processes related to it. */
 static void say_kind(struct text *t, const struct mb_oom_culprit *c)
 {
 	char ns[MB_UNITS_LEN];
@@ -181,7 +181,7 @@ static void say_clear(struct text *t, const struct mb_model *m, const struct mb_
 	}
 }
 
-/* Which kind it was mostly is known, if that is most of the growth. */
+/* Names the kind too if more than half of the growth is of that kind. */
 static void say_several(struct text *t, const struct mb_oom_culprit *c)
 {
 	int64_t most = c->kind_growth_pages[c->kind];
@@ -274,7 +274,10 @@ void mb_oom_sentence(const struct mb_model *m, const struct mb_oom_kill *k, cons
 
 /* ---- flags of an allocation ---- */
 
-/* enum of include/linux/gfp_types.h; the same from 5.10 to 7.x, but for those that came and went at the end */
+/*
+ * Flags from include/linux/gfp_types.h. They are the same from 5.10 to 7.x, except for flags that
+ * were added or removed at the end.
+ */
 enum {
 	DMA = 1 << 0,
 	HIGHMEM = 1 << 1,
@@ -308,7 +311,7 @@ enum {
 	GFP_TRANSHUGE_LIGHT = (GFP_HIGHUSER_MOVABLE | COMP | NOMEMALLOC | NOWARN) & ~RECLAIM,
 };
 
-/* In the kernel's order: the first name whose bits are all there takes them. */
+/* In the kernel's order: the first name whose bits are all set consumes these bits. */
 static const struct {
 	uint32_t bits;
 	const char *name;

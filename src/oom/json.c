@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* JSON: a kill by the OOM killer, with all that led to it (kind "oom"). */
+/* The JSON format of an OOM kill, with everything that led to it (kind "oom"). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "oom/view.h"
 #include "sinks/json.h"
 
-/* What one report is made of. */
+/* Inputs of one report. */
 struct report {
 	const struct mb_snapshot *s;
 	const struct mb_model *m;
@@ -23,7 +23,7 @@ static void put_pages_if(struct mb_out *o, const char *name, bool known, uint64_
 	mb_json_u64_if(o, name, known, pages * MB_PAGE_SIZE);
 }
 
-/* ---- who ---- */
+/* ---- processes ---- */
 
 static void put_source_frame(struct mb_out *o, const struct report *r, uint64_t cgroup, const struct mb_process *p)
 {
@@ -31,7 +31,7 @@ static void put_source_frame(struct mb_out *o, const struct report *r, uint64_t 
 	mb_json_put_container(o, mb_oom_whole_path(r->m, r->k, cgroup, p), p);
 }
 
-/* Innermost first; null: not known. */
+/* Writes a stack, innermost frame first; null: not known. */
 static void put_stack(struct mb_out *o, const struct report *r, const char *name, const __u64 *stack,
 		      enum mb_oom_stack_of of)
 {
@@ -149,9 +149,9 @@ static void put_culprit(struct mb_out *o, const struct report *r)
 	mb_json_object_end(o);
 }
 
-/* ---- which memory ---- */
+/* ---- memory ---- */
 
-/* A line "name number" of memory.stat; false: it is another kind of line. */
+/* Parses a line "name number" of memory.stat. Returns false for any other line. */
 static bool stat_line(const char *line, size_t len, char *name, size_t size, uint64_t *value)
 {
 	const char *space = memchr(line, ' ', len);
@@ -175,7 +175,10 @@ static bool stat_line(const char *line, size_t len, char *name, size_t size, uin
 	return true;
 }
 
-/* Lines of that form in a text: the members of an object. Returns how many. */
+/*
+ * Writes the lines of that form as members of an object; o NULL: only counts them. Returns how many
+ * there are.
+ */
 static unsigned int put_stat_lines(struct mb_out *o, const char *text, size_t size)
 {
 	const char *end = text + strnlen(text, size);
@@ -209,7 +212,7 @@ static void put_split_pages(struct mb_out *o, const struct mb_memcg_split *s)
 	put_pages_if(o, "swap_bytes", s->swap_pages != MB_UNKNOWN, s->swap_pages);
 }
 
-/* How the memory was split by kind at the kill, and what each kind had grown by. */
+/* Writes the split of memory by kind at the kill, and the growth of each kind. */
 static void put_split(struct mb_out *o, const struct mb_oom_culprit *c)
 {
 	if (c->from == MB_OOM_SPLIT_UNKNOWN) {
@@ -239,7 +242,10 @@ static void put_split(struct mb_out *o, const struct mb_oom_culprit *c)
 	mb_json_object_end(o);
 }
 
-/* As the kernel logged it at the kill, else as its file was shortly after. */
+/*
+ * Writes memory.stat as logged by the kernel at the kill, otherwise as read from the file shortly
+ * after.
+ */
 static void put_stat(struct mb_out *o, const struct mb_oom_kill *k)
 {
 	bool logged = put_stat_lines(NULL, k->log, k->log_len) > 0;
@@ -270,7 +276,7 @@ static void put_memcg(struct mb_out *o, const struct report *r)
 	mb_json_u64(o, "usage_bytes", e->memcg_usage_pages * MB_PAGE_SIZE);
 	put_pages_if(o, "limit_bytes", e->memcg_limit_pages < MB_OOM_NO_LIMIT, e->memcg_limit_pages);
 	mb_json_u64(o, "swap_bytes", swap * MB_PAGE_SIZE);
-	/* v1 has one limit for both together */
+	/* v1 has one limit for memory and swap together */
 	put_pages_if(o, e->memcg_v1 ? "memory_and_swap_limit_bytes" : "swap_limit_bytes",
 		     e->memcg_swap_limit_pages < MB_OOM_NO_LIMIT, e->memcg_swap_limit_pages);
 	put_stat(o, r->k);
@@ -290,7 +296,10 @@ static void put_zone(struct mb_out *o, uint32_t node, const char *name, const ui
 	mb_json_object_end(o);
 }
 
-/* Those that the allocation could have come from, at the kill; else all, when the report was made. */
+/*
+ * Writes the zones from which the allocation could have been served, as of the kill; otherwise all
+ * zones as of the report.
+ */
 static void put_zones(struct mb_out *o, const struct report *r)
 {
 	const struct mb_oom_kill *k = r->k;
@@ -323,8 +332,8 @@ static void put_number(struct mb_out *o, const struct report *r, const char *nam
 }
 
 /*
- * As it was when the report was made, but for what is known from the kill itself: of one for the machine free
- * memory, and free swap, which the victim gives back.
+ * Writes the machine's memory as of the report, except for what is known from the kill itself: for
+ * a machine-wide kill free memory and free swap, both of which increase when the victim exits.
  */
 static void put_memory(struct mb_out *o, const struct report *r)
 {
@@ -356,7 +365,7 @@ static void put_memory(struct mb_out *o, const struct report *r)
 	mb_json_object_end(o);
 }
 
-/* ---- who could have been chosen ---- */
+/* ---- candidates ---- */
 
 static void put_task(struct mb_out *o, const struct report *r, const struct mb_oom_task_event *t)
 {
@@ -405,7 +414,7 @@ static void put_tasks(struct mb_out *o, const struct report *r)
 	mb_json_u64(o, "tasks_left_out", r->k->tasks_left_out + gone);
 }
 
-/* ---- what came before ---- */
+/* ---- history ---- */
 
 static void put_points(struct mb_out *o, const struct report *r, const struct mb_series *s)
 {
@@ -436,7 +445,10 @@ static void put_grower(struct mb_out *o, const struct report *r, const struct mb
 	mb_json_object_end(o);
 }
 
-/* Of all processes that share the memory: [time, stalled ns or faults per second], step by step. */
+/*
+ * Writes one array per step, [time, stalled ns or faults per second], summed over all processes
+ * that share the memory.
+ */
 static void put_steps(struct mb_out *o, const struct report *r, const char *name, const struct mb_series *s,
 		      bool stalls)
 {
@@ -445,7 +457,7 @@ static void put_steps(struct mb_out *o, const struct report *r, const char *name
 	mb_json_array(o, name);
 	for (uint32_t i = at.first; i < at.end; i++) {
 		const struct mb_point *p = mb_series_point(s, i);
-		/* the first step of all is as long as one can be */
+		/* a step is at most this long; the first point has no predecessor */
 		uint64_t ns = i ? p->t_ns - mb_series_point(s, i - 1)->t_ns : r->m->history->config.fine_step_ns;
 
 		if (!ns)
@@ -458,7 +470,9 @@ static void put_steps(struct mb_out *o, const struct report *r, const char *name
 	mb_json_array_end(o);
 }
 
-/* What the cgroup, or the machine, was charged, as far back as the window reaches. */
+/*
+ * Writes the charges by kind of the cgroup, or of the machine, as far back as the window reaches.
+ */
 static void put_kinds(struct mb_out *o, const struct report *r)
 {
 	const struct mb_memcg_series *s = mb_memcg_find(&r->m->memcgs, r->k->first.memcg);
@@ -520,7 +534,7 @@ static void put_log(struct mb_out *o, const struct report *r)
 	mb_json_u64(o, "kernel_log_left_out", r->k->log_lines_left_out);
 }
 
-/* Of a kill by a process: why it is thought to be about memory. */
+/* For a kill by a process: writes which memory was short, the reason why the kill is reported. */
 static void put_shortage(struct mb_out *o, const struct mb_oom_kill *k)
 {
 	static const char *const of[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Lines of the kernel's log that belong to a kill, found and put with it. */
+/* Finds the lines of the kernel log that belong to a kill and adds them to its report. */
 #include <string.h>
 
 #include "model/model.h"
@@ -39,7 +39,10 @@ bool mb_oom_number_after(const char *text, size_t len, const char *words, uint64
 	return true;
 }
 
-/* The kill of the process whose id is behind those words, and it in there; NULL: there is none. */
+/*
+ * Returns the kill of the process whose ID follows these words, and sets *v to that victim. NULL:
+ * there is none.
+ */
 static struct mb_oom_kill *kill_named(struct mb_oom *o, const char *text, size_t len, const char *words,
 				      struct mb_oom_victim **v)
 {
@@ -56,7 +59,10 @@ static void drop_dump(struct mb_oom *o)
 	o->in_dump = false;
 }
 
-/* Is the dump that of another kill? Its own may have been left out: the kernel writes no more than ten in 5 s. */
+/*
+ * Does the dump belong to another kill? The dump of this kill may be missing, because the kernel
+ * writes at most 10 in 5 s.
+ */
 static bool is_of_other(const struct mb_oom *o, const struct mb_oom_kill *k)
 {
 	const char *line = memmem(o->dump, o->dump_len, "oom-kill:constraint=", 20);
@@ -71,7 +77,7 @@ static bool is_of_other(const struct mb_oom *o, const struct mb_oom_kill *k)
 	return k->victims_left_out == 0;
 }
 
-/* What the kernel said before it named the victim belongs to the victim's kill. */
+/* Moves the lines that the kernel logged before it named the victim to the victim's kill. */
 static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
 {
 	uint32_t room = MB_OOM_LOG_BYTES - k->log_len;
@@ -89,7 +95,8 @@ static void claim_dump(struct mb_oom *o, struct mb_oom_kill *k)
 }
 
 /*
- * Where the leader has left, the line names one of the threads that go on; the dump before it has the process
+ * If the thread group leader has exited, the "Killed process" line names another thread of the
+ * process. The dump before that line names the process
  * ("oom-kill:constraint=CONSTRAINT_MEMCG,...,task=NAME,pid=1,uid=0").
  */
 static struct mb_oom_kill *kill_dumped(struct mb_oom *o, struct mb_oom_victim **v)
@@ -106,7 +113,7 @@ static bool take_killed(struct mb_oom *o, const char *text, size_t len)
 
 	if (!k && says(text, len, "Killed process ")) {
 		k = kill_dumped(o, &v);
-		if (!k) /* one that is not traced: what was said before it is not of the next one */
+		if (!k) /* a process that is not traced: its lines must not go to the next kill */
 			drop_dump(o);
 	}
 	if (!k || v->logged)
@@ -130,8 +137,9 @@ static bool take_reaped(struct mb_oom *o, const char *text, size_t len)
 }
 
 /*
- * The kernel writes a kill's lines under one lock, so those of two kills do not mix; others' lines may come
- * between, which are told by who wrote them where the log has that (CONFIG_PRINTK_CALLER).
+ * The kernel writes the lines of a kill under one lock, so the lines of two kills do not mix. Lines
+ * of other tasks may come in between. The caller field of the log (CONFIG_PRINTK_CALLER)
+ * distinguishes them where it exists.
  */
 static void take_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
 {
@@ -151,7 +159,10 @@ static void take_line(struct mb_oom *o, uint32_t caller, const char *text, size_
 void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len)
 {
 	o->has_log = true;
-	/* one record may have several lines, whose ends are written so (Documentation/ABI/testing/dev-kmsg) */
+	/*
+	 * a record may contain several lines, separated by this escape
+	 * (Documentation/ABI/testing/dev-kmsg)
+	 */
 	for (const char *end = text + len; text <= end;) {
 		const char *next = memmem(text, (size_t)(end - text), "\\x0a", 4);
 		size_t n = (size_t)((next ? next : end) - text);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the account of kills takes from the model that it goes along with: events, and what only the running system knows. */
+/*
+ * Connects the account of OOM kills to the model: handles its events and the records with data from
+ * the running system.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +20,7 @@ static void on_event(void *arg, const struct mb_event *e)
 		mb_oom_event(o->model, e);
 }
 
-/* more: the path, where it did not fit into the name. */
+/* more: the whole path if it did not fit into the name, len bytes; len 0: it did. */
 static void take_path(struct mb_oom *o, const struct mb_oom_name *n, const char *more, size_t len)
 {
 	char path[MB_OOM_PATH_LEN];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Kills by the OOM killer: events and log lines become one report for each. */
+/* Combines the events and log lines of OOM kills into one report per kill. */
 #include "oom/oom.h"
 
 #include <stdio.h>
@@ -9,21 +9,28 @@
 #include "base/longpath.h"
 #include "model/model.h"
 
-/* Kills by one process within this time are one: a group of processes is killed one by one. */
+/*
+ * SIGKILLs by one process within this time are one kill, because user-space OOM killers kill a
+ * group of processes one by one.
+ */
 #define TOGETHER_NS (20 * 1000 * 1000ull)
 
-/* After the last victim has come, another of its group may. */
+/* Time after the last victim in which another victim of the same group may follow. */
 #define QUIET_NS (10 * 1000 * 1000ull)
 
 #define MOST_PAGES (1ull << 34) /* 64 TiB */
 
 #define EARLY_TICK_NS (200 * 1000 * 1000ull)
 
-/* Memory is short when less than this is left of it, in thousandths (earlyoom's own default is 100)... */
+/*
+ * Memory is short when less than this part of it is left, in thousandths (earlyoom's default is
+ * 100)...
+ */
 #define SHORT_PERMILLE 100
 /*
- * ...or when processes wait for memory for this part of the time (PSI's avg10 in basis points) while less than that is
- * left: those of a cgroup at its limit wait, too, whatever there is of it elsewhere.
+ * ...or when tasks stall on memory for at least this part of the time (PSI "some" avg10, in basis
+ * points) while less than PRESSED_PERMILLE is available. Pressure alone is not enough: tasks of a
+ * cgroup at its limit stall too, no matter how much memory is available outside the cgroup.
  */
 #define PRESSURE_BP 1000
 #define PRESSED_PERMILLE 250
@@ -33,7 +40,7 @@ bool mb_oom_is_by_process(const struct mb_oom_kill *k)
 	return k->first.h.type == MB_OOM_EVENT_SIGKILL;
 }
 
-/* ---- kills under way ---- */
+/* ---- kills in progress ---- */
 
 struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns)
 {
@@ -65,7 +72,7 @@ struct mb_oom_kill *mb_oom_find_victim(struct mb_oom *o, uint32_t tgid, struct m
 	return found;
 }
 
-/* A free place, or that of the oldest report that has been shown. */
+/* Returns a free slot, or the slot of the oldest report that has been shown. NULL: none. */
 static struct mb_oom_kill *kill_new(struct mb_oom *o)
 {
 	struct mb_oom_kill *oldest = NULL;
@@ -86,7 +93,7 @@ static uint64_t at_most(uint64_t v, uint64_t most)
 	return v < most ? v : most;
 }
 
-/* Names come from the wire: they must have an end. */
+/* Names come from the kernel or a recording, so this function terminates the strings. */
 static void take_first(struct mb_oom_kill *k, const struct mb_oom_event *e)
 {
 	k->first = *e;
@@ -121,7 +128,10 @@ static void add_victim(struct mb_oom_kill *k, const struct mb_oom_event *e)
 	v->comm[MB_COMM_LEN - 1] = '\0';
 }
 
-/* The kill that this one is part of: of one cgroup that dies together; NULL: it is one of its own. */
+/*
+ * Returns the kill that this victim belongs to: a SIGKILL shortly after another by the same
+ * process, or memory.oom.group, which kills a whole cgroup. NULL: it is a new kill.
+ */
 static struct mb_oom_kill *kill_with(struct mb_oom *o, const struct mb_oom_event *e)
 {
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
@@ -138,8 +148,9 @@ static struct mb_oom_kill *kill_with(struct mb_oom *o, const struct mb_oom_event
 }
 
 /*
- * A thread of a victim that runs out of memory too gets the reserves, and its process is marked again, before
- * or after the kill: that is told in one report, by the event that knows why.
+ * If a thread of a victim runs out of memory too, the kernel gives it access to memory reserves and
+ * marks its process as a victim again, before or after the kill. Both marks are one report, based
+ * on the event that has the reason for the kill.
  */
 static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
 {
@@ -160,14 +171,20 @@ static bool is_marked_again(struct mb_oom *o, const struct mb_oom_event *e)
 	return true;
 }
 
-/* The history takes its next point at the next tick, however soon; of many kills in a row, not for each. */
+/*
+ * Makes the history record a point at the next tick even if its step is not over; but not after
+ * each of many kills in quick succession.
+ */
 static void wake_history(struct mb_history *h, uint64_t t_ns)
 {
 	if (h && t_ns > h->last_ns + EARLY_TICK_NS)
 		h->last_ns = 0;
 }
 
-/* The report that it is in; NULL: there is no room. */
+/*
+ * Returns the report to which the victim was added. NULL: it was already known, or there is no free
+ * slot.
+ */
 static struct mb_oom_kill *take_kill(struct mb_oom *o, const struct mb_oom_event *e)
 {
 	struct mb_oom_kill *k = kill_with(o, e);
@@ -193,7 +210,7 @@ static struct mb_oom_kill *take_kill(struct mb_oom *o, const struct mb_oom_event
 
 /* ---- a kill by a process ---- */
 
-/* So many thousandths, of very small and very large numbers alike; rounded up. */
+/* Returns permille thousandths of whole, rounded up, without overflow for large numbers. */
 static uint64_t part_of(uint64_t whole, uint64_t permille)
 {
 	return whole / 1000 * permille + (whole % 1000 * permille + 999) / 1000;
@@ -204,7 +221,10 @@ static bool part_at_most(uint64_t part, uint64_t whole, uint64_t permille)
 	return part != MB_UNKNOWN && whole != MB_UNKNOWN && whole && part <= part_of(whole, permille);
 }
 
-/* What a cgroup has without its page cache, which gives way before anybody has to, as the last tick knew it. */
+/*
+ * Usage of the cgroup without its page cache as of the last tick, because page cache is reclaimed
+ * before anything has to be killed.
+ */
 static uint64_t used_without_cache(const struct mb_model *m, const struct mb_oom_event *e)
 {
 	struct mb_memcg_split s;
@@ -215,7 +235,10 @@ static uint64_t used_without_cache(const struct mb_model *m, const struct mb_oom
 	return e->memcg_usage_pages > cache ? e->memcg_usage_pages - cache : 0;
 }
 
-/* For the machine or for the victim's cgroup? Where nothing was, a SIGKILL is nobody's concern here. */
+/*
+ * Finds which memory was short: that of the victim's cgroup or of the machine. A SIGKILL without a
+ * shortage is not reported.
+ */
 static enum mb_oom_short was_short(const struct mb_model *m, const struct mb_oom_event *e)
 {
 	const uint64_t *now = m->system.now.values;
@@ -248,7 +271,10 @@ static void take_sigkill(struct mb_model *m, const struct mb_oom_event *e)
 
 /* ---- events ---- */
 
-/* A recording may be anybody's: with numbers that no machine has, sums would overflow. */
+/*
+ * Limits the numbers, because a recording may come from anyone and impossible numbers would
+ * overflow the sums.
+ */
 static void take_numbers(struct mb_oom_task_event *to, const struct mb_oom_task_event *e)
 {
 	*to = *e;
@@ -272,7 +298,7 @@ static void take_task(struct mb_model *m, const struct mb_oom_task_event *e)
 		k->first_task = o->n_tasks;
 	take_numbers(&o->tasks[o->n_tasks++ % MB_OOM_TASKS], e);
 	k->n_tasks++;
-	/* what it has at this moment is more than the last tick knew */
+	/* the values at the kill are newer than those of the last tick */
 	p = m->history ? mb_model_find_exactly(m, e->tgid, e->start_ns) : NULL;
 	if (p)
 		p->oom_kill_ns = k->first.h.t_ns;
@@ -318,7 +344,10 @@ static void take_reaper(struct mb_oom *o, uint32_t tid, uint32_t outcome)
 	struct mb_oom_victim *v;
 	struct mb_oom_kill *k = mb_oom_find_victim(o, tid, &v);
 
-	/* the last word counts: it may be reaped after it was skipped, of a group with one memory */
+	/*
+	 * the last result counts: a process that shares its mm with another may be skipped first
+	 * and reaped later
+	 */
 	if (!k || v->reaper == outcome)
 		return;
 	v->reaper = outcome;
@@ -423,7 +452,7 @@ uint64_t mb_oom_free_pages(const struct mb_oom_kill *k)
 	return sum;
 }
 
-/* ---- when ---- */
+/* ---- when to show a report ---- */
 
 struct mb_oom_kill *mb_oom_needs_lookup(struct mb_oom *o)
 {
@@ -461,7 +490,10 @@ static bool has_lines(const struct mb_oom *o, const struct mb_oom_kill *k)
 	return !o->has_log || mb_oom_kill_outcome(o, k) == MB_OOM_WAS_ENDING || all_are_logged(k);
 }
 
-/* Has the kernel's program come to the end of its list of processes? It may have lost the CPU within. */
+/*
+ * Has the BPF program reached the end of its list of processes? It may have been preempted on the
+ * way.
+ */
 static bool has_tasks(const struct mb_oom_kill *k)
 {
 	return k->candidates_complete || !k->first.total_pages;
@@ -472,7 +504,7 @@ static bool is_complete(struct mb_model *m, const struct mb_oom_kill *k)
 	return has_tasks(k) && all_have_ended(m, k) && has_lines(mb_oom_of(m), k) && k->stack_told;
 }
 
-/* Is it time to show it? passed: since its last victim. */
+/* Is it time to show the kill? passed: ns since its last victim. */
 static bool is_due(struct mb_model *m, const struct mb_oom_kill *k, uint64_t passed)
 {
 	if (mb_oom_is_by_process(k))
@@ -493,7 +525,7 @@ struct mb_oom_kill *mb_oom_ready(struct mb_model *m, uint64_t now_ns)
 
 		if (!k->used || (k->shown && !k->changed))
 			continue;
-		/* what came later is written once, when nothing more will */
+		/* later data is written once, when no more can arrive */
 		k->settled = passed >= MB_OOM_SETTLE_NS;
 		if (k->shown ? !k->settled : !is_due(m, k, passed))
 			continue;
@@ -513,7 +545,7 @@ uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns)
 
 		if (!k->used || (k->shown && !k->changed))
 			continue;
-		if (at <= now_ns) /* it is waiting for something that may come any time */
+		if (at <= now_ns) /* the missing data may arrive at any time */
 			at = now_ns + QUIET_NS / 4;
 		if (!next || at < next)
 			next = at;
@@ -536,7 +568,7 @@ enum mb_oom_kill_outcome mb_oom_kill_outcome(const struct mb_oom *o, const struc
 {
 	if (mb_oom_is_by_process(k) || k->victims[0].logged || mb_oom_in_kernel_stack(k, "__oom_kill_process"))
 		return MB_OOM_KILLED;
-	/* out_of_memory() marks a thread that asks while it is ending by itself */
+	/* out_of_memory() marks a task that runs out of memory while it is already exiting */
 	if (mb_oom_in_kernel_stack(k, "out_of_memory") && !mb_oom_in_kernel_stack(k, "oom_kill_process"))
 		return MB_OOM_WAS_ENDING;
 	return o->has_log && k->settled ? MB_OOM_WAS_ENDING : MB_OOM_OUTCOME_NOT_KNOWN;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Kills by the OOM killer, put together: the event of the kill, those that could have been chosen, the
- * kernel's own log lines, names of addresses, and from the history whose growth it was. All memory is taken
- * at the start; nothing here allocates later, as there may be none.
+ * Collects everything about OOM kills into reports: the event of the kill, the candidates, the
+ * kernel's log lines and the names of addresses; then finds in the history which process grew. All
+ * memory is allocated at the start. Nothing here allocates later, because there may be no memory
+ * left at a kill.
  */
 #ifndef MB_OOM_OOM_H
 #define MB_OOM_OOM_H
@@ -17,10 +18,10 @@
 
 struct mb_model;
 
-/* Bounds; what is over them is counted in the report. */
-#define MB_OOM_KILLS 64u /* reports under way */
-#define MB_OOM_VICTIMS 256u /* of one report */
-#define MB_OOM_TASKS 16384u /* of all reports under way */
+/* Limits. What exceeds them is counted in the report. */
+#define MB_OOM_KILLS 64u /* unfinished reports */
+#define MB_OOM_VICTIMS 256u /* per report */
+#define MB_OOM_TASKS 16384u /* of all unfinished reports together */
 #define MB_OOM_ZONES 32u
 #define MB_OOM_LOG_BYTES 24576u
 #define MB_OOM_SYMBOL_LEN 80
@@ -28,276 +29,328 @@ struct mb_model;
 #define MB_OOM_GROWERS 10u
 
 /*
- * How long a report waits for what belongs to it, for the kernel's line on a busy machine, and how long
- * what comes later is added.
+ * MB_OOM_WAIT_NS: how long a report waits for its data. MB_OOM_LOG_WAIT_NS: how long it waits for
+ * the kernel's log line on a busy machine. MB_OOM_SETTLE_NS: how long data that arrives later is
+ * still added.
  */
 #define MB_OOM_WAIT_NS (60 * 1000 * 1000ull)
 #define MB_OOM_LOG_WAIT_NS (200 * 1000 * 1000ull)
-#define MB_OOM_TASKS_WAIT_NS (2 * 1000 * 1000 * 1000ull) /* on a machine where nobody gets to run */
+/* wait for the candidates on a machine that is so short of memory that hardly any task runs */
+#define MB_OOM_TASKS_WAIT_NS (2 * 1000 * 1000 * 1000ull)
 #define MB_OOM_SETTLE_NS (5 * 1000 * 1000 * 1000ull)
 
 enum mb_oom_stack_of { MB_OOM_OF_TRIGGER_KERNEL, MB_OOM_OF_TRIGGER, MB_OOM_OF_VICTIM, MB_OOM_STACKS };
 
 struct mb_oom_victim {
 	uint64_t start_ns, total_vm_pages, rss_pages[4], pgtables_bytes, cgroup;
-	uint64_t t_ns; /* of its kill */
+	uint64_t t_ns; /* time of its kill */
 	uint32_t tgid, inner_tgid, uid;
 	int32_t oom_score_adj;
-	uint32_t known; /* 0: nothing but tgid */
+	uint32_t known; /* 0: only tgid is valid */
 	uint32_t reaper; /* enum mb_oom_reaper */
-	uint32_t logged; /* the kernel's log says that it has been killed */
+	uint32_t logged; /* the kernel log contains the line about its kill */
 	char comm[MB_COMM_LEN];
 };
 
-/* What was short when a process killed another. */
+/* Which memory was short when a process killed another. */
 enum mb_oom_short {
 	MB_OOM_NOT_SHORT,
-	MB_OOM_SHORT_CGROUP, /* the fullest cgroup above the victim */
-	MB_OOM_SHORT_MACHINE, /* little is available */
-	MB_OOM_SHORT_PRESSURE, /* processes wait for memory, and not much is available */
+	MB_OOM_SHORT_CGROUP, /* that of the fullest cgroup above the victim */
+	MB_OOM_SHORT_MACHINE, /* little memory of the machine is available */
+	MB_OOM_SHORT_PRESSURE, /* processes stall on memory (PSI) and not much is available */
 };
 
 #define MB_OOM_PATH_LEN 4096u
 
-/* A path of a cgroup that a report needs and no process of the model has. */
+/* Path of a cgroup that a report needs and that no process of the model belongs to. */
 struct mb_oom_path {
 	uint64_t cgroup;
-	char path[MB_OOM_PATH_LEN]; /* longer ones are shortened: mb_shorten() */
+	char path[MB_OOM_PATH_LEN]; /* shortened by mb_shorten() if longer */
 };
 
 #define MB_OOM_PATHS 3u /* trigger, victim, memory cgroup */
 
 struct mb_oom_kill {
-	struct mb_oom_event first; /* the one that was chosen */
+	struct mb_oom_event first; /* event of the first victim, the one that was chosen */
 	struct mb_oom_victim victims[MB_OOM_VICTIMS];
 	uint32_t n_victims, victims_left_out;
 	bool used;
-	bool looked_up; /* somebody has told the names that it takes */
+	bool looked_up; /* the lookup of names has been done */
 	bool shown;
-	bool changed; /* since it was shown */
-	bool candidates_complete; /* all tasks and zones have come */
-	bool stack_told;
-	bool settled; /* nothing more will come */
-	bool counted; /* as a kill, or found to be none */
-	uint32_t number; /* under which it is kept; 0: it is not */
-	enum mb_oom_short was_short; /* of a kill by a process */
-	uint64_t available_pages; /* of the machine then; MB_UNKNOWN */
-	uint64_t pressure_bp; /* PSI's some avg10 then; MB_UNKNOWN */
-	uint64_t last_ns; /* when the last victim came */
-	uint64_t first_task; /* counted from the first of all */
+	bool changed; /* since the report was shown */
+	bool candidates_complete; /* all tasks and zones have arrived */
+	bool stack_told; /* the user stack of the victim has arrived */
+	bool settled; /* no more data will be added */
+	bool counted; /* counted as a kill, or found not to be one */
+	uint32_t number; /* number of the stored report; 0: not stored */
+	enum mb_oom_short was_short; /* for a kill by a process */
+	uint64_t available_pages; /* of the machine at the kill; MB_UNKNOWN */
+	uint64_t pressure_bp; /* PSI "some" avg10 at the kill, in basis points; MB_UNKNOWN */
+	uint64_t last_ns; /* when the last victim was added */
+	uint64_t first_task; /* sequence number in mb_oom.tasks, counted since the start */
 	uint32_t n_tasks, tasks_left_out;
 	struct mb_oom_zone_event zones[MB_OOM_ZONES];
 	uint32_t n_zones;
 	__u64 victim_stack[MB_OOM_STACK];
 	char symbols[MB_OOM_STACKS][MB_OOM_STACK][MB_OOM_SYMBOL_LEN]; /* "": not known */
 	struct mb_oom_path paths[MB_OOM_PATHS];
-	char stat[MB_OOM_STAT_BYTES]; /* memory.stat, shortly after */
-	char log[MB_OOM_LOG_BYTES]; /* lines, each with its end */
+	char stat[MB_OOM_STAT_BYTES]; /* memory.stat, read shortly after the kill */
+	char log[MB_OOM_LOG_BYTES]; /* lines, each with its newline */
 	uint32_t log_len, log_lines_left_out;
 };
 
-/* Who grew, and by how much, in a window of time before the kill: by memory of its own, in swap or not. */
+/*
+ * A process that grew in a time window before the kill, and by how much. Counts its own anonymous
+ * memory, including what is swapped out.
+ */
 struct mb_oom_grower {
 	const struct mb_oom_task_event *task;
 	const struct mb_series *series; /* NULL: none */
-	int64_t growth_pages; /* since then: */
-	uint64_t from_ns; /* the start of the window, or of the process, or of what is known of it */
+	int64_t growth_pages; /* since from_ns */
+	uint64_t from_ns; /* start of the window, of the process, or of its known history, whichever is latest */
 	double slope_bytes_per_s;
 };
 
 enum mb_oom_verdict {
-	MB_OOM_CULPRIT_CLEAR, /* one process, or several of one name */
-	MB_OOM_CULPRIT_SEVERAL, /* many grew, none much more than the others */
-	MB_OOM_CULPRIT_NOT_PROCESSES, /* what grew is not that of processes: files, kernel */
+	MB_OOM_CULPRIT_CLEAR, /* one process, or several of the same name */
+	MB_OOM_CULPRIT_SEVERAL, /* many processes grew, none much more than the others */
+	MB_OOM_CULPRIT_NOT_PROCESSES, /* the memory that grew does not belong to processes: files, kernel */
 	MB_OOM_CULPRIT_NO_GROWTH, /* it grew before tracing began, or too slowly to be seen */
-	MB_OOM_CULPRIT_UNKNOWN, /* what it takes to tell is missing */
-	MB_OOM_CULPRIT_NOT_KNOWN, /* nobody asked: no kill of the kernel's, no candidates, no history */
+	MB_OOM_CULPRIT_UNKNOWN, /* data is missing: see mb_oom_culprit.missing */
+	MB_OOM_CULPRIT_NOT_KNOWN, /* no analysis: not a kill by the kernel, no candidates, or no history */
 };
 
-/* Where the split at the kill is from. */
+/* Source of the split of memory by kind at the kill. */
 enum mb_oom_split_from {
 	MB_OOM_SPLIT_UNKNOWN,
 	MB_OOM_SPLIT_LOG, /* the kernel's log of the kill */
-	MB_OOM_SPLIT_HISTORY, /* the last tick; what came since was laid on kinds by what processes have more */
+	MB_OOM_SPLIT_HISTORY, /* the last tick; growth since then is assigned to kinds by the growth of the processes */
 };
 
-/* What the named have to do with shared memory. */
+/* Relation of the named processes to the memory that grew. */
 enum mb_oom_how { MB_OOM_OWNS, MB_OOM_MAPS, MB_OOM_WROTE };
 
 struct mb_oom_culprit {
 	enum mb_oom_verdict verdict;
-	const char *missing; /* UNKNOWN: what; a string that stays */
-	const struct mb_oom_task_event *task; /* the largest grower; NULL: none */
-	uint32_t processes; /* of its name, that grew by no less than a 64th of that; growth is of all of them */
-	enum mb_memcg_kind kind; /* of the memory that grew most; the growth is of this kind */
+	const char *missing; /* for UNKNOWN: what is missing; a static string */
+	const struct mb_oom_task_event *task; /* the process that grew most; NULL: none */
+	/*
+	 * processes of its name that grew by at least 1/64 of its growth; growth_pages is the sum
+	 * over all of that name
+	 */
+	uint32_t processes;
+	enum mb_memcg_kind kind; /* kind of memory that grew most; growth_pages is of this kind */
 	enum mb_oom_how how;
-	int64_t growth_pages; /* of the culprit, or where no process is named, of the kind */
-	int64_t all_growth_pages; /* of all kinds that grew, as the kernel counts them */
-	uint64_t used_pages; /* the usage at the kill */
-	uint64_t growth_ns; /* in which the culprit grew by that */
-	uint64_t window_ns; /* before the kill */
+	int64_t growth_pages; /* growth of the culprit, or of the kind if no process is named */
+	int64_t all_growth_pages; /* sum over all kinds that grew, as the kernel counts them */
+	uint64_t used_pages; /* usage at the kill */
+	uint64_t growth_ns; /* time in which the culprit grew by growth_pages */
+	uint64_t window_ns; /* length of the window before the kill */
 	enum mb_oom_split_from from;
-	struct mb_memcg_split at; /* the kill */
-	struct mb_memcg_split before; /* the window; all unknown: no history */
-	int64_t kind_growth_pages[MB_MEMCG_KINDS]; /* of ANON with what is in swap */
-	struct mb_oom_grower growers[MB_OOM_GROWERS]; /* most first */
+	struct mb_memcg_split at; /* at the kill */
+	struct mb_memcg_split before; /* at the start of the window; all fields unknown: no history */
+	int64_t kind_growth_pages[MB_MEMCG_KINDS]; /* ANON includes swapped-out memory */
+	struct mb_oom_grower growers[MB_OOM_GROWERS]; /* largest growth first */
 	uint32_t n_growers;
 };
 
-/* Processes of one name, in a window. */
+/* Sum over the processes of one name in a window. Sizes are in pages. */
 struct mb_oom_name_sum {
 	char comm[MB_COMM_LEN];
-	const struct mb_oom_task_event *largest; /* by growth of its own memory, of page tables, of mapped shmem */
+	/* process with the most growth of its own memory; of page tables; of mapped shmem */
+	const struct mb_oom_task_event *largest;
 	const struct mb_oom_task_event *largest_tables, *largest_shmem;
 	int64_t growth, of_largest, shmem_growth, shmem_of_largest;
-	uint64_t tables, tables_of_largest, tables_born; /* pages at the kill; of those born in the window */
-	uint64_t from_ns; /* of the one that began first */
+	/* at the kill; of the processes that started within the window */
+	uint64_t tables, tables_of_largest, tables_born;
+	uint64_t from_ns; /* start of the earliest measured period */
 	uint32_t mappers;
 };
 
-/* The kernel may charge above a limit by what it holds ready for its CPUs, or for what must not fail. */
+/*
+ * Pages by which the kernel may charge above a limit: per-CPU stocks of charges, and allocations
+ * that must not fail.
+ */
 #define MB_OOM_CHARGED_AHEAD 1024u
 
-#define MB_OOM_NAMES 512u /* names of a window; the one that grew least gives way */
-#define MB_OOM_MMS 32768u /* twice the tasks: a hash with room */
+#define MB_OOM_NAMES 512u /* names in a window; the name with the least growth is replaced */
+#define MB_OOM_MMS 32768u /* twice the number of tasks, so that the hash has free slots */
 
-/* What finding a culprit takes; here, as there may be no memory then. */
+/*
+ * Working memory for finding a culprit. It is allocated in advance, because there may be no memory
+ * left at a kill.
+ */
 struct mb_oom_scratch {
 	struct mb_oom_name_sum names[MB_OOM_NAMES];
 	uint32_t n_names;
-	bool forks; /* what a process has from its parent is not its own growth */
+	bool forks; /* memory that a process inherited from its parent does not count as its growth */
 	uint32_t mms[MB_OOM_MMS]; /* index of a task + 1 */
-	bool shares[MB_OOM_TASKS]; /* by index: another process stands for its memory */
+	bool shares[MB_OOM_TASKS]; /* by index of the task: another process counts for the shared address space */
 };
 
 struct mb_oom {
-	struct mb_model *model; /* that it observes */
+	struct mb_model *model; /* the observed model */
 	struct mb_observer observer;
 	struct mb_oom_kill kills[MB_OOM_KILLS];
 	struct mb_oom_task_event tasks[MB_OOM_TASKS]; /* a ring */
 	uint64_t n_tasks;
-	uint32_t order[MB_OOM_TASKS]; /* mb_oom_sort() */
-	struct mb_oom_scratch scratch; /* mb_oom_find_culprit() */
-	struct mb_oom_kill *logged; /* the kill of which the log spoke last */
-	char dump[MB_OOM_LOG_BYTES]; /* lines of a kill that the log has not named yet */
+	uint32_t order[MB_OOM_TASKS]; /* result of mb_oom_sort() */
+	struct mb_oom_scratch scratch; /* used by mb_oom_find_culprit() */
+	struct mb_oom_kill *logged; /* kill to which the last log line about a kill belongs */
+	char dump[MB_OOM_LOG_BYTES]; /* lines of a kill whose victim the log has not named yet */
 	uint32_t dump_len, dump_lines_left_out;
 	uint32_t dump_caller;
 	bool in_dump;
-	bool has_log; /* the log is read */
-	uint64_t kills_left_out; /* no room: more than MB_OOM_KILLS within MB_OOM_SETTLE_NS */
+	bool has_log; /* at least one line of the kernel log has been read */
+	uint64_t kills_left_out; /* not recorded: more than MB_OOM_KILLS within MB_OOM_SETTLE_NS */
 	uint64_t not_kept; /* reports that could not be written to the state folder */
 };
 
-/* An account of kills that goes along with a model, and is freed with it; NULL: no memory. */
+/*
+ * Creates an account of OOM kills that observes the model and is freed with it. Returns NULL
+ * without memory.
+ */
 struct mb_oom *mb_oom_new(struct mb_model *m);
 
-/* That of a model; NULL: none goes along. */
+/* The account of a model; NULL: the model has none. */
 struct mb_oom *mb_oom_of(const struct mb_model *m);
 
-/* An event of the oom family. m: to tell whether memory is short, which a SIGKILL counts in only. */
+/*
+ * Handles an event of the oom family. Reads the model to find out whether memory is short: a
+ * SIGKILL is reported only then.
+ */
 void mb_oom_event(struct mb_model *m, const struct mb_event *e);
 
-/* log.c: one line of the kernel's log, without its prefix; caller: who wrote it, 0 where that is not known. */
+/*
+ * log.c: handles one line of the kernel log, without its prefix. caller: ID of the task or CPU that
+ * wrote it, 0 if not known.
+ */
 void mb_oom_log_line(struct mb_oom *o, uint32_t caller, const char *text, size_t len);
 
-/* The number behind those words in a text; false: they are not there. */
+/*
+ * Reads the decimal number that follows these words in a text. Returns false if the text does not
+ * contain the words.
+ */
 bool mb_oom_number_after(const char *text, size_t len, const char *words, uint64_t *n);
 
-/* What an address of a kill's stack is called; the path of a cgroup; text of memory.stat. */
+/*
+ * Adds looked-up data to the kill with a victim of that time: the name of an address in a stack,
+ * the path of a cgroup, the text of memory.stat. All strings are copied.
+ */
 void mb_oom_symbol(struct mb_oom *o, uint64_t kill_t_ns, enum mb_oom_stack_of of, uint32_t frame,
 		   const char *name);
 void mb_oom_path(struct mb_oom *o, uint64_t kill_t_ns, uint64_t cgroup, const char *path);
 void mb_oom_stat(struct mb_oom *o, uint64_t kill_t_ns, const char *text, size_t len);
 
-/* The kill with a victim of that time; NULL: there is none (any more). */
+/* Finds the kill that has a victim with that time. NULL: there is none, or it has been replaced. */
 struct mb_oom_kill *mb_oom_find(struct mb_oom *o, uint64_t t_ns);
 
-/* The latest kill of that process, and the process in it; NULL: there is none. */
+/*
+ * Finds the latest kill of a process and sets *victim to the process within it. NULL: there is
+ * none.
+ */
 struct mb_oom_kill *mb_oom_find_victim(struct mb_oom *o, uint32_t tgid, struct mb_oom_victim **victim);
 
-/* A kill whose names nobody has told yet; NULL: none. The caller sets looked_up. */
+/* A kill whose names have not been looked up yet; NULL: none. The caller sets looked_up. */
 struct mb_oom_kill *mb_oom_needs_lookup(struct mb_oom *o);
 
 /*
- * The oldest kill that is complete, or has waited long enough, and has not been shown; or one that was shown
- * and has changed since. NULL: none. The caller sets shown, and clears changed. now_ns: CLOCK_BOOTTIME,
- * UINT64_MAX: nothing more will come.
+ * The oldest kill that is complete, or has waited long enough, and has not been shown; or a kill
+ * that was shown and has changed since. NULL: none. The caller sets shown and clears changed.
+ * now_ns: CLOCK_BOOTTIME; UINT64_MAX: no more data will arrive.
  */
 struct mb_oom_kill *mb_oom_ready(struct mb_model *m, uint64_t now_ns);
 
-/* When to ask again, if nothing comes before; 0: not needed. */
+/*
+ * Time at which to call mb_oom_ready() again if no event arrives before (CLOCK_BOOTTIME); 0: not
+ * needed.
+ */
 uint64_t mb_oom_next_ns(const struct mb_oom *o, uint64_t now_ns);
 
 /* Is it a kill by a process, not by the kernel? */
 bool mb_oom_is_by_process(const struct mb_oom_kill *k);
 
 /*
- * Was it killed? Or was it ending already, so that the kernel marked it to get the reserves only? The log has a
- * line for each that is killed, and so has the trigger's stack the function that does it.
+ * Was the victim killed, or was it already exiting, so that the kernel only gave it access to
+ * memory reserves? Only a real kill has a line in the kernel log and the killing function in the
+ * trigger's kernel stack.
  */
 enum mb_oom_kill_outcome { MB_OOM_KILLED, MB_OOM_WAS_ENDING, MB_OOM_OUTCOME_NOT_KNOWN };
 
 enum mb_oom_kill_outcome mb_oom_kill_outcome(const struct mb_oom *o, const struct mb_oom_kill *k);
 
-/* A task of a kill; NULL: its place has been taken by a later kill's. */
+/* The i-th task of a kill. NULL: a later kill has reused its slot. */
 const struct mb_oom_task_event *mb_oom_task(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i);
 
-/* score.c: what the kernel compares (oom_badness() of mm/oom_kill.c), in pages; false: it may not be killed. */
+/*
+ * score.c: the value that the kernel compares (oom_badness() in mm/oom_kill.c), in pages. Returns
+ * false if the task may not be killed.
+ */
 bool mb_oom_badness(const struct mb_oom_task_event *t, uint64_t total_pages, int64_t *badness);
 
 /*
- * Sort a kill's tasks, the one first that the kernel would choose first: o->order has their indexes for
- * mb_oom_task(), until the next call. Returns their number.
+ * Sorts the tasks of a kill in the order in which the kernel would choose them. o->order then has
+ * their indexes for mb_oom_task(), valid until the next call. Returns their number.
  */
 uint32_t mb_oom_sort(struct mb_oom *o, const struct mb_oom_kill *k);
 
-/* As /proc/PID/oom_score (fs/proc/base.c, proc_oom_score()); machine_pages: memory and swap. */
+/*
+ * The score as in /proc/PID/oom_score (proc_oom_score() in fs/proc/base.c). machine_pages: memory
+ * plus swap.
+ */
 uint64_t mb_oom_score(const struct mb_oom_task_event *t, uint64_t machine_pages);
 
-/* The path of a cgroup, as far as the report or the model knows; NULL. */
+/* The path of a cgroup from the report or the model; NULL: not known. */
 const char *mb_oom_cgroup_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup);
 
-/* The same for a task: by its own process first, as looking through all of them for each takes long. */
+/*
+ * The same for the cgroup of a task. Tries the task's own process first, because searching all
+ * processes for each task takes long.
+ */
 const char *mb_oom_task_path(const struct mb_model *m, const struct mb_oom_kill *k,
 			     const struct mb_oom_task_event *t);
 
 /* Free pages of all zones at the kill. */
 uint64_t mb_oom_free_pages(const struct mb_oom_kill *k);
 
-/* culprit.c: whose growth used up the memory. */
+/* culprit.c: finds out whose growth used up the memory and fills *c. */
 void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c);
 
 /*
- * Does a report's account add up? Nothing that is named grew by more than there is, kinds add up to the usage, and
- * what is clear is most of the growth. NULL, or what does not hold; for tests of every report made.
+ * Checks that the numbers of a report are consistent: nothing named grew by more than there is, the
+ * kinds add up to the usage, and a clear culprit has most of the growth. Returns NULL, or a static
+ * string that says what is wrong. Tests call this for every report.
  */
 const char *mb_oom_check(const struct mb_oom_kill *k, const struct mb_oom_culprit *c);
 
 /*
- * split.c: how the memory was split at the kill, as near to it as is known: of the cgroup at its limit, or of the
- * machine.
+ * split.c: the split of memory by kind at the kill, as exactly as it is known: of the cgroup at its
+ * limit, or of the machine.
  */
 enum mb_oom_split_from mb_oom_split(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_memcg_split *s);
 
-/* Which processes stand for their memory: of several with one, the oldest. For mb_oom_owns(), until the next call. */
+/*
+ * Chooses the process that each address space counts for: the oldest of those that share it. The
+ * result is for mb_oom_owner() and valid until the next call.
+ */
 void mb_oom_find_owners(const struct mb_model *m, const struct mb_oom_kill *k);
 
-/* The i-th task of a kill, if its memory counts with it; NULL. */
+/* The i-th task of a kill if its address space counts for it; otherwise NULL. */
 const struct mb_oom_task_event *mb_oom_owner(const struct mb_oom *o, const struct mb_oom_kill *k, uint32_t i);
 
-/* Is there a function in the trigger's kernel stack whose name begins so? */
+/* Does the trigger's kernel stack contain a function whose name begins with this text? */
 bool mb_oom_in_kernel_stack(const struct mb_oom_kill *k, const char *name);
 
-/* headline.c: the whole in one sentence for a person; buf of size. */
+/* headline.c: writes the whole report as one sentence for a person into buf of size bytes. */
 void mb_oom_sentence(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c,
 		     char *buf, size_t size);
 
-/* "memcg" and so on; NULL: not known, or no kill of the kernel's. */
+/* "global", "cpuset", "mempolicy" or "memcg"; NULL: not known, or not a kill by the kernel. */
 const char *mb_oom_constraint_name(const struct mb_oom_kill *k);
 
 /*
- * The flags of an allocation by name, as the kernel's log has them (include/trace/events/mmflags.h,
- * show_gfp_flags); buf of size.
+ * Writes the names of allocation flags as in the kernel log (show_gfp_flags in
+ * include/trace/events/mmflags.h) into buf of size bytes and returns buf.
  */
 const char *mb_oom_gfp_names(uint32_t gfp, char *buf, size_t size);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Who could have been chosen by the OOM killer, in its own order. */
+/* The candidates of the OOM killer, in the kernel's order. */
 #include "model/model.h"
 #include "oom/oom.h"
 
@@ -31,7 +31,7 @@ uint64_t mb_oom_score(const struct mb_oom_task_event *t, uint64_t machine_pages)
 	return badness > 0 ? (uint64_t)badness : 0;
 }
 
-/* Is the task of index a behind that of index b? Those that may not be killed are last. */
+/* Does task a come after task b? Those that may not be killed come last. */
 static bool comes_after(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t a, uint32_t b)
 {
 	const struct mb_oom_task_event *x = mb_oom_task(o, k, a), *y = mb_oom_task(o, k, b);
@@ -42,7 +42,10 @@ static bool comes_after(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t 
 	return x_may != y_may ? y_may : of_x < of_y;
 }
 
-/* Heap sort: qsort() takes memory for long lists. The last in order is on top of the heap. */
+/*
+ * Heap sort, because qsort() allocates memory for long lists. The task that is last in the order is
+ * at the top of the heap.
+ */
 static void sift_down(struct mb_oom *o, const struct mb_oom_kill *k, uint32_t from, uint32_t n)
 {
 	uint32_t *list = o->order;

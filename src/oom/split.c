@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* How the memory was split by kind when the OOM killer came, and which processes stand for which memory. */
+/*
+ * The split of memory by kind at the time of an OOM kill, and the process that each address space
+ * counts for.
+ */
 #include <string.h>
 
 #include "model/model.h"
@@ -29,7 +32,7 @@ void mb_oom_find_owners(const struct mb_model *m, const struct mb_oom_kill *k)
 
 		if (!mm)
 			continue;
-		/* fewer tasks than places: the search ends */
+		/* there are fewer tasks than slots, so the search ends */
 		for (; s->mms[at]; at = (at + 1) % MB_OOM_MMS) {
 			other = mb_oom_task(mb_oom_of(m), k, s->mms[at] - 1);
 			if (mm_of(m, other) == mm)
@@ -71,13 +74,13 @@ static bool split_of_memcg(const struct mb_oom_kill *k, struct mb_memcg_split *s
 
 	s->usage_pages = k->first.memcg_usage_pages;
 	logged_pages(k, "kmem: usage ", &kernel);
-	/* v1 has a line of both together, and swap in its statistics */
+	/* v1 logs memory and swap as one number, and swap alone in its statistics */
 	if (!k->first.memcg_v1 && !logged_pages(k, "swap: usage ", &s->swap_pages))
 		s->swap_pages = k->first.memcg_swap_pages;
 	return mb_memcg_parse(s, k->log, k->log_len, kernel);
 }
 
-/* What processes have, each address space once. */
+/* Anonymous pages of all processes, each address space counted once. */
 static uint64_t own_anon(const struct mb_model *m, const struct mb_oom_kill *k)
 {
 	uint64_t anon = 0;
@@ -93,8 +96,9 @@ static uint64_t own_anon(const struct mb_model *m, const struct mb_oom_kill *k)
 enum { A_ANON, I_ANON, A_FILE, I_FILE, SHMEM, TABLES, SLAB, SLAB_KEPT, UNEVICTABLE, WORDS };
 
 /*
- * "active_anon:123 inactive_anon:45 ...", in pages; those of single nodes come after. Locked memory is told as one: what
- * of it is anonymous is known from processes.
+ * Parses "active_anon:123 inactive_anon:45 ...", in pages. The numbers of single nodes come later
+ * in the log. The kernel logs locked memory as one number; the anonymous part of it comes from the
+ * processes.
  */
 static bool split_of_machine(const struct mb_model *m, const struct mb_oom_kill *k,
 			     struct mb_memcg_split *s)
@@ -131,10 +135,16 @@ static bool split_of_machine(const struct mb_model *m, const struct mb_oom_kill 
 
 /* ---- from the last tick ---- */
 
-/* Of what has gone since the last tick it is not known which kind it was, but for so small a part. */
+/*
+ * If memory was freed since the last tick, its kind is not known. Only losses of up to this part of
+ * the usage are accepted.
+ */
 #define GONE_PART 32
 
-/* Take away so much, of what changes most easily first. False: there is not so much of these kinds. */
+/*
+ * Subtracts pages, first from the kinds that change most easily. Returns false if these kinds do
+ * not have so many pages.
+ */
 static bool take_away(struct mb_memcg_split *s, uint64_t pages)
 {
 	static const enum mb_memcg_kind from[] = { MB_MEMCG_UNACCOUNTED, MB_MEMCG_FILE, MB_MEMCG_ANON };
@@ -149,7 +159,10 @@ static bool take_away(struct mb_memcg_split *s, uint64_t pages)
 	return !pages;
 }
 
-/* What came since the last tick: as much as processes have more of their own is that. False: too much has gone since. */
+/*
+ * Adds what was charged since the last tick. The growth of the processes' anonymous memory counts
+ * as anonymous, the rest as unaccounted. Returns false if too much was freed since then.
+ */
 static bool add_since(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t usage_pages,
 		      struct mb_memcg_split *s)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reports of OOM kills in the state folder. */
+/* Stores reports of OOM kills in the state folder. */
 #include "oom/store.h"
 
 #include <dirent.h>
@@ -19,9 +19,9 @@ struct mb_oom_store {
 	int dir;
 	char path[MB_PATH_LEN]; /* for messages */
 	struct mb_out out;
-	uint32_t last; /* the highest number so far */
-	uint32_t first; /* the lowest that may be there */
-	uint32_t kept; /* at most so many */
+	uint32_t last; /* highest number so far */
+	uint32_t first; /* lowest number that may exist */
+	uint32_t kept; /* maximum number of stored reports */
 };
 
 /* ---- open ---- */
@@ -41,7 +41,10 @@ static int by_number(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* The numbers there are, sorted; freed by the caller. Returns how many, or -errno. */
+/*
+ * Returns the number of stored reports, or -errno. *out: their numbers, sorted; freed by the
+ * caller.
+ */
 static int all_numbers(struct mb_oom_store *s, uint32_t **out)
 {
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,14 +133,14 @@ void mb_oom_store_close(struct mb_oom_store *s)
 	free(s);
 }
 
-/* ---- put ---- */
+/* ---- store ---- */
 
 static void name_of(char *buf, size_t size, uint32_t number, const char *ending)
 {
 	snprintf(buf, size, "%06u%s", number, ending);
 }
 
-/* Onto the disk under a name that nobody looks for. */
+/* Writes one file of a report to disk under a temporary name. */
 static int write_one(struct mb_oom_store *s, const char *name, const struct mb_sink *sink,
 		     const struct mb_snapshot *snap, const struct mb_oom_kill *k,
 		     const struct mb_oom_culprit *c)
@@ -157,7 +160,10 @@ static int write_one(struct mb_oom_store *s, const char *name, const struct mb_s
 	return err;
 }
 
-/* The first number that is free gets it: another memblame may use this folder too. */
+/*
+ * Gives the report the first free number. Another memblame may use the same folder, so the rename
+ * must not replace a file.
+ */
 static int claim(struct mb_oom_store *s, const char *temporary, uint32_t *number)
 {
 	char name[32];
@@ -204,12 +210,12 @@ int mb_oom_store_put(struct mb_oom_store *s, uint32_t *number, const struct mb_s
 	err = write_one(s, text, &mb_sink_text, snap, k, c);
 	if (!err)
 		err = write_one(s, json, &mb_sink_json, snap, k, c);
-	/* the document comes last: where it is, all is */
+	/* the JSON document is renamed last: if it exists, the report is complete */
 	if (!err)
 		err = *number ? rename_to(s, text, *number, ".txt") : claim(s, text, number);
 	if (!err)
 		err = rename_to(s, json, *number, ".json");
-	/* the names, too */
+	/* make the renames durable too */
 	if (!err && fsync(s->dir))
 		err = -errno;
 	if (err) {
@@ -223,7 +229,7 @@ int mb_oom_store_put(struct mb_oom_store *s, uint32_t *number, const struct mb_s
 
 /* ---- list and show ---- */
 
-/* A whole file, or its first line. Returns 0 or -errno. */
+/* Copies a whole file, or its first line. Returns 0 or -errno. */
 static int copy_file(struct mb_oom_store *s, uint32_t number, const char *ending, bool first_line,
 		     struct mb_out *o)
 {
@@ -259,7 +265,7 @@ int mb_oom_store_list(struct mb_oom_store *s, bool json, struct mb_out *o, struc
 	for (int i = 0; i < n; i++) {
 		if (!json)
 			mb_out_printf(o, "%6u  ", numbers[i]);
-		/* one that has just been removed is no error */
+		/* a report that has just been removed is not an error */
 		copy_file(s, numbers[i], json ? ".json" : ".txt", !json, o);
 	}
 	free(numbers);

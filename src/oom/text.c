@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Text: a kill by the OOM killer; the first line has time and sentence, as "memblame oom list" shows it. */
+/*
+ * The text format of an OOM kill. The first line has time and sentence, as "memblame oom list"
+ * shows it.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 
 #define TASK_ROWS 20u
 #define GROWER_ROWS 8u
-#define BAR_STEPS 40u /* of a grower's line of history */
+#define BAR_STEPS 40u /* width of a grower's history line */
 
 static void put_title(struct mb_out *o, const struct mb_snapshot *s, const char *title)
 {
@@ -49,7 +52,7 @@ static void put_source_frame(struct mb_out *o, const struct mb_snapshot *s, cons
 	mb_text_name(o, path ? path : "?", 0);
 	if (!c.id[0])
 		return;
-	/* of those that are named by their name, the name is enough */
+	/* a container with a name is shown by name only */
 	mb_out_printf(o, ", container %.12s", c.name[0] ? "" : c.id);
 	if (name && !c.name[0])
 		mb_out_printf(o, " ");
@@ -157,7 +160,7 @@ static void put_memory(struct mb_out *o, const struct mb_snapshot *s, const stru
 	}
 }
 
-/* By kind: what there was at the kill, and the growth in the window. */
+/* For each kind of memory: pages at the kill, and growth in the window. */
 static void put_split(struct mb_out *o, const struct mb_snapshot *s, const struct mb_oom_kill *k,
 		      const struct mb_oom_culprit *c)
 {
@@ -186,7 +189,10 @@ static void put_split(struct mb_out *o, const struct mb_snapshot *s, const struc
 	}
 }
 
-/* Resident memory over the window, a character a step: the higher, the more. */
+/*
+ * Draws resident memory over the window, one character per step; denser characters mean more
+ * memory.
+ */
 static void put_bar(struct mb_out *o, const struct mb_oom_kill *k, uint64_t window_ns, const struct mb_series *s)
 {
 	static const char levels[] = " .:-=+*#%@";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the sinks' reports of OOM kills have in common. */
+/* Code that the text and JSON formats of OOM reports share. */
 #include "oom/view.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ const char *mb_oom_time(const struct mb_snapshot *s, const struct mb_oom_kill *k
 
 const struct mb_process *mb_oom_process(const struct mb_model *m, uint32_t tgid, uint64_t start_ns)
 {
-	/* a search changes nothing */
+	/* the cast is safe: the search changes nothing */
 	struct mb_model *model = (struct mb_model *)m;
 
 	return start_ns ? mb_model_find_exactly(model, tgid, start_ns) : mb_model_find(model, tgid);
@@ -133,7 +133,10 @@ struct mb_oom_points mb_oom_points(const struct mb_oom_kill *k, const struct mb_
 	uint64_t from = k->first.h.t_ns > window ? k->first.h.t_ns - window : 0;
 	struct mb_oom_points at = { .end = mb_series_points(s), .step = 1 };
 
-	/* what came after the kill does not belong here; the one that held at the window's start does */
+	/*
+	 * leave out points after the kill; begin with the point that was valid at the window's
+	 * start
+	 */
 	while (at.end && mb_series_point(s, at.end - 1)->t_ns > k->first.h.t_ns + MB_OOM_WAIT_NS)
 		at.end--;
 	while (at.first + 1 < at.end && mb_series_point(s, at.first + 1)->t_ns <= from)
