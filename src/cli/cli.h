@@ -47,8 +47,9 @@ struct mb_options {
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
 
 /*
- * Parse options that follow a command's own word, e.g. the file of replay and report. *out is *o plus the options in
- * argv. If command is not NULL, argv starts with options and words of that command. Returns as mb_options_parse().
+ * Parse options that follow a command's own word, e.g. the file of replay and report. *out is the result, plus those
+ * options in *o that out did not set. If command is NULL, argv starts with the command; otherwise argv holds only
+ * what follows it. Returns as mb_options_parse().
  */
 int mb_options_rest(const struct mb_options *o, struct mb_options *out, const char *command,
 		    char **argv, struct mb_err *e);
