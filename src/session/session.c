@@ -454,7 +454,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	struct mb_summary sum;
 	int err;
 
-	/* on a busy machine some thread always is ending; what counts is the command's own */
+	/* on a busy machine some thread is always exiting; only those of the command matter */
 	while (s->child && mb_kern_pending_exits(s->kern) > 0 && mb_now_ns() < give_up)
 		usleep(2000);
 	/*
