@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /*
- * SQL: whether process p (a row of the table) is still alive at tick ?1. Builds from before the gone_tick column
- * write only exited and last_tick for a process that has exited.
+ * SQL: whether process p (a row of the table) is still alive at tick ?1. Older builds do not set gone_tick of a
+ * process that has exited; there, last_tick is the tick of the exit.
  */
 #define MB_LIVES_ON "(p.gone_tick >= ?1 OR (p.gone_tick IS NULL AND NOT (p.exited AND p.last_tick < ?1)))"
 

@@ -218,7 +218,7 @@ static void flush_chunk(struct mb_recorder *r)
 	r->chunk_records = 0;
 }
 
-/* ---- events worth keeping singly ---- */
+/* ---- single events ---- */
 
 /*
  * Rows made between two ticks wait for the next tick, which can be far away if the disk is full, so limit their size.
@@ -314,7 +314,7 @@ static void end_prev(struct mb_recorder *r, const struct mb_model *m)
 		mb_written_prev_ended(&r->written, r->rows, r->tick);
 }
 
-/* ---- a tick ---- */
+/* ---- ticks ---- */
 
 static void put_tick(struct mb_recorder *r, const struct mb_sample_meta *at)
 {
@@ -370,7 +370,7 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 	}
 	put_lost(r, "task", "process evicted", now->processes_evicted - r->lost.processes_evicted,
 		 NULL);
-	if (r->ended) /* a process that ends gets its row only then */
+	if (r->ended) /* a level, not a counter: written once, at the end */
 		put_lost(r, "task", "process without room", now->processes_waiting, NULL);
 	put_lost(r, "task", "thread evicted", now->threads_evicted - r->lost.threads_evicted, NULL);
 	put_lost(r, "task", "event not decodable", now->undecodable - r->lost.undecodable, NULL);

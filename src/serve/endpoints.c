@@ -149,7 +149,7 @@ void mb_serve_answers_drop(struct mb_serve *s)
 	}
 }
 
-/* ---- how we are ---- */
+/* ---- health and state ---- */
 
 static struct mb_http_body *health(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
@@ -235,7 +235,7 @@ static struct mb_http_body *status_of(struct mb_serve *s, const struct mb_http_r
 	return written(&o, JSON, status);
 }
 
-/* ---- for the unix socket ---- */
+/* ---- unix socket only ---- */
 
 static struct mb_http_body *summary(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
@@ -280,7 +280,7 @@ static struct mb_http_body *oom(struct mb_serve *s, const struct mb_http_request
 	return written(&o, number ? JSON : "application/x-ndjson", status);
 }
 
-/* ---- which is which ---- */
+/* ---- dispatch ---- */
 
 static struct mb_http_body *index_of(struct mb_serve *s, const struct mb_http_request *r, int *status);
 

@@ -100,7 +100,7 @@ static int record(struct mb_serve *s, const struct mb_sample_meta *at, struct mb
 	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
 
-/* ---- what the session calls ---- */
+/* ---- callbacks of the session ---- */
 
 static void on_forget(void *arg, struct mb_model *m, struct mb_process *p)
 {

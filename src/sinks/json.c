@@ -240,7 +240,7 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_json_object_end(o);
 }
 
-/* ---- what was lost, and what we cost ---- */
+/* ---- losses and overhead ---- */
 
 static void put_lost_row(struct mb_out *o, const char *family, const char *reason, uint64_t count,
 			 const struct mb_drop *d)
