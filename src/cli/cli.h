@@ -71,6 +71,7 @@ struct mb_command {
 /* The command of this name, or NULL. */
 const struct mb_command *mb_command_find(const char *name);
 
+/* The commands. Each returns the exit status; *e is set if something failed. */
 int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_run(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_trace(const struct mb_options *o, struct mb_err *e);

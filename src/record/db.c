@@ -24,7 +24,8 @@
  * twice as much, so that accounts survive when raw records are dropped.
  */
 #define QUEUE_BYTES (64u << 20)
-#define RETAINED_QUEUE_BYTES (16u << 20) /* retained recording: samples are rare, and a lost one is added to the next */
+/* Retained recording: samples are rare, and the next sample includes the changes of a skipped one. */
+#define RETAINED_QUEUE_BYTES (16u << 20)
 #define RETRY_S 10 /* retained recording: delay after a failed write */
 #define ZSTD_LEVEL 1
 

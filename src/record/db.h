@@ -113,12 +113,16 @@ void mb_db_state(struct mb_db *db, struct mb_recorder_state *st);
 /* Rows to write, built column by column in the order of the table. Owned by the caller until queued. */
 struct mb_rows *mb_rows_new(void);
 void mb_rows_free(struct mb_rows *r); /* r may be NULL */
+
+/* Start a row of a table, then add its columns. A lack of memory is reported by mb_db_commit(). */
 void mb_rows_begin(struct mb_rows *r, enum mb_table table);
 void mb_rows_int(struct mb_rows *r, int64_t v);
 void mb_rows_text(struct mb_rows *r, const char *s); /* NULL: null */
 void mb_rows_blob(struct mb_rows *r, const void *data, uint32_t size);
 void mb_rows_null(struct mb_rows *r);
-size_t mb_rows_size(const struct mb_rows *r); /* in memory; r may be NULL */
+
+/* Size of the rows in memory, in bytes. r may be NULL. */
+size_t mb_rows_size(const struct mb_rows *r);
 
 /*
  * Queue rows, and commit everything queued so far. Takes ownership of r. Returns false if the rows are lost: the

@@ -51,13 +51,21 @@ struct mb_db {
 	const char *reason; /* why data is being lost now */
 };
 
-/* db.c: run SQL, record a failure, write encoded rows. After a failure these functions do nothing. */
+/* db.c: record a failure with its SQLite code, unless there already is one; check for a failure. */
 void mb_db_fail(struct mb_db *db, int code);
 bool mb_db_failed(struct mb_db *db);
+
+/* db.c: run SQL; write encoded rows. Both do nothing after a failure, and record their own. */
 void mb_db_run(struct mb_db *db, const char *sql);
 void mb_db_write_rows(struct mb_db *db, const struct mb_rows *r);
+
+/* db.c: start the writer thread. Returns 0 or -errno with *e set. */
 int mb_db_start(struct mb_db *db, struct mb_err *e);
+
+/* db.c: allocate a struct mb_db; opens no file. Returns 0 or -errno with *e set; call mb_db_close() in either case. */
 int mb_db_new(struct mb_db **out, const char *path, struct mb_err *e);
+
+/* db.c: finalize the statements, close the database, then close lock_fd. */
 void mb_db_close_file(struct mb_db *db);
 
 /* retention.c: write a job. Returns false if that is not possible now; the caller retries. */

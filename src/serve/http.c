@@ -133,7 +133,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)request;
 	if (!c)
 		return MHD_NO;
-	/* called with the headers, and again at the end of the request; only an answer then retains the connection */
+	/* called with the headers, and at the end of the request; only answers given at the end allow keep-alive */
 	if (!c->headers_seen) {
 		c->headers_seen = true;
 		status = refuse(c, connection, method);

@@ -125,29 +125,35 @@ struct mb_metrics {
 	uint64_t folded_cgroup_series, folded_topk_slots;
 };
 
-/* Add to a sum; fold one sum into another. */
+/* Add an increase, or a decrease, which becomes a debt. */
 void mb_sum_add(struct mb_sum *s, int64_t more);
+
+/* Add one sum, including its debt, to another. */
 void mb_sum_fold(struct mb_sum *to, const struct mb_sum *s);
 
-/*
- * metrics_cgroup_series.c: get the series of a cgroup path, creating it if there is room. path may be NULL: not
- * known.
- */
+/* metrics_cgroup_series.c: create the special series. Returns false if there is no memory. */
 bool mb_cgroup_series_all_init(struct mb_metrics *m);
+
+/* Get the series of a cgroup path, creating it if there is room, else (other). path NULL: not known, so (unknown). */
 struct mb_cgroup_series *mb_cgroup_series_get(struct mb_metrics *m, const char *path);
 
 /* The process is now in that cgroup; g is NULL if its cgroup is not known. */
 void mb_cgroup_series_hold(struct mb_cgroup_series *g, struct mb_track *t);
+
+/* A tick starts: reset the gauges of all series. */
 void mb_cgroup_series_all_begin_tick(struct mb_metrics *m);
+
+/* End of a tick: fold series without live processes into (gone), when they have been idle for long enough. */
 void mb_cgroup_series_all_fold(struct mb_metrics *m);
+
+/* Apply a changed limit: fold the newest series into (other). */
 void mb_cgroup_series_all_configure(struct mb_metrics *m);
 void mb_cgroup_series_all_free(struct mb_metrics *m);
 
-/*
- * metrics_top.c: add what a process gained to its top-K slots, or to (other). t is NULL if it was never seen in a
- * tick.
- */
+/* metrics_top.c: find the columns of each quantity. */
 void mb_top_init(struct mb_metrics *m);
+
+/* Add what a process gained to its top-K slots, or to (other). t is NULL if the process was never seen in a tick. */
 void mb_top_add(struct mb_metrics *m, struct mb_track *t, const struct mb_process *p);
 
 /* Update the smoothed rates with this tick. changed: p has gained something. */
@@ -155,11 +161,17 @@ void mb_top_smooth(const struct mb_metrics *m, struct mb_track *t, const struct 
 
 /* All processes of the tick have been added: reassign the top-K slots. */
 void mb_top_rank(struct mb_metrics *m);
+
+/* Apply a changed limit: the smallest processes lose their slots. */
 void mb_top_configure(struct mb_metrics *m);
 
-/* mb_track_leave(): the process has left the model. mb_track_relabel(): its name or cgroup has changed. */
+/* The process has left the model. Frees t unless it holds a top-K slot. */
 void mb_track_leave(struct mb_metrics *m, struct mb_track *t);
+
+/* Make the labels of t again, after its name or cgroup has changed. */
 void mb_track_relabel(struct mb_track *t);
+
+/* Remove t from the hash and free it. */
 void mb_track_free(struct mb_metrics *m, struct mb_track *t);
 
 /* metrics_self.c: write the metrics of memblame itself and of the machine. */

@@ -30,11 +30,12 @@
 #include "session/oom_reporter.h"
 #include "session/budget.h"
 
-/* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define EVENT_TURNS 16 /* times the rings are drained before events are shown */
+
+/* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
 
-/* Tick interval while a command that was started stopped is young. */
+/* Minimum time between ticks while a newly started command is still held (mb_child_release_held). */
 #define YOUNG_TICK_NS (100 * 1000 * 1000ull)
 
 static void take(void *arg, const void *data, size_t len)
