@@ -31,7 +31,7 @@ void mb_budget_set_budget(struct mb_budget *o, double budget);
 struct mb_budget_status {
 	double budget, bpf, own; /* shares of one CPU, as last measured */
 	bool bpf_known;
-	uint64_t throttle_steps, ups; /* steps to a lower tracing level, and back up */
+	uint64_t throttle_steps, ups; /* steps to less tracing, and back */
 };
 
 /* Fill *status with the current state. Returns false if o is NULL. */

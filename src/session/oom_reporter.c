@@ -96,7 +96,7 @@ static void count_kill(struct mb_session *s, struct mb_oom_kill *k)
 static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
 {
 	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
-	bool first = !k->shown, shows = s->oom_store || s->cfg.oom; /* a recording has what replay makes of it */
+	bool first = !k->shown, shows = s->oom_store || s->cfg.oom; /* a recording needs no report: replay makes it */
 	struct mb_oom_culprit culprit;
 	struct mb_snapshot snap;
 	struct mb_summary sum;
