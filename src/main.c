@@ -24,7 +24,7 @@ static void report(const struct mb_options *o, const struct mb_err *e)
 	mb_json_str(&out, "message", e->text);
 	mb_json_object_end(&out);
 	mb_json_end_line(&out);
-	if (mb_out_close(&out, &ignored)) /* nothing can be written there */
+	if (mb_out_close(&out, &ignored)) /* stdout cannot be written */
 		fprintf(stderr, "memblame: %s\n", e->text);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The two clocks of memblame: CLOCK_BOOTTIME for events, UTC for people. */
+/* The two clocks of memblame: CLOCK_BOOTTIME for events, UTC for output that people read. */
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -40,7 +40,10 @@ void mb_utc_print(int64_t ms, char *buf, size_t size)
 	print_utc((time_t)((ms - part) / 1000), (long)part * 1000000, buf, size);
 }
 
-/* "HH:MM", ":SS" and ".fff" maybe, and a zone: *ms since the day began in UTC, which it can lie before. */
+/*
+ * Parse "HH:MM", optionally ":SS", ".fff" and a zone, into ms since midnight UTC. The result is negative on the
+ * previous UTC day.
+ */
 static bool read_clock(const char *text, int64_t *ms)
 {
 	int h, m, zh = 0, zm = 0, n = 0, more = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Folders of one's own. */
+/* Private directories. */
 #include "base/folders.h"
 
 #include <errno.h>

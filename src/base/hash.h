@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A hash of bytes (FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/), to tell whether something has changed. */
+/*
+ * A hash of bytes (FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/), used to detect whether something has
+ * changed.
+ */
 #ifndef MB_BASE_HASH_H
 #define MB_BASE_HASH_H
 
@@ -8,10 +11,10 @@
 
 #define MB_HASH_BEGIN 0xcbf29ce484222325ull
 
-/* The hash of what h is of, with len bytes behind it. */
+/* Extend the hash h by len bytes of data. Start with MB_HASH_BEGIN. */
 uint64_t mb_hash(uint64_t h, const void *data, size_t len);
 
-/* The same with a text behind it, its end included; NULL: none, which is not "". */
+/* Extend the hash h by a string including its NUL. NULL is allowed and differs from "". */
 uint64_t mb_hash_text(uint64_t h, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Processes whose first thread has ended. */
+/* Processes whose main thread has ended. */
 #include "base/live_thread.h"
 
 #include <dirent.h>
@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Has the thread ended? The state is behind the name, which may contain anything. Not one that is not there. */
+/*
+ * Whether the thread has ended; *there is false if there is no such thread. In the file, the state follows the name,
+ * which may contain any character.
+ */
 static bool has_ended(uint32_t tid, bool *there)
 {
 	char path[64], text[512];

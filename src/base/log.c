@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Messages for the person at the terminal: always stderr, never mixed with results. */
+/* Messages for the user: always on stderr, never mixed with results. */
 #include "base/log.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Paths that are longer than the kernel takes at once. */
+/* Paths longer than the kernel accepts in one call. */
 #include "base/longpath.h"
 
 #include <errno.h>
@@ -10,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How much of a path is taken at once: whole parts, as many as the kernel takes; 0: one part alone is too long. */
+/*
+ * Length of the part of path to open in one call: whole components, as many as the kernel accepts. 0 if one component
+ * is too long.
+ */
 static size_t piece(const char *path)
 {
 	size_t n = strlen(path);
@@ -33,7 +36,7 @@ static int open_piece(int dir, const char *path, size_t n, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* From dir on, which is closed. */
+/* Open path relative to dir. Closes dir. */
 static int open_from(int dir, const char *path, int flags)
 {
 	for (;;) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Where results go: a buffered file descriptor, and a JSON writer on top. */
+/* Output of results: a buffered file descriptor, and a JSON writer on top of it. */
 #include "base/out.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/utf8.h"
 
-/* Is it the file that the caller's shell has opened for this standard stream (-o /dev/stdout)? */
+/* Whether the file is the one that the shell opened for this standard stream (-o /dev/stdout). */
 static bool is_stream(const struct stat *file, int stream)
 {
 	struct stat st;
@@ -21,7 +21,10 @@ static bool is_stream(const struct stat *file, int stream)
 	return !fstat(stream, &st) && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
 }
 
-/* A file that was there before is emptied, and from then on its owner's alone: O_CREAT changes no mode. */
+/*
+ * Truncate an existing file and make it accessible by its owner only: O_CREAT does not change the mode of an existing
+ * file.
+ */
 static int claim_file(struct mb_out *o, struct mb_err *e)
 {
 	struct stat st;
@@ -94,7 +97,7 @@ char *mb_out_take(struct mb_out *o, size_t *len, struct mb_err *e)
 	return text;
 }
 
-/* Room for len bytes more, or the error is set. */
+/* Make room for len more bytes. Returns false with o->error set if there is none. */
 static bool grow(struct mb_out *o, size_t len)
 {
 	size_t size = o->size;

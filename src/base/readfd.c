@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A small file as a whole. */
+/* Reads a small file in one call. */
 #include "base/readfd.h"
 
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Numbers for people: 1.2 GiB, 3.4 ms. */
+/* Numbers with units for output that people read: 1.2 GiB, 3.4 ms. */
 #include "base/units.h"
 
 #include <inttypes.h>
@@ -10,7 +10,7 @@ static const char *scaled(char *buf, double v, double base, const char *const *n
 {
 	int i = 0;
 
-	/* 999.5 would print as 1000: go to the next prefix where rounding does */
+	/* 999.5 would be printed as 1000, so use the next prefix */
 	while (i < n - 1 && v >= base - 0.5) {
 		v /= base;
 		i++;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What bytes of unknown origin are as text. */
+/* Checks and cleans text of unknown origin. */
 #include "base/utf8.h"
 
 #include <string.h>

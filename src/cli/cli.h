@@ -11,62 +11,67 @@
 
 struct mb_options {
 	const char *command;
-	char **argv; /* what follows "--"; NULL-terminated; empty: argv[0] is NULL */
+	char **argv; /* the words after "--", NULL-terminated; if there are none, argv[0] is NULL */
 	unsigned int pids[MB_MAX_PIDS];
 	size_t n_pids;
 	const char *cgroups[MB_MAX_CGROUPS];
 	size_t n_cgroups;
-	unsigned int families; /* bit per family id */
+	unsigned int families; /* one bit per family id */
 	double duration_s; /* 0: not given */
 	double interval_s; /* 0: not given */
 	const char *out_path;
 	double budget_percent; /* 0: not given */
-	bool pss; /* each process's shares of memory, too */
-	bool raw; /* record: every event too */
-	bool own_events; /* trace, replay: memblame's, too */
-	bool pace; /* replay: at the session's own pace */
+	bool pss; /* also read each process's PSS */
+	bool raw; /* record: also every raw record */
+	bool own_events; /* trace, replay: also show events of memblame itself */
+	bool pace; /* replay: at the pace of the recorded session */
 	const char *from, *to; /* report: the window */
 	const char *csv_path; /* report */
 	bool timeline; /* report */
-	const char *state_dir; /* oom, serve: where reports are kept; NULL: not given */
+	const char *state_dir; /* oom, serve: directory of the OOM reports; NULL: not given */
 	struct mb_history_config history;
 	struct mb_leaks_config leaks;
-	enum mb_stack_kind stacks; /* leaks: how stacks are taken */
+	enum mb_stack_kind stacks; /* leaks: how stacks are unwound */
 	const char *config_path; /* serve; NULL: not given */
-	bool check_config; /* serve: only that */
-	struct mb_serve_overrides serve; /* what the configuration file says, too */
+	bool check_config; /* serve: only check the configuration */
+	struct mb_serve_overrides serve; /* serve: options that override the configuration file */
 	bool json;
 	bool quiet;
 	bool verbose;
 };
 
 /*
- * Parse argv into *o. Prints help or the version and exits for those. Returns 0, or -EINVAL
- * with *e saying what is wrong (MB_EXIT_USAGE). o->json is set even then, if it was given.
+ * Parse argv into *o. --help and --version print their text and exit. Returns 0, or -EINVAL with *e describing the
+ * mistake (MB_EXIT_USAGE). Even then o->json is set if --json was given.
  */
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
 
 /*
- * Options after a word of a command's own, e.g. the file of replay and report: parse the words of argv
- * (behind command, where that is not NULL) on top of those that came before. As mb_options_parse.
+ * Parse options that follow a command's own word, e.g. the file of replay and report. *out is the result, plus those
+ * options in *o that out did not set. If command is NULL, argv starts with the command; otherwise argv holds only
+ * what follows it. Returns as mb_options_parse().
  */
 int mb_options_rest(const struct mb_options *o, struct mb_options *out, const char *command,
 		    char **argv, struct mb_err *e);
 
-/* Fill a session's configuration from the options: selection, families, output, times. */
+/*
+ * Fill a session's configuration from the options: selection, families, output, times. Returns 0 or -errno with *e
+ * set.
+ */
 int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e);
 
 struct mb_command {
 	const char *name;
 	const char *help;
-	bool takes_command; /* -- CMD, or words of its own (argv) */
-	/* Returns the exit status; *e is set when something failed. */
+	bool takes_command; /* accepts "-- CMD", or words of its own (argv) */
+	/* Returns the exit status. *e is set if something failed. */
 	int (*run)(const struct mb_options *o, struct mb_err *e);
 };
 
 /* The command of this name, or NULL. */
 const struct mb_command *mb_command_find(const char *name);
 
+/* The commands. Each returns the exit status; *e is set if something failed. */
 int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_run(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_trace(const struct mb_options *o, struct mb_err *e);

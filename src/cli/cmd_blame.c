@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* blame: who held up whom, in writeback and in reclaim. */
+/* blame: which process delayed which other process, in writeback and in reclaim. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/traced.h"
 #include "host/cgroups.h"
 
-/* Whose pages were dirty when is known to this time at most: docs/families/writeback.md. */
+/* The tick interval limits how precisely it is known whose pages were dirty when: docs/families/writeback.md. */
 #define BLAME_TICK_NS (200 * 1000 * 1000ull)
 
 /*
- * The stalls of what is selected are shown, but those who cause them may be anybody: trace all. The
- * selection has been checked already; here it becomes whom to show.
+ * Only stalls of the selected processes are shown, but any process may have caused them, so trace all. The selection
+ * has already been checked; here it becomes the set of victims to show.
  */
 static int take_selection(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
 {
@@ -48,9 +48,9 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 	cfg.kern.requests = ~0u;
 	if (!o->families)
 		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;
-	/* with a duration and no interval the answer is one document */
+	/* with a duration and no interval, the output is a single document */
 	cfg.interval_ns = o->interval_s || !o->duration_s ? cfg.tick_ns : 0;
-	/* as many ticks as an interval needs, all of one length */
+	/* divide the interval into ticks of equal length that are short enough */
 	if (cfg.tick_ns > BLAME_TICK_NS)
 		cfg.tick_ns /= (cfg.tick_ns + BLAME_TICK_NS - 1) / BLAME_TICK_NS;
 	return mb_traced(o, &cfg, e);

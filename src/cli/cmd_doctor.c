@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* doctor: what this kernel lets memblame see, question by question. */
+/* doctor: what memblame can see on this kernel, question by question. */
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -23,7 +23,7 @@ static const char *missing(const struct mb_selected_hook *a)
 	return a->hook ? a->hook->missing : a->probe_point->without;
 }
 
-/* What a service without root has to be given, and what is lost without. */
+/* The capabilities that a service without root needs, and what does not work without them. */
 static const struct {
 	const char *name;
 	unsigned int cap;

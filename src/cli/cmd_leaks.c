@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* leaks: what grows, how fast, from which code. */
+/* leaks: which processes grow, how fast, and from which code. */
 #include "cli/traced.h"
 
 int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
@@ -24,7 +24,7 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
 	if (o->leaks.kernel)
 		cfg.kern.families |= 1u << MB_FAM_kmem;
 	cfg.kern.requests = cfg.kern.families;
-	/* with an end in sight and no interval the answer is one document */
+	/* with a known end and no interval, the output is a single document */
 	cfg.interval_ns = o->interval_s || !(o->duration_s || o->argv[0]) ? cfg.tick_ns : 0;
 	return mb_traced(o, &cfg, e);
 }

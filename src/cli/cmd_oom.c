@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* oom: wait for OOM kills and report each in full; oom list and oom show N read the reports back. */
+/* oom: wait for OOM kills and report each in full; oom list and oom show N read stored reports. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static int show_kept(const struct mb_options *o, const char *dir, uint32_t numbe
 	return err ? (int)e->exit : MB_EXIT_OK;
 }
 
-/* "list" or "show N", with options behind it. Returns the exit status. */
+/* "list" or "show N", optionally followed by options. Returns the exit status. */
 static int read_back(const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_options all;

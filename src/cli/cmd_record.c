@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* record: as run or top without tables, but all goes into a file as well. */
+/* record: like run, or like top without tables, but also writes everything to a file. */
 #include "cli/traced.h"
 #include "record/recorder.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* replay: play a recording again through a live view. Needs no privilege and no kernel. */
+/* replay: replay a recording through a live view. Needs neither privileges nor kernel support. */
 #include <string.h>
 
 #include "base/clock.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* report: what a recording says of any time in it. Needs no privilege and no kernel. */
+/* report: report on any period of a recording. Needs neither privileges nor kernel support. */
 #include "cli/cli.h"
 #include "record/report.h"
 
@@ -29,7 +29,7 @@ static int write_window(struct mb_reader *r, const struct mb_options *o, struct 
 	return err;
 }
 
-/* other: the recording to compare with; NULL: none. */
+/* Write the report. other is the recording to compare with, or NULL. */
 static int report(const char *path, const char *other, const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_reader *r = NULL, *after = NULL;

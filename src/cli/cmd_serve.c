@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* serve: load the configuration, then say what it is (--check-config) or serve. */
+/* serve: load the configuration, then show it (--check-config) or serve. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -30,7 +30,7 @@ static int show(const struct mb_options *o, const struct mb_serve_config *c, str
 	return mb_out_close(&out, e) ? (int)e->exit : MB_EXIT_OK;
 }
 
-/* Every mistake of the file, not only the first. *e is told with them and so is not told again. */
+/* Print all diagnostics of the file, not only the first. They include *e, so *e is cleared. */
 static int complain(const struct mb_options *o, const struct mb_config_diagnostics *m, struct mb_err *e)
 {
 	enum mb_exit exit = e->exit;
@@ -60,7 +60,7 @@ static int complain(const struct mb_options *o, const struct mb_config_diagnosti
 	return (int)exit;
 }
 
-/* The session that the configuration asks for. */
+/* Fill the session's configuration from the configuration of serve. */
 static int session_of(const struct mb_options *o, const struct mb_serve_config *c, struct mb_session_config *cfg,
 		      struct mb_err *e)
 {

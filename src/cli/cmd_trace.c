@@ -2,7 +2,7 @@
 /* trace: print single events as they happen. */
 #include "cli/traced.h"
 
-/* An idle thread's last faults are shown at the tick: make that soon enough for a person. */
+/* The last faults of an idle thread are shown at the next tick, so keep that delay short for a user who is watching. */
 #define TRACE_TICK_NS (100 * 1000 * 1000ull)
 
 int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
@@ -18,7 +18,7 @@ int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
 	cfg.events = true;
 	cfg.own_events = o->own_events;
 	cfg.kern.stream = cfg.kern.families;
-	cfg.kern.requests = o->families; /* those named are shown with who is to blame */
+	cfg.kern.requests = o->families; /* families named with -f also show who is to blame */
 	cfg.tick_ns = TRACE_TICK_NS;
 	return mb_traced(o, &cfg, e);
 }

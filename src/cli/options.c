@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The one table of options and the one table of commands. */
+/* The table of options and the table of commands. */
 #include <argp.h>
 #include <errno.h>
 #include <math.h>
@@ -110,7 +110,7 @@ static const struct argp_option options[] = {
 	  "serve: answer HTTP at ADDRESS:PORT or unix:PATH (default 127.0.0.1:9742; repeatable)", 0 },
 	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
-	/* argp's own are off with its error messages, of which ours take the place */
+	/* argp's own --help and --version are disabled together with its error messages, which are replaced here */
 	{ "help", OPT_HELP, NULL, 0, "give this help", -1 },
 	{ "version", OPT_VERSION, NULL, 0, "print the version", -1 },
 	{ 0 },
@@ -155,7 +155,7 @@ static const char doc[] =
 
 struct parse {
 	const struct argp *argp;
-	int next; /* the word after the last one understood */
+	int next; /* index of the word after the last one parsed */
 	struct mb_options *o;
 	struct mb_err *e;
 };
@@ -241,7 +241,7 @@ static int parse_stacks(struct mb_options *o, const char *text, struct mb_err *e
 	return mb_err_set(e, MB_EXIT_USAGE, 0, "--stacks is one of auto, fp, dwarf, none, not '%s'", text);
 }
 
-/* "5,25": two moments, in seconds after the start. */
+/* Parse "5,25": two points in time, in seconds after the start. */
 static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
 {
 	char *end;
@@ -255,7 +255,7 @@ static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
 	return 0;
 }
 
-/* Options of leaks; the others are parse_option's. */
+/* Parse the options of leaks; parse_option() handles the others. */
 static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
 	switch (key) {
@@ -295,12 +295,15 @@ static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct m
 	return 0;
 }
 
-/* What serve's configuration has as well, as it was written: the file's words are checked the same way. */
+/*
+ * Record options that are also keys of serve's configuration, unparsed, so that they are checked like the values of
+ * the file.
+ */
 static int parse_serve_option(int key, const char *arg, struct mb_options *o, struct mb_err *e)
 {
 	static const struct {
 		int option, key;
-		const char *name, *value; /* value NULL: the option's argument */
+		const char *name, *value; /* value NULL: use the argument of the option */
 	} table[] = {
 		{ 'i', MB_SERVE_interval_ns, "-i", NULL },
 		{ 'f', MB_SERVE_families, "-f", NULL },
@@ -421,7 +424,7 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 		if (c && !c->takes_command)
 			return mb_err_set(p->e, MB_EXIT_USAGE, 0, "%s takes no argument '%s'",
 					  c->name, arg);
-		/* the command to trace: from here on nothing is ours, with or without "--" */
+		/* the command to trace: all following words belong to it, with or without "--" */
 		p->o->argv = &state->argv[state->next - 1];
 		state->next = state->argc;
 		return 0;
@@ -467,7 +470,7 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	o->history = mb_history_default;
 	o->leaks = (struct mb_leaks_config){ .judge_stacks = true, .page_sample_1_in = 64, .heap_sample_bytes = 16384 };
 	o->stacks = MB_STACK_COPY;
-	/* an error found early must still know how to speak */
+	/* find --json first, so that errors of parsing are also reported in JSON */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		o->json |= strcmp(argv[i], "--json") == 0;
 	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &p);
@@ -520,7 +523,7 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 static int select_pids(const struct mb_options *o, struct mb_kern_config *k, struct mb_err *e)
 {
 	for (size_t i = 0; i < o->n_pids; i++) {
-		uint32_t pid = mb_process_of(o->pids[i]); /* any of its threads may be named */
+		uint32_t pid = mb_process_of(o->pids[i]); /* a TID of any of its threads is accepted */
 
 		if (!pid)
 			return mb_err_set(e, MB_EXIT_FAILED, 0, "no process %u", o->pids[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What run and trace share: a session around a command. */
+/* Code shared by run and trace: a session around a command. */
 #include "cli/traced.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 	char command[200];
 	int err = 0, status = MB_EXIT_OK;
 
-	/* what it inherits must be as we found it, and our memory small: fork before all else */
+	/* fork first: the child then inherits an unmodified environment and a small address space */
 	if (o->argv[0])
 		err = mb_child_start(&child, o->argv, cfg->leaks && cfg->leaks->heap, e);
 	if (child) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Accounts of processes that do nothing: which columns tell a level, and what becomes of the others. */
+/* Accounts of idle processes: which columns are levels that are carried forward, and what happens to the others. */
 #include "record/carry.h"
 
 #include <string.h>
 
-/* What a column tells (docs/recording.md). */
+/* The meaning of a column (docs/recording.md). */
 enum kind {
 	KEY, /* tick, process */
-	LEVEL, /* what there is at the end of the tick */
-	DELTA, /* what came in the tick */
-	LONGEST, /* the longest since the process began, in the tick in which it grew; else NULL */
+	LEVEL, /* the amount at the end of the tick */
+	DELTA, /* the amount added during the tick */
+	LONGEST, /* the maximum since the process started, in the tick in which it grew; else NULL */
 };
 
 static enum kind kind_of(const char *name)
@@ -43,13 +43,16 @@ void mb_carried_columns(sqlite3 *sqlite, sqlite3_str *names, sqlite3_str *values
 			sqlite3_str_appendf(names, ", \"%w\"", name);
 		if (kind == LONGEST)
 			sqlite3_str_appendall(values, ", NULL");
-		else /* what was not counted then is not known now */
+		else /* NULL stays NULL: not counted, so not known */
 			sqlite3_str_appendf(values, ", \"%w\"%s", name, kind == DELTA ? " * 0" : "");
 	}
 	sqlite3_finalize(s);
 }
 
-/* "INSERT ...", of the columns this file has. NULL: no memory, or the file cannot be read. */
+/*
+ * Build the INSERT statement for the columns of this file. Returns NULL if there is no memory or the file cannot be
+ * read.
+ */
 static char *make_sql(sqlite3 *sqlite)
 {
 	sqlite3_str *names = sqlite3_str_new(sqlite), *values = sqlite3_str_new(sqlite);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The numbers of a process as columns: from the families' descriptions, as JSON names them. */
+/* The numbers of a process as columns, built from the family descriptions and named as in JSON. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ const struct mb_column *mb_columns(size_t *n)
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
 
-			if (!f->group) /* not shown to anybody */
+			if (!f->group) /* internal field, never shown */
 				continue;
 			switch (f->kind) {
 			case MB_FIELD_COUNTER:

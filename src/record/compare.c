@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reports that set numbers side by side: a window step by step, and two recordings. */
+/* Reports that compare numbers: a window in steps, and two recordings. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 #include "sinks/text.h"
 
 #define STEPS 20
-#define DIFF_ROWS 40 /* shown of a difference */
-#define DIFF_MAX 65532 /* compared: a multiple of QUANTITIES */
+#define DIFF_ROWS 40 /* rows shown in a diff */
+#define DIFF_MAX 65532 /* rows compared: a multiple of QUANTITIES */
 
 struct sql {
 	char text[8192];
@@ -29,10 +29,10 @@ __attribute__((format(printf, 2, 3))) static void add(struct sql *sql, const cha
 	sql->len += (size_t)vsnprintf(sql->text + sql->len, sizeof(sql->text) - sql->len, format, ap);
 	va_end(ap);
 	if (sql->len >= sizeof(sql->text))
-		sql->len = sizeof(sql->text) - 1; /* cut off: SQLite refuses it */
+		sql->len = sizeof(sql->text) - 1; /* truncated, so SQLite rejects it */
 }
 
-/* Is this the time lost in a kind of stall? */
+/* Whether the column is the stalled time of a kind of stall. */
 static bool is_stalled(const struct mb_column *c)
 {
 	const char *end = c->name + strlen(c->name);
@@ -40,7 +40,7 @@ static bool is_stalled(const struct mb_column *c)
 	return !strncmp(c->name, "stalls_", 7) && !c->is_max && !strcmp(end - 3, "_ns");
 }
 
-/* The kinds of stall that a recording counts: by column. */
+/* Find the kinds of stall that the recording counts. counts is indexed by column. */
 static int find_stalls(struct mb_reader *r, bool *counts, struct mb_err *e)
 {
 	struct sql sql = { .len = 0 };
@@ -67,7 +67,10 @@ static int find_stalls(struct mb_reader *r, bool *counts, struct mb_err *e)
 	return code == SQLITE_ROW ? 0 : mb_reader_damaged(r, e);
 }
 
-/* All time lost of a row of account a, in the kinds that counts has; NULL where it knows none of them. */
+/*
+ * Add an expression for the total stalled time of a row of account a, over the kinds in counts; NULL if none of them
+ * is known.
+ */
 static void add_stalled(struct sql *sql, const bool *counts)
 {
 	size_t n;
@@ -117,7 +120,10 @@ static void put_step(struct mb_out *out, bool json, sqlite3_stmt *s)
 		      mb_format_number(b, MB_UNIT_COUNT, major), least);
 }
 
-/* Of each tick, sums and whether a process did not know; of each step, the time of its last tick, and the sums. */
+/*
+ * Per tick: the sums, and whether a process did not know a value. Per step: the time of its last tick, and the sums
+ * of the ticks.
+ */
 static int query_steps(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt **s, struct mb_err *e)
 {
 	const char *length = mb_reader_has(r, "tick", "interval_ns") ? "t.interval_ns" : "0";
@@ -177,9 +183,9 @@ int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json
 
 /* ---- two recordings ---- */
 
-/* A program's number in one of the recordings. */
+/* A number of a program in one of the two recordings. */
 struct side {
-	bool seen; /* the program is in it */
+	bool seen; /* the program is in the recording */
 	bool known;
 	double value;
 };
@@ -188,12 +194,12 @@ struct diff {
 	char program[64];
 	const struct quantity *quantity;
 	struct side before, after;
-	double score; /* share of all there is of the quantity that has changed */
+	double score; /* change as a share of the total of the quantity */
 };
 
 static const struct quantity {
 	const char *name;
-	const char *column; /* of account a; NULL: time lost */
+	const char *column; /* column of account a; NULL: stalled time */
 	bool is_max;
 	enum mb_unit unit;
 	bool per_second;
@@ -211,11 +217,11 @@ static const struct quantity {
 struct diffs {
 	struct diff *rows;
 	size_t n;
-	size_t left_out; /* no room */
-	uint64_t unknown_ns[2][QUANTITIES]; /* of the recording before and the one after, by quantity */
+	size_t left_out; /* programs that did not fit */
+	uint64_t unknown_ns[2][QUANTITIES]; /* index 0: recording before, 1: recording after; then by quantity */
 };
 
-/* Rows of a program are together, in the order of quantities. */
+/* The rows of a program are adjacent, in the order of quantities. */
 static struct diff *diffs_get(struct diffs *d, const char *program)
 {
 	for (size_t i = 0; i < d->n; i += QUANTITIES) {
@@ -235,7 +241,7 @@ static struct diff *diffs_get(struct diffs *d, const char *program)
 	return &d->rows[d->n - QUANTITIES];
 }
 
-/* What a row of account a has of a quantity: an expression. */
+/* Add the expression for the value of a quantity in a row of account a. */
 static void add_quantity(struct sql *sql, struct mb_reader *r, size_t q, const bool *counts)
 {
 	const char *column = quantities[q].column;
@@ -248,7 +254,7 @@ static void add_quantity(struct sql *sql, struct mb_reader *r, size_t q, const b
 		add(sql, "a.%s", column);
 }
 
-/* Per program, each quantity; of what is known. */
+/* Per program, the sum of the known values of each quantity. */
 static sqlite3_stmt *query_programs(struct mb_reader *r, const bool *counts)
 {
 	struct sql sql = { .len = 0 };
@@ -264,7 +270,7 @@ static sqlite3_stmt *query_programs(struct mb_reader *r, const bool *counts)
 	return sqlite3_prepare_v2(mb_reader_sqlite(r), sql.text, -1, &s, NULL) ? NULL : s;
 }
 
-/* For how long each quantity was not counted: in ticks in which some account does not know it. */
+/* For how long each quantity was not counted: the time of the ticks in which some account has no value for it. */
 static int find_unknown(struct mb_reader *r, const bool *counts, uint64_t unknown_ns[QUANTITIES], struct mb_err *e)
 {
 	struct sql sql = { .len = 0 };
@@ -293,7 +299,7 @@ static int find_unknown(struct mb_reader *r, const bool *counts, uint64_t unknow
 	return code == SQLITE_ROW ? 0 : mb_reader_damaged(r, e);
 }
 
-/* Adds one recording's programs: to before or to after. counts: the kinds of stall that both count. */
+/* Add the programs of one recording. counts holds the kinds of stall that both recordings count. */
 static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, const bool *counts, struct mb_err *e)
 {
 	uint64_t *unknown_ns = d->unknown_ns[is_after], ns = 0;
@@ -331,13 +337,13 @@ static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, co
 	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
-/* A program that was not there did nothing, and that is known. */
+/* The value is also known for a program that was not in the recording: it did nothing. */
 static bool is_known(const struct side *side)
 {
 	return side->known || !side->seen;
 }
 
-/* Rounded to a whole number, as sums of recordings are; far from where a number wraps around. */
+/* Round to an integer, since recordings sum integers. Clamp well below the overflow limit. */
 static uint64_t number(const struct side *side)
 {
 	const double most = 4e18;
@@ -356,7 +362,7 @@ static int by_score(const void *a, const void *b)
 	return strcmp(x->program, y->program);
 }
 
-/* What is known of one side only cannot be compared; it comes last. */
+/* A value that is known in only one recording cannot be compared; such rows are sorted last. */
 #define UNCOMPARED 1e-12
 
 static void score(struct diffs *d)
@@ -371,7 +377,7 @@ static void score(struct diffs *d)
 			bool both = is_known(&row->before) && is_known(&row->after);
 
 			if (both && number(&row->before) == number(&row->after))
-				continue; /* less than what is shown of either */
+				continue; /* the difference is below the shown precision */
 			if (both && all > 0)
 				row->score = fabs(row->after.value - row->before.value) / all;
 			else if (!both && (row->before.value != 0 || row->after.value != 0))
@@ -463,7 +469,7 @@ static void put_diffs(struct mb_out *out, const struct diffs *d, bool json)
 	}
 }
 
-/* The kinds of stall that both count: what one does not know is no change. */
+/* The kinds of stall that both recordings count. A kind that only one of them counts is not a change. */
 static int find_common(struct mb_reader *before, struct mb_reader *after, bool *counts, bool *others, struct mb_err *e)
 {
 	int err = find_stalls(before, counts, e);

@@ -5,7 +5,7 @@
 #include "record/carry.h"
 #include "record/report.h"
 
-/* RFC 4180 */
+/* Quote a cell as RFC 4180 requires. */
 static void put_cell(struct mb_out *out, const char *s, bool first)
 {
 	if (!first)
@@ -26,8 +26,8 @@ static void put_cell(struct mb_out *out, const char *s, bool first)
 }
 
 /*
- * Accounts of the window; at its first tick, also of those who did nothing in it, with what they had. ?1, ?2: its
- * first tick and its last.
+ * Build the query for the accounts of the window. At the first tick of the window it includes idle processes, with
+ * their carried accounts. ?1 and ?2 are the first and last tick of the window.
  */
 static char *csv_sql(struct mb_reader *r)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The writing end of a recording: schema, queue and thread. */
+/* Writes a recording: rows, queue and writer thread. */
 #include "record/db.h"
 
 #include <errno.h>
@@ -20,12 +20,13 @@
 #include "record/schema.h"
 
 /*
- * Raw records that find that much waiting are dropped: the disk is too slow. Rows, which are little,
- * have as much again, so that accounts outlast the records.
+ * Raw records are dropped when this many bytes are queued, because the disk is too slow. Rows are small and may use
+ * twice as much, so that accounts survive when raw records are dropped.
  */
 #define QUEUE_BYTES (64u << 20)
-#define RETAINED_QUEUE_BYTES (16u << 20) /* kept for ever: moments come rarely, and what is too much is added up */
-#define RETRY_S 10 /* kept: after a failure */
+/* Retained recording: samples are rare, and the next sample includes the changes of a skipped one. */
+#define RETAINED_QUEUE_BYTES (16u << 20)
+#define RETRY_S 10 /* retained recording: delay after a failed write */
 #define ZSTD_LEVEL 1
 
 struct mb_rows {
@@ -209,7 +210,8 @@ static void write_raw(struct mb_db *db, const struct mb_job *j)
 	if (ZSTD_isError(n)) {
 		mb_db_fail(db, SQLITE_ERROR);
 	} else {
-		sqlite3_stmt *s = db->insert[MB_TABLE_RAW]; /* its number, the first column, is given to it */
+		/* its first column, the chunk number, is assigned by SQLite */
+		sqlite3_stmt *s = db->insert[MB_TABLE_RAW];
 
 		sqlite3_bind_int64(s, 2, (int64_t)j->tick);
 		sqlite3_bind_int64(s, 3, (int64_t)j->records);
@@ -232,12 +234,12 @@ static void write_job(struct mb_db *db, const struct mb_job *j)
 	} else {
 		write_raw(db, j);
 	}
-	/* what of this transaction is on the disk already must not look like a part of the recording */
+	/* the part of this transaction that is already on disk must not look like part of the recording */
 	if (mb_db_failed(db) && !sqlite3_get_autocommit(db->sqlite))
 		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* The job is written or given up. */
+/* The job was written or dropped: remove it from the queue. */
 static void done(struct mb_db *db, struct mb_job *j, bool lost)
 {
 	pthread_mutex_lock(&db->mutex);
@@ -250,7 +252,9 @@ static void done(struct mb_db *db, struct mb_job *j, bool lost)
 	free(j);
 }
 
-/* Kept: wait before another attempt. Returns false when there is none, as the recording ends. */
+/*
+ * Retained recording: wait before the next attempt. Returns false if there is none, because the recording is closing.
+ */
 static bool wait_retry(struct mb_db *db)
 {
 	struct timespec until;
@@ -267,7 +271,10 @@ static bool wait_retry(struct mb_db *db)
 	return again;
 }
 
-/* The next job, when there is one. *idle: there was none, and limits may have to be kept. */
+/*
+ * Wait for work. Sets *j to the next job, or to NULL if only the retention limits have changed. Returns false at the
+ * end.
+ */
 static bool next_job(struct mb_db *db, struct mb_job **j)
 {
 	bool end;
@@ -310,7 +317,7 @@ static void *writer(void *arg)
 				done(db, j, true);
 			continue;
 		}
-		/* what comes in goes first, but old data must not pile up behind it */
+		/* new data goes first, but deletion of old data must keep up */
 		while (db->retained && mb_retention_retain(db) && is_idle(db))
 			;
 	}
@@ -442,7 +449,7 @@ static void create_tables(struct mb_db *db)
 		mb_db_fail(db, code);
 }
 
-/* A file of our own, or nothing: what is there already is somebody's recording. */
+/* Create the file exclusively: an existing file is somebody's recording. */
 static int claim(struct mb_db *db, struct mb_err *e)
 {
 	db->lock_fd = open(db->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -456,7 +463,10 @@ static int claim(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
-/* Signals are for the session's loop: a thread that lets them through would end the process. */
+/*
+ * Start the writer thread with all signals blocked: the session's loop handles them, and an unblocked one would end
+ * the process.
+ */
 int mb_db_start(struct mb_db *db, struct mb_err *e)
 {
 	sigset_t all, before;
@@ -500,7 +510,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
 		err = claim(db, e);
 	if (err)
 		return err;
-	mask = umask(077); /* for the WAL beside it */
+	mask = umask(077); /* for the WAL file that SQLite creates */
 	if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE, NULL))
 		mb_db_fail(db, SQLITE_CANTOPEN);
 	sqlite3_busy_timeout(db->sqlite, MB_DB_BUSY_MS);
@@ -508,7 +518,7 @@ int mb_db_create(struct mb_db **out, const char *path, struct mb_err *e)
 		create_tables(db);
 	umask(mask);
 	if (mb_db_error(db, e)) {
-		unlink(path); /* nothing is in it */
+		unlink(path); /* the file is still empty */
 		return -EIO;
 	}
 	return mb_db_start(db, e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The reading end of a recording. */
+/* Reads a recording. */
 #include "record/reader.h"
 
 #include <errno.h>
@@ -12,14 +12,14 @@
 #include "record/recorder.h"
 #include "record/upgrade.h"
 
-#define CHUNK_MAX (16u << 20) /* unpacked; the recorder's are 256 KiB */
+#define CHUNK_MAX (16u << 20) /* decompressed; the recorder's chunks are 256 KiB */
 
 struct mb_reader {
 	char *path;
 	sqlite3 *sqlite;
 	sqlite3_stmt *info;
 	bool retained;
-	char answer[256]; /* of mb_reader_session() */
+	char answer[256]; /* returned by mb_reader_session() */
 };
 
 static int pragma(sqlite3 *sqlite, const char *name, sqlite3_int64 *value)
@@ -59,7 +59,10 @@ static int check(struct mb_reader *r, struct mb_err *e)
 				  "'%s' is of a newer memblame (schema %lld, this one reads up to %d)",
 				  r->path, (long long)schema, MB_DB_SCHEMA_RETAINED);
 	r->retained = schema == MB_DB_SCHEMA_RETAINED;
-	/* it is as it is now until we are done, whatever is written to it and goes from it meanwhile */
+	/*
+	 * a read transaction: a snapshot of the recording until closed, even if ticks are written or deleted
+	 * meanwhile
+	 */
 	if (r->retained && sqlite3_exec(r->sqlite, "BEGIN", NULL, NULL, NULL))
 		return mb_reader_damaged(r, e);
 	if (sqlite3_prepare_v2(r->sqlite, "SELECT value FROM info WHERE key = ?", -1, &r->info, NULL))
@@ -77,12 +80,12 @@ int mb_reader_open(struct mb_reader **out, const char *path, struct mb_err *e)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	if (access(path, R_OK))
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot read '%s'", path);
-	/* what a recorder that was killed left in the log beside it is taken over, where we may */
+	/* a killed recorder leaves data in the WAL; opening read-write, if permitted, recovers it */
 	flags = access(path, W_OK) ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	if (sqlite3_open_v2(path, &r->sqlite, flags, NULL))
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot open '%s': %s", path,
 				  r->sqlite ? sqlite3_errmsg(r->sqlite) : "no memory");
-	/* a hostile schema may hold views and triggers that call functions */
+	/* an untrusted schema may contain views and triggers that call functions */
 	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return check(r, e);
@@ -164,7 +167,7 @@ int mb_reader_duration(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 l
 
 	if (sqlite3_prepare_v2(r->sqlite,
 			       r->retained ? "SELECT sum(interval_ns) FROM tick WHERE tick BETWEEN ?1 AND ?2" :
-					 /* it begins where the tick before it ended */
+					 /* the window begins where the tick before it ended */
 					 "SELECT since_start_ns - (SELECT ifnull(max(since_start_ns), 0)"
 					 " FROM tick WHERE tick < ?1) FROM tick WHERE tick = ?2",
 			       -1, &s, NULL))
@@ -203,14 +206,14 @@ int mb_reader_chunk(const void *data, size_t size, mb_ingest_sink take, void *ar
 	return 0;
 }
 
-/* Is an event of this kind of that size, or was it in an earlier build? */
+/* Whether an event of this kind has that size in this build, or had it in an earlier one. */
 static bool size_fits(const struct mb_event_kind *k, int size)
 {
 	return size == (int)k->size || (k->size == sizeof(struct mb_task_record) &&
 					size == (int)mb_upgrade_task_record_bytes());
 }
 
-/* Do the events of the build that wrote it lie in memory as ours do? */
+/* Whether the events of the build that wrote the recording have the same memory layout as in this build. */
 static int check_layout(struct mb_reader *r, struct mb_err *e)
 {
 	sqlite3_stmt *s = NULL;
@@ -230,7 +233,7 @@ static int check_layout(struct mb_reader *r, struct mb_err *e)
 
 			if (k->type != sqlite3_column_int(s, 1))
 				continue;
-			/* earlier builds list what is in no recording, too */
+			/* earlier builds also list kinds that are never in a recording */
 			found = k->flags & MB_EVENT_MADE;
 			if (found || !size_fits(k, sqlite3_column_int(s, 2)))
 				continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* From the model to rows: what each tick has changed. */
+/* Converts the model into rows: what has changed in each tick. */
 #include "record/recorder.h"
 
 #include <errno.h>
@@ -12,13 +12,13 @@
 #include "record/system.h"
 #include "record/written_state.h"
 
-#define RAW_CHUNK (256 * 1024) /* records are packed and stored that many bytes at a time */
+#define RAW_CHUNK (256 * 1024) /* records are compressed and stored in chunks of this size */
 
-#define PENDING_MAX (8u << 20) /* rows that wait for the next commit while there is no room for it */
-#define FOUND_TICKS 3 /* of a session: by then the model has all processes there are, if it has room */
-#define REASONS 4 /* for which something was lost of a recording */
+#define PENDING_MAX (8u << 20) /* retained recording: rows that wait for the next commit while the queue has no room */
+#define FOUND_TICKS 3 /* after so many ticks of a session the model has all live processes, if it has room */
+#define REASONS 4 /* reasons for lost data */
 
-/* What table session has of table info, in its order. */
+/* Keys of table info that are also columns of table session, in the order of its columns. */
 static const char *const session_keys[] = { "boot_id", "start_time",  "version", "kernel",
 					    "arch",    "sample_1_in", "pss" };
 #define MB_SESSION_KEYS (sizeof(session_keys) / sizeof(session_keys[0]))
@@ -28,28 +28,28 @@ static const char *const reasons[REASONS] = { "disk too slow", "disk full", "dis
 struct mb_recorder {
 	struct mb_db *db;
 	const struct mb_model *model;
-	struct mb_out event; /* never written anywhere: a buffer for one event as JSON */
-	struct mb_rows *rows; /* of the next commit */
-	struct mb_rows *head; /* kept: what describes the session; until the first tick */
+	struct mb_out event; /* only a memory buffer for one event as JSON */
+	struct mb_rows *rows; /* for the next commit */
+	struct mb_rows *head; /* retained recording: describes the session; NULL after the first tick */
 	struct mb_written_state written;
 	uint64_t tick;
-	uint32_t ticks; /* kept: of this session */
+	uint32_t ticks; /* retained recording: ticks of this session */
 	int64_t session;
-	struct mb_prev_session prev; /* kept: what there was */
-	char known[MB_SESSION_KEYS][128]; /* of the session */
+	struct mb_prev_session prev; /* retained recording: what the file contained when opened */
+	char known[MB_SESSION_KEYS][128]; /* the values of session_keys */
 	bool retained;
-	bool begun; /* the session has its row */
+	bool begun; /* the row of the session has been written */
 	uint64_t generation; /* as mb_db_generation() */
-	uint64_t written_t_ns; /* of the moment that was written last; 0: none */
-	uint64_t lost_rows; /* commits and chunks that found the queue full */
-	uint64_t lost_moments[REASONS]; /* kept: what was not written, by reason */
-	struct mb_lost lost; /* as written */
-	uint64_t system_t_ns; /* of the moment that was written last */
+	uint64_t written_t_ns; /* time of the last written sample; 0: none */
+	uint64_t lost_rows; /* commits and chunks that were dropped because the queue was full */
+	uint64_t lost_moments[REASONS]; /* retained recording: samples not written, by reason */
+	struct mb_lost lost; /* losses as last written */
+	uint64_t system_t_ns; /* time of the last written system sample */
 	bool raw;
 	char *chunk;
 	size_t chunk_len;
 	uint64_t chunk_records;
-	bool ended; /* the chunk has the last record, by which a recording is known to be whole */
+	bool ended; /* the chunk has the last record, which marks the recording as complete */
 };
 
 static void put_layout(struct mb_recorder *r)
@@ -81,7 +81,7 @@ static void put_layout(struct mb_recorder *r)
 	}
 }
 
-/* This boot, which tells a process that is still alive from one of the same number. */
+/* Record the boot ID: within a boot, a process is identified by pid and start time. */
 static void note_boot(struct mb_recorder *r)
 {
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
@@ -153,7 +153,7 @@ void mb_recorder_state(struct mb_recorder *r, struct mb_recorder_state *st)
 	mb_db_state(r->db, st);
 }
 
-/* Rows that describe the session. */
+/* The rows that describe the session. */
 static struct mb_rows *head(struct mb_recorder *r)
 {
 	return r->head ? r->head : r->rows;
@@ -182,7 +182,10 @@ void mb_recorder_hook(struct mb_recorder *r, const char *family, const char *que
 	mb_rows_int(head(r), r->session);
 }
 
-/* With the first tick, or what it has of processes before: all that describes the session is known. */
+/*
+ * Write the row of the session. Called with the first tick, or with the first row of a process before it: then
+ * everything that describes the session is known.
+ */
 static void begin_session(struct mb_recorder *r)
 {
 	if (r->begun)
@@ -215,9 +218,11 @@ static void flush_chunk(struct mb_recorder *r)
 	r->chunk_records = 0;
 }
 
-/* ---- events worth keeping singly ---- */
+/* ---- single events ---- */
 
-/* What comes between two ticks waits for the next one, which can take long: when the disk is full. */
+/*
+ * Rows made between two ticks wait for the next tick, which can be far away if the disk is full, so limit their size.
+ */
 static bool has_room(struct mb_recorder *r)
 {
 	if (!r->retained || mb_rows_size(r->rows) < PENDING_MAX)
@@ -237,7 +242,7 @@ static void put_event(struct mb_recorder *r, const void *data, size_t len)
 		return;
 	r->event.len = 0;
 	mb_sink_json.event(&r->event, mb_event_comm(r->model, e), e);
-	r->event.buf[r->event.len ? r->event.len - 1 : 0] = '\0'; /* its end of line */
+	r->event.buf[r->event.len ? r->event.len - 1 : 0] = '\0'; /* remove the end of line */
 	mb_rows_begin(r->rows, MB_TABLE_EVENT);
 	mb_rows_null(r->rows);
 	mb_rows_int(r->rows, (int64_t)r->tick);
@@ -299,14 +304,17 @@ void mb_recorder_forget(struct mb_recorder *r, const struct mb_process *p)
 	mb_written_forget(&r->written, r->rows, p);
 }
 
-/* Once the model has had the time to come to all that there are, those it has not found have ended. */
+/*
+ * By now the model had time to find all live processes, so those of the previous session that it did not find have
+ * ended.
+ */
 static void end_prev(struct mb_recorder *r, const struct mb_model *m)
 {
 	if (r->retained && ++r->ticks == FOUND_TICKS && !m->lost.processes_waiting)
 		mb_written_prev_ended(&r->written, r->rows, r->tick);
 }
 
-/* ---- a tick ---- */
+/* ---- ticks ---- */
 
 static void put_tick(struct mb_recorder *r, const struct mb_sample_meta *at)
 {
@@ -362,7 +370,7 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 	}
 	put_lost(r, "task", "process evicted", now->processes_evicted - r->lost.processes_evicted,
 		 NULL);
-	if (r->ended) /* those that end are in a row then */
+	if (r->ended) /* a level, not a counter: written once, at the end */
 		put_lost(r, "task", "process without room", now->processes_waiting, NULL);
 	put_lost(r, "task", "thread evicted", now->threads_evicted - r->lost.threads_evicted, NULL);
 	put_lost(r, "task", "event not decodable", now->undecodable - r->lost.undecodable, NULL);
@@ -375,7 +383,10 @@ static void put_losses(struct mb_recorder *r, const struct mb_lost *now)
 	r->lost = *now;
 }
 
-/* Kept: is there room for a moment? Otherwise it is counted, and what it has comes with the next. */
+/*
+ * Retained recording: whether there is room for a sample. If not, the loss is counted, and the next sample includes
+ * its changes.
+ */
 static bool room_for_tick(struct mb_recorder *r)
 {
 	const char *why = r->retained ? mb_db_no_room(r->db) : NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* From tables to a model of a window, for the same sinks that show a live one. */
+/* Builds the model of a window from the tables, for the same sinks that show a live model. */
 #include "record/report.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static bool is_null(sqlite3_stmt *s, int column)
 	return sqlite3_column_type(s, column) == SQLITE_NULL;
 }
 
-/* A number of an account, which can be below zero. */
+/* A number of an account; it can be negative. */
 static uint64_t value(sqlite3_stmt *s, int column)
 {
 	return is_null(s, column) ? MB_NO_VALUE : number(s, column);
@@ -49,9 +49,10 @@ static uint64_t value(sqlite3_stmt *s, int column)
 #define HEAD_COLUMNS 24
 
 /*
- * One row per process that lived in the window or did something in it: who it is, its memory as of its last account,
- * sums of its numbers. Of one that has no account in the window they are 0, where they were counted. The peak of its
- * memory is one of the window if it has grown in it, or there is nothing before.
+ * One row per process that was alive in the window or did something in it: its identity, its memory as of its last
+ * account, the sums of its numbers. For a process without an account in the window the sums are 0 if they were
+ * counted. The peak memory is one of the window only if it grew in the window, or if the window has no tick before
+ * it.
  */
 static char *processes_sql(struct mb_reader *r)
 {
@@ -105,7 +106,7 @@ static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window
 	return s;
 }
 
-/* Sizes: below zero there are none. */
+/* Whether the column is a size: not NULL and not negative. */
 static bool is_size(sqlite3_stmt *s, int column)
 {
 	return !is_null(s, column) && sqlite3_column_int64(s, column) >= 0;
@@ -131,7 +132,10 @@ static char *copy(const char *s)
 	return s ? strdup(s) : NULL;
 }
 
-/* The longest is not known of stalls none of which was longer than all before the window. */
+/*
+ * The maximum of a kind of stall is not known if none of its stalls in the window was longer than all stalls before
+ * the window.
+ */
 static void take_values(struct mb_process *p, sqlite3_stmt *s, bool *known)
 {
 	size_t n;
@@ -149,7 +153,7 @@ static void take_values(struct mb_process *p, sqlite3_stmt *s, bool *known)
 	}
 }
 
-/* What is known of no process there was no hook for, or that build did not have. */
+/* Mark numbers as unknown that no process has, because they had no hook or did not exist in that build. */
 static void note_unknown(struct mb_model *m, const bool *known)
 {
 	size_t n;
@@ -179,7 +183,10 @@ static const struct mb_field *field_by_column(const char *name)
 	return NULL;
 }
 
-/* Histograms and rows are kept for all that a process did, not by tick: nothing of it may have gone. */
+/*
+ * Histograms and rows are stored per process, not per tick. They are valid only for a whole recording from which no
+ * tick of the process was deleted.
+ */
 static bool has_details(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt *s)
 {
 	return w->whole && (!mb_reader_is_retained(r) || sqlite3_column_int64(s, 23) >= w->first);
@@ -220,7 +227,7 @@ static void take_process(struct mb_process *p, sqlite3_stmt *s)
 	p->inner_tgid = (uint32_t)number(s, 22);
 	p->exited = sqlite3_column_int(s, 7);
 	p->exit_known = !is_null(s, 8);
-	p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* as wait(2) has it */
+	p->exit_code = (sqlite3_column_int(s, 8) & 255) << 8; /* in the format of wait(2) */
 	p->threads = (uint32_t)number(s, 9);
 	take_memory(p, s);
 }
@@ -256,7 +263,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 			err = take_details(r, m, p, sqlite3_column_int64(s, 18), e);
 		if (shown)
 			continue;
-		/* more at once than are shown singly */
+		/* more processes than are shown individually */
 		if (!mb_ended_fold(m, p, 1))
 			m->lost.processes_evicted++;
 		mb_process_free(p);
@@ -269,7 +276,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 	return err;
 }
 
-/* Rows of one family and reason come in order: they have the first time of the first, the last of the last. */
+/* Rows of one family and reason are in order: use the first time of the first row and the last time of the last. */
 static void add_drop(struct mb_drop *d, sqlite3_stmt *s)
 {
 	if (!d->count)
@@ -335,7 +342,7 @@ static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_
 	return 0;
 }
 
-/* At which levels tracing was in the window: what was before it says at which it began. */
+/* Add the tracing levels of the window. Level changes before the window determine the level at its start. */
 static int take_levels(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, uint64_t from_ns,
 		       struct mb_err *e)
 {
@@ -355,7 +362,7 @@ static int take_levels(struct mb_reader *r, struct mb_model *m, const struct mb_
 	return 0;
 }
 
-/* Families without a hook in any session of the recording were not traced: what they count is not known. */
+/* A family without a hook in any session of the recording was not traced, so its counts are not known. */
 static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err *e)
 {
 	sqlite3_stmt *s = query(r, "SELECT DISTINCT family FROM hook", NULL);
@@ -377,8 +384,8 @@ static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err 
 }
 
 /*
- * What memblame itself has used and taken in: counters of each session, cut to the window. Of a session whose first
- * ticks are gone, from the first tick there is.
+ * The cost of memblame itself and the number of ingested events: counters of each session, restricted to the window.
+ * For a session whose first ticks were deleted, count from its first remaining tick.
  */
 static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, struct mb_summary *sum,
 			 struct mb_err *e)
@@ -406,7 +413,7 @@ static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct m
 		return mb_reader_damaged(r, e);
 	}
 	sum->at.self_cpu_ns = number(s, 0);
-	/* earlier builds could take off time that was not there */
+	/* earlier builds could subtract more time than there was */
 	sum->at.bpf_ns_known = is_size(s, 1);
 	sum->at.bpf_ns = number(s, 1);
 	m->events = number(s, 2);
@@ -414,7 +421,7 @@ static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct m
 	return 0;
 }
 
-/* For how long of the window each number was not counted, though it was before or after. */
+/* For how much of the window each number was not counted, although it was counted before or after. */
 static int take_uncounted(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, struct mb_err *e)
 {
 	sqlite3_str *of = sqlite3_str_new(mb_reader_sqlite(r)), *any = sqlite3_str_new(mb_reader_sqlite(r));
@@ -450,7 +457,7 @@ static int take_uncounted(struct mb_reader *r, struct mb_model *m, const struct 
 	return sqlite3_finalize(s) ? -EINVAL : 0;
 }
 
-/* The machine, and the moment at which the window ends. */
+/* Set the machine, and the sample metadata at the end of the window. */
 static int take_record(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		       struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A recording that is kept within limits: what is written, and the oldest ticks that go for it. */
+/* A recording with retention limits: writes samples, and deletes the oldest ticks to stay within the limits. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 #include "record/carry.h"
 #include "record/db_file.h"
 
-/* One step is a transaction: short, so that nothing waits for it. */
+/* Limits of one step. A step is one short transaction, so that nothing has to wait for it. */
 #define STEP_TICKS 64
 #define STEP_BYTES (2u << 20)
 #define STEP_PROCESSES 4096
 #define STEP_PAGES 128
-#define SHRINK_BYTES (1u << 20) /* less is left for what comes */
+#define SHRINK_BYTES (1u << 20) /* fewer free bytes are retained for new data */
 #define INDEX_BYTES (32u << 10) /* PATH-shm */
 
 static void set_message(struct mb_db *db, const char *why, const char *reason)
@@ -39,7 +39,7 @@ static void give_up(struct mb_db *db)
 		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* How the file is, for whoever asks. */
+/* Update the state that mb_db_state() returns. */
 static void update_state(struct mb_db *db, int64_t more_ticks)
 {
 	char oldest[32] = "";
@@ -60,7 +60,7 @@ static void update_state(struct mb_db *db, int64_t more_ticks)
 	pthread_mutex_unlock(&db->mutex);
 }
 
-/* Bring what is in the log into the file, which only then has its length; not against somebody who reads. */
+/* Checkpoint and truncate the WAL: only then does the database file have its final size. Does not wait for readers. */
 static void empty_log(struct mb_db *db)
 {
 	sqlite3_busy_timeout(db->sqlite, 10);
@@ -69,8 +69,8 @@ static void empty_log(struct mb_db *db)
 }
 
 /*
- * Somebody who reads holds the log up, which can then not begin anew: before the files get larger than they
- * may, nothing more is written.
+ * Whether a reader blocks the WAL from being reset. If so, nothing more is written, so that the files do not exceed
+ * the limit.
  */
 static bool is_log_stuck(struct mb_db *db)
 {
@@ -96,7 +96,7 @@ static int not_closing(void *arg)
 	return closing;
 }
 
-/* Read through the file once, before anything is added to one that is damaged somewhere. */
+/* Check the file once for damage, before anything is added to it. */
 static void check_once(struct mb_db *db)
 {
 	sqlite3_stmt *s = NULL;
@@ -119,7 +119,7 @@ static void check_once(struct mb_db *db)
 		db->checked = code == SQLITE_ROW;
 }
 
-/* What the session before left open is known to have ended by then, unless this one finds it again. */
+/* Processes that the previous session left open have ended by its last tick, unless this session finds them again. */
 static void write_head(struct mb_db *db)
 {
 	if (db->head_written)
@@ -142,7 +142,7 @@ static void attempt(struct mb_db *db, const struct mb_job *j)
 	give_up(db);
 }
 
-/* The file is damaged: what there is of it is kept aside, and this job begins another. */
+/* The file is damaged: move it aside and start a new one with this job. */
 static void new_file(struct mb_db *db)
 {
 	struct mb_err e = { 0 };
@@ -179,7 +179,7 @@ bool mb_retention_write(struct mb_db *db, const struct mb_job *j)
 		attempt(db, j);
 	}
 	if (mb_db_failed(db)) {
-		/* what is in the log can make room in it */
+		/* a checkpoint can make room in the WAL */
 		sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		set_message(db, db->message, (db->error & 0xff) == SQLITE_FULL ? "disk full" : "disk error");
 		return false;
@@ -190,7 +190,7 @@ bool mb_retention_write(struct mb_db *db, const struct mb_job *j)
 	return true;
 }
 
-/* ---- what goes ---- */
+/* ---- deletion ---- */
 
 static void run_with(struct mb_db *db, const char *sql, int64_t before, int64_t limit)
 {
@@ -219,7 +219,10 @@ static void carry(struct mb_db *db, int64_t before)
 		mb_db_fail(db, code);
 }
 
-/* Everything of the ticks before one, but what who lives on has; and what then belongs to none. */
+/*
+ * Delete the ticks before one, after carrying forward the accounts of live processes; then delete rows that nothing
+ * refers to.
+ */
 static bool delete_before(struct mb_db *db, int64_t before)
 {
 	static const char *const statements[] = {
@@ -244,7 +247,7 @@ static bool delete_before(struct mb_db *db, int64_t before)
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
 		run_with(db, statements[i], before, STEP_PROCESSES);
 	if (!mb_db_failed(db))
-		ticks = sqlite3_changes(db->sqlite); /* of the last one */
+		ticks = sqlite3_changes(db->sqlite); /* of the last statement */
 	mb_db_run(db, "COMMIT");
 	give_up(db);
 	if (!mb_db_failed(db))
@@ -252,7 +255,7 @@ static bool delete_before(struct mb_db *db, int64_t before)
 	return ticks > 0 && !mb_db_failed(db);
 }
 
-/* The tick before which all must go for the file to have the size it may have, but only so many at a time. */
+/* The tick before which all must be deleted to bring the file to its allowed size, limited to one step. */
 static int64_t too_much(struct mb_db *db, uint64_t used, uint64_t may, int64_t newest)
 {
 	uint64_t ticks = db->state.ticks ? db->state.ticks : 1, over, each = used / ticks + 1;
@@ -261,12 +264,12 @@ static int64_t too_much(struct mb_db *db, uint64_t used, uint64_t may, int64_t n
 	if (used <= may)
 		return db->oldest_tick;
 	over = used - may < STEP_BYTES ? used - may : STEP_BYTES;
-	over /= each; /* less one: what is a tick too much would be gone for good */
+	over /= each; /* round down: a deleted tick cannot be restored */
 	before = db->oldest_tick + (int64_t)(over < 1 ? 1 : over < STEP_TICKS ? over : STEP_TICKS);
 	return before < newest ? before : newest;
 }
 
-/* Where the file is too long for what is in it, as after a limit was lowered, give some pages back. */
+/* Vacuum some pages if the file has too much free space, e.g. after a limit was lowered. */
 static bool shrink(struct mb_db *db, uint64_t file, uint64_t used, uint64_t may)
 {
 	bool too_long = db->keep.max_bytes && file > may + may / 64 && file - used >= SHRINK_BYTES / 32;
@@ -309,14 +312,14 @@ bool mb_retention_retain(struct mb_db *db)
 	bool more;
 
 	if (!db->sqlite || db->state.failed || is_log_stuck(db))
-		return false; /* the next moment finds out */
+		return false; /* reported when the next sample is written */
 	clear_error(db);
 	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = %llu; PRAGMA wal_autocheckpoint = %llu",
 		 (unsigned long long)mb_retention_log_bytes(&db->keep),
 		 (unsigned long long)mb_retention_log_bytes(&db->keep) / 4096);
 	mb_db_run(db, sql);
 	more = retain(db);
-	clear_error(db); /* tried again after the next moment */
+	clear_error(db); /* retried after the next sample */
 	if (more)
 		return true;
 	if (db->shrunk)

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * How old ticks are: by the boot-time clock, which nobody sets. Within a boot, the time between; of an earlier boot, its
- * own time to its last tick, and that of all boots since. How long the machine was off is not known and does not count.
+ * Computes the age of ticks. The boot-time clock is used, because it is never set. Within a boot, the age is the time
+ * since then. For an earlier boot, it is the time to the last tick of that boot plus the traced time of all later
+ * boots. Time during which the machine was off is not known and does not count.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/db_file.h"
 
-/* The last tick that a session can have: before the next one's first. */
+/* Sessions, newest first; the last tick of a session is the one before the first tick of the next session. */
 static const char sessions_sql[] =
 	"SELECT first_tick, boot_id, (SELECT t_ns FROM tick WHERE tick < next ORDER BY tick DESC LIMIT 1) FROM"
 	" (SELECT session, first_tick, boot_id, ifnull(lead(first_tick) OVER (ORDER BY session), 9223372036854775807)"
 	" AS next FROM session) ORDER BY session DESC";
 
 struct boot {
-	char id[40]; /* "": not known, and then each session is one */
-	int64_t end_ns; /* on its own clock, of its last tick */
-	int64_t later_ns; /* of all boots after it */
+	char id[40]; /* "": not known; then each session counts as a separate boot */
+	int64_t end_ns; /* time of its last tick on its own clock */
+	int64_t later_ns; /* duration of all later boots */
 };
 
-/* The next older session: of the same boot, or of another. */
+/* Continue with the next older session, which is of the same boot or of an earlier one. */
 static void add_session(struct boot *b, sqlite3_stmt *s)
 {
 	const char *id = (const char *)sqlite3_column_text(s, 1);
@@ -34,7 +35,10 @@ static void add_session(struct boot *b, sqlite3_stmt *s)
 		strcpy(b->id, id);
 }
 
-/* Of the ticks of a session from one on, so many at most, the first that is not too old; left: how many more. */
+/*
+ * The first tick of a session, starting at from, that is not too old. Examines at most *left ticks and decrements
+ * *left.
+ */
 static int64_t first_young(struct mb_db *db, const struct boot *b, int64_t from, int64_t last, int *left)
 {
 	int64_t limit = b->later_ns + b->end_ns - (int64_t)db->keep.max_age_ns;
@@ -62,7 +66,7 @@ int64_t mb_retention_too_old(struct mb_db *db, int64_t newest, int most)
 	if (!db->keep.max_age_ns || db->keep.max_age_ns > INT64_MAX ||
 	    sqlite3_prepare_v2(db->sqlite, sessions_sql, -1, &s, NULL))
 		return before;
-	/* back to the one that has the oldest tick */
+	/* go back to the session that has the oldest tick */
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		last = first ? first - 1 : newest;
 		add_session(&b, s);

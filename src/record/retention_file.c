@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The file of a recording that is kept: opened again by each session, moved aside when it is damaged. */
+/* The file of a retained recording: each session opens it again; a damaged file is moved aside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -73,7 +73,9 @@ int64_t mb_retention_number(struct mb_db *db, const char *sql, int64_t not_there
 	return v;
 }
 
-/* The lock is on the file, not on its name: between opening and locking it can have got another name. */
+/*
+ * The lock is on the file, not on its name: the file may be renamed between open and lock, so check it after locking.
+ */
 static int claim(struct mb_db *db, struct mb_err *e)
 {
 	struct stat mine, there;
@@ -96,7 +98,7 @@ static int claim(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
-/* Give the file and its log another name. They stay as they are, for somebody to look at. */
+/* Rename the file and its WAL. They are otherwise unchanged, so that they can be examined. */
 static int move_aside(struct mb_db *db, struct mb_err *e)
 {
 	static const char *const beside[] = { "-wal", "-shm" };
@@ -116,7 +118,7 @@ static int move_aside(struct mb_db *db, struct mb_err *e)
 	gmtime_r(&now, &tm);
 	strftime(time_text, sizeof(time_text), "%Y%m%dT%H%M%SZ", &tm);
 	snprintf(to, sizeof(to), "%s.corrupt-%s", db->path, time_text);
-	while (!access(to, F_OK)) /* the second one in this second */
+	while (!access(to, F_OK)) /* a second one within the same second */
 		snprintf(to, sizeof(to), "%s.corrupt-%s-%d", db->path, time_text, ++n);
 	if (rename(db->path, to))
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot rename '%s', which is damaged", db->path);
@@ -132,7 +134,7 @@ static int move_aside(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
-/* What is it that lies there? Failures that are no damage are noted. */
+/* Find out what the file is. Failures other than damage are recorded in db. */
 static enum found look(struct mb_db *db)
 {
 	int64_t application, tables;
@@ -151,7 +153,7 @@ static int check_version(struct mb_db *db, struct mb_err *e)
 	int64_t schema = mb_retention_number(db, "PRAGMA user_version", 0);
 
 	if (mb_db_failed(db))
-		return 0; /* told as any other failure */
+		return 0; /* reported like any other failure */
 	if (schema < MB_DB_SCHEMA_RETAINED)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' was made by memblame record, which is not written to again: move it away",
@@ -162,7 +164,7 @@ static int check_version(struct mb_db *db, struct mb_err *e)
 	return 0;
 }
 
-/* Pages that are freed can be given back, should the limit be lowered; the log is short. */
+/* Use incremental vacuum so that freed pages can be returned if the limit is lowered, and limit the size of the WAL. */
 static void set_up(struct mb_db *db, enum found found)
 {
 	char sql[256];
@@ -194,7 +196,7 @@ static void clear_error(struct mb_db *db)
 	pthread_mutex_unlock(&db->mutex);
 }
 
-/* Open what is there. *damage: it is no recording, which is no error. */
+/* Open an existing file. *damage is set if the file is not a recording, which is not an error. */
 static int open_there(struct mb_db *db, bool *damage, struct mb_err *e)
 {
 	enum found found;
@@ -221,7 +223,7 @@ static int open_there(struct mb_db *db, bool *damage, struct mb_err *e)
 
 int mb_retention_open_file(struct mb_db *db, struct mb_err *e)
 {
-	mode_t mask = umask(077); /* for what SQLite makes beside it */
+	mode_t mask = umask(077); /* for the files that SQLite creates beside it */
 	bool damage;
 	int err;
 

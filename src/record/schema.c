@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The tables of a recording, and how rows get into them. */
+/* The tables of a recording, and the statements that insert rows. */
 #include "record/schema.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ static const char tables_sql[] =
 	"CREATE TABLE IF NOT EXISTS raw (seq INTEGER PRIMARY KEY, tick INTEGER, frames INTEGER, bytes INTEGER,"
 	" data BLOB);";
 
-/* For finding what belongs to the ticks that go. */
+/* Indexes of a retained recording, used to find the rows of ticks that are deleted. */
 static const char kept_sql[] = "CREATE INDEX IF NOT EXISTS process_gone ON process (gone_tick);"
 			       "CREATE INDEX IF NOT EXISTS event_tick ON event (tick);"
 			       "CREATE INDEX IF NOT EXISTS lost_tick ON lost (tick);";
@@ -79,7 +79,7 @@ static int make_tables(sqlite3 *sqlite)
 	return code ? code : run(sqlite, view_sql);
 }
 
-/* A database in memory with the tables of this build: what columns there are, and in which order. */
+/* Open an in-memory database with the tables of this build, to learn their columns and the order of the columns. */
 static int open_pattern(sqlite3 **out)
 {
 	int code = sqlite3_open(":memory:", out);
@@ -136,7 +136,7 @@ int mb_schema_make(sqlite3 *sqlite, bool retained)
 	return code ? code : run(sqlite, "COMMIT");
 }
 
-/* What is written of a process again adds up: histograms and rows come as differences. */
+/* Rows of table detail are differences, so writing one again adds to the existing row. */
 static const char *conflict(enum mb_table t)
 {
 	switch (t) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The tables of a recording, and how rows get into them. */
+/* The tables of a recording, and the statements that insert rows. */
 #ifndef MB_RECORD_SCHEMA_H
 #define MB_RECORD_SCHEMA_H
 
@@ -8,12 +8,12 @@
 #include "record/db.h"
 
 /*
- * Make the tables that are not there, in one transaction, and in a kept recording the columns that a newer
- * memblame has come to know. Returns a SQLite code.
+ * Create missing tables in one transaction; in a retained recording also add columns that are new in this build.
+ * Returns a SQLite code.
  */
 int mb_schema_make(sqlite3 *sqlite, bool retained);
 
-/* Prepare the statement of each kind of row; columns go by name. Returns a SQLite code. */
+/* Prepare the statement for each kind of row; columns are matched by name. Returns a SQLite code. */
 int mb_schema_prepare(sqlite3 *sqlite, sqlite3_stmt *insert[MB_TABLES]);
 
 #endif

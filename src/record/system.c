@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The state of the machine into rows of a recording, and back. */
+/* Converts the state of the machine to rows of a recording, and back. */
 #include "record/system.h"
 
 #include <stdio.h>
@@ -91,7 +91,7 @@ static uint64_t number(sqlite3_stmt *s, int column)
 		       MB_UNKNOWN;
 }
 
-/* Columns are found by name: a recording of another build may have fewer, or more. */
+/* Find columns by name, as a recording of another build may have fewer or more of them. */
 static uint64_t named(sqlite3_stmt *s, const char *name)
 {
 	for (int i = 0; i < sqlite3_column_count(s); i++) {
@@ -163,7 +163,7 @@ static int take_rows(struct mb_reader *r, struct mb_system *m, sqlite3_int64 tic
 	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
 }
 
-/* The moment that a query for one row of the table system finds; *found false: none. */
+/* Read the sample that a query for one row of table system finds. *found is false if there is none. */
 static int take_moment(struct mb_reader *r, struct mb_system *m, const char *sql, sqlite3_int64 tick,
 		       sqlite3_int64 other, bool *found, struct mb_err *e)
 {
@@ -174,7 +174,7 @@ static int take_moment(struct mb_reader *r, struct mb_system *m, const char *sql
 	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
 		return mb_reader_damaged(r, e);
 	sqlite3_bind_int64(s, 1, tick);
-	sqlite3_bind_int64(s, 2, other); /* where there is a second one */
+	sqlite3_bind_int64(s, 2, other); /* if the query has a second parameter */
 	code = sqlite3_step(s);
 	if (code == SQLITE_ROW) {
 		*found = true;
@@ -205,7 +205,7 @@ static void add(uint64_t *sum, uint64_t from, uint64_t to)
 		*sum = *sum == MB_UNKNOWN ? growth : *sum + growth;
 }
 
-/* What one session has grown by goes to the sum, which is kept like a moment. */
+/* Add the increase within one session to the sum, which has the form of a sample. */
 static void add_session(struct mb_system *sum, uint64_t *ns, const struct mb_system *from,
 			const struct mb_system *to)
 {
@@ -221,7 +221,7 @@ static void add_session(struct mb_system *sum, uint64_t *ns, const struct mb_sys
 	}
 }
 
-/* Counters are since boot: now and first become what they would be, had they begun with the window. */
+/* Counters are since boot: adjust now and first so that their difference is the increase within the window. */
 static void set_sums(struct mb_system_state *s, const struct mb_system *sum)
 {
 	for (int i = 0; i < MB_SYS_NUMBERS; i++) {
@@ -233,7 +233,7 @@ static void set_sums(struct mb_system_state *s, const struct mb_system *sum)
 			*now = grown;
 			*first = 0;
 			break;
-		case MB_SYSTEM_TOTAL: /* it is shown as well */
+		case MB_SYSTEM_TOTAL: /* the total itself is also shown */
 			*first = grown != MB_UNKNOWN && *now != MB_UNKNOWN && grown <= *now ? *now - grown :
 											      MB_UNKNOWN;
 			break;
@@ -249,7 +249,7 @@ static void set_sums(struct mb_system_state *s, const struct mb_system *sum)
 	}
 }
 
-/* first: of the window; last: of the window or of the session, whichever is less. */
+/* first: first tick of the window. last: last tick of the window or the session, whichever is smaller. */
 static int take_session(struct mb_reader *r, struct mb_system_state *s, struct mb_system *sum,
 			sqlite3_int64 session_first, sqlite3_int64 first, sqlite3_int64 last, struct mb_err *e)
 {
@@ -273,7 +273,7 @@ static int take_session(struct mb_reader *r, struct mb_system_state *s, struct m
 	return err;
 }
 
-/* A kept recording: the sums of what came in each session; between them nobody looked. */
+/* Retained recording: sum the increases of all sessions. Between sessions nothing was recorded. */
 static int take_sessions(struct mb_reader *r, const struct mb_window *w, struct mb_system_state *s,
 			 struct mb_err *e)
 {
@@ -316,13 +316,13 @@ int mb_system_report(struct mb_reader *r, const struct mb_window *w, struct mb_s
 	s->scope_ns = 0;
 	if (sqlite3_table_column_metadata(mb_reader_sqlite(r), NULL, "system", "tick", NULL, NULL, NULL,
 					  NULL, NULL) != SQLITE_OK)
-		return 0; /* recorded by a memblame that had no such table */
+		return 0; /* made by a build that did not have the table */
 	err = take_moment(r, &s->now, "SELECT * FROM system WHERE tick <= ? ORDER BY tick DESC LIMIT 1",
 			  w->last, 0, &found, e);
 	if (err || !found)
 		return err;
 	s->known = true;
-	/* the window begins where the tick before it ended; the recording, with its first */
+	/* the window starts where the tick before it ended; the recording starts with its first tick */
 	err = take_moment(r, &s->first,
 			  "SELECT * FROM system WHERE tick < ? ORDER BY tick DESC LIMIT 1", w->first,
 			  0, &found, e);

@@ -7,20 +7,20 @@
 #include "record/reader.h"
 #include "record/report.h"
 
-/* SQL that makes the tables; made once and stays. NULL: no memory. */
+/* SQL that creates the tables. The string is static. Returns NULL if there is no memory. */
 const char *mb_system_schema(void);
 
-/* Columns of each. */
+/* Number of columns of each table. */
 #define MB_SYSTEM_COLUMNS (2 + MB_SYS_NUMBERS + 2)
 #define MB_ZONE_COLUMNS (3 + 5 + MB_SYSTEM_ORDERS)
 #define MB_NODE_COLUMNS (2 + MB_NUMA_COUNTS)
 
-/* Add the rows of one moment. */
+/* Add the rows of one sample. */
 void mb_system_rows(struct mb_rows *r, uint64_t tick, const struct mb_system *s);
 
 /*
- * The machine at the end of a window and where it began, for a model. A recording without these tables, or
- * a window before the first moment, leaves it unknown. Returns 0 or -errno with *e set.
+ * Set the state of the machine at the start and the end of a window, for a model. If the recording has no such
+ * tables, or the window is before the first sample, the state stays unknown. Returns 0 or -errno with *e set.
  */
 int mb_system_report(struct mb_reader *r, const struct mb_window *w, struct mb_system_state *s,
 		     struct mb_err *e);

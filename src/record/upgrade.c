@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Frames of recordings of earlier builds. */
+/* Converts ingest records of earlier builds. */
 #include "record/upgrade.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ struct old_fault_ledger {
 
 #define BEFORE                          \
 	offsetof(struct mb_task_record, \
-		 ledger.fault) /* what lies before the fault family's part, as ever */
+		 ledger.fault) /* everything before the fault family's part, which has not changed */
 #define BEHIND (sizeof(struct mb_task_record) - BEFORE - sizeof(struct mb_fault_ledger))
 
 size_t mb_upgrade_task_record_bytes(void)
@@ -80,7 +80,7 @@ static void upgrade_pending(struct mb_fault_pending *to, const struct old_pendin
 	to->mapping = from->mapping;
 	to->seq = from->seq;
 	to->version = from->version;
-	/* what was taken for granted then */
+	/* assumed by those builds */
 	to->kind = MB_FAULT_KIND_KNOWN | MB_FAULT_KIND_ANON;
 }
 
@@ -108,7 +108,7 @@ static const void *upgrade_task(struct mb_task_record *room, const char *bytes)
 	return room;
 }
 
-/* A stall is known by where it lies in the ledger. */
+/* A stall is identified by its offset in the ledger, so convert the offset. */
 static const void *upgrade_stalls(struct mb_stalls_event *room, const void *data)
 {
 	size_t fault = offsetof(struct mb_ledger, fault), old;

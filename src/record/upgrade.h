@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Frames of recordings of earlier builds, as this build has them. */
+/* Converts ingest records of earlier builds to those of this build. */
 #ifndef MB_UPGRADE_H
 #define MB_UPGRADE_H
 
@@ -8,8 +8,8 @@
 #include "model/ingest.h"
 
 /*
- * Bytes that a task record had before mkwrite, hugetlb, numa and userfault were causes of their own, when such faults were
- * counted under others.
+ * Size in bytes of a task record from before mkwrite, hugetlb, numa and userfault became separate causes. Those
+ * builds counted such faults under other causes.
  */
 size_t mb_upgrade_task_record_bytes(void);
 
@@ -21,10 +21,10 @@ struct mb_upgrade {
 	} room;
 };
 
-/* Makes the first frame of such a recording one of this build's; false: it is of no build that is known. */
+/* Convert the setup record of such a recording to this build's. Returns false if it is from no known build. */
 bool mb_upgrade_setup(struct mb_upgrade *u, struct mb_setup *s);
 
-/* The event as this build has it: data itself, or in u->room, with *len set. */
+/* Convert an event to this build's format. Returns data itself, or a pointer into u->room with *len set. */
 const void *mb_upgrade_event(struct mb_upgrade *u, const void *data, size_t *len);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Which ticks of a recording a window holds. Ticks are in the order of the boot-time clock; UTC, which people write,
- * can be set back and ahead while a recording goes on.
+ * Finds the ticks of a window. Ticks are ordered by the boot-time clock. UTC, which users give, can be set back or
+ * forward during a recording.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,28 +13,28 @@
 #define DAY_MS 86400000ll
 #define NO_TIME INT64_MIN
 
-/* A tick that ends by less than this part of its length after a time still belongs to what was before. */
+/* A tick that ends late by less than this part of its length still belongs to the time before. */
 #define LATE_PART 20
-/* UTC that goes by so much more or less than the boot-time clock between two ticks was set. */
+/* If UTC and the boot-time clock advance by amounts that differ by more than this between two ticks, UTC was set. */
 #define SET_MS 1000
 
 struct tick {
 	sqlite3_int64 tick;
 	int64_t ms; /* UTC, since 1970; NO_TIME */
 	int64_t boot_ms; /* CLOCK_BOOTTIME */
-	int64_t traced_ns; /* from the start of the recording to its end */
+	int64_t traced_ns; /* traced time from the start of the recording to the end of the tick */
 	int64_t length_ns;
-	bool begins; /* a session */
+	bool begins; /* first tick of a session */
 };
 
-/* All ticks; there is one at least. */
+/* All ticks of the recording; at least one. */
 struct ticks {
 	struct tick *at;
 	size_t n;
 	bool retained;
 };
 
-/* A moment asked for, as the number of ticks that are over by then. */
+/* A requested point in time, as the number of ticks that have ended by then. */
 struct reading {
 	size_t before;
 	int64_t ms; /* UTC; NO_TIME for "+SECONDS" */
@@ -53,7 +53,7 @@ static sqlite3_stmt *query_ticks(struct mb_reader *r)
 {
 	sqlite3_stmt *s = NULL;
 	const char *sql =
-		/* of sessions one after the other, it is the time that was traced */
+		/* with several sessions, it is the traced time */
 		mb_reader_is_retained(r) ?
 			"SELECT tick, time, t_ns, sum(interval_ns) OVER (ORDER BY tick), interval_ns,"
 			" tick IN (SELECT first_tick FROM session) FROM tick ORDER BY tick" :
@@ -105,7 +105,7 @@ static int load(struct mb_reader *r, struct ticks *t, struct mb_err *e)
 	return t->n ? 0 : mb_err_set(e, MB_EXIT_FAILED, 0, "nothing was recorded");
 }
 
-/* ---- moments ---- */
+/* ---- points in time ---- */
 
 static int64_t late_ms(const struct tick *t)
 {
@@ -123,7 +123,7 @@ static void add_reading(struct readings *to, size_t before, int64_t ms)
 		to->at[to->n++] = (struct reading){ .before = before, .ms = ms };
 }
 
-/* Was the clock set between this tick and the one before? Across sessions, only going back is known to be that. */
+/* Whether UTC was set between two consecutive ticks. Across sessions, only a step backwards is known to be that. */
 static bool was_set(const struct tick *before, const struct tick *t)
 {
 	int64_t off = (t->ms - before->ms) - (t->boot_ms - before->boot_ms);
@@ -133,7 +133,7 @@ static bool was_set(const struct tick *before, const struct tick *t)
 	return off > SET_MS || off < -SET_MS;
 }
 
-/* Where UTC goes through a time, and where it was set past it. */
+/* Find where UTC passes through a time, and where it was set past it. */
 static void find_passes(const struct ticks *t, int64_t ms, struct readings *through, struct readings *prev)
 {
 	const struct tick *before = NULL;
@@ -149,7 +149,7 @@ static void find_passes(const struct ticks *t, int64_t ms, struct readings *thro
 	}
 }
 
-/* How far a time lies outside of the recording, before it or after, and as which reading. */
+/* How far in ms a time is before or after the recording, and the corresponding reading. */
 static int64_t outside(const struct ticks *t, int64_t ms, struct reading *to)
 {
 	const struct tick *first = t->at, *last = t->at + t->n - 1;
@@ -165,7 +165,7 @@ static int64_t outside(const struct ticks *t, int64_t ms, struct reading *to)
 	return INT64_MAX;
 }
 
-/* "10:00" has no day: all on which it can be meant. */
+/* "10:00" has no day: find all points in time that it can mean. */
 static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings *through, struct readings *prev,
 		       struct reading *near)
 {
@@ -207,8 +207,8 @@ static int ambiguous(const struct ticks *t, const char *what, const struct readi
 }
 
 /*
- * Of a recording that is kept, the last such time of a day; as an end, the first after where the window begins, or NULL
- * where that is still to come.
+ * Choose among several matches in a retained recording: the last one; for the end of a window, the first one after
+ * its start, or NULL if there is none yet.
  */
 static const struct reading *choose(const struct readings *of, const struct reading *after)
 {
@@ -224,7 +224,7 @@ static const struct reading *choose(const struct readings *of, const struct read
 	return after ? first : last;
 }
 
-/* "+SECONDS" of tracing. */
+/* Parse "+SECONDS" of traced time. */
 static int read_seconds(const struct ticks *t, const char *what, struct reading *to)
 {
 	char *end;
@@ -239,7 +239,7 @@ static int read_seconds(const struct ticks *t, const char *what, struct reading 
 	return 0;
 }
 
-/* after: where the window begins, when it is its end that is asked for. */
+/* Parse a point in time. after is the start of the window if its end is parsed, else NULL. */
 static int read_moment(const struct ticks *t, const char *what, const struct reading *after, struct reading *to,
 		       struct mb_err *e)
 {
@@ -276,7 +276,7 @@ static int read_moment(const struct ticks *t, const char *what, const struct rea
 
 /* ---- the window ---- */
 
-/* A window of no length, at the end of a tick, is that tick. */
+/* A window of zero length at the end of a tick means that tick. */
 static bool is_at_end(const struct ticks *t, const struct reading *from, const struct reading *to)
 {
 	const struct tick *over = to->before ? &t->at[to->before - 1] : NULL;

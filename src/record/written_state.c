@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Processes as they have been written, so that only what has changed is written again. */
+/* The state of processes as last written, so that only changes are written. */
 #include "record/written_state.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ struct key {
 	uint32_t pad;
 };
 
-/* A bucket of a histogram, or a row of a list. */
+/* A histogram bucket, or a row of a list. */
 struct written_row {
 	char key[32];
 	uint64_t count, ns, max_ns;
@@ -33,16 +33,16 @@ struct written_detail {
 	struct written_detail *next;
 };
 
-/* A process as it was written last. */
+/* A process as last written. */
 struct mb_written_process {
 	struct key key;
 	int64_t id;
-	int64_t first_tick; /* of the first account in the recording */
-	uint64_t seen; /* the tick at which the model had it */
-	uint64_t last_tick; /* in which it lived, or has an account */
+	int64_t first_tick; /* tick of its first account in the recording */
+	uint64_t seen; /* the last tick at which the model had the process */
+	uint64_t last_tick; /* the last tick at which the process was alive or has an account */
 	bool exited, is_new_file;
-	uint64_t row_tick; /* at which the row changed */
-	uint64_t row_hash; /* 0: to be written */
+	uint64_t row_tick; /* tick at which the row last changed */
+	uint64_t row_hash; /* 0: not written yet */
 	uint64_t minor, major;
 	uint64_t rss_pages[4];
 	uint64_t pss_bytes, uss_bytes;
@@ -68,7 +68,7 @@ void mb_written_prev(struct mb_written_state *t, int64_t id, uint32_t pid, uint6
 	struct mb_written_prev *prev = calloc(1, sizeof(*prev)), *old;
 
 	if (!prev)
-		return; /* it gets another number */
+		return; /* the process then gets a new number */
 	prev->key = (struct key){ .start_ns = start_ns, .tgid = pid };
 	prev->id = id;
 	prev->first_tick = first_tick;
@@ -141,7 +141,7 @@ static void written_free(struct mb_written_state *t, struct mb_written_process *
 	free(w);
 }
 
-/* ---- who it is ---- */
+/* ---- identity ---- */
 
 static uint64_t row_hash(const struct mb_process *p)
 {
@@ -190,7 +190,7 @@ static void put_process(struct mb_rows *o, const struct mb_process *p, const str
 		mb_rows_null(o);
 }
 
-/* ---- what it did ---- */
+/* ---- accounts ---- */
 
 static void put_pages(struct mb_rows *o, bool known, uint64_t pages)
 {
@@ -234,7 +234,7 @@ static void put_account(struct mb_rows *o, const struct mb_model *m, const struc
 
 		if (!mb_field_known(m, c[i].family, c[i].field))
 			mb_rows_null(o);
-		else if (c[i].is_max) /* the longest so far; of this tick, if it has grown */
+		else if (c[i].is_max) /* the maximum so far; written only if it grew in this tick */
 			p->values[slot] > w->values[slot] ?
 				mb_rows_int(o, (int64_t)p->values[slot]) :
 				mb_rows_null(o);
@@ -280,7 +280,7 @@ static struct written_row *row_get(struct written_detail *d, const char *key)
 	return &d->rows[d->n++];
 }
 
-/* ns: of a row, its time; of a bucket, its upper edge. */
+/* Write the change of a row or bucket. now->ns is the time of a row, but the upper edge of a bucket. */
 static bool put_row(struct mb_rows *o, const struct mb_written_process *w, struct written_detail *d, bool bucket,
 		    const char *key, const struct mb_stall *now)
 {
@@ -305,7 +305,7 @@ static bool put_row(struct mb_rows *o, const struct mb_written_process *w, struc
 	return true;
 }
 
-/* The longest is in the last bucket; the others have what it was when they were written. */
+/* Only the last bucket has the current maximum. The other buckets have the maximum at the time they were written. */
 static bool put_hist(struct mb_rows *o, const struct mb_written_process *w, struct written_detail *written,
 		     const struct mb_hist *h)
 {
@@ -351,7 +351,7 @@ static bool put_details(struct mb_rows *o, const struct mb_process *p, struct mb
 	return whole;
 }
 
-/* ---- all of it ---- */
+/* ---- interface ---- */
 
 static void remember(struct mb_written_state *t, struct mb_written_process *w, const struct mb_process *p)
 {
@@ -385,7 +385,7 @@ bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const str
 	account = is_new || !same_values || !same_memory;
 	if (account || !w->exited)
 		w->last_tick = tick;
-	/* of one that has exited, the row has its last tick */
+	/* the row of an exited process contains its last tick */
 	if (hash != w->row_hash || (account && w->exited)) {
 		w->row_tick = hash != w->row_hash ? tick : w->row_tick;
 		w->row_hash = hash;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Processes as they have been written, so that only what has changed is written again. */
+/* The state of processes as last written, so that only changes are written. */
 #ifndef MB_RECORD_WRITTEN_STATE_H
 #define MB_RECORD_WRITTEN_STATE_H
 
@@ -11,33 +11,34 @@ struct mb_written_prev;
 
 struct mb_written_state {
 	struct mb_written_process *processes;
-	struct mb_written_prev *prev; /* of the session before: they keep their numbers */
+	struct mb_written_prev *prev; /* processes of the previous session, which retain their numbers */
 	int64_t last_id;
 	unsigned int slots; /* 0: not known yet */
 };
 
-/* A process of the session before, not seen to end: it keeps its number when the model comes to have it. */
+/* Add a process of the previous session that was not seen to end. It retains its number if the model finds it. */
 void mb_written_prev(struct mb_written_state *t, int64_t id, uint32_t pid, uint64_t start_ns, int64_t first_tick);
 
 /*
- * The others of the session before have ended while nobody looked: written as such, found out at this tick. o may be
- * NULL: nothing is written.
+ * The remaining processes of the previous session have ended between the sessions: write them as ended, detected at
+ * this tick. If o is NULL, nothing is written.
  */
 void mb_written_prev_ended(struct mb_written_state *t, struct mb_rows *o, uint64_t tick);
 
-/* Write what has changed of a process, for this tick. False: no memory for it. */
+/* Write the changes of a process for this tick. Returns false if there is no memory for it. */
 bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const struct mb_model *m,
 			const struct mb_process *p, uint64_t tick);
 
-/* The process leaves the model: nothing comes after this. */
+/* The process leaves the model, so nothing follows. */
 void mb_written_forget(struct mb_written_state *t, struct mb_rows *o, const struct mb_process *p);
 
-/* Those that the model did not have at this tick have left it. */
+/* Processes that the model did not have at this tick have left it: write their end. */
 void mb_written_forget_unseen(struct mb_written_state *t, struct mb_rows *o, uint64_t tick);
 
-/* Another file is written now, which does not know who they are. */
+/* A new file is being written, which has none of the processes: write them completely again. */
 void mb_written_reset(struct mb_written_state *t);
 
+/* Free everything in *t. */
 void mb_written_free(struct mb_written_state *t);
 
 #endif

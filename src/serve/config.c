@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The configuration of serve: its table, what it is made of, and how it is shown. */
+/* The configuration of serve: its table, how it is loaded, and how it is shown. */
 #include "serve/config.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ int mb_serve_config_default(struct mb_serve_config *c, struct mb_err *e)
 
 	memset(c, 0, sizeof(*c));
 	for (int k = 0; k < MB_SERVE_KEYS; k++) {
-		/* "": a list of nothing */
+		/* "" is an empty list */
 		if (!*keys[k].initial || !mb_config_value_parse(field_of(c, k), &keys[k].range, keys[k].initial, why))
 			continue;
 		mb_serve_config_free(c);
@@ -74,10 +74,13 @@ static int override(struct mb_serve_config *c, int key, const char *option, cons
 	uint64_t families = key == MB_SERVE_families && c->from[key] < 0 ? c->families : 0;
 	int err;
 
-	/* the first of a list takes the place of the file's; -f adds to -f */
+	/* the first word of a list replaces those of the file; further -f options add to it */
 	if (mb_config_is_list(keys[key].range.kind) && c->from[key] >= 0)
 		mb_config_value_free(field, keys[key].range.kind);
-	/* in a shell, paths are where one is; the service must find it after a change of folder, too */
+	/*
+	 * on a command line, paths are relative to the current directory; the service may change its directory, so
+	 * make them absolute
+	 */
 	if (keys[key].range.kind == MB_CONFIG_PATH && *value && *value != '/') {
 		size_t len;
 
@@ -96,7 +99,7 @@ static int override(struct mb_serve_config *c, int key, const char *option, cons
 	return 0;
 }
 
-/* "MINUTES,HOURS,MIB" are three keys. */
+/* "MINUTES,HOURS,MIB" sets three keys. */
 static int override_history(struct mb_serve_config *c, const char *option, const char *value, struct mb_err *e)
 {
 	struct mb_history_config h;
@@ -113,7 +116,7 @@ static int override_history(struct mb_serve_config *c, const char *option, const
 	return err;
 }
 
-/* Where an interval comes from, for messages. */
+/* Describe where an interval was set, for messages. */
 static const char *source(const struct mb_serve_config *c, int key, const char *path, char *buf, size_t size)
 {
 	if (c->from[key] > 0)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The configuration file. libinih takes it apart; it is given line by line, and only lines without what it would
- * let pass in silence: text behind a section, a colon for =, a line that is too long or goes on with the next.
+ * The configuration file. libinih parses it line by line, but it silently accepts some mistakes: text after a
+ * section, a colon instead of =, a line that is too long or that continues the previous one. Such lines are rejected
+ * here and not passed on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 
 #define MAX_FILE 65536
 
-/* The path of a cgroup, and a bit. libinih counts three bytes more. */
+/* The path of a cgroup and some room. libinih counts three bytes more. */
 #define MAX_LINE 1021
 
 struct reading {
@@ -26,9 +27,9 @@ struct reading {
 	struct mb_config_diagnostics *m;
 	const char *at, *end;
 	unsigned int line;
-	bool skip; /* until the next section: this one is not known */
+	bool skip; /* ignore lines up to the next section: this section is unknown */
 	bool in_section;
-	bool wrong; /* this line has a mistake already */
+	bool wrong; /* this line already has a diagnostic */
 };
 
 static void mistake(struct mb_config_diagnostics *m, unsigned int line, const char *fmt, ...)
@@ -56,7 +57,7 @@ const char *mb_config_diagnostic(const struct mb_config_diagnostics *m, unsigned
 	return buf;
 }
 
-/* How many letters must be changed, put in or left out (Levenshtein); of words up to 31 letters. */
+/* Levenshtein distance: how many letters must be changed, inserted or removed. For words of up to 31 letters. */
 static unsigned int distance(const char *a, const char *b)
 {
 	unsigned int row[32], n = (unsigned int)strlen(b);
@@ -105,7 +106,7 @@ static void unknown_key(struct reading *r, const char *section, const char *name
 
 	for (int k = 0; k < MB_SERVE_KEYS; k++) {
 		bool here = !strcmp(section, keys[k].section);
-		/* the same word in another section is as good a guess as one with a letter amiss in this */
+		/* the same key in another section is as likely as a key of this section with one wrong letter */
 		unsigned int d = here ? distance(name, keys[k].key) : strcmp(name, keys[k].key) ? 99 : 1;
 
 		if (d < least) {
@@ -153,7 +154,7 @@ static int on_value(void *arg, const char *section, const char *name, const char
 		mistake(r->m, r->line, "%s is there already, on line %d; remove one", name, r->c->from[k]);
 		return 1;
 	}
-	/* the first word takes the place of the default */
+	/* the first word replaces the default */
 	if (r->c->from[k] <= 0 && mb_config_is_list(key->range.kind))
 		mb_config_value_free(field, key->range.kind);
 	r->c->from[k] = (int)r->line;
@@ -162,7 +163,7 @@ static int on_value(void *arg, const char *section, const char *name, const char
 	return 1;
 }
 
-/* Bytes that do not belong into a text; NULL: none. */
+/* Describe bytes that are not allowed in a text; NULL if there are none. */
 static const char *strange(const char *line)
 {
 	for (const char *p = line; *p;) {
@@ -207,7 +208,7 @@ static bool check_section(struct reading *r, char *line)
 	return !r->skip;
 }
 
-/* Is this line (without its end, and what is before its first word) one for libinih? */
+/* Whether a line (without its end and its leading blanks) may be passed to libinih. If not, adds a diagnostic. */
 static bool check_line(struct reading *r, char *line)
 {
 	const char *bad = strange(line), *mark;
@@ -235,7 +236,7 @@ static bool check_line(struct reading *r, char *line)
 	return false;
 }
 
-/* For libinih: the next line, or an empty one in the place of a line that is none of its business. */
+/* Callback of libinih: the next line, or an empty one instead of a line that must not be passed on. */
 static char *next_line(char *buf, int size, void *arg)
 {
 	struct reading *r = arg;
@@ -281,7 +282,7 @@ unsigned int mb_serve_config_parse(struct mb_serve_config *c, const char *text, 
 	int err;
 
 	m->n = m->total = 0;
-	/* the same each time, so that it does not matter who else does */
+	/* a global of libinih: always set to the same value, so other callers do not matter */
 	ini_max_line = MAX_LINE + 3;
 	err = ini_parse_stream(next_line, &r, on_value, &r);
 	if (err && !m->total)
@@ -290,7 +291,7 @@ unsigned int mb_serve_config_parse(struct mb_serve_config *c, const char *text, 
 	return m->total;
 }
 
-/* May this file say what a privileged process does? Else a mistake says why not. */
+/* Whether this file may control a privileged process. If not, adds a diagnostic. */
 static bool check_file(const struct stat *st, struct mb_config_diagnostics *m)
 {
 	if (!S_ISREG(st->st_mode))
@@ -307,10 +308,10 @@ static bool check_file(const struct stat *st, struct mb_config_diagnostics *m)
 	return false;
 }
 
-/* All of a file into buf; what keeps that from being is a mistake. Returns the bytes, or -1. */
+/* Read a whole file into buf. Returns the number of bytes, or -1 with a diagnostic. */
 static ssize_t read_file(const char *path, char *buf, size_t size, struct mb_config_diagnostics *m)
 {
-	/* a pipe must not keep us waiting */
+	/* O_NONBLOCK: opening a FIFO must not block */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	ssize_t n = 0, len = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Values of a configuration file: from text to number or list, checked, and back. */
+/* Values of a configuration file: parses text into a checked number or list, and formats it again. */
 #include "serve/config_value.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ struct unit {
 	uint64_t value;
 };
 
-/* Largest first; of several names for the same the first is written. */
+/* Largest first. If a unit has several names, the first one is used for output. */
 static const struct unit times[] = {
 	{ "d", 86400000000000ull }, { "h", 3600000000000ull }, { "m", 60000000000ull },
 	{ "s", 1000000000ull },	    { "ms", 1000000ull },      { "us", 1000ull },
@@ -33,7 +33,10 @@ static const struct unit sizes[] = {
 
 static const char *const logs[] = { "quiet", "normal", "verbose" };
 
-/* Digits, perhaps with a fraction, in so many of the smallest unit; false: none, or too many. */
+/*
+ * Parse digits with an optional fraction, in the given unit, into the smallest unit. Returns false if it is no number
+ * or too large.
+ */
 static bool take_number(const char *p, size_t len, uint64_t unit, uint64_t *out)
 {
 	uint64_t whole = 0, part = 0, scale = 1, rest;
@@ -59,7 +62,7 @@ static bool take_number(const char *p, size_t len, uint64_t unit, uint64_t *out)
 	return true;
 }
 
-/* "1h30m": numbers with units one after another, or a single number of plain. */
+/* Parse "1h30m" (numbers with units, one after another), or a single number in the unit plain. */
 static bool parse_units(const char *text, const struct unit *units, uint64_t plain, uint64_t *out)
 {
 	uint64_t sum = 0, v, unit;
@@ -143,7 +146,7 @@ static bool parse_families(const char *text, uint64_t *out, char *why)
 	const struct mb_family *f;
 	uint64_t mask = 0;
 
-	/* a comma at the end has a name behind it that is missing */
+	/* a trailing comma is followed by an empty name, which is an error */
 	for (const char *p = text;; p++) {
 		size_t n = strcspn(p, ",");
 
@@ -203,7 +206,10 @@ const char *mb_config_value_range(const struct mb_config_range *r, char *buf)
 	return buf;
 }
 
-/* As a number; false: none of this kind. What it should be is then for the caller to say, or in why already. */
+/*
+ * Parse a kind that is stored as a number. Returns false if text is not valid; then why may already describe the
+ * problem.
+ */
 static bool parse_number(const char *text, enum mb_config_kind kind, uint64_t *v, char *why)
 {
 	switch (kind) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What serve answers over HTTP. Everybody on the machine may ask a TCP port: there are only numbers, names of
- * cgroups and short names of processes. What tells of programs, stacks and logs is for who may open the unix socket.
+ * The HTTP endpoints of serve. Every user on the machine can connect to a TCP port, so it gives only numbers, names
+ * of cgroups and short names of processes. Details of programs, stacks and logs are available only over the unix
+ * socket.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 
-/* A loop that turns ticks each interval; one that has not for so many is stuck. */
+/* A loop without a tick for so many intervals is stuck. */
 #define INTERVALS_STUCK 5
 
 static struct mb_http_body *constant(const char *text, const char *type)
@@ -27,7 +28,7 @@ static struct mb_http_body *constant(const char *text, const char *type)
 	return copy ? mb_http_body_new(copy, strlen(text), type) : NULL;
 }
 
-/* What has been written to o, which it ends; NULL, and a status, where that failed. */
+/* Make a body from the text in o, and end o. On failure returns NULL and sets *status. */
 static struct mb_http_body *written(struct mb_out *o, const char *type, int *status)
 {
 	struct mb_http_body *body = NULL;
@@ -94,7 +95,7 @@ static void budget(const struct mb_serve *s, struct mb_metrics_self *self)
 		self->overhead_ppm = (uint64_t)((now.bpf + now.own) * 1e6);
 	if (now.budget > 0)
 		self->budget_ppm = (uint64_t)(now.budget * 1e6 + 0.5);
-	self->level_ups = now.throttle_steps; /* a higher level is less tracing */
+	self->level_ups = now.throttle_steps; /* a higher level means less tracing */
 	self->level_downs = now.ups;
 }
 
@@ -149,14 +150,14 @@ void mb_serve_answers_drop(struct mb_serve *s)
 	}
 }
 
-/* ---- how we are ---- */
+/* ---- health and state ---- */
 
 static struct mb_http_body *health(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
 	uint64_t still_ns = mb_now_ns() - s->ticked_ns, interval_ns = s->session.cfg.tick_ns;
 
 	(void)r;
-	if (s->session.model.levels.tick_divisor) /* to keep to the budget, ticks are left out */
+	if (s->session.model.levels.tick_divisor) /* the budget makes ticks rarer */
 		interval_ns *= s->session.model.levels.tick_divisor;
 	if (s->ticks && still_ns <= INTERVALS_STUCK * interval_ns + MB_NS_PER_S)
 		return constant("ok\n", TEXT);
@@ -164,7 +165,7 @@ static struct mb_http_body *health(struct mb_serve *s, const struct mb_http_requ
 	return NULL;
 }
 
-/* Ready: attached, a whole tick is over, and what is to be recorded is. */
+/* Ready means: attached, a first tick is complete, and the recording is open if one is configured. */
 static struct mb_http_body *readiness(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
 	(void)r;
@@ -235,7 +236,7 @@ static struct mb_http_body *status_of(struct mb_serve *s, const struct mb_http_r
 	return written(&o, JSON, status);
 }
 
-/* ---- for the unix socket ---- */
+/* ---- unix socket only ---- */
 
 static struct mb_http_body *summary(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
@@ -253,7 +254,7 @@ static struct mb_http_body *summary(struct mb_serve *s, const struct mb_http_req
 	return written(&o, JSON, status);
 }
 
-/* All reports, one document a line; or one by its number. */
+/* All reports, one document per line, or a single report by its number. */
 static struct mb_http_body *oom(struct mb_serve *s, const struct mb_http_request *r, int *status)
 {
 	const char *number = mb_http_query(r, "number");
@@ -280,14 +281,14 @@ static struct mb_http_body *oom(struct mb_serve *s, const struct mb_http_request
 	return written(&o, number ? JSON : "application/x-ndjson", status);
 }
 
-/* ---- which is which ---- */
+/* ---- dispatch ---- */
 
 static struct mb_http_body *index_of(struct mb_serve *s, const struct mb_http_request *r, int *status);
 
 static const struct {
 	const char *path;
 	struct mb_http_body *(*answer)(struct mb_serve *s, const struct mb_http_request *r, int *status);
-	bool local; /* over a unix socket only */
+	bool local; /* available over a unix socket only */
 	const char *what;
 } answers[] = {
 	{ "/", index_of, false, "this list" },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The HTTP server. Listening sockets are our own and what they accept is given to one daemon of libmicrohttpd: so
- * there is one limit on connections, and a change of addresses leaves those that stay untouched.
+ * The HTTP server. It has its own listening sockets and passes accepted connections to a single libmicrohttpd daemon.
+ * So there is one limit on connections, and changing the addresses does not affect listeners that stay.
  */
 #include "serve/http.h"
 
@@ -16,13 +16,13 @@
 #include "serve/http_body.h"
 #include "serve/listen.h"
 
-/* Accepted by one listener in one run: a flood must not keep the loop from all else. */
+/* Connections accepted per listener and run: a flood must not block the rest of the loop. */
 #define ACCEPTS 64
 
-/* Without descriptors or memory a listener stays readable: look away for so long. */
+/* Without free descriptors or memory a listener stays readable, so stop accepting for this long. */
 #define PAUSE_NS (MB_NS_PER_S / 5)
 
-/* What the kernel keeps for one client that does not read, doubled by it: 32 MiB for all. */
+/* Send buffer of one client that does not read. The kernel doubles it: 32 MiB for all clients. */
 #define SEND_BUFFER 65536
 
 const struct mb_http_limits mb_http_limits_default = { MB_HTTP_CONNECTIONS, 10, 60 };
@@ -30,12 +30,12 @@ const struct mb_http_limits mb_http_limits_default = { MB_HTTP_CONNECTIONS, 10, 
 struct client {
 	struct MHD_Connection *connection; /* NULL: this entry is free */
 	int fd;
-	unsigned int listener; /* its number */
+	unsigned int listener; /* number of the listener */
 	bool local, loopback;
-	bool asked; /* has sent a whole request line, ever */
-	bool headers_seen; /* of the request under way */
-	bool dropped; /* counted, and shut down */
-	uint64_t since_ns; /* accepted, or done with the request before */
+	bool asked; /* has ever sent a complete request line */
+	bool headers_seen; /* of the current request */
+	bool dropped; /* counted as dropped, and shut down */
+	uint64_t since_ns; /* when accepted, or when the previous request was complete */
 };
 
 struct listener {
@@ -54,8 +54,8 @@ struct mb_http {
 	unsigned int next_number;
 	struct client clients[MB_HTTP_CONNECTIONS];
 	struct mb_http_errors errors;
-	struct client *incoming; /* for on_connection(), from take() */
-	uint64_t paused_until_ns; /* accepts nothing; 0: it does */
+	struct client *incoming; /* passed from take() to on_connection() */
+	uint64_t paused_until_ns; /* accepts nothing until then; 0: not paused */
 	struct mb_http_stats stats;
 };
 
@@ -100,7 +100,10 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Why a request is not for the handler: an HTTP status, or 0. Answered before any body, it ends the connection. */
+/*
+ * Why a request is rejected before the handler sees it: an HTTP status, or 0. Such an answer is sent before any
+ * request body is read, and ends the connection.
+ */
 static int refuse(const struct client *c, struct MHD_Connection *connection, const char *method)
 {
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -130,7 +133,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)request;
 	if (!c)
 		return MHD_NO;
-	/* called with the headers, and again at the end of the request, which keeps the connection when answered */
+	/* called with the headers, and at the end of the request; only answers given at the end allow keep-alive */
 	if (!c->headers_seen) {
 		c->headers_seen = true;
 		status = refuse(c, connection, method);
@@ -163,7 +166,7 @@ static void count(struct mb_http_stats *s, unsigned int status)
 	while (i < s->n_status && s->by_status[i].status != status)
 		i++;
 	if (i == s->n_status) {
-		/* the last row takes all that come too late for one */
+		/* the last row counts all statuses for which there is no row left */
 		if (i == MB_HTTP_STATUSES - 1)
 			status = 0;
 		if (i == MB_HTTP_STATUSES)
@@ -182,7 +185,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **re
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
 
 	(void)request;
-	/* queued counts, even when the client did not wait for it */
+	/* a queued answer counts even if the client did not wait for it */
 	if (info)
 		count(&h->stats, info->http_status);
 	if (!c)
@@ -204,7 +207,10 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (!c)
 			return;
-		/* of a client that never said what it wants, libmicrohttpd tells no more than this; its clock is another */
+		/*
+		 * libmicrohttpd reports nothing more of a client that never sent a request; it also uses another
+		 * clock, hence the tolerance
+		 */
 		h->stats.unasked += !c->asked;
 		if (!c->asked && !c->dropped && mb_now_ns() - c->since_ns >= idle_ns - idle_ns / 8)
 			h->stats.timed_out++;
@@ -278,13 +284,13 @@ static int watch(const struct mb_http *h, struct listener *l)
 
 static void close_listener(struct listener *l)
 {
-	/* closing takes it out of the epoll, too */
+	/* closing also removes the descriptor from the epoll set */
 	if (l)
 		mb_listener_close(&l->l);
 	free(l);
 }
 
-/* Its clients get what they have asked for; nothing more is read from them, and so they end. */
+/* Stop reading from the clients of a listener: pending requests are still answered, then the connections end. */
 static void retire(struct mb_http *h, struct listener *l)
 {
 	for (size_t i = 0; i < MB_HTTP_CONNECTIONS; i++) {
@@ -317,7 +323,7 @@ static int open_listener(struct mb_http *h, struct listener **out, const struct 
 	return 0;
 }
 
-/* The new set into at, and into next the listener that is there already, or NULL. */
+/* Plan a new set of listeners: addresses go into at, and for each the existing listener, or NULL, into next. */
 static int plan(struct mb_http *h, const char *const *addresses, size_t n, struct mb_address *at,
 		struct listener **next, struct mb_err *e)
 {
@@ -403,7 +409,7 @@ int mb_http_fd(const struct mb_http *h)
 	return h->epoll_fd;
 }
 
-/* One client too many is told so, as far as that goes without waiting. */
+/* Answer 503 to one client too many, as far as that is possible without blocking. */
 static void turn_away(struct mb_http *h, int fd)
 {
 	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
@@ -411,7 +417,7 @@ static void turn_away(struct mb_http *h, int fd)
 	char ignored[4096];
 
 	h->stats.refused++;
-	/* what is left unread would have the answer thrown away */
+	/* closing with unread input would discard the answer */
 	(void)!recv(fd, ignored, sizeof(ignored), MSG_DONTWAIT);
 	(void)!send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
@@ -433,7 +439,7 @@ static void take(struct mb_http *h, const struct listener *l, int fd, const stru
 			      .loopback = l->l.address.loopback, .since_ns = mb_now_ns() };
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	h->incoming = c;
-	/* calls on_connection(); closes fd where it fails */
+	/* calls on_connection(); closes fd on failure */
 	if (MHD_add_connection(h->daemon, fd, from, len) != MHD_YES) {
 		h->stats.refused++;
 		return;
@@ -458,7 +464,7 @@ static void resume_accepting(struct mb_http *h)
 	for (size_t i = 0; i < h->n_listeners; i++) {
 		int err = watch(h, h->listeners[i]);
 
-		/* as little memory as before: try again later */
+		/* still as little memory as before: try again later */
 		if (err && err != EEXIST) {
 			pause_accepting(h);
 			return;
@@ -483,7 +489,7 @@ static void accept_clients(struct mb_http *h, const struct listener *l)
 			pause_accepting(h);
 			return;
 		}
-		/* others are of the one connection that did not come to be (ECONNABORTED, EPERM, ...) */
+		/* other errors concern only the one failed connection (ECONNABORTED, EPERM, ...) */
 		if (errno == EAGAIN)
 			return;
 	}
@@ -494,7 +500,7 @@ static uint64_t deadline_ns(const struct mb_http *h, const struct client *c)
 	return c->since_ns + h->limits.request_s * MB_NS_PER_S;
 }
 
-/* libmicrohttpd waits for ever for one that sends or takes a byte now and then. */
+/* Drop slow clients: libmicrohttpd waits forever for a client that sends or receives a byte now and then. */
 static void drop_slow(struct mb_http *h)
 {
 	uint64_t now = mb_now_ns();
@@ -519,7 +525,7 @@ void mb_http_run(struct mb_http *h)
 	drop_slow(h);
 	resume_accepting(h);
 	n = epoll_wait(h->epoll_fd, ready, MB_HTTP_LISTENERS + 1, 0);
-	/* those who have gone make room first */
+	/* first process closed connections, which makes room */
 	MHD_run(h->daemon);
 	for (int i = 0; i < n; i++) {
 		if (!ready[i].data.ptr)
@@ -542,7 +548,7 @@ int mb_http_timeout_ms(const struct mb_http *h)
 		if (c->connection && !c->dropped && deadline_ns(h, c) < until_ns)
 			until_ns = deadline_ns(h, c);
 	}
-	/* rounded up: waking too early is waking in vain */
+	/* round up: waking up too early is useless */
 	ms = until_ns == UINT64_MAX ? UINT64_MAX : until_ns <= now ? 0 : (until_ns - now + 999999) / 1000000;
 	if (MHD_get_timeout(h->daemon, &wait_ms) == MHD_YES && wait_ms < ms)
 		ms = wait_ms;

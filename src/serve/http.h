@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A small HTTP server for the loop of one thread, over libmicrohttpd: it has a descriptor to wait for and a function
- * to call when that is ready, and never blocks. GET and HEAD only; what it answers is its user's to say.
+ * A small HTTP server for a single-threaded event loop, based on libmicrohttpd. It has a descriptor to wait for and a
+ * function to call when the descriptor is ready, and never blocks. It accepts only GET and HEAD; a handler makes the
+ * answers.
  */
 #ifndef MB_SERVE_HTTP_H
 #define MB_SERVE_HTTP_H
@@ -13,8 +14,8 @@
 #include "base/err.h"
 
 #define MB_HTTP_LISTENERS 16
-#define MB_HTTP_CONNECTIONS 256 /* over all listeners; more are told 503 */
-#define MB_HTTP_MEMORY 16384 /* per connection: request line and headers of what is asked must fit */
+#define MB_HTTP_CONNECTIONS 256 /* over all listeners; further clients get a 503 */
+#define MB_HTTP_MEMORY 16384 /* bytes per connection: the request line and headers must fit */
 #define MB_HTTP_STATUSES 16
 
 /* ---- bodies: bytes that do not change, shared by any number of answers ---- */
@@ -22,32 +23,32 @@
 struct mb_http_body;
 
 /*
- * A body of len bytes at data, which malloc() gave and which is the body's from now on, freed even on failure.
- * Returns one reference, or NULL: no memory.
+ * Make a body of len bytes at data. data comes from malloc(); the body owns it, and it is freed even on failure.
+ * Returns one reference, or NULL if there is no memory.
  */
 struct mb_http_body *mb_http_body_new(char *data, size_t len, const char *content_type);
 
-/* One more reference; returns body. */
+/* Add a reference. Returns body. */
 struct mb_http_body *mb_http_body_ref(struct mb_http_body *body);
 
-/* One less. Answers that are still being sent have their own. NULL is nothing to do. */
+/* Drop a reference. Answers that are still being sent hold their own references. body may be NULL. */
 void mb_http_body_unref(struct mb_http_body *body);
 
 /* ---- requests ---- */
 
 struct mb_http_request {
-	const char *path; /* "/metrics", percent signs decoded: any bytes but NUL */
-	const char *accept; /* the header Accept; NULL: none */
+	const char *path; /* "/metrics", percent-decoded: any bytes but NUL */
+	const char *accept; /* the Accept header; NULL: none */
 	bool local; /* over a unix socket */
 	void *connection; /* for mb_http_query() */
 };
 
-/* Value of the query's key, decoded: ?key=value. "" where it has none, NULL where there is no such key. */
+/* The decoded value of a key in the query (?key=value): "" if the key has no value, NULL if there is no such key. */
 const char *mb_http_query(const struct mb_http_request *r, const char *key);
 
 /*
- * Answer a GET or HEAD. Returns a body with a reference that is given away, and sets *status where it is not 200; or
- * NULL with *status 400 to 599, for which an error body is made ({"schema":1,"kind":"error","message":...}).
+ * Answers a GET or HEAD. Returns a body, whose reference passes to the caller, and sets *status unless it is 200. Or
+ * returns NULL with *status 400 to 599; then an error body is made ({"schema":1,"kind":"error","message":...}).
  */
 typedef struct mb_http_body *(*mb_http_handler)(void *arg, const struct mb_http_request *r, int *status);
 
@@ -57,8 +58,8 @@ struct mb_http;
 
 struct mb_http_limits {
 	unsigned int connections; /* at most MB_HTTP_CONNECTIONS */
-	unsigned int idle_s; /* a client that neither sends nor takes anything for so long is dropped */
-	unsigned int request_s; /* so is one that needs longer for one request and its answer */
+	unsigned int idle_s; /* drop a client that neither sends nor receives anything for this long */
+	unsigned int request_s; /* drop a client that needs longer for one request and its answer */
 };
 
 /* 256 connections, 10 s, 60 s. */
@@ -66,47 +67,53 @@ extern const struct mb_http_limits mb_http_limits_default;
 
 struct mb_http_stats {
 	struct {
-		unsigned int status; /* 200, 404, ...; the last row also takes what has no row: status 0 */
+		/* 200, 404, ...; status 0: the last row, which also counts statuses without a row */
+		unsigned int status;
 		uint64_t requests;
 	} by_status[MB_HTTP_STATUSES];
 	unsigned int n_status;
-	unsigned int open; /* connections now */
+	unsigned int open; /* currently open connections */
 	uint64_t accepted;
-	uint64_t refused; /* too many at once, or no descriptors or memory for them */
-	uint64_t unasked; /* ended before a request line that could be understood; their 400 or 414 is not in a row */
-	uint64_t timed_out; /* dropped for being idle within a request, or too slow; not idle between two */
+	uint64_t refused; /* too many connections, or no descriptors or memory for them */
+	uint64_t unasked; /* closed before a valid request line; their 400 or 414 is not in by_status */
+	/* dropped while idle within a request, or for being too slow; not those idle between requests */
+	uint64_t timed_out;
 };
 
-/* A server that does not listen yet. *out: mb_http_close(). Returns 0 or -errno with *e set. */
+/* Create a server that does not listen yet. Free *out with mb_http_close(). Returns 0 or -errno with *e set. */
 int mb_http_open(struct mb_http **out, mb_http_handler handler, void *arg, struct mb_err *e);
 
-/* Other limits, for connections from now on. */
+/* Change the limits; they apply to new connections. */
 void mb_http_set_limits(struct mb_http *h, const struct mb_http_limits *limits);
 
 /*
- * Listen at these n addresses (mb_address_parse()) and no others. Those it listens at already keep socket and
- * connections; connections of those left out are answered what they have asked, then closed. Returns 0, or -errno
- * with *e set: then it listens where it did before.
+ * Listen at exactly these n addresses (mb_address_parse()). Existing listeners among them retain their socket and
+ * connections. Other listeners are closed; their connections get answers to pending requests, then are closed.
+ * Returns 0, or -errno with *e set and the listeners unchanged.
  */
 int mb_http_listen(struct mb_http *h, const char *const *addresses, size_t n, struct mb_err *e);
 
-/* The address of index i, as it is bound (a port of 0 is the one that was free), into buf of MB_ADDRESS_TEXT. */
+/*
+ * Format the address of listener i as bound (a port of 0 has become the real port) into buf of MB_ADDRESS_TEXT bytes.
+ * Returns buf.
+ */
 const char *mb_http_address(const struct mb_http *h, size_t i, char *buf);
+/* The number of listeners. */
 size_t mb_http_addresses(const struct mb_http *h);
 
-/* Its descriptor, for epoll: level-triggered, readable when mb_http_run() has something to do. Stays h's. */
+/* The descriptor for epoll: level-triggered, readable when mb_http_run() has something to do. Owned by h. */
 int mb_http_fd(const struct mb_http *h);
 
-/* Do what can be done without waiting. Calls the handler. */
+/* Do all work that is possible without waiting. Calls the handler. */
 void mb_http_run(struct mb_http *h);
 
-/* So many ms until mb_http_run() must be called though the descriptor is not ready: -1 never. Ask before each wait. */
+/* ms until mb_http_run() must be called even if the descriptor is not ready; -1: never. Call it before each wait. */
 int mb_http_timeout_ms(const struct mb_http *h);
 
-/* What has been so far. */
+/* Get the statistics since mb_http_open(). */
 void mb_http_stats(const struct mb_http *h, struct mb_http_stats *out);
 
-/* Close all connections and sockets, at once. NULL is nothing to do. */
+/* Close all connections and sockets immediately. h may be NULL. */
 void mb_http_close(struct mb_http *h);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Bodies of answers: bytes shared by any number of connections, and those of errors. */
+/* Bodies of answers: bytes shared by any number of connections, and the bodies of errors. */
 #include "serve/http_body.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What the HTTP server alone knows of bodies: how they are kept, and those of errors. */
+/* Internals of bodies, for the HTTP server only: how bodies are stored, and the bodies of errors. */
 #ifndef MB_SERVE_HTTP_BODY_H
 #define MB_SERVE_HTTP_BODY_H
 
@@ -14,16 +14,16 @@ struct mb_http_body {
 
 #define MB_HTTP_ERRORS 8
 
-/* Made beforehand: saying that there is no memory needs none. */
+/* Made in advance, so that reporting a lack of memory needs no memory. */
 struct mb_http_errors {
 	struct mb_http_body *bodies[MB_HTTP_ERRORS];
 };
 
-/* Make them; free them, also half of them. Returns 0 or ENOMEM. */
+/* Make all error bodies. Returns 0 or ENOMEM. mb_http_errors_free() frees them, also after a failure. */
 int mb_http_errors_make(struct mb_http_errors *errors);
 void mb_http_errors_free(struct mb_http_errors *errors);
 
-/* A reference to the body that says what this status (400 to 599) means; NULL: no memory. */
+/* A reference to the error body of this status (400 to 599); NULL if there is no memory. */
 struct mb_http_body *mb_http_error(const struct mb_http_errors *errors, int status);
 
 #endif

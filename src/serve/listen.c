@@ -67,7 +67,7 @@ int mb_address_parse(struct mb_address *a, const char *text, struct mb_err *e)
 		a->loopback = IN6_IS_ADDR_LOOPBACK(&a->at.v6.sin6_addr);
 		return 0;
 	}
-	/* no other names: which address they are could change, and asking takes time */
+	/* no other names: their address could change, and resolving them takes time */
 	if (inet_pton(AF_INET, strcmp(host, "localhost") ? host : "127.0.0.1", &a->at.v4.sin_addr) != 1)
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' does not begin with an address; " FORMS, text);
 	a->at.v4.sin_family = AF_INET;
@@ -116,7 +116,7 @@ bool mb_host_is_here(const char *host)
 	return inet_pton(AF_INET6, name + 1, &any) == 1;
 }
 
-/* A socket file at this address that nobody listens at any more goes. Anything else there is an error. */
+/* Remove a socket file at this address on which no process listens. Anything else there is an error. */
 static int remove_stale(const struct mb_address *a, struct mb_err *e)
 {
 	const char *path = a->at.local.sun_path;
@@ -133,7 +133,7 @@ static int remove_stale(const struct mb_address *a, struct mb_err *e)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot make a socket");
 	err = connect(fd, &a->at.any, a->len) ? errno : 0;
 	close(fd);
-	/* EAGAIN: its queue is full, so there is one */
+	/* EAGAIN: the queue is full, so a process listens */
 	if (!err || err == EAGAIN)
 		return mb_err_set(e, MB_EXIT_FAILED, EADDRINUSE, "cannot listen at unix:%s: another process does; "
 				  "end it or use another path", path);
@@ -150,8 +150,9 @@ static int set_option(int fd, int level, int option, int value)
 }
 
 /*
- * Listen where a socket of ours on the same port is about to go, as from 0.0.0.0 to 127.0.0.1. Sharing the port is
- * allowed for this moment only: left on, a second memblame could take it unnoticed.
+ * Listen although a socket of this process that is about to be closed uses the same port, e.g. when changing from
+ * 0.0.0.0 to 127.0.0.1. Port sharing is enabled only for this call: otherwise a second memblame could use the port
+ * unnoticed.
  */
 static int listen_beside(int fd, const struct mb_address *a, struct mb_listener *const *leaving, size_t n)
 {
@@ -171,10 +172,10 @@ static int listen_beside(int fd, const struct mb_address *a, struct mb_listener 
 
 static int listen_tcp(int fd, const struct mb_address *a, struct mb_listener *const *leaving, size_t n)
 {
-	/* connections of the process before that linger must not keep the port */
+	/* lingering connections of a previous process must not block the port */
 	int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
-	/* [::] and 0.0.0.0 can be listened at side by side */
+	/* allows listening at [::] and 0.0.0.0 at the same time */
 	if (!err && a->at.any.sa_family == AF_INET6)
 		err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!err && bind(fd, &a->at.any, a->len))
@@ -184,7 +185,7 @@ static int listen_tcp(int fd, const struct mb_address *a, struct mb_listener *co
 	return err ? err : listen(fd, SOMAXCONN) ? errno : 0;
 }
 
-/* fchmod before bind: the file has its mode from the first moment, whatever the umask. */
+/* fchmod before bind, so that the file has its mode from the start, whatever the umask is. */
 static int listen_local(struct mb_listener *l)
 {
 	struct stat st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Metrics: what processes gain is added up tick by tick. */
+/* Metrics: adds up, tick by tick, what processes gain. */
 #include "serve/metrics.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@ static void add_hist(struct mb_metrics *m, const struct mb_family *fam, const st
 	m->n_hists++;
 }
 
-/* Histograms: those of a field of their own, and those of the lengths of stalls. */
+/* Find the histograms: fields that are histograms, and the durations of stalls. */
 static void find_hists(struct mb_metrics *m)
 {
 	size_t n;
@@ -115,7 +115,7 @@ static struct mb_track *track_get(struct mb_metrics *m, const struct mb_process 
 	return t;
 }
 
-/* Is it still the right one? Of one in (other) only a hash of the path is known. */
+/* Whether the cgroup series of a track is still right. For a track in (other) only a hash of the path is known. */
 static bool group_holds(struct mb_metrics *m, struct mb_track *t, const char *path)
 {
 	unsigned int hash;
@@ -133,7 +133,7 @@ static bool group_holds(struct mb_metrics *m, struct mb_track *t, const char *pa
 	return false;
 }
 
-/* The cgroup of a process now. t, if it has one, remembers it: finding it by its path takes long. */
+/* The cgroup series of a process. t, if not NULL, caches it, because the lookup by path is slow. */
 static struct mb_cgroup_series *group_of(struct mb_metrics *m, struct mb_track *t, const struct mb_process *p)
 {
 	const char *path = p->cgroup_path && !p->cgroup_path[0] ? "/" : p->cgroup_path;
@@ -152,7 +152,7 @@ static struct mb_cgroup_series *group_of(struct mb_metrics *m, struct mb_track *
 	return g;
 }
 
-/* What p has gained since the last interval. */
+/* Add what p has gained since the last interval. */
 static void add_gains(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_track *t, const struct mb_process *p)
 {
 	for (size_t i = 0; i < m->n_columns; i++) {
@@ -170,7 +170,7 @@ static bool has_changed(const struct mb_metrics *m, const struct mb_process *p)
 	return memcmp(p->values, p->before, m->slots * sizeof(*p->values)) != 0;
 }
 
-/* What p is now. */
+/* Add the current values of p to the gauges. */
 static void add_gauges(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_track *t, const struct mb_process *p)
 {
 	g->processes++;
@@ -191,7 +191,7 @@ static void take_process(struct mb_metrics *m, const struct mb_process *p)
 	bool changed = has_changed(m, p);
 	struct mb_cgroup_series *g;
 
-	/* one that has ended and is kept for a while must not bring its cgroup back */
+	/* an ended process that is still in the model must not bring its cgroup series back */
 	if (!p->exited || changed) {
 		g = group_of(m, t, p);
 		if (changed)
@@ -233,7 +233,7 @@ void mb_metrics_tick(struct mb_metrics *m, const struct mb_model *model)
 	mb_cgroup_series_all_begin_tick(m);
 	DL_FOREACH(model->all, p)
 	take_process(m, p);
-	/* whoever left the model without a word */
+	/* processes that left the model without a call of mb_metrics_forget() */
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
 		if (t->in_model && t->seen != m->ticks)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Sums by cgroup: a bounded number of them, and where the rest goes. */
+/* Sums per cgroup: a bounded number of series, and the special series for the rest. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static void group_free(struct mb_cgroup_series *g)
 	free(g);
 }
 
-/* labels become the group's, in any case. */
+/* Create a cgroup series. Takes ownership of labels, even on failure. */
 static struct mb_cgroup_series *group_new(struct mb_metrics *m, char *labels, const char *path)
 {
 	struct mb_cgroup_series *g = calloc(1, sizeof(*g));
@@ -105,7 +105,7 @@ void mb_cgroup_series_hold(struct mb_cgroup_series *g, struct mb_track *t)
 	t->group = g;
 }
 
-/* As a rule there are none any more, so that folding many does not take long. */
+/* Detach the tracks from a series. Usually none are left, so folding many series is fast. */
 static void let_go(struct mb_metrics *m, struct mb_cgroup_series *g)
 {
 	struct mb_track *t, *tmp;
@@ -119,7 +119,7 @@ static void let_go(struct mb_metrics *m, struct mb_cgroup_series *g)
 	}
 }
 
-/* Its series end; what they had stays in the sum. */
+/* End a series and fold its values into another one, so that the sum does not change. */
 static void fold(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_cgroup_series *to)
 {
 	for (size_t i = 0; i < m->n_columns; i++) {
@@ -171,7 +171,7 @@ void mb_cgroup_series_all_fold(struct mb_metrics *m)
 	}
 }
 
-/* Those that came last go first. */
+/* The limit may be lower now: fold the newest series first. */
 void mb_cgroup_series_all_configure(struct mb_metrics *m)
 {
 	while (m->n_groups > m->config.cgroups) {

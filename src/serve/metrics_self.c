@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* memblame's own metrics, and the machine's memory. */
+/* Metrics of memblame itself, and of the machine's memory. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,10 +42,12 @@ static uint64_t count_fds(void)
 	while ((e = readdir(d)))
 		n += e->d_name[0] != '.';
 	closedir(d);
-	return n - 1; /* the one that this takes */
+	return n - 1; /* minus the descriptor used for reading the directory */
 }
 
-/* Field number of a file of numbers, after the last ')', which a name can contain: counted from 1. */
+/*
+ * Read a number from a file by its position, counted from 1 after the last ')', since a process name can contain ')'.
+ */
 static uint64_t read_field(const char *path, unsigned int number)
 {
 	char text[1024], *s, *save = NULL;
@@ -65,7 +67,7 @@ static uint64_t read_field(const char *path, unsigned int number)
 void mb_metrics_self_process(struct mb_metrics_self *self)
 {
 	uint64_t pages = read_field("/proc/self/statm", 2);
-	uint64_t start = read_field("/proc/self/stat", 20); /* in ticks after boot */
+	uint64_t start = read_field("/proc/self/stat", 20); /* in clock ticks since boot */
 	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
 	struct timespec now;
 	struct rlimit limit;
@@ -131,7 +133,7 @@ static void put_if_known(struct mb_prom *w, const char *labels, uint64_t v, unsi
 		mb_prom_sample(w, NULL, labels, NULL, v, decimals);
 }
 
-/* Up to three labels of which any may be NULL: not there. */
+/* Format up to three labels as name-value pairs; a NULL name ends the list. */
 static const char *labels(char *buf, size_t size, const char *const pairs[6])
 {
 	size_t len = 0;
@@ -251,7 +253,7 @@ static void put_state(const struct mb_metrics *m, struct mb_prom *w)
 
 /* ---- the machine ---- */
 
-/* What is so now, in bytes; and totals since boot, which are of PSI. Other exporters have the rest. */
+/* Current values in bytes, and the PSI totals since boot. Other exporters have the rest. */
 static void put_system(struct mb_prom *w, const struct mb_system_state *state)
 {
 	char name[128], help[160];
@@ -272,7 +274,7 @@ static void put_system(struct mb_prom *w, const struct mb_system_state *state)
 	}
 }
 
-/* Rates and sums of what a budget had taken off are too small by what happened in that time. */
+/* How long each probe point was off because of the budget. Rates and sums lack what happened in that time. */
 static void put_untraced(struct mb_prom *w, const struct mb_snapshot *s)
 {
 	size_t n;

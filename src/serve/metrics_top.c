@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The processes with the most of something: who is told singly, by the rule in metrics.h. */
+/* The processes with the largest values: assigns top-K slots by the rule in metrics.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,7 @@ void mb_track_relabel(struct mb_track *t)
 	       mb_prom_label_room("cgroup", cgroup);
 	labels = malloc(size);
 	if (!labels)
-		return; /* the old ones will do */
+		return; /* keep the old labels */
 	mb_prom_label(labels, size, &len, "pid", pid);
 	mb_prom_label(labels, size, &len, "comm", comm);
 	mb_prom_label(labels, size, &len, "cgroup", cgroup);
@@ -103,7 +103,10 @@ static void leave_topk_slot(struct mb_metrics *m, struct mb_track *t, int i, str
 	t->labels = NULL;
 }
 
-/* A process that had this number before and still has its seat: the series goes on, so that none is twice. */
+/*
+ * A process with the same pid still holds a slot: continue its series, since two series must not have the same
+ * labels.
+ */
 static void inherit(struct mb_metrics *m, struct mb_track *t, int i)
 {
 	struct mb_track *old, *tmp;
@@ -134,7 +137,7 @@ static bool may_leave(const struct mb_metrics *m, const struct mb_track *t, int 
 	return !t->ended_ns && m->now_ns - t->topk_slot[i].since_ns >= MB_TOPK_STAYS_NS;
 }
 
-/* Those that ended a minute ago go; the smallest that may leave, if all seats are taken. */
+/* Remove processes that ended a minute ago. For each quantity, find the smallest process that may lose its slot. */
 static void look_at_topk_slots(struct mb_metrics *m, struct mb_track *smallest[MB_QUANTITIES])
 {
 	struct mb_track *t, *tmp;
@@ -154,7 +157,7 @@ static void look_at_topk_slots(struct mb_metrics *m, struct mb_track *smallest[M
 	}
 }
 
-/* Has it been ahead for long enough? */
+/* Whether a process has been ahead for enough ticks. */
 static bool is_ahead(const struct mb_metrics *m, struct mb_track *t, int i, const struct mb_track *smallest)
 {
 	bool room = m->quantities[i].topk_slots < m->config.top;
@@ -193,7 +196,7 @@ void mb_top_rank(struct mb_metrics *m)
 	}
 }
 
-/* Fewer seats: the smallest leave. */
+/* The number of slots may be lower now: the smallest processes lose theirs. */
 void mb_top_configure(struct mb_metrics *m)
 {
 	uint32_t top = m->config.processes ? m->config.top : 0;

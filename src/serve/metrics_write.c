@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The text of a scrape: cgroups, processes, histograms. */
+/* Writes the text of a scrape: cgroups, processes, histograms. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static void put_column(struct mb_prom *w, const struct mb_cgroup_series *g, cons
 		mb_prom_sample(w, NULL, g->labels, c->labels, v * c->scale, c->decimals);
 }
 
-/* One metric: columns from to end - 1, as far as this kernel knows them. */
+/* Write one metric: columns from to end - 1, unless this kernel does not know them. */
 static void put_metric(const struct mb_metrics *m, struct mb_prom *w, const struct mb_snapshot *s, size_t from,
 		       size_t end)
 {
@@ -76,7 +76,9 @@ static void put_memory(const struct mb_metrics *m, struct mb_prom *w)
 	mb_prom_sample(w, NULL, g->labels, NULL, g->threads, 0);
 }
 
-/* A rate of a series that is born with its first kill would not see it: the usual two are always there. */
+/*
+ * rate() would miss the first kill of a series that starts with it, so the two usual constraints are always exported.
+ */
 static void put_kills(const struct mb_metrics *m, struct mb_prom *w, const struct mb_snapshot *s)
 {
 	const struct mb_cgroup_series *g, *tmp;
@@ -132,7 +134,7 @@ static void put_resident(const struct mb_metrics *m, struct mb_prom *w)
 	{
 		if (!t->topk_slot[MB_Q_RESIDENT].taken)
 			rest += t->rss_pages;
-		else if (!t->ended_ns) /* it has none any more, which is not to have 0 of it */
+		else if (!t->ended_ns) /* an ended process has no memory; a value of 0 would be wrong */
 			mb_prom_sample(w, NULL, t->labels, NULL, t->rss_pages * MB_PAGE_SIZE, 0);
 	}
 	mb_prom_sample(w, NULL, OTHER, NULL, rest * MB_PAGE_SIZE, 0);
@@ -158,10 +160,10 @@ static void put_quantity(const struct mb_metrics *m, struct mb_prom *w, int i)
 
 /* ---- histograms ---- */
 
-#define EDGES 13 /* 1.024 us, times 4 each, to 17.2 s: edges of mb_hist, too, so that no bucket is cut */
+#define EDGES 13 /* 1.024 us to 17.2 s in steps of 4; they are also edges of mb_hist, so no bucket is split */
 #define EDGE(i) (1024ull << (2 * (i)))
 
-/* Of those that have left the model, and of those in it: so it never falls. */
+/* Sum over the processes that have left the model and those still in it, so that the histogram never decreases. */
 static void collect(const struct mb_metrics *m, const struct mb_model *model, uint64_t (*all)[MB_HIST_BUCKETS])
 {
 	const struct mb_process *p;
@@ -181,7 +183,7 @@ static void collect(const struct mb_metrics *m, const struct mb_model *model, ui
 	}
 }
 
-/* The middle of each bucket: off by an eighth at most. */
+/* Estimate with the middle of each bucket: off by an eighth at most. */
 static uint64_t estimated_sum(const uint64_t *buckets)
 {
 	uint64_t sum = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Telling the service manager how we are. */
+/* Notifies the service manager. */
 #include "serve/notify.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ int mb_notify(const char *state)
 	if ((path[0] != '/' && path[0] != '@') || len >= sizeof(to.sun_path))
 		return -EINVAL;
 	memcpy(to.sun_path, path, len);
-	if (path[0] == '@') /* a name, not a file */
+	if (path[0] == '@') /* an abstract name, not a file */
 		to.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Telling the service manager how we are: the protocol of sd_notify(3), datagrams to the socket in $NOTIFY_SOCKET.
- * Its own page suggests to write these few lines rather than to link libsystemd for them.
+ * Notifies the service manager: the protocol of sd_notify(3), datagrams to the socket in $NOTIFY_SOCKET. The manual
+ * page itself suggests writing these few lines instead of linking libsystemd for them.
  */
 #ifndef MB_SERVE_NOTIFY_H
 #define MB_SERVE_NOTIFY_H
@@ -9,14 +9,14 @@
 #include <stdint.h>
 
 /*
- * Send one state, lines as "READY=1\nSTATUS=...". Returns 0, also where nobody wants to know; or -errno. Never
- * blocks: a manager that does not read loses it.
+ * Send a state, lines such as "READY=1\nSTATUS=...". Returns 0, also if there is no service manager, or -errno. Never
+ * blocks: if the manager does not read, the message is lost.
  */
 int mb_notify(const char *state);
 
 /*
- * How often the manager wants to hear WATCHDOG=1, in ns, from $WATCHDOG_USEC (sd_watchdog_enabled(3)); 0: it
- * does not, or that is meant for another process.
+ * How often the manager expects WATCHDOG=1, in ns, from $WATCHDOG_USEC (sd_watchdog_enabled(3)). 0 means never, or
+ * that the variable is for another process.
  */
 uint64_t mb_notify_watchdog_ns(void);
 

@@ -21,10 +21,10 @@
 #include "session/internal.h"
 #include "session/budget.h"
 
-#define RECORDING "memblame.db" /* in the state folder */
-#define RETRY_NS (10 * MB_NS_PER_S) /* with a disk that was full at the start */
-#define FREE_KEPT (2u << 20) /* bytes of memory that is free, for the next ticks */
-#define ENDED_KEPT 256u /* processes that have ended, for summaries and OOM reports */
+#define RECORDING "memblame.db" /* in the state directory */
+#define RETRY_NS (10 * MB_NS_PER_S) /* between attempts to open the recording if the disk was full at the start */
+#define FREE_KEPT (2u << 20) /* free bytes of heap that are not trimmed, for the next ticks */
+#define ENDED_KEPT 256u /* ended processes that are retained, for summaries and OOM reports */
 
 /* ---- the recording ---- */
 
@@ -67,7 +67,7 @@ static void end_recording(struct mb_serve *s)
 	s->recorder = NULL;
 }
 
-/* At the start the disk was full: is it still? */
+/* Retry opening the recording, if the disk was full at the start. */
 static void try_recording(struct mb_serve *s, uint64_t now_ns)
 {
 	struct mb_err e = { 0 };
@@ -81,14 +81,17 @@ static void try_recording(struct mb_serve *s, uint64_t now_ns)
 	mb_warn("there is room on the disk again: it is recorded from now on");
 }
 
-/* After many processes at once, or the start, much is free and in pieces: malloc does not give that back by itself. */
+/*
+ * Trim the heap. After the start, or after many processes at once, much of it is free but fragmented, and malloc does
+ * not return that by itself.
+ */
 static void trim_heap(void)
 {
 	if (mallinfo2().fordblks > FREE_KEPT)
 		malloc_trim(0);
 }
 
-/* A kept recording, once it is open, goes on whatever the disk does: see mb_recorder_open_retained(). */
+/* Write a sample to the recording. Disk failures do not end the session: see mb_recorder_open_retained(). */
 static int record(struct mb_serve *s, const struct mb_sample_meta *at, struct mb_err *e)
 {
 	try_recording(s, at->t_ns);
@@ -100,7 +103,7 @@ static int record(struct mb_serve *s, const struct mb_sample_meta *at, struct mb
 	return mb_recorder_tick(s->recorder, &s->session.model, at, e);
 }
 
-/* ---- what the session calls ---- */
+/* ---- callbacks of the session ---- */
 
 static void on_forget(void *arg, struct mb_model *m, struct mb_process *p)
 {
@@ -137,7 +140,10 @@ static int attached(void *arg, struct mb_session *session, struct mb_err *e)
 	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "cannot wait for requests") : 0;
 }
 
-/* The manager hears that we are ready when a tick is over, then that we live, twice in the time that it waits. */
+/*
+ * Notify the service manager: that memblame is ready, after the first tick; then that it is alive, twice per watchdog
+ * interval.
+ */
 static void tell_manager(struct mb_serve *s)
 {
 	char text[160];
@@ -149,7 +155,7 @@ static void tell_manager(struct mb_serve *s)
 	s->ready = true;
 }
 
-/* Until it is to hear of us again; -1: never. */
+/* ms until the next notification is due; -1: never. */
 static int manager_waits_ms(const struct mb_serve *s, uint64_t now_ns)
 {
 	uint64_t due_ns = s->told_ns + s->watchdog_ns / 2;
@@ -159,7 +165,7 @@ static int manager_waits_ms(const struct mb_serve *s, uint64_t now_ns)
 	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns) / 1000000 + 1);
 }
 
-/* What is due by the clock: the manager; clients that have been waited for long enough. */
+/* ms until something is due by the clock: a notification of the service manager, or the timeout of a client. */
 static int wait_ms(void *arg)
 {
 	struct mb_serve *s = arg;
@@ -236,7 +242,7 @@ static struct mb_metrics_config metrics_config(const struct mb_serve_config *c)
 	};
 }
 
-/* What a reload can change is in s->cfg: bring the running parts to it. */
+/* s->cfg has the reloaded configuration: apply it to the running parts. */
 static void apply(struct mb_serve *s, struct mb_session *session)
 {
 	struct mb_metrics_config metrics = metrics_config(&s->cfg);
@@ -259,7 +265,7 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 		mb_warn("the interval stays as it was");
 }
 
-/* The file again. With a mistake in it, or an address that cannot be had, all stays as it was. */
+/* Reload the configuration file. If it has a mistake, or an address cannot be used, nothing changes. */
 static int reload(void *arg, struct mb_session *session, struct mb_err *e)
 {
 	struct mb_serve *s = arg;
@@ -320,7 +326,7 @@ static void close_parts(struct mb_serve *s)
 	mb_metrics_free(s->metrics);
 }
 
-/* What the last tick did not write: all until now. */
+/* Write a last sample with everything since the last tick. */
 static void record_end(struct mb_serve *s)
 {
 	struct mb_err e = { 0 };
@@ -328,7 +334,7 @@ static void record_end(struct mb_serve *s)
 
 	if (!s->recorder)
 		return;
-	if (s->session.ingest.keep) { /* it has begun */
+	if (s->session.ingest.keep) { /* the recording has begun */
 		mb_session_summary(&s->session, &sum);
 		if (mb_recorder_tick(s->recorder, &s->session.model, &sum.at, &e))
 			mb_warn("%s", e.text);
@@ -345,7 +351,7 @@ int mb_serve(struct mb_serve_config *c, const struct mb_serve_start *start, stru
 	struct timespec now;
 	int err;
 
-	memset(c, 0, sizeof(*c)); /* it is ours now */
+	memset(c, 0, sizeof(*c)); /* moved into s->cfg */
 	clock_gettime(CLOCK_REALTIME, &now);
 	s.start_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	s.watchdog_ns = mb_notify_watchdog_ns();

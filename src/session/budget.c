@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The governor at work: see budget.h. */
+/* Runs the governor: see budget.h. */
 #include "session/budget.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "kern/cost.h"
 #include "session/governor.h"
 
-#define ANY_COST 1e6 /* more CPUs than there are */
+#define ANY_COST 1e6 /* more than all CPUs together, so no limit */
 
 struct mb_budget {
 	struct mb_kern *kern;
@@ -25,13 +25,13 @@ struct mb_budget {
 	double budget;
 	int timer_fd;
 	bool in_window;
-	uint64_t last_ns; /* of the last measurement */
+	uint64_t last_ns; /* time of the last measurement */
 	uint64_t last_cpu_ns;
-	uint64_t bpf_ns; /* up to then */
-	uint64_t told_ns; /* the most that has been said */
+	uint64_t bpf_ns; /* up to the last measurement */
+	uint64_t told_ns; /* the largest value that was ever reported */
 	double bpf, own; /* as last measured, shares of one CPU */
 	uint64_t throttle_steps, ups;
-	bool bpf_known; /* it has been, each time */
+	bool bpf_known; /* known in every measurement so far */
 	uint32_t ticks;
 };
 
@@ -107,7 +107,7 @@ int mb_budget_fd(const struct mb_budget *o)
 	return o ? o->timer_fd : -1;
 }
 
-/* A share of one CPU in thousandths of a percent. */
+/* Convert a share of one CPU to thousandths of a percent. */
 static uint64_t milli(double share)
 {
 	return share > 0 ? (uint64_t)(share * 100000 + 0.5) : 0;
@@ -146,7 +146,7 @@ void mb_budget_start(struct mb_budget *o)
 	wake_after(o, MB_NS_PER_S - MB_COST_WINDOW_NS);
 }
 
-/* Between two measurements the programs cost as much as at the second one. */
+/* Assume that between two measurements the BPF programs cost as much as in the second one. */
 static void measure(struct mb_budget *o, struct mb_governor_sample *s)
 {
 	uint64_t now = mb_now_ns(), cpu = own_cpu_ns(), passed = now - o->last_ns;
@@ -162,7 +162,10 @@ static void measure(struct mb_budget *o, struct mb_governor_sample *s)
 	o->last_ns = now;
 }
 
-/* Where the step fails, and that is a step up for want of a privilege as a rule, all stays as it is. */
+/*
+ * Apply a decision. If the step fails, usually a step up that lacks a privilege, the level and tick divisor stay as
+ * they are.
+ */
 static void act(struct mb_budget *o, const struct mb_governor_decision *d)
 {
 	int err = d->to != d->from ? mb_kern_set_level(o->kern, d->to) : 0;
@@ -196,7 +199,7 @@ int mb_budget_turn(struct mb_budget *o, struct mb_err *e)
 	measure(o, &s);
 	if (mb_governor_step(&o->governor, &s, &d))
 		act(o, &d);
-	/* a step costs CPU time once: no reason for the next one */
+	/* a step costs CPU time once; that must not trigger the next step */
 	o->last_cpu_ns = own_cpu_ns();
 	wake_after(o, MB_NS_PER_S - MB_COST_WINDOW_NS);
 	return 0;
@@ -214,7 +217,10 @@ bool mb_budget_bpf_ns(struct mb_budget *o, const struct mb_kern *k, uint64_t *ns
 	*ns = o->bpf_ns;
 	if (o->last_ns && o->bpf_known)
 		*ns += (uint64_t)(o->bpf * (double)(mb_now_ns() - o->last_ns));
-	/* where the next measurement shows less than was taken to be, a counter waits until that is made up */
+	/*
+	 * a counter must not decrease: if the measured value is lower than the extrapolated one, hold the reported
+	 * value
+	 */
 	if (*ns < o->told_ns)
 		*ns = o->told_ns;
 	o->told_ns = *ns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What memblame costs within a session, held under its budget: measures once per second, asks the governor
- * (session/governor.h), has the kernel side trace at the level it says, and tells the model of each step by an event.
+ * Keeps the cost of memblame in a session within its budget. Once per second it measures the cost, asks the governor
+ * (session/governor.h), sets the tracing level of the kernel side, and reports each step to the model as an event.
  */
 #ifndef MB_SESSION_BUDGET_H
 #define MB_SESSION_BUDGET_H
@@ -16,42 +16,42 @@
 struct mb_budget;
 
 /*
- * Before privileges are given up. budget: a share of one CPU (0.01 is one percent). *out is owned by the caller,
- * also where this fails. Returns 0 or -errno with *e set.
+ * Open the budget; call this before privileges are dropped. budget is a share of one CPU (0.01 is one percent). The
+ * caller owns *out, even on failure. Returns 0 or -errno with *e set.
  */
 int mb_budget_open(struct mb_budget **out, double budget, struct mb_kern *k, struct mb_ingest *ingest,
 		   struct mb_err *e);
 
-/* May be NULL. */
+/* Free the budget. o may be NULL. */
 void mb_budget_close(struct mb_budget *o);
 
-/* Another budget from now on; 0: any cost is all right. */
+/* Change the budget. 0 means no limit. */
 void mb_budget_set_budget(struct mb_budget *o, double budget);
 
 struct mb_budget_status {
-	double budget, bpf, own; /* shares of one CPU; as last measured */
+	double budget, bpf, own; /* shares of one CPU, as last measured */
 	bool bpf_known;
 	uint64_t throttle_steps, ups; /* steps to less tracing, and back */
 };
 
-/* How it is now. False for NULL: there is nothing to tell. */
+/* Fill *status with the current state. Returns false if o is NULL. */
 bool mb_budget_status(const struct mb_budget *o, struct mb_budget_status *status);
 
 /* A descriptor that is readable when mb_budget_turn() has something to do; -1 for NULL. */
 int mb_budget_fd(const struct mb_budget *o);
 
-/* Tracing begins: the first event, and the first measurement a second from now. NULL: nothing to do. */
+/* Tracing starts: emit the first event and schedule the first measurement in one second. o may be NULL. */
 void mb_budget_start(struct mb_budget *o);
 
-/* Measure, decide, do. Returns 0 or -errno with *e set. */
+/* Measure the cost, ask the governor and apply its decision. Returns 0 or -errno with *e set. */
 int mb_budget_turn(struct mb_budget *o, struct mb_err *e);
 
-/* Threads are read each so many ticks only: is this tick one to leave out? false for NULL. */
+/* Whether this tick skips reading all threads, because the tick divisor is above 1. Returns false if o is NULL. */
 bool mb_budget_skips_tick(struct mb_budget *o);
 
 /*
- * Time spent in our programs, in ns: extrapolated from what was measured; without a budget (NULL), the kernel's own
- * sum where it keeps one. False: not known.
+ * Time spent in memblame's BPF programs, in ns, extrapolated from measurements. Without a budget (o is NULL) it is
+ * the kernel's own sum, if the kernel collects one. Returns false if the time is not known.
  */
 bool mb_budget_bpf_ns(struct mb_budget *o, const struct mb_kern *k, uint64_t *ns);
 

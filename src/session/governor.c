@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The rule of governor.h. */
+/* The governor: implements the rule in governor.h. */
 #include "session/governor.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #define OVER_OF_LAST 3u
 #define HOLD_NS (10 * MB_NS_PER_S)
 #define HOLD_MOST_NS (600 * MB_NS_PER_S)
-#define TRIAL_NS (10 * MB_NS_PER_S) /* a step up that was wrong shows within this time */
+#define TRIAL_NS (10 * MB_NS_PER_S) /* a step up that was wrong shows up within this time */
 #define CALM_NS (60 * MB_NS_PER_S)
 
 enum { BY_LEVEL, BY_TICKS };
@@ -45,7 +45,7 @@ static void add_sample(struct mb_governor *g, const struct mb_governor_sample *s
 		g->n_samples++;
 }
 
-/* What the decision says of the cost: the last two measurements, or the only one. */
+/* Set the cost fields of the decision: the average of the last two measurements, or the only one. */
 static void describe_cost(const struct mb_governor *g, struct mb_governor_decision *d)
 {
 	const struct mb_governor_sample *a = &g->samples[0], *b = &g->samples[g->n_samples > 1];
@@ -76,7 +76,7 @@ static bool is_left(const struct mb_governor *g, int means)
 	return means == BY_LEVEL ? g->level < MB_LEVEL_ITERATOR : g->tick_divisor < MB_GOVERNOR_TICK_DIVISOR_MOST;
 }
 
-/* By which means; -1: nothing is left that would help. */
+/* Choose the means of the next step down. Returns -1 if no remaining means would help. */
 static int choose_means(const struct mb_governor *g, const struct mb_governor_decision *d)
 {
 	bool by_bpf = d->bpf_known && d->bpf >= d->own;
@@ -109,7 +109,7 @@ static bool step_down(struct mb_governor *g, struct mb_governor_decision *d)
 			g->tick_divisor *= 2;
 		g->steps[g->n_steps++] = (uint8_t)means;
 	}
-	/* the last one stays: with the next one it makes two running */
+	/* retain the last measurement: together with the next one it makes two consecutive ones */
 	g->n_samples = 1;
 	snprintf(d->reason, sizeof(d->reason), "%.2f %% of a CPU is over the budget of %.4g %%, most of it %s",
 		 d->cost * 100, g->budget * 100,
@@ -117,7 +117,7 @@ static bool step_down(struct mb_governor *g, struct mb_governor_decision *d)
 	return true;
 }
 
-/* The while before the last step is taken back. */
+/* The hold time before the last step is undone. */
 static uint64_t *hold_of(struct mb_governor *g)
 {
 	uint32_t doublings = g->tick_divisor == 8 ? 3 : g->tick_divisor == 4 ? 2 : g->tick_divisor == 2;

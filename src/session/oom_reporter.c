@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reports of OOM kills within a session. */
+/* OOM kill reports within a session. */
 #include "session/oom_reporter.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include "session/internal.h"
 
 /*
- * The folder that reports are stored in. `oom` goes on without one: it shows its reports all the same, and says
- * at the end that they were not stored. A service has nothing else to show for itself.
+ * Open the directory that reports are stored in. `oom` continues without it: it still shows its reports, and says at
+ * the end that they were not stored. For a service it is an error, as a service has no other output for reports.
  */
 static int open_store(struct mb_session *s, struct mb_err *e)
 {
@@ -67,7 +67,7 @@ static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struc
 		k->first.victim_tgid, s->cfg.state_dir, strerror(-err));
 }
 
-/* Write it, if it is to be kept, as it is known now. */
+/* Store the report with what is known now, if reports are stored. */
 static void keep(struct mb_session *s, struct mb_oom_kill *k, struct mb_snapshot *snap,
 		 struct mb_oom_culprit *culprit, const struct mb_summary *sum)
 {
@@ -77,7 +77,10 @@ static void keep(struct mb_session *s, struct mb_oom_kill *k, struct mb_snapshot
 		keep_report(s, k, snap, culprit);
 }
 
-/* Counted once it is known that somebody was killed, or can be known no more: not who was ending by itself. */
+/*
+ * Count the kill once its outcome is known or can no longer become known. A victim that was exiting anyway is not
+ * counted.
+ */
 static void count_kill(struct mb_session *s, struct mb_oom_kill *k)
 {
 	enum mb_oom_kill_outcome outcome = mb_oom_kill_outcome(mb_oom_of(&s->model), k);
@@ -89,11 +92,11 @@ static void count_kill(struct mb_session *s, struct mb_oom_kill *k)
 		s->cfg.service->killed(s->cfg.service->arg, s, k);
 }
 
-/* One report: shown the first time, kept each time; names of functions come when it is safe. */
+/* Make one report. It is shown once, but stored each time it changes; function names are resolved when that is safe. */
 static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_err *e)
 {
 	struct mb_oom_report report = { .kill_t_ns = k->first.h.t_ns };
-	bool first = !k->shown, shows = s->oom_store || s->cfg.oom; /* a recording has what replay makes of it */
+	bool first = !k->shown, shows = s->oom_store || s->cfg.oom; /* a recording needs no report: replay makes it */
 	struct mb_oom_culprit culprit;
 	struct mb_snapshot snap;
 	struct mb_summary sum;
@@ -110,7 +113,7 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 		mb_ingest(&s->ingest, MB_INGEST_OOM_REPORT, &report, sizeof(report));
 	count_kill(s, k);
 	k->shown = true;
-	/* what became of it may still be said */
+	/* the outcome of the kill may still become known */
 	k->changed = first && mb_oom_kill_outcome(mb_oom_of(&s->model), k) == MB_OOM_OUTCOME_NOT_KNOWN;
 	if (first && shows && !s->oom_store && s->cfg.state_dir)
 		mb_oom_of(&s->model)->not_kept++;
@@ -121,24 +124,30 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	return mb_session_flush(s, e);
 }
 
-/* The history should reach up to the kill; but when the machine is out of memory nothing may be asked of it. */
+/*
+ * Do a tick so that the history reaches up to the kill, except if the whole machine is out of memory: then no extra
+ * load.
+ */
 static int tick_for_kill(struct mb_session *s, const struct mb_oom_kill *k, struct mb_err *e)
 {
 	return k->first.constraint == MB_OOM_GLOBAL || s->model.history->last_ns ? 0 : mb_session_collect(s, e);
 }
 
-/* Take in the log with what is in the rings, and report what is ready; one at a time: the rings go on. */
+/*
+ * Ingest the kernel log with the contents of the rings and make the reports that are ready, one at a time so that the
+ * rings are drained in between.
+ */
 int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 {
 	static const struct mb_log_line nothing;
 	struct mb_oom_kill *k, *fresh;
 	int err = 0;
 
-	/* an empty line: reports may wait for the log */
+	/* ingest an empty line: it marks that a log exists, since reports may wait for it */
 	if (!mb_oom_of(&s->model)->has_log && mb_oom_collect_fd(s->oom_collect) >= 0)
 		mb_ingest(&s->ingest, MB_INGEST_LOG, &nothing, sizeof(nothing));
 	do {
-		/* all that the log speaks of is in the urgent ring, which is drained whole each time */
+		/* all kills in the log are in the urgent ring, which is fully drained each time */
 		mb_oom_collect_read(s->oom_collect);
 		err = mb_session_drain(s, e);
 		if (err)
@@ -146,7 +155,7 @@ int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 		mb_oom_collect_ingest(s->oom_collect, &s->ingest);
 		fresh = mb_oom_needs_lookup(mb_oom_of(&s->model));
 		if (fresh) {
-			/* stacks first: the victim is dying */
+			/* stacks first, because the victim is exiting */
 			mb_oom_collect_stacks(s->oom_collect, &s->ingest);
 			mb_procfs_identify(&s->ingest, s->cgroups);
 			mb_oom_collect_cgroups(&s->ingest, s->cgroups);
@@ -161,7 +170,7 @@ int mb_oom_reporter_make(struct mb_session *s, bool last, struct mb_err *e)
 	return err;
 }
 
-/* All that is left, and whether any was lost. */
+/* Make all remaining reports, and fail if any was lost. */
 int mb_oom_reporter_end(struct mb_session *s, struct mb_err *e)
 {
 	const struct mb_oom *o = mb_oom_of(&s->model);

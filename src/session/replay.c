@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Frames into a model, and the model into a sink at the moments at which the session did so. */
+/* Feeds ingest records into a model, and shows the model in a sink at the same points in time as the session did. */
 #include "session/replay.h"
 
 #include <errno.h>
@@ -19,14 +19,14 @@ struct replay {
 	const struct mb_replay_config *cfg;
 	struct mb_out *out;
 	struct mb_model model;
-	struct mb_order *order; /* of events; NULL: none are shown */
-	uint32_t own_pid; /* of the memblame that recorded; 0: not known */
+	struct mb_order *order; /* orders events; NULL: none are shown */
+	uint32_t own_pid; /* of the memblame process that recorded; 0: not known */
 	struct mb_setup setup;
-	struct mb_summary summary; /* the session's own; without one, what was known last */
+	struct mb_summary summary; /* the summary of the session; if it has none, the last known state */
 	uint64_t ticks;
 	uint64_t interval_start_ns;
 	uint64_t last_tick_ns;
-	struct mb_upgrade upgrade; /* of what an earlier build has recorded */
+	struct mb_upgrade upgrade; /* converts records of earlier builds */
 	bool set_up;
 	bool ended;
 };
@@ -73,7 +73,7 @@ static void on_tick(struct replay *p, const struct mb_tick *tick)
 	p->summary.at = tick->at;
 	if (p->order)
 		mb_order_show(p->order, now - MB_ORDER_MOST_NS);
-	/* with the first two a session makes the ledgers of what is there already */
+	/* the first two ticks of a session make the ledgers of tasks that already run */
 	if (++p->ticks <= 2) {
 		mb_model_interval(&p->model);
 		p->interval_start_ns = now;

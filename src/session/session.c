@@ -30,11 +30,12 @@
 #include "session/oom_reporter.h"
 #include "session/budget.h"
 
+#define EVENT_TURNS 16 /* times the rings are drained before events are shown */
+
 /* How long to wait for the last faults of threads that have ended: an RCU grace period or two. */
-#define EVENT_TURNS 16 /* of draining the rings before events are shown */
 #define LATE_WAIT_NS (200 * 1000 * 1000ull)
 
-/* Ticks of a command that is held while it is young. */
+/* Minimum time between ticks while a newly started command is still held (mb_child_release_held). */
 #define YOUNG_TICK_NS (100 * 1000 * 1000ull)
 
 static void take(void *arg, const void *data, size_t len)
@@ -48,7 +49,10 @@ static void take(void *arg, const void *data, size_t len)
 	mb_ingest(&s->ingest, MB_INGEST_EVENT, data, len);
 }
 
-/* Events of memblame itself, which its own writing makes, are shown on request only; changes of the level always. */
+/*
+ * Events of memblame itself, caused by its own writes, are shown only on request; changes of the tracing level always
+ * are.
+ */
 static void take_shown(void *arg, struct mb_model *m, const struct mb_event *e)
 {
 	struct mb_session *s = arg;
@@ -66,8 +70,8 @@ static void show_event(void *arg, const char *comm, const struct mb_event *e)
 }
 
 /*
- * trace: the rings have been read and, after them, the ledgers, at began_ns or later. What threads have sent since then is
- * read, too; then nothing of before can come but what is not sent yet.
+ * trace: the rings have been read and, after them, the ledgers, at began_ns or later. Drain what threads have sent
+ * since then; after that, no event from before began_ns can arrive except those that are still unsent.
  */
 static int show_events(struct mb_session *s, uint64_t began_ns, struct mb_err *e)
 {
@@ -85,7 +89,7 @@ static int show_events(struct mb_session *s, uint64_t began_ns, struct mb_err *e
 	return 0;
 }
 
-/* In the recording each process has a row of its own. */
+/* A recording has one row per process, so write the last changes of a process that leaves the model. */
 static void record_forgotten(void *arg, struct mb_model *m, struct mb_process *p)
 {
 	struct mb_session *s = arg;
@@ -96,7 +100,7 @@ static void record_forgotten(void *arg, struct mb_model *m, struct mb_process *p
 
 /* ---- the loop ---- */
 
-/* What is resident now, which getrusage does not say: that is the peak. MB_UNKNOWN: it cannot be read. */
+/* Current RSS in bytes; getrusage() only knows the peak. MB_UNKNOWN if it cannot be read. */
 static uint64_t own_rss_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
@@ -108,7 +112,7 @@ static uint64_t own_rss_bytes(void)
 	return known ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : MB_UNKNOWN;
 }
 
-/* What goes with the numbers of this moment. */
+/* Fill the sample metadata of the current point in time. */
 static void sample_meta(struct mb_session *s, struct mb_sample_meta *at)
 {
 	struct rusage r;
@@ -133,7 +137,7 @@ void mb_session_read_system(struct mb_session *s)
 	mb_ingest(&s->ingest, MB_INGEST_SYSTEM, &system, sizeof(system));
 }
 
-/* What cgroups may have and have, at whose limit somebody has just stalled. */
+/* Ingest limits and usage of those cgroups at whose limit a process has just stalled. */
 static void ingest_limits(struct mb_session *s)
 {
 	const char *root = mb_cgroups_root(s->cgroups), *limited;
@@ -144,8 +148,8 @@ static void ingest_limits(struct mb_session *s)
 }
 
 /*
- * The end of a tick, all events before taken_ns being there: what was lost, who is who, how the machine is, and the tick
- * itself.
+ * End a tick, when all events before taken_ns have been drained: ingest losses, process identities, the state of the
+ * machine, and the tick itself.
  */
 static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, struct mb_err *e)
 {
@@ -197,7 +201,7 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
 	if (s->order && show_events(s, began_ns, e))
 		return -EIO;
-	/* else what comes before it may still be in a ring */
+	/* otherwise a ring may still hold earlier events */
 	if (mb_kern_rings_drained(s->kern))
 		s->taken_ns = began_ns;
 	return end_tick(s, true, s->taken_ns, e);
@@ -240,7 +244,7 @@ static int show_interval(struct mb_session *s, struct mb_err *e)
 	struct mb_snapshot snap;
 	struct mb_sample_meta at;
 
-	/* those that were asked for are shown though they do nothing */
+	/* selected processes are shown even if they do nothing */
 	mb_procfs_memory(&s->ingest, s->cfg.kern.select != MB_SELECT_PIDS);
 	sample_meta(s, &at);
 	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
@@ -279,7 +283,7 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 	return err ? err : mb_session_flush(s, e);
 }
 
-/* A signal ends a session; with a command, the command first: it gets the signal, then we wait. */
+/* Handle a signal. It ends the session; if there is a command, forward the signal to it and wait for its end first. */
 static int on_signal(void *arg, struct mb_err *e)
 {
 	struct mb_session *s = arg;
@@ -312,7 +316,7 @@ int mb_session_start_timer(struct mb_session *s)
 	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? -errno : 0;
 }
 
-/* Until there is something to do though nothing comes; -1: never. */
+/* ms until there is something to do even if no descriptor becomes ready; -1: never. */
 static int milliseconds_left(const struct mb_session *s)
 {
 	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(mb_oom_of(&s->model), now) : 0;
@@ -345,7 +349,7 @@ static int on_rings(void *arg, struct mb_err *e)
 	return err || !s->cfg.events ? err : mb_session_flush(s, e);
 }
 
-/* The log is read at the end of each turn. */
+/* Only wakes the loop: the log is read at the end of each turn. */
 static int on_log(void *arg, struct mb_err *e)
 {
 	(void)arg;
@@ -368,7 +372,7 @@ static int on_budget(void *arg, struct mb_err *e)
 	return mb_budget_turn(s->budget, e);
 }
 
-/* One turn of the loop. Returns 1 when it is time to end. */
+/* One turn of the loop. Returns 1 when the session is to end. */
 static int turn(struct mb_session *s, struct mb_err *e)
 {
 	int err = mb_loop_turn(&s->loop, milliseconds_left(s), e);
@@ -399,7 +403,7 @@ static void child_mapped(void *arg, pid_t pid)
 		mb_leaks_held(s->leaks, (uint32_t)pid);
 }
 
-/* A young command may not live until the first tick: it is looked at early, and when it ends. */
+/* A young command may not live until the first tick: collect early, and when it ends. */
 static void child_looked_at(void *arg)
 {
 	struct mb_session *s = arg;
@@ -451,13 +455,13 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	struct mb_summary sum;
 	int err;
 
-	/* on a busy machine some thread always is ending; what counts is the command's own */
+	/* on a busy machine some thread is always exiting; only those of the command matter */
 	while (s->child && mb_kern_pending_exits(s->kern) > 0 && mb_now_ns() < give_up)
 		usleep(2000);
 	/*
-	 * Accounts are told before the hooks are taken down, which can need 0.1 s for each trampoline; what still comes is
-	 * little. A stream must be stopped, or it might not come to its end; and what a ledger holds of it is shown when it
-	 * has not changed for a tick, so there are two.
+	 * Collect accounts before detaching the hooks, which can take 0.1 s per trampoline; few events arrive in that
+	 * time. An event stream must be stopped first, or it might never end. There are two collections because an
+	 * entry of a ledger is shown only if it did not change for a tick.
 	 */
 	if (s->cfg.events) {
 		mb_kern_detach(s->kern);
@@ -511,9 +515,9 @@ static int open_signals(struct mb_session *s)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	/* a background job of a shell inherits SIGINT as ignored; asked for, it must end us */
+	/* a background job of a shell inherits SIGINT as ignored, but SIGINT must end memblame */
 	signal(SIGINT, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an ordinary write error */
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -629,7 +633,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	if (cfg->leaks)
 		mb_session_warn_of_unanswered(s);
 	if (cfg->oom)
-		mb_oom_collect_harden(!cfg->service); /* a service is to be small */
+		mb_oom_collect_harden(!cfg->service); /* a service must stay small */
 	s->model.history = mb_history_new(cfg->history);
 	if (!s->model.history)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");

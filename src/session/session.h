@@ -33,39 +33,43 @@ struct mb_session;
 
 struct mb_session_config {
 	struct mb_kern_config kern;
-	uint64_t tick_ns; /* between two harvests */
+	uint64_t tick_ns; /* between two ticks */
 	uint64_t interval_ns; /* between two interval outputs; 0: none */
-	uint64_t duration_ns; /* 0: until a signal, or the command ends */
+	uint64_t duration_ns; /* 0: until a signal, or until the command ends */
 	const char *out_path; /* NULL: standard output */
-	bool text_to_stderr; /* without a file: standard output is the command's own */
+	/* without out_path, write text to standard error, as standard output belongs to the command */
+	bool text_to_stderr;
 	bool json;
 	bool events; /* show single events (trace) */
-	bool own_events; /* memblame's, too */
-	bool pss; /* read each process's shares of memory, too */
+	bool own_events; /* also show events of memblame itself */
+	bool pss; /* also read each process's PSS */
 	bool oom; /* show OOM kills, not accounts */
-	bool reports; /* make reports of them, for that or for a recording */
-	const char *state_dir; /* where reports are kept; NULL: nowhere */
-	const struct mb_history_config *history; /* the flight history */
-	const struct mb_leaks_config *leaks; /* show what grows, not accounts; NULL: do not */
-	bool blame; /* show who is to blame, not accounts */
-	double budget; /* what tracing may cost, as a share of one CPU; 0: anything */
-	/* blame: victims shown are those of the selection in kern, but everything is traced */
+	bool reports; /* make reports of OOM kills, to show them or for a recording */
+	const char *state_dir; /* where OOM reports are stored; NULL: nowhere */
+	const struct mb_history_config *history; /* configuration of the flight history */
+	const struct mb_leaks_config *leaks; /* show growth, not accounts; NULL: show accounts */
+	bool blame; /* show blame, not accounts */
+	double budget; /* limit for the cost of tracing, as a share of one CPU; 0: no limit */
+	/* blame: everything is traced, but only victims in the selection of kern are shown */
 	struct mb_victims victims;
-	struct mb_recorder *recorder; /* record: where all goes too; NULL */
-	const struct mb_service *service; /* serve: who goes along; NULL */
+	struct mb_recorder *recorder; /* record: the recording to write to; else NULL */
+	const struct mb_service *service; /* serve: callbacks of the service; else NULL */
 };
 
-/* Somebody who goes along with a session without end (serve). Functions return 0, or -errno with *e set: it ends. */
+/*
+ * Callbacks of a service that runs in a session without end (serve). Those that return int return 0, or -errno with
+ * *e set, which ends the session.
+ */
 struct mb_service {
-	/* All is attached, and privileges are still there. */
+	/* All hooks are attached, and privileges are not dropped yet. */
 	int (*attached)(void *arg, struct mb_session *s, struct mb_err *e);
-	/* A tick is over; at is its moment. */
+	/* A tick is complete; at is its sample metadata. */
 	int (*ticked)(void *arg, struct mb_session *s, const struct mb_sample_meta *at, struct mb_err *e);
-	/* A kill has been reported for the first time. */
+	/* An OOM kill has been reported for the first time. */
 	void (*killed)(void *arg, struct mb_session *s, const struct mb_oom_kill *k);
-	/* So many ms until it must be asked to go on though nothing happens; -1: never. Asked before each wait. */
+	/* ms until the service needs to run even without events; -1: never. Called before each wait. */
 	int (*wait_ms)(void *arg);
-	/* SIGHUP. */
+	/* SIGHUP was received. */
 	int (*reload)(void *arg, struct mb_session *s, struct mb_err *e);
 	void *arg;
 };
@@ -74,53 +78,56 @@ struct mb_session {
 	struct mb_session_config cfg;
 	struct mb_kern *kern;
 	struct mb_model model;
-	struct mb_ingest ingest; /* of the model; see ingest.h */
-	uint64_t taken_ns; /* all events before that have been taken out of the rings */
+	struct mb_ingest ingest; /* feeds the model; see ingest.h */
+	uint64_t taken_ns; /* all events before this time have been drained from the rings */
 	struct mb_setup setup;
 	const struct mb_sink *sink;
-	struct mb_order *order; /* events that wait to be shown; NULL: none are */
+	struct mb_order *order; /* events waiting to be shown in order; NULL: none are shown */
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
 	struct mb_lookup *lookup;
-	struct mb_budget *budget; /* NULL: there is no budget */
+	struct mb_budget *budget; /* NULL: no budget */
 	struct mb_oom_collect *oom_collect;
 	struct mb_memcg_watch *memcgs;
 	struct mb_oom_store *oom_store;
 	struct mb_leaks_session *leaks;
-	struct mb_child *child; /* run: the command; NULL */
+	struct mb_child *child; /* run: the command; else NULL */
 	const char *command;
 	int command_status;
 	uint64_t start_ns;
 	uint64_t interval_start_ns;
 	uint64_t tick_began_ns;
-	uint64_t end_ns; /* of the loop; 0 while it runs */
+	uint64_t end_ns; /* when the loop ended; 0 while it runs */
 	struct mb_loop loop;
-	struct mb_watch signals, timer, rings, log, child_end, budget_due; /* what it waits for */
-	int signal; /* the one that ended the loop; 0: none */
+	struct mb_watch signals, timer, rings, log, child_end, budget_due; /* what the loop waits for */
+	int signal; /* the signal that ended the loop; 0: none */
 	bool opened;
 };
 
 /*
- * Open the output, check privileges, load and attach, make the ledgers of what runs already.
- * child may be NULL. Returns 0 or -errno with *e set; close it in either case.
+ * Open the output, check privileges, load and attach the BPF programs, and make the ledgers of tasks that already
+ * run. child may be NULL. Returns 0 or -errno with *e set; call mb_session_close() in either case.
  */
 int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		    struct mb_child *child, struct mb_err *e);
 
-/* Let the command go; where its allocators are traced, their probes are there before it runs. 0 or -errno with *e set. */
+/*
+ * Resume the command. If its allocators are traced, their probes are attached before it runs. Returns 0 or -errno
+ * with *e set.
+ */
 int mb_session_release_child(struct mb_session *s, struct mb_err *e);
 
-/* Run until duration, signal or the end of the command. Returns 0 or -errno with *e set. */
+/* Run until the duration is over, a signal arrives or the command ends. Returns 0 or -errno with *e set. */
 int mb_session_run(struct mb_session *s, struct mb_err *e);
 
-/* run with -d: the command's time is over. Ask it to end, then make it. */
+/* run with -d: the command's time is over. Ask the command to end, then kill it. */
 void mb_session_end_child(struct mb_session *s);
 
-/* Take in everything that is still under way, then write the final document. */
+/* Ingest everything that is still pending, then write the final document. Returns 0 or -errno with *e set. */
 int mb_session_finish(struct mb_session *s, struct mb_err *e);
 
-/* Release all; the output is closed and its errors reported through e. */
+/* Free everything and close the output. Returns 0, or -errno with *e set if writing the output failed. */
 int mb_session_close(struct mb_session *s, struct mb_err *e);
 
 #endif

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What numbers mean on this kernel, and how its questions were answered: for the model, the recording, the user. */
+/*
+ * What numbers mean on this kernel, and how its questions were answered; used by the model, the recording and
+ * messages.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -26,7 +29,7 @@ static struct mb_selected_hook const *find_selected(const struct mb_kern *k, con
 	return NULL;
 }
 
-/* What the numbers mean here; one without a hook behind it is not 0, it is not known. */
+/* Set what the numbers mean here. A number without a hook is not 0, but not known. */
 void mb_session_set_up(struct mb_session *s)
 {
 	struct mb_setup *setup = &s->setup;
@@ -60,7 +63,7 @@ void mb_session_set_up(struct mb_session *s)
 	mb_ingest(&s->ingest, MB_INGEST_SETUP, setup, sizeof(*setup));
 }
 
-/* What was asked for and cannot be answered here. */
+/* Warn of requested questions that cannot be answered here. */
 void mb_session_warn_of_unanswered(const struct mb_session *s)
 {
 	const struct mb_selected_hook *a;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What all sinks need to read: event fields by their description, values, and names. */
+/* Functions that all sinks use: event fields by their description, values, and names. */
 #include <ctype.h>
 #include <string.h>
 

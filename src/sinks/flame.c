@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Stacks as folded text and as a flame graph. Sorted stacks are the graph already: neighbours share their
- * outer frames, so one walk along them with the frames that are open draws it, without a tree.
+ * Writes stacks as folded text and as a flame graph. Sorted stacks already are the graph: neighbours share their
+ * outer frames, so a single pass that tracks the open frames draws it, without a tree.
  */
 #include "sinks/flame.h"
 
@@ -17,15 +17,15 @@
 #define WIDTH 1200u
 #define PAD 10u /* left and right */
 #define TOP 60u /* title and search field */
-#define BOTTOM 34u /* what the mouse is at */
+#define BOTTOM 34u /* details of the frame under the mouse */
 #define ROW 16u
-#define CHAR_100 723u /* hundredths of a pixel: a character of 12 px monospace */
+#define CHAR_100 723u /* hundredths of a pixel: width of a 12 px monospace character */
 #define TITLE_CHARS 110u
 #define NO_CUT 0u
-#define DEPTH 256u /* frames above it are left out: the one at it has their bytes */
+#define DEPTH 256u /* frames above it are omitted; the frame at this depth has their bytes */
 
 struct graph {
-	struct mb_out *o; /* NULL: only look how deep it is */
+	struct mb_out *o; /* NULL: only compute the depth */
 	uint64_t total;
 	unsigned int open, deepest;
 	const char *names[DEPTH + 1];
@@ -44,7 +44,10 @@ static void put_text(struct mb_out *o, const char *s)
 	mb_out_text(o, s, strlen(s));
 }
 
-/* A frame ends at a semicolon, a stack at the end of the line; nothing that would upset a terminal is in either. */
+/*
+ * A semicolon ends a frame and a line break ends a stack, so replace both in names, and anything unsafe for a
+ * terminal.
+ */
 static void put_folded_name(struct mb_out *o, const char *name)
 {
 	while (*name) {
@@ -75,7 +78,7 @@ void mb_flame_folded(struct mb_out *o, const struct mb_flame_stack *stacks, size
 
 /* ---- names in XML ---- */
 
-/* Columns of a monospace font, at most: East Asian characters and emoji take two. */
+/* Width in columns of a monospace font, at most: East Asian characters and emoji are two columns wide. */
 static size_t columns(size_t len)
 {
 	return len > 2 ? 2 : 1;
@@ -97,7 +100,7 @@ static void put_char(struct mb_out *o, const char *s, size_t len)
 		mb_out_text(o, s, len);
 }
 
-/* As much of s as fits; ".." ends what does not. */
+/* Write as much of s as fits; ".." marks truncation. */
 static void put_escaped(struct mb_out *o, const char *s, size_t fits)
 {
 	size_t used = 0, keep;
@@ -126,7 +129,7 @@ static void put_escaped(struct mb_out *o, const char *s, size_t fits)
 
 /* ---- the graph ---- */
 
-/* Warm, and always the same for a name (FNV-1a). */
+/* A warm colour that depends only on the name (FNV-1a). */
 static uint32_t colour_of(const char *name)
 {
 	uint32_t h = 2166136261u;
@@ -137,7 +140,7 @@ static uint32_t colour_of(const char *name)
 	return (205 + h % 51) << 16 | (80 + (h >> 8) % 151) << 8 | (h >> 20) % 56;
 }
 
-/* Hundredths of a pixel from the left. Edges are rounded, not widths: neighbours meet. */
+/* Position in hundredths of a pixel from the left. Edges are rounded, not widths, so that neighbours touch. */
 static uint32_t edge(const struct graph *g, uint64_t bytes)
 {
 	return (uint32_t)((double)bytes / (double)g->total * (WIDTH - 2 * PAD) * 100 + 0.5) + PAD * 100;
@@ -172,11 +175,11 @@ static void put_frame(struct graph *g, unsigned int depth, uint64_t end)
 	put_text(g->o, "</text></g>\n");
 }
 
-/* The open frames above depth end here. */
+/* Close the open frames above depth at this position. */
 static void close_to(struct graph *g, unsigned int depth, uint64_t at)
 {
 	for (; g->open > depth; g->open--) {
-		/* a third of a pixel */
+		/* omit frames narrower than a third of a pixel */
 		if ((double)(at - g->begin[g->open]) * (WIDTH - 2 * PAD) * 3 < (double)g->total)
 			continue;
 		if (g->open > g->deepest)
@@ -206,7 +209,7 @@ static int by_frames(const void *a, const void *b)
 	return nx < ny ? -1 : nx > ny;
 }
 
-/* Frame 0 is the root; the frames of stacks are 1 and up. */
+/* Walk the sorted stacks. Frame 0 is the root; the frames of stacks start at 1. */
 static void walk(struct graph *g, const struct mb_flame_stack *const *sorted, size_t n)
 {
 	uint64_t at = 0;
@@ -259,7 +262,7 @@ int mb_flame_svg(struct mb_out *o, const char *title, const struct mb_flame_stac
 	if (!sorted)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		/* what would not fit a number is no memory of this world */
+		/* ignore values whose sum would overflow: no real memory is that large */
 		if (!stacks[i].bytes || stacks[i].bytes > UINT64_MAX - g.total)
 			continue;
 		g.total += stacks[i].bytes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The parts of a flame graph that are always the same: its style, and the script that zooms and searches. */
+/* The constant parts of a flame graph: its style, and the script that zooms and searches. */
 #ifndef MB_SINKS_FLAME_SVG_H
 #define MB_SINKS_FLAME_SVG_H
 
@@ -22,8 +22,8 @@
 	"</style>\n"
 
 /*
- * Frames are told apart by where they are: those that a frame carries lie above it, within its edges. Names
- * become text only, never markup. left, full, char: PAD, WIDTH less both PADs, CHAR_100 of flame.c.
+ * The script identifies frames by position: the callees of a frame are above it, within its edges. Names are used as
+ * text only, never as markup. left, full and char are PAD, WIDTH minus both PADs, and CHAR_100 of flame.c.
  */
 #define MB_FLAME_SCRIPT \
 	"<script><![CDATA[\n" \

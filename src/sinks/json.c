@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* JSON: one object per line, in the names that docs/json.md fixes. */
+/* The JSON sink: one object per line. docs/json.md defines the names. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -66,7 +66,7 @@ static void put_rows(struct mb_out *o, const char *name, const struct mb_detail 
 		mb_json_str(o, "name", r->key);
 		mb_json_u64(o, "count", r->stall.count);
 		mb_json_u64(o, "ns", r->stall.ns);
-		/* 0: sums only are known */
+		/* 0: only sums are known */
 		mb_json_u64_if(o, "max_ns", r->stall.max_ns, r->stall.max_ns);
 		mb_json_object_end(o);
 	}
@@ -90,7 +90,7 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 		break;
 	case MB_FIELD_STALL:
 		mb_json_object(o, f->name);
-		/* max and the histogram are of all time so far, in an interval too */
+		/* max and the histogram cover the whole time so far, even in an interval */
 		put_stall_numbers(o, mb_snapshot_value(s, p, slot),
 				  mb_snapshot_value(s, p, slot + 1), mb_process_value(p, slot + 2));
 		put_hist(o, "lengths", mb_process_detail(p, f));
@@ -105,7 +105,7 @@ static void put_field(struct mb_out *o, const struct mb_snapshot *s, const struc
 	}
 }
 
-/* All fields of one group, whichever families they come from. */
+/* Write all fields of a group, from all families. */
 static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
 		      const char *group)
 {
@@ -126,7 +126,7 @@ static void put_group(struct mb_out *o, const struct mb_snapshot *s, const struc
 	mb_json_object_end(o);
 }
 
-/* Groups in the order in which they first appear. */
+/* Write the groups in the order of their first appearance. */
 static void put_groups(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
 	const char *seen[16];
@@ -153,7 +153,7 @@ static void put_pages(struct mb_out *o, const char *name, bool known, uint64_t p
 	mb_json_u64_if(o, name, known, pages * MB_PAGE_SIZE);
 }
 
-/* Shares belong to a process that is there: the kernel tells them of no other. */
+/* PSS and USS exist only for live processes: the kernel does not report them for others. */
 static void put_share(struct mb_out *o, const char *name, const struct mb_process *p, uint64_t bytes)
 {
 	if (p->exited || bytes == MB_UNKNOWN)
@@ -162,7 +162,7 @@ static void put_share(struct mb_out *o, const char *name, const struct mb_proces
 		mb_json_u64(o, name, bytes);
 }
 
-/* In the last minute, or for as long as it is known. */
+/* Growth during the last minute, or for as long as the history covers. */
 static void put_growth(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
 	bool known = s->history && p->has_memory && !p->exited;
@@ -228,7 +228,7 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_json_put_container(o, p->cgroup_path, p);
 	mb_json_u64_if(o, "start_t_ns", one, p->start_ns);
 	mb_json_bool(o, "exited", p->exited);
-	if (p->exited && p->exit_known) /* as the shell and env(1) say it */
+	if (p->exited && p->exit_known) /* as the shell and env(1) report it */
 		mb_json_s64(o, "exit_code",
 			    WIFSIGNALED(p->exit_code) ? 128 + WTERMSIG(p->exit_code) :
 							WEXITSTATUS(p->exit_code));
@@ -240,7 +240,7 @@ static void put_process(struct mb_out *o, const struct mb_snapshot *s, const str
 	mb_json_object_end(o);
 }
 
-/* ---- what was lost, and what we cost ---- */
+/* ---- losses and overhead ---- */
 
 static void put_lost_row(struct mb_out *o, const char *family, const char *reason, uint64_t count,
 			 const struct mb_drop *d)
@@ -309,7 +309,7 @@ static void put_untraced(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_array_end(o);
 }
 
-/* Without a budget, all there is to say is that it is full. */
+/* Write the tracing levels. Without a budget there is only the full level. */
 static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_levels *l = &s->model->levels;
@@ -396,7 +396,7 @@ static void put_event_value(struct mb_out *o, const char *name, const struct mb_
 	}
 }
 
-/* "victim.pid" nests in an object "victim", which lasts as long as the prefix does. */
+/* Fields such as "victim.pid" go into an object "victim", which stays open while consecutive fields have the prefix. */
 static void put_event_fields(struct mb_out *o, const struct mb_event *e,
 			     const struct mb_event_kind *k)
 {
@@ -456,7 +456,7 @@ static void json_stream_end(struct mb_out *o, const struct mb_snapshot *s)
 
 /* ---- snapshots ---- */
 
-/* The flight history's footprint, and whom it had no room for. */
+/* Memory use of the flight history, and the number of processes that did not fit. */
 static void put_history(struct mb_out *o, const struct mb_history *h)
 {
 	if (!h) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* JSON: the stalls of all processes of a cgroup together. */
+/* JSON: stalls summed over all processes of a cgroup. */
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -8,8 +8,8 @@
 #include "sinks/json.h"
 
 struct sums {
-	const char *path; /* of a process; "" where it is not known */
-	uint64_t *values; /* by slot; of a longest one, the longest */
+	const char *path; /* owned by a process; "" if not known */
+	uint64_t *values; /* by slot: a sum, or for a maximum the largest value */
 	uint32_t processes;
 	UT_hash_handle hh;
 };
@@ -35,7 +35,7 @@ static struct sums *sums_get(struct sums **all, const char *path)
 	return s;
 }
 
-/* Calls fn for each kind of stall that is known on this kernel. */
+/* Call fn for each kind of stall, with whether this kernel counts it. */
 static void each_stall(const struct mb_snapshot *s,
 		       void (*fn)(void *arg, const struct mb_field *f, bool known), void *arg)
 {

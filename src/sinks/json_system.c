@@ -5,7 +5,7 @@
 
 #include "sinks/system.h"
 
-/* Two moments: counters are what came between them. */
+/* Two samples: a counter is shown as its increase between them. */
 struct scope {
 	const struct mb_system *from, *to;
 	uint64_t ns;
@@ -29,7 +29,7 @@ static uint64_t growth(const struct scope *s, enum mb_system_number n)
 	return mb_system_growth(s->from->values[n], s->to->values[n]);
 }
 
-/* The name without its unit in SQL, where numbers are whole: "avg10_bp" is "avg10". */
+/* The name without its SQL unit: SQL stores integers, so "avg10_bp" becomes "avg10". */
 static const char *plain(char *buf, size_t size, const char *name)
 {
 	snprintf(buf, size, "%.*s", (int)(strlen(name) - strlen("_bp")), name);
@@ -62,7 +62,7 @@ static void put_number(struct mb_out *o, const struct scope *s, enum mb_system_n
 	}
 }
 
-/* All numbers of a group, in an object that the caller ends. */
+/* Write all numbers of a group into a new object, which the caller ends. */
 static void begin_group(struct mb_out *o, const struct scope *s, const char *name, const char *group)
 {
 	mb_json_object(o, name);
@@ -78,7 +78,7 @@ static void put_group(struct mb_out *o, const struct scope *s, const char *name,
 	mb_json_object_end(o);
 }
 
-/* A group with a share: of two counters, or of one in the sum of both. */
+/* Write a group with a share: one counter divided by another, or by the sum of both. */
 static void put_shared(struct mb_out *o, const struct scope *s, const char *name, const char *group,
 		       const char *share, enum mb_system_number part, enum mb_system_number whole,
 		       bool sum)

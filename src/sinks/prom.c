@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Metrics as text: the exposition format of Prometheus, and OpenMetrics. */
+/* Metrics as text: the Prometheus exposition format, and OpenMetrics. */
 #include "sinks/prom.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "model/container.h"
 
-/* Room for len more bytes, in steps that double. */
+/* Make room for len more bytes; the size doubles. */
 static bool room(struct mb_prom *w, size_t len)
 {
 	size_t size = w->size ? w->size : 64 * 1024;
@@ -66,7 +66,7 @@ void mb_prom_free(struct mb_prom *w)
 	memset(w, 0, sizeof(*w));
 }
 
-/* In a HELP line '\' and a line's end are escaped; in OpenMetrics '"', too. Our help has none of them. */
+/* A HELP line escapes '\' and newline; OpenMetrics also '"'. Newlines become spaces here: help texts have none. */
 static void put_help(struct mb_prom *w, const char *help)
 {
 	for (; *help; help++) {
@@ -86,7 +86,7 @@ static void put_meta(struct mb_prom *w, const char *what, const char *suffix)
 	put(w, " ", 1);
 }
 
-/* What the names of samples end in, in both formats. */
+/* The suffix of sample names, in both formats. */
 static const char *sample_suffix(enum mb_prom_type type)
 {
 	return type == MB_PROM_COUNTER ? "_total" : type == MB_PROM_INFO ? "_info" : "";
@@ -111,7 +111,7 @@ static void put_unit(struct mb_prom *w)
 void mb_prom_family(struct mb_prom *w, enum mb_prom_type type, const char *name, const char *help)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram", "info" };
-	/* OpenMetrics names a family without its samples' suffix; the older format knows no families */
+	/* OpenMetrics names a family without the suffix of its samples; the older format has no families */
 	const char *suffix = w->openmetrics ? "" : sample_suffix(type);
 
 	w->type = type;
@@ -126,7 +126,7 @@ void mb_prom_family(struct mb_prom *w, enum mb_prom_type type, const char *name,
 		put_unit(w);
 }
 
-/* Digits from the right, the point where it belongs, no zeros behind it. */
+/* Produce the digits from the right, with the decimal point, and without trailing zeros. */
 static void put_number(struct mb_prom *w, uint64_t v, unsigned int decimals)
 {
 	char digits[48];
@@ -183,7 +183,7 @@ void mb_prom_signed(struct mb_prom *w, const char *labels, const char *more, int
 	put(w, "\n", 1);
 }
 
-/* What one sequence of a value becomes; returns how long it is there, *n how long it was. */
+/* Escape one character of a label value. Returns its length in out; *n is set to its length in s. */
 static size_t clean(const char *s, char out[4], size_t *n)
 {
 	unsigned char c = (unsigned char)*s;
@@ -236,7 +236,7 @@ void mb_prom_label(char *buf, size_t size, size_t *len, const char *name, const 
 	buf[*len] = '\0';
 }
 
-/* Those of n pairs that have a value, and the first. */
+/* Join those of n pairs that have a value; the first is always included. */
 static char *join(const char *const pairs[][2], size_t n)
 {
 	size_t size = 0, len = 0;

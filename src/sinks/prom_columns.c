@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Which metric a field of a family is. */
+/* Maps the fields of families to metrics. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +8,12 @@
 #include "sinks/prom.h"
 
 /*
- * Fields that are one metric together, told apart by a label. All others are a metric each, by their own
- * name. A field that is here and in no family is no harm.
+ * Fields that form one metric and differ in a label. Every other field is a metric of its own, named after the field.
+ * A rule for a field that no family has is harmless.
  */
 struct rule {
 	const char *group, *name;
-	const char *metric, *label, *value; /* value NULL: the name */
+	const char *metric, *label, *value; /* value NULL: the name of the field */
 	const char *help;
 };
 
@@ -47,7 +47,7 @@ static const struct rule rules[] = {
 	{ "faults", "segv_access", "faults_segv", "reason", "access", SEGV_HELP },
 };
 
-/* Units of the older tool are in a name's words: they go, and the base unit comes to its end. */
+/* Remove the unit words of the field name and append the base unit. */
 static void plain_name(char *out, size_t size, const struct mb_field *f)
 {
 	static const char *const words[] = { "pages", "bytes", "ns" };
@@ -92,11 +92,11 @@ static void name_column(struct mb_prom_column *c)
 		return;
 	}
 	plain_name(c->metric, sizeof(c->metric), f);
-	/* its name in JSON and in docs/families, too, as the text was written to stand below that */
+	/* begin with the field's name in JSON and docs/families, because the text was written to follow it */
 	snprintf(c->help, sizeof(c->help), "%s.%s: %s.", f->group, f->name, f->help);
 }
 
-/* A stall's time (slot + 1), or how often it was (slot). */
+/* The column of a stall's time (slot + 1), or of its count (slot). */
 static void stall_column(struct mb_prom_column *c, bool time)
 {
 	snprintf(c->metric, sizeof(c->metric), time ? "memblame_stall_seconds" : "memblame_stalls");
@@ -114,8 +114,8 @@ static bool same_metric(const struct mb_prom_column *a, const struct mb_prom_col
 }
 
 /*
- * Put c behind the columns of its metric, or at the end. What is there already (dirtied pages and dirtied
- * bytes are the same number in one unit) is not taken twice.
+ * Insert c after the columns of its metric, or at the end. Skip it if it is already there: dirtied pages and dirtied
+ * bytes are the same number after conversion.
  */
 static size_t insert(struct mb_prom_column *all, size_t n, const struct mb_prom_column *c)
 {
@@ -161,7 +161,7 @@ struct mb_prom_column *mb_prom_columns(size_t *n)
 {
 	size_t families;
 	const struct mb_family *const *fam = mb_families(&families);
-	struct mb_prom_column *all = calloc(mb_slots(), sizeof(*all)); /* a column has a slot of its own */
+	struct mb_prom_column *all = calloc(mb_slots(), sizeof(*all)); /* each column has its own slot */
 
 	*n = 0;
 	for (size_t i = 0; all && i < families; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Text for people: the summary of a run, a table per interval, a line per event. */
+/* Text for users: the summary of a run, a table per interval, a line per event. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #define ROWS_INTERVAL 20
 #define ROWS_SUMMARY 30
 
-/* The columns of both tables: fields by name, so that a family without one leaves it empty. */
+/* The columns of both tables. Fields are found by name, so a column is empty if no family has the field. */
 static const struct column {
 	const char *group, *name, *title;
 	int width;
@@ -50,7 +50,7 @@ struct ranked {
 	uint64_t stalled_ns, minor, major; /* MB_NO_VALUE: not known */
 };
 
-/* Most first; what is not known is least. */
+/* Compare in descending order; MB_NO_VALUE is the smallest value. */
 static int most(uint64_t a, uint64_t b)
 {
 	int64_t x = (int64_t)a, y = (int64_t)b;
@@ -58,7 +58,7 @@ static int most(uint64_t a, uint64_t b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The order of tables, by columns that they show (SORTED). */
+/* The sort order of tables, by displayed columns (SORTED). */
 static int by_faults(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
@@ -111,7 +111,7 @@ static struct ranked *rank(const struct mb_snapshot *s, size_t *n)
 	return list;
 }
 
-/* Names come from strangers: no control character may reach a terminal. */
+/* Names are untrusted: no control character may reach a terminal. */
 void mb_text_name(struct mb_out *o, const char *name, int width)
 {
 	char clean[1024];
@@ -152,7 +152,7 @@ static void put_share(struct mb_out *o, const struct mb_process *p, uint64_t byt
 					 mb_format(buf, MB_UNIT_BYTES, bytes));
 }
 
-/* In the last minute, or for as long as it is known. */
+/* Growth during the last minute, or for as long as the history covers. */
 static void put_growth(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
 	char bytes[MB_UNITS_LEN], text[MB_UNITS_LEN + 1];
@@ -221,7 +221,7 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 		mb_out_printf(o, SORTED);
 }
 
-/* One line per process that lost time, one clause per kind of stall. */
+/* One line per process with stalls, one clause per kind of stall. */
 static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
 {
 	char ns[MB_UNITS_LEN], times[MB_UNITS_LEN], max[MB_UNITS_LEN], name[MB_ENDED_NAME_LEN];
@@ -370,7 +370,7 @@ static const char *const level_lacks[MB_LEVELS] = {
 	[MB_LEVEL_ITERATOR] = "faults are counted, not explained; calls and pages dirtied are not counted",
 };
 
-/* With a budget: how long which level was in force. */
+/* With a budget: how long each level was in force. */
 static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_levels *l = &s->model->levels;
@@ -401,7 +401,7 @@ static void put_levels(struct mb_out *o, const struct mb_snapshot *s)
 	mb_out_printf(o, ".\n\n");
 }
 
-/* The questions that have no answer from this level on; false: there is none. */
+/* List the probe points that are off from this level on. Returns false if there are none. */
 static bool put_questions(struct mb_out *o, const struct mb_model *m, enum mb_level from)
 {
 	const char *sep = "Not traced: ";
@@ -419,7 +419,10 @@ static bool put_questions(struct mb_out *o, const struct mb_model *m, enum mb_le
 	return sep[0] == ',';
 }
 
-/* What sums of a recording lack: a family at a time, with the longest time for which one of its numbers was not counted. */
+/*
+ * What the sums of a recording lack: one entry per family, with the longest time for which one of its numbers was not
+ * counted.
+ */
 static bool put_uncounted(struct mb_out *o, const struct mb_snapshot *s)
 {
 	char ns[MB_UNITS_LEN], of[MB_UNITS_LEN];
@@ -446,7 +449,7 @@ static bool put_uncounted(struct mb_out *o, const struct mb_snapshot *s)
 	return any;
 }
 
-/* What sums lack: one line for what was not traced for the same time. */
+/* What the sums lack: one line for all that was not traced for the same time. */
 static void put_untraced(struct mb_out *o, const struct mb_snapshot *s)
 {
 	char ns[MB_UNITS_LEN], of[MB_UNITS_LEN];

@@ -8,7 +8,7 @@
 
 #define CELLS 16
 
-/* Texts of one line; printf wants them all at once. */
+/* Buffers for the texts of one line, since printf needs them all at once. */
 struct cells {
 	const struct mb_system *from, *to;
 	uint64_t ns;
@@ -31,7 +31,7 @@ static const char *now(struct cells *c, enum mb_system_number n)
 	return bytes(c, c->to->values[n]);
 }
 
-/* Per second, in at most five characters. */
+/* Format a rate per second in at most five characters. */
 static const char *rate(struct cells *c, enum mb_system_number n)
 {
 	static const char units[] = " kMGTPE";
@@ -57,7 +57,7 @@ static const char *efficiency(struct cells *c, enum mb_system_number stolen,
 
 	if (v == MB_UNKNOWN)
 		return whole ? "?" : "-";
-	/* pages that were isolated before can be counted as stolen later */
+	/* the result can exceed 100 %: pages isolated earlier can be counted as stolen later */
 	snprintf(text, MB_UNITS_LEN, "%" PRIu64 "%%", v < 9990 ? (v + 5) / 10 : 999);
 	return text;
 }
@@ -75,7 +75,7 @@ static const char *percent(struct cells *c, enum mb_system_number n)
 	return text;
 }
 
-/* A name of the kernel's own, but out of a recording maybe: it must not steer a terminal. */
+/* Zone names come from the kernel, but a recording is untrusted: no control character may reach a terminal. */
 static void put_zone_name(struct mb_out *o, const struct mb_system_zone *z)
 {
 	char name[sizeof(z->name)];
