@@ -276,6 +276,8 @@ struct mb_culprit *mb_blame_charge(struct mb_victim *v, const struct mb_process_
 				   double pages_ns);
 
 /* A culprit that combines the processes of one program (same comm) to blame for the same stalls. */
+#define MB_BLAME_PROGRAMS (MB_BLAME_CULPRITS + 1)
+
 struct mb_program {
 	struct mb_culprit sum; /* sum over all members; ref: the member with the largest share */
 	const struct mb_culprit *members[MB_BLAME_CULPRITS]; /* largest share first */
@@ -285,6 +287,13 @@ struct mb_program {
 /*
  * Combines a victim's culprits by program, largest share first. out has room for MB_BLAME_CULPRITS
  * entries. Call mb_blame_sort() first. Returns the number of entries.
+ */
+uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out);
+
+/*
+ * A victim's culprits by program, most to blame first; out has room for MB_BLAME_PROGRAMS. Call after mb_blame_sort().
+ * Where some are known and their time is less than the victim's, the last one is "(unknown)" and has the rest: what was
+ * short was not known for those stalls (the cgroup's path or whose limit it was), so nobody was charged.
  */
 uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out);
 

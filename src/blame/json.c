@@ -78,7 +78,7 @@ static void put_members(struct mb_out *o, const struct mb_program *p, double ns)
 
 static void put_culprits(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
-	struct mb_program programs[MB_BLAME_CULPRITS];
+	struct mb_program programs[MB_BLAME_PROGRAMS];
 	uint32_t n = mb_victim_programs(v, programs);
 	double ns = (double)mb_victim_ns(v);
 

@@ -79,7 +79,7 @@ static int by_program(const void *a, const void *b)
 {
 	const struct mb_program *x = a, *y = b;
 
-	/* "(others)" stays last */
+	/* "(others)" and "(unknown)" stay last */
 	if (!x->sum.ref.tgid != !y->sum.ref.tgid)
 		return x->sum.ref.tgid ? -1 : 1;
 	return by_blame(&x->sum, &y->sum);
@@ -87,6 +87,7 @@ static int by_program(const void *a, const void *b)
 
 uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out)
 {
+	double known = 0, all = (double)mb_victim_ns(v);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < v->n_culprits; i++) {
@@ -105,6 +106,14 @@ uint32_t mb_victim_programs(const struct mb_victim *v, struct mb_program *out)
 						&c->files[f].file, c->files[f].sum);
 		}
 		p->members[p->n++] = c;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		known += out[i].sum.ns;
+	/* a ten-thousandth is what shares are shown in */
+	if (n && known < all * (1 - 1e-4)) {
+		out[n] = (struct mb_program){ 0 };
+		out[n].sum.ref = (struct mb_process_ref){ .comm = "(unknown)" };
+		out[n++].sum.ns = all - known;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		sort_files(out[i].sum.files, out[i].sum.n_files, MB_BLAME_CULPRIT_FILES);

@@ -81,7 +81,7 @@ static void put_program(struct mb_out *o, const struct mb_snapshot *s, const str
  */
 static void put_programs(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v)
 {
-	struct mb_program programs[MB_BLAME_CULPRITS];
+	struct mb_program programs[MB_BLAME_PROGRAMS];
 	uint32_t n = mb_victim_programs(v, programs);
 
 	if (mb_victim_is_culprit(v, programs, n)) {

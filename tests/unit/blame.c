@@ -416,7 +416,7 @@ static void the_limit_that_is_reached(void **state)
 static void a_program_is_one_culprit(void **state)
 {
 	struct mb_process_ref ref = { .start_ns = 1 };
-	struct mb_program programs[MB_BLAME_CULPRITS];
+	struct mb_program programs[MB_BLAME_PROGRAMS];
 	struct mb_file_key file = { .ino = 5 };
 	struct mb_victim v = { .ref = { .start_ns = 1, .tgid = 2, .comm = "writer" }, .ns = { 100 } };
 
@@ -441,6 +441,16 @@ static void a_program_is_one_culprit(void **state)
 	v.n_culprits = 0;
 	mb_blame_charge(&v, &v.ref, 100, 1);
 	assert_true(mb_victim_is_culprit(&v, programs, mb_victim_programs(&v, programs)));
+	/* of half of its time it was not known what was short: that is said, and it all adds up */
+	v.ns[0] = 200;
+	assert_int_equal(mb_victim_programs(&v, programs), 2);
+	assert_false(mb_victim_is_culprit(&v, programs, 2));
+	assert_string_equal(programs[1].sum.ref.comm, "(unknown)");
+	assert_int_equal((long)programs[1].sum.ns, 100);
+	assert_int_equal(programs[1].n, 0);
+	/* of none of it: nobody */
+	v.n_culprits = 0;
+	assert_int_equal(mb_victim_programs(&v, programs), 0);
 }
 
 int main(void)
