@@ -7,7 +7,7 @@
 #include "cli/traced.h"
 #include "oom/store.h"
 
-static int show_kept(const struct mb_options *o, const char *dir, uint32_t number, struct mb_err *e)
+static int show_saved(const struct mb_options *o, const char *dir, uint32_t number, struct mb_err *e)
 {
 	struct mb_oom_store *s = NULL;
 	struct mb_out out;
@@ -40,7 +40,7 @@ static int read_back(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_rest(o, &all, "oom", o->argv + (show ? 2 : 1), e))
 		return (int)e->exit;
-	return show_kept(&all, all.state_dir ? all.state_dir : MB_STATE_DIR, (uint32_t)number, e);
+	return show_saved(&all, all.state_dir ? all.state_dir : MB_STATE_DIR, (uint32_t)number, e);
 }
 
 int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)

@@ -71,17 +71,17 @@ int mb_kern_drop_privileges(const struct mb_kern *k, struct mb_err *e)
 	if (before_split) /* only CAP_SYS_ADMIN exists, and it is needed */
 		return 0;
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
-		bool kept = false;
+		bool retained = false;
 
 		for (size_t i = 0; i < MB_ARRAY_SIZE(keep); i++)
-			kept |= keep[i] == cap;
+			retained |= keep[i] == cap;
 		/*
 		 * for uprobes in processes that start later; single uprobes need more than one
 		 * multi link
 		 */
-		kept |= cap == CAP_PERFMON && mb_uprobes_on(k);
-		kept |= cap == CAP_SYS_ADMIN && singly;
-		if (!kept && has_capability((unsigned int)cap))
+		retained |= cap == CAP_PERFMON && mb_uprobes_on(k);
+		retained |= cap == CAP_SYS_ADMIN && singly;
+		if (!retained && has_capability((unsigned int)cap))
 			capng_update(CAPNG_DROP,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE,
 				     (unsigned int)cap);

@@ -30,7 +30,7 @@
 #define FIND_TICKS 10u
 
 /* Maximum number of ended processes whose state is retained. */
-#define KEPT_ENDED 256u
+#define RETAINED_ENDED 256u
 
 /* Minimum time between two values of a history. */
 #define LEAST_STEP_NS (MB_NS_PER_S / 20)
@@ -93,7 +93,7 @@ static void space_free(struct mb_leaks_session *l, struct mb_leak_space *sp)
 /* The process is gone, or has called exec: everything it had is gone. */
 static void space_drop(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
-	l->n_kept -= sp->ended;
+	l->n_retained -= sp->ended;
 	l->n_moved -= sp->key != sp->mm;
 	mb_leaks_forget(l->leaks, sp->tgid, sp->start_ns);
 	space_free(l, sp);
@@ -126,7 +126,7 @@ static void space_keep(struct mb_leaks_session *l, struct mb_leak_space *sp)
 
 	sp->ended = true;
 	mb_leaks_end(l->leaks, sp->tgid, sp->start_ns);
-	l->n_kept++;
+	l->n_retained++;
 	mb_leak_limits_of(l->limits, sp->tgid, sp->start_ns, &sp->outlook);
 	sp->outlook.eta_known = false; /* the process no longer grows */
 	limit->path = limit->path ? strdup(limit->path) : NULL;
@@ -146,7 +146,7 @@ static uint64_t own_bytes(const struct mb_leak_space *sp)
  */
 static void drop_least(struct mb_leaks_session *l)
 {
-	while (l->n_kept > KEPT_ENDED) {
+	while (l->n_retained > RETAINED_ENDED) {
 		struct mb_leak_space *least = NULL;
 
 		for (struct mb_leak_space *at = l->spaces; at; at = at->hh.next) {
@@ -491,7 +491,7 @@ static size_t space_in_queue(const struct mb_event *e)
 static void work_off(struct mb_leaks_session *l, uint64_t until_ns)
 {
 	struct queued *list;
-	size_t n = 0, i = 0, kept = 0;
+	size_t n = 0, i = 0, retained = 0;
 
 	for (size_t at = 0; at < l->queued; at += space_in_queue((struct mb_event *)(l->queue + at)))
 		n++;
@@ -515,10 +515,10 @@ static void work_off(struct mb_leaks_session *l, uint64_t until_ns)
 		size = space_in_queue(e);
 		if (e->t_ns < until_ns)
 			continue;
-		memmove(l->queue + kept, e, size);
-		kept += size;
+		memmove(l->queue + retained, e, size);
+		retained += size;
 	}
-	l->queued = kept;
+	l->queued = retained;
 	l->now_ns = UINT64_MAX;
 	mb_leak_code_done(l, until_ns);
 }

@@ -69,7 +69,7 @@ struct mb_leaks_session {
 	uint64_t queue_full; /* events that did not fit into the queue */
 	uint64_t ticks;
 	bool keep_ended; /* retain processes that were selected after they end */
-	uint32_t n_kept, n_moved; /* spaces that have ended; those of them whose mm address is in use again */
+	uint32_t n_retained, n_moved; /* spaces that have ended; those of them whose mm address is in use again */
 	uint64_t last_moved; /* number of keys assigned to such spaces so far */
 	uint64_t ended_left_out; /* processes that have ended and are not shown */
 	uint64_t start_ns;

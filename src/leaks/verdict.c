@@ -168,11 +168,11 @@ static bool blocks_borne_out(const struct mb_leak_space *sp, const struct togeth
 static bool may_fill(const struct mb_leak_space *sp, enum mb_leak_level level,
 		     const struct together *t)
 {
-	double kept = (double)sp->allocated - (double)sp->freed;
+	double retained = (double)sp->allocated - (double)sp->freed;
 
 	if (t->places < PLACES)
 		return false;
-	return level != MB_LEAK_ALLOC || kept < KEEPS_ALL * (double)sp->allocated;
+	return level != MB_LEAK_ALLOC || retained < KEEPS_ALL * (double)sp->allocated;
 }
 
 static void check_level(struct mb_leaks_view *v, const struct mb_leak_space *sp,

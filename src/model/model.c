@@ -39,7 +39,7 @@ unsigned int mb_slots(void)
 void mb_model_init(struct mb_model *m)
 {
 	memset(m, 0, sizeof(*m));
-	m->kept_tail = &m->kept;
+	m->retained_tail = &m->retained;
 	m->unsent_ns = UINT64_MAX;
 }
 
@@ -95,16 +95,16 @@ static void process_remove(struct mb_model *m, struct mb_process *p)
 	mb_process_free(p);
 }
 
-static void drop_kept(struct mb_model *m)
+static void drop_retained(struct mb_model *m)
 {
-	struct mb_kept *k;
+	struct mb_retained_event *k;
 
-	while ((k = m->kept)) {
-		m->kept = k->next;
+	while ((k = m->retained)) {
+		m->retained = k->next;
 		free(k);
 	}
-	m->kept_tail = &m->kept;
-	m->n_kept = 0;
+	m->retained_tail = &m->retained;
+	m->n_retained = 0;
 }
 
 void mb_model_free(struct mb_model *m)
@@ -135,7 +135,7 @@ void mb_model_free(struct mb_model *m)
 	mb_ended_free(m);
 	mb_observers_free(m);
 	mb_device_names_free(&m->devices);
-	drop_kept(m);
+	drop_retained(m);
 	mb_model_init(m);
 }
 
@@ -524,27 +524,27 @@ void mb_model_level(struct mb_model *m, const struct mb_level_event *e)
 
 void mb_model_keep(struct mb_model *m, const struct mb_event *e)
 {
-	struct mb_kept *k;
+	struct mb_retained_event *k;
 
-	if (m->n_kept >= MB_MODEL_KEPT_EVENTS) { /* drop the oldest */
-		k = m->kept;
-		m->kept = k->next;
+	if (m->n_retained >= MB_MODEL_RETAINED_EVENTS) { /* drop the oldest */
+		k = m->retained;
+		m->retained = k->next;
 		free(k);
-		m->n_kept--;
-		m->lost.events_not_kept++;
+		m->n_retained--;
+		m->lost.events_not_retained++;
 	}
 	k = malloc(sizeof(*k) + e->size);
 	if (!k) {
-		m->lost.events_not_kept++;
+		m->lost.events_not_retained++;
 		return;
 	}
 	k->next = NULL;
 	memcpy(k->data, e, e->size);
-	if (!m->kept)
-		m->kept_tail = &m->kept;
-	*m->kept_tail = k;
-	m->kept_tail = &k->next;
-	m->n_kept++;
+	if (!m->retained)
+		m->retained_tail = &m->retained;
+	*m->retained_tail = k;
+	m->retained_tail = &k->next;
+	m->n_retained++;
 }
 
 void mb_model_show(struct mb_model *m, const struct mb_event *e)
@@ -644,7 +644,7 @@ void mb_model_forget_ended(struct mb_model *m, uint32_t keep)
 			ended--;
 		}
 	}
-	drop_kept(m);
+	drop_retained(m);
 }
 
 void mb_model_interval(struct mb_model *m)
@@ -730,7 +730,7 @@ bool mb_process_field_known(const struct mb_model *m, const struct mb_process *p
 uint64_t mb_lost_total(const struct mb_lost *l)
 {
 	uint64_t sum =
-		l->processes_evicted + l->processes_waiting + l->threads_evicted + l->events_not_kept + l->undecodable +
+		l->processes_evicted + l->processes_waiting + l->threads_evicted + l->events_not_retained + l->undecodable +
 		l->not_blamed + l->not_recorded;
 
 	for (int f = 0; f < MB_FAM_MAX; f++) {

@@ -30,7 +30,7 @@
  */
 #define MB_MODEL_PROCESSES 8192u
 #define MB_MODEL_THREADS 65536u
-#define MB_MODEL_KEPT_EVENTS 1024u
+#define MB_MODEL_RETAINED_EVENTS 1024u
 #define MB_PROCESS_ROWS 16u
 
 /* Maximum length of cgroup paths. In longer ones the middle is replaced by a marker (mb_shorten()). */
@@ -129,8 +129,8 @@ struct mb_shown {
 	UT_hash_handle hh;
 };
 
-struct mb_kept {
-	struct mb_kept *next;
+struct mb_retained_event {
+	struct mb_retained_event *next;
 	char data[]; /* a struct mb_event and the data that follows it */
 };
 
@@ -157,7 +157,7 @@ struct mb_lost {
 	/* same for processes that are alive, as of the last tick; they get a row when they end */
 	uint64_t processes_waiting;
 	uint64_t threads_evicted;
-	uint64_t events_not_kept;
+	uint64_t events_not_retained;
 	uint64_t undecodable;
 	uint64_t not_blamed; /* blame: stalls, pages and names dropped for lack of space */
 	uint64_t not_recorded; /* in a report: records that could not be written to disk, for any reason */
@@ -188,8 +188,8 @@ struct mb_model {
 	uint32_t stream; /* bit per family whose individual events are shown */
 	uint32_t off; /* bit per family that is not traced: its fields are unknown */
 	uint64_t unknown_slots[4]; /* bit per slot for which this kernel has no working hook */
-	struct mb_kept *kept, **kept_tail;
-	uint32_t n_kept;
+	struct mb_retained_event *retained, **retained_tail;
+	uint32_t n_retained;
 	struct mb_shown *shown;
 	struct mb_lost lost;
 	struct mb_system_state system;

@@ -161,12 +161,12 @@ static void apply_fixed_move(struct mb_regions *r, const struct mb_region_event 
 {
 	uint64_t to = e->args[4], old_len = page_up(e->args[1]), new_len = page_up(e->args[2]);
 	uint64_t from = e->args[0], source = mb_regions_covered(r, from, from + old_len);
-	bool kept = e->args[3] & REMAP_DONTUNMAP, holes = old_len && source < old_len;
+	bool retained = e->args[3] & REMAP_DONTUNMAP, holes = old_len && source < old_len;
 	/* since 6.17 several mappings can be moved at once */
 	uint64_t comes = holes && old_len == new_len ? source : new_len;
-	int64_t expected = (int64_t)(comes - (kept ? 0 : source) - mb_regions_covered(r, to, to + new_len));
+	int64_t expected = (int64_t)(comes - (retained ? 0 : source) - mb_regions_covered(r, to, to + new_len));
 
-	if (!expected || (holes && !kept) || (e->delta_bytes && e->delta_bytes != expected))
+	if (!expected || (holes && !retained) || (e->delta_bytes && e->delta_bytes != expected))
 		r->unsure = true;
 	else if (e->delta_bytes)
 		apply_move(r, e, to, stack);

@@ -203,7 +203,7 @@ struct mb_oom {
 	bool in_dump;
 	bool has_log; /* at least one line of the kernel log has been read */
 	uint64_t kills_left_out; /* not recorded: more than MB_OOM_KILLS within MB_OOM_SETTLE_NS */
-	uint64_t not_kept; /* reports that could not be written to the state folder */
+	uint64_t not_saved; /* reports that could not be written to the state folder */
 };
 
 /*

@@ -21,7 +21,7 @@ struct mb_oom_store {
 	struct mb_out out;
 	uint32_t last; /* highest number so far */
 	uint32_t first; /* lowest number that may exist */
-	uint32_t kept; /* maximum number of stored reports */
+	uint32_t retained; /* maximum number of stored reports */
 };
 
 /* ---- open ---- */
@@ -90,7 +90,7 @@ static int find_numbers(struct mb_oom_store *s)
 
 void mb_oom_store_keep(struct mb_oom_store *s, uint32_t reports)
 {
-	s->kept = reports;
+	s->retained = reports;
 }
 
 int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, struct mb_err *e)
@@ -102,7 +102,7 @@ int mb_oom_store_open(struct mb_oom_store **out, const char *dir, bool make, str
 	if (!s)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
 	s->dir = -1;
-	s->kept = MB_OOM_KEPT;
+	s->retained = MB_OOM_SAVED;
 	if (!dir[0] || strlen(dir) + sizeof("/oom") > sizeof(s->path))
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "the state folder needs a path of at most %zu characters",
 				  sizeof(s->path) - sizeof("/oom"));
@@ -189,7 +189,7 @@ static int rename_to(struct mb_oom_store *s, const char *temporary, uint32_t num
 
 static void remove_oldest(struct mb_oom_store *s)
 {
-	for (; s->first + s->kept <= s->last; s->first++) {
+	for (; s->first + s->retained <= s->last; s->first++) {
 		char name[32];
 
 		name_of(name, sizeof(name), s->first, ".json");

@@ -14,7 +14,7 @@
 #define MB_STATE_DIR "/var/lib/memblame"
 
 /* Default number of stored reports; the oldest is deleted. A report takes about 100 KiB. */
-#define MB_OOM_KEPT 1000u
+#define MB_OOM_SAVED 1000u
 
 struct mb_oom_store;
 

@@ -32,7 +32,7 @@ static const char tables_sql[] =
 	" data BLOB);";
 
 /* Indexes of a retained recording, used to find the rows of ticks that are deleted. */
-static const char kept_sql[] = "CREATE INDEX IF NOT EXISTS process_gone ON process (gone_tick);"
+static const char retention_sql[] = "CREATE INDEX IF NOT EXISTS process_gone ON process (gone_tick);"
 			       "CREATE INDEX IF NOT EXISTS event_tick ON event (tick);"
 			       "CREATE INDEX IF NOT EXISTS lost_tick ON lost (tick);";
 
@@ -109,7 +109,7 @@ static int add_columns(sqlite3 *sqlite, sqlite3 *pattern, const char *table)
 	return code;
 }
 
-static int make_kept(sqlite3 *sqlite)
+static int make_retention(sqlite3 *sqlite)
 {
 	sqlite3 *pattern = NULL;
 	int code = open_pattern(&pattern);
@@ -117,7 +117,7 @@ static int make_kept(sqlite3 *sqlite)
 	for (int t = 0; t < MB_TABLES && !code; t++)
 		code = add_columns(sqlite, pattern, table_names[t]);
 	sqlite3_close(pattern);
-	return code ? code : run(sqlite, kept_sql);
+	return code ? code : run(sqlite, retention_sql);
 }
 
 int mb_schema_make(sqlite3 *sqlite, bool retained)
@@ -132,7 +132,7 @@ int mb_schema_make(sqlite3 *sqlite, bool retained)
 	if (!code)
 		code = make_tables(sqlite);
 	if (!code && retained)
-		code = make_kept(sqlite);
+		code = make_retention(sqlite);
 	return code ? code : run(sqlite, "COMMIT");
 }
 

@@ -261,7 +261,7 @@ static size_t size_of(enum mb_config_kind kind)
 
 void mb_serve_config_take(struct mb_serve_config *running, struct mb_serve_config *loaded)
 {
-	char kept[sizeof(struct mb_words)];
+	char retained[sizeof(struct mb_words)];
 
 	for (int k = 0; k < MB_SERVE_KEYS; k++) {
 		size_t size = size_of(keys[k].range.kind);
@@ -269,9 +269,9 @@ void mb_serve_config_take(struct mb_serve_config *running, struct mb_serve_confi
 
 		if (!keys[k].reload)
 			continue;
-		memcpy(kept, field_of(running, k), size);
+		memcpy(retained, field_of(running, k), size);
 		memcpy(field_of(running, k), field_of(loaded, k), size);
-		memcpy(field_of(loaded, k), kept, size);
+		memcpy(field_of(loaded, k), retained, size);
 		running->from[k] = loaded->from[k];
 		loaded->from[k] = from;
 	}

@@ -181,7 +181,7 @@ static void put_lost(struct mb_prom *w, const struct mb_lost *l, uint32_t off)
 		uint64_t count;
 	} own[] = { { "process evicted", l->processes_evicted },
 		    { "thread evicted", l->threads_evicted },
-		    { "event not kept", l->events_not_kept },
+		    { "event not kept", l->events_not_retained },
 		    { "event not decodable", l->undecodable },
 		    { "not blamed", l->not_blamed } };
 	char buf[128];

@@ -23,8 +23,8 @@
 
 #define RECORDING "memblame.db" /* in the state directory */
 #define RETRY_NS (10 * MB_NS_PER_S) /* between attempts to open the recording if the disk was full at the start */
-#define FREE_KEPT (2u << 20) /* free bytes of heap that are not trimmed, for the next ticks */
-#define ENDED_KEPT 256u /* ended processes that are retained, for summaries and OOM reports */
+#define FREE_RETAINED (2u << 20) /* free bytes of heap that are not trimmed, for the next ticks */
+#define ENDED_RETAINED 256u /* ended processes that are retained, for summaries and OOM reports */
 
 /* ---- the recording ---- */
 
@@ -87,7 +87,7 @@ static void try_recording(struct mb_serve *s, uint64_t now_ns)
  */
 static void trim_heap(void)
 {
-	if (mallinfo2().fordblks > FREE_KEPT)
+	if (mallinfo2().fordblks > FREE_RETAINED)
 		malloc_trim(0);
 }
 
@@ -190,7 +190,7 @@ static int ticked(void *arg, struct mb_session *session, const struct mb_sample_
 	if (record(s, at, e))
 		return -EIO;
 	mb_model_interval(&session->model);
-	mb_model_forget_ended(&session->model, ENDED_KEPT);
+	mb_model_forget_ended(&session->model, ENDED_RETAINED);
 	mb_serve_answers_drop(s);
 	if (!s->ticks++)
 		trim_heap();

@@ -62,7 +62,7 @@ static void keep_report(struct mb_session *s, struct mb_oom_kill *k, const struc
 
 	if (!err)
 		return;
-	mb_oom_of(&s->model)->not_kept++;
+	mb_oom_of(&s->model)->not_saved++;
 	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s",
 		k->first.victim_tgid, s->cfg.state_dir, strerror(-err));
 }
@@ -116,7 +116,7 @@ static int report_kill(struct mb_session *s, struct mb_oom_kill *k, struct mb_er
 	/* the outcome of the kill may still become known */
 	k->changed = first && mb_oom_kill_outcome(mb_oom_of(&s->model), k) == MB_OOM_OUTCOME_NOT_KNOWN;
 	if (first && shows && !s->oom_store && s->cfg.state_dir)
-		mb_oom_of(&s->model)->not_kept++;
+		mb_oom_of(&s->model)->not_saved++;
 	if (!first || !s->cfg.oom)
 		return 0;
 	snap.color = mb_session_wants_color(s);
@@ -176,10 +176,10 @@ int mb_oom_reporter_end(struct mb_session *s, struct mb_err *e)
 	const struct mb_oom *o = mb_oom_of(&s->model);
 	int err = mb_oom_reporter_make(s, true, e);
 
-	if (!err && s->cfg.oom && (o->not_kept || o->kills_left_out))
+	if (!err && s->cfg.oom && (o->not_saved || o->kills_left_out))
 		err = mb_err_set(e, MB_EXIT_FAILED, 0,
 				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
-				 (unsigned long long)o->not_kept, s->cfg.state_dir,
+				 (unsigned long long)o->not_saved, s->cfg.state_dir,
 				 (unsigned long long)o->kills_left_out);
 	return err;
 }

@@ -276,7 +276,7 @@ void mb_json_put_lost(struct mb_out *o, const struct mb_lost *l)
 	put_lost_row(o, "task", "process evicted", l->processes_evicted, NULL);
 	put_lost_row(o, "task", "process without room", l->processes_waiting, NULL);
 	put_lost_row(o, "task", "thread evicted", l->threads_evicted, NULL);
-	put_lost_row(o, "task", "event not kept", l->events_not_kept, NULL);
+	put_lost_row(o, "task", "event not kept", l->events_not_retained, NULL);
 	put_lost_row(o, "task", "event not decodable", l->undecodable, NULL);
 	put_lost_row(o, "task", "not blamed", l->not_blamed, NULL);
 	put_lost_row(o, "record", "not recorded", l->not_recorded, NULL);
@@ -496,7 +496,7 @@ static void json_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_array_end(o);
 	mb_json_put_cgroups(o, s);
 	mb_json_array(o, "events");
-	for (const struct mb_kept *k = s->interval ? NULL : s->model->kept; k; k = k->next) {
+	for (const struct mb_retained_event *k = s->interval ? NULL : s->model->retained; k; k = k->next) {
 		const struct mb_event *e = (const struct mb_event *)k->data;
 
 		put_event(o, mb_event_comm(s->model, e), e);

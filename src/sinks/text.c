@@ -288,9 +288,9 @@ void mb_text_lost(struct mb_out *o, const struct mb_lost *l)
 	if (l->not_blamed)
 		mb_out_printf(o, " %" PRIu64 " stalls, pages and names (no room to blame);",
 			      l->not_blamed);
-	if (l->events_not_kept + l->undecodable)
+	if (l->events_not_retained + l->undecodable)
 		mb_out_printf(o, " %" PRIu64 " events (not kept or not decodable);",
-			      l->events_not_kept + l->undecodable);
+			      l->events_not_retained + l->undecodable);
 	if (l->not_recorded)
 		mb_out_printf(o, " %" PRIu64 " moments and the like (not recorded);", l->not_recorded);
 	mb_out_printf(o, "\n");
@@ -490,9 +490,9 @@ static void text_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 	}
 	put_table(o, s, ROWS_SUMMARY);
 	put_time_lost(o, s);
-	if (s->model->kept)
+	if (s->model->retained)
 		mb_out_printf(o, "\nEvents:\n");
-	for (const struct mb_kept *k = s->model->kept; k; k = k->next)
+	for (const struct mb_retained_event *k = s->model->retained; k; k = k->next)
 		text_event(o, mb_event_comm(s->model, (const struct mb_event *)k->data),
 			   (const struct mb_event *)k->data);
 	mb_out_printf(o, "\n");

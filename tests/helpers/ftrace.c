@@ -48,11 +48,11 @@ struct ftrace_records ftrace_read(struct sandbox_trace *t, pid_t tid)
 	if (!all.list)
 		live_fail("no memory for a trace of %zu lines", lines);
 	for (char *line = strtok_r(all.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		unsigned long kept, written;
+		unsigned long retained, written;
 
 		/* "# entries-in-buffer/entries-written: 2/2   #P:2" */
-		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept, &written) == 2)
-			live_equal("records in the trace", (long long)kept, (long long)written);
+		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &retained, &written) == 2)
+			live_equal("records in the trace", (long long)retained, (long long)written);
 		all.n += parse_line(line, tid, next, &all.list[all.n]);
 	}
 	return all;

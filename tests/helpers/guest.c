@@ -19,8 +19,8 @@ struct sandbox_cgroup guest_cgroup;
 static struct {
 	const char *path;
 	char text[64];
-} kept[MAX_KEPT];
-static unsigned int n_kept;
+} retained[MAX_KEPT];
+static unsigned int n_retained;
 static const char *swap_file;
 
 void guest_only(const char *what)
@@ -71,12 +71,12 @@ void guest_keep(const char *path)
 {
 	char *text = live_slurp(path, NULL), *word = strchr(text, '[');
 
-	assert_true(n_kept < MAX_KEPT);
+	assert_true(n_retained < MAX_KEPT);
 	word = word ? word + 1 : text;
 	word[strcspn(word, "]\n")] = '\0';
-	kept[n_kept].path = path;
-	snprintf(kept[n_kept].text, sizeof(kept[n_kept].text), "%s", word);
-	n_kept++;
+	retained[n_retained].path = path;
+	snprintf(retained[n_retained].text, sizeof(retained[n_retained].text), "%s", word);
+	n_retained++;
 	free(text);
 }
 
@@ -120,9 +120,9 @@ int guest_teardown(void **state)
 	if (swap_file)
 		failed |= swapoff(swap_file) || unlink(swap_file);
 	swap_file = NULL;
-	while (n_kept) {
-		n_kept--;
-		failed |= !put_text(kept[n_kept].path, kept[n_kept].text);
+	while (n_retained) {
+		n_retained--;
+		failed |= !put_text(retained[n_retained].path, retained[n_retained].text);
 	}
 	return failed ? -1 : 0;
 }

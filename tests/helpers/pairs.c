@@ -99,13 +99,13 @@ static struct sums add_up(struct sandbox_trace *t, const char *event, pid_t tid)
 {
 	char *text = sandbox_trace_read(t), *save = NULL, *line;
 	struct sums sums = { 0 };
-	unsigned long kept, written;
+	unsigned long retained, written;
 
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		/* "# entries-in-buffer/entries-written: 2/2   #P:2" */
-		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept,
+		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &retained,
 			   &written) == 2)
-			live_equal("records in the trace", (long long)kept, (long long)written);
+			live_equal("records in the trace", (long long)retained, (long long)written);
 		else if (line[0] != '#')
 			take_line(&sums, line, event, tid);
 	}

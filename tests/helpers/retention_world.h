@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* Sessions of a kept recording whose every moment tells its number, and what must then be in the file. */
-#ifndef MB_TESTS_KEPT_WORLD_H
-#define MB_TESTS_KEPT_WORLD_H
+#ifndef MB_TESTS_RETENTION_WORLD_H
+#define MB_TESTS_RETENTION_WORLD_H
 
 #include "unit.h"
 

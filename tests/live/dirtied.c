@@ -68,11 +68,11 @@ static void count_records(unsigned long long file, pid_t pid, long long *of_file
 	*of_file = *rest = 0;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *at = strstr(line, bdi), *ino = at ? strstr(at, "ino=") : NULL;
-		unsigned long kept, written;
+		unsigned long retained, written;
 
-		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &kept, &written) ==
+		if (sscanf(line, "# entries-in-buffer/entries-written: %lu/%lu", &retained, &written) ==
 		    2)
-			live_equal("records in the trace", (long long)kept, (long long)written);
+			live_equal("records in the trace", (long long)retained, (long long)written);
 		if (ino && strtoull(ino + 4, NULL, 10) == file)
 			++*of_file;
 		else if (ino || (strstr(line, "writeback_dirty_") && thread_of(line) == pid))

@@ -15,7 +15,7 @@
 #define RATE	 4000000ll
 #define OTHERS	 300 /* more than are kept */
 #define OTHERS_S "300"
-#define KEPT	 256
+#define RETAINED	 256
 
 static struct sandbox_cgroup cgroup;
 
@@ -107,9 +107,9 @@ static void test_cgroup(void **state)
 	live_equal("limit", live_int(leaker, "limit.bytes"), LIMIT);
 	assert_true(live_int(leaker, "limit.usage_bytes") >= 7 * RATE);
 	assert_has_rows(document, (pid_t)live_int(leaker, "pid"));
-	live_equal("kept", ended, KEPT);
+	live_equal("kept", ended, RETAINED);
 	/* the shell may be one, too, and a child of it that had not begun its own program when a tick saw it */
-	live_near("left out", live_int(document, "ended_left_out"), OTHERS + 1 - KEPT, 4);
+	live_near("left out", live_int(document, "ended_left_out"), OTHERS + 1 - RETAINED, 4);
 	json_decref(document);
 	live_result_free(result);
 }

@@ -50,7 +50,7 @@ static void test_storm(void **state)
 
 /* ---- kept ---- */
 
-static char *kept(const char *name)
+static char *retained(const char *name)
 {
 	char *path;
 
@@ -83,9 +83,9 @@ static void test_kept(void **state)
 
 	(void)state;
 	killing_open();
-	json = kept("000001.json");
-	text = kept("000001.txt");
-	folder = kept("");
+	json = retained("000001.json");
+	text = retained("000001.txt");
+	folder = retained("");
 	oom = killing_start();
 	live_equal("status of the hog", killing_hog("128", "anon", &pid), KILLED);
 	for (int i = 0; i < 1000 && access(json, F_OK); i++)

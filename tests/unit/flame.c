@@ -15,7 +15,7 @@
 
 #define LIST(...) (const char *const[]){ __VA_ARGS__ }
 #define FRAMES(...) LIST(__VA_ARGS__), sizeof(LIST(__VA_ARGS__)) / sizeof(char *)
-#define KEPT 64
+#define RETAINED 64
 
 struct frame {
 	char title[512];
@@ -147,7 +147,7 @@ static int frames_of(const char *svg, struct frame *frames)
 	for (const char *p = svg; (p = strstr(p, "<g class=\"f\">")); p++) {
 		struct frame *f = &frames[n++];
 
-		assert_true(n <= KEPT);
+		assert_true(n <= RETAINED);
 		assert_int_equal(sscanf(p, "<g class=\"f\"><title>%511[^<]</title><rect x=\"%lf\" y=\"%d\" "
 					   "width=\"%lf\"", f->title, &f->x, &f->y, &f->width), 4);
 	}
@@ -208,7 +208,7 @@ static void equal_frames_are_joined_and_sorted(void **state)
 		{ FRAMES("main", "z", "other"), 3072 }, { FRAMES("main"), 1024 },
 		{ FRAMES("main", "a", "leaf"), 1024 },	{ FRAMES("start"), 2048 },
 	};
-	struct frame f[KEPT];
+	struct frame f[RETAINED];
 	char *svg = written(true, "Title", stacks, 6);
 	int n = frames_of(svg, f);
 	const struct frame *all = frame_named(f, n, "all"), *main_ = frame_named(f, n, "main");
@@ -233,7 +233,7 @@ static void children_fill_their_parent(void **state)
 	static char names[48][16];
 	struct mb_flame_stack stacks[48];
 	const char *frames[48][2];
-	struct frame f[KEPT];
+	struct frame f[RETAINED];
 	double sum = 0;
 	char *svg;
 	int n;
@@ -329,7 +329,7 @@ static void narrow_frames_are_left_out(void **state)
 {
 	const struct mb_flame_stack stacks[] = { { FRAMES("big"), 1000000 },
 						 { FRAMES("tiny", "deep"), 100 } };
-	struct frame f[KEPT];
+	struct frame f[RETAINED];
 	char *svg = written(true, NULL, stacks, 2);
 
 	(void)state;

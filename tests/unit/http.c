@@ -93,7 +93,7 @@ static void stats_when_all_are_closed(void)
 
 static void who_stalls_is_dropped_and_holds_up_nobody(void **state)
 {
-	int silent, halfway, kept;
+	int silent, halfway, retained;
 	uint64_t turns;
 
 	(void)state;
@@ -101,15 +101,15 @@ static void who_stalls_is_dropped_and_holds_up_nobody(void **state)
 	silent = dial(server.port);
 	halfway = dial(server.port);
 	say(halfway, "GET /small HTTP/1.1\r\nHost: loc");
-	kept = dial(server.port);
-	say(kept, GET("/small"));
-	hear_status(kept, 200);
+	retained = dial(server.port);
+	say(retained, GET("/small"));
+	hear_status(retained, 200);
 	for (int i = 0; i < 50; i++)
 		ask(GET("/small"), 200, "hello\n");
 	turns = server.turns;
 	assert_true(is_closed(silent));
 	assert_true(is_closed(halfway));
-	assert_true(is_closed(kept));
+	assert_true(is_closed(retained));
 	/* waiting for them is no work */
 	assert_in_range(server.turns - turns, 1, 100);
 	stats_when_all_are_closed();
@@ -117,7 +117,7 @@ static void who_stalls_is_dropped_and_holds_up_nobody(void **state)
 	assert_int_equal(seen.timed_out, 2);
 	close(silent);
 	close(halfway);
-	close(kept);
+	close(retained);
 }
 
 /* A byte now and then keeps a client from being idle, but not for ever. */

@@ -122,7 +122,7 @@ static void stale_socket_files_are_replaced(void **state)
 static void addresses_in_use_change_nothing(void **state)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), kept = dial(server.port);
+	int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), retained = dial(server.port);
 	socklen_t len = sizeof(at);
 	char text[64];
 
@@ -140,37 +140,37 @@ static void addresses_in_use_change_nothing(void **state)
 	assert_int_equal(listen_at(2, "127.0.0.1:1", "localhost:1", NULL), -EINVAL);
 	assert_non_null(strstr(err.text, "twice"));
 	ask(GET("/small"), 200, "hello\n");
-	say(kept, GET("/small"));
-	hear_status(kept, 200);
-	close(kept);
-	kept = dial_local();
-	say(kept, GET("/small"));
-	hear_status(kept, 200);
-	close(kept);
+	say(retained, GET("/small"));
+	hear_status(retained, 200);
+	close(retained);
+	retained = dial_local();
+	say(retained, GET("/small"));
+	hear_status(retained, 200);
+	close(retained);
 	close(other);
 }
 
 static void connections_outlive_a_reload(void **state)
 {
-	int kept = dial(server.port), leaving = dial_local();
+	int retained = dial(server.port), leaving = dial_local();
 	unsigned int port = server.port;
 	struct stat st;
 
 	(void)state;
-	say(kept, GET("/small"));
-	hear_status(kept, 200);
+	say(retained, GET("/small"));
+	hear_status(retained, 200);
 	say(leaving, GET("/small"));
 	hear_status(leaving, 200);
 	assert_int_equal(listen_at(2, "127.0.0.1:0", "127.0.0.2:0", NULL), 0);
 	assert_int_equal(bound_port(0), port);
-	say(kept, GET("/small"));
-	hear_status(kept, 200);
+	say(retained, GET("/small"));
+	hear_status(retained, 200);
 	ask(GET("/small"), 200, "hello\n");
 	/* the address it came by is gone, and so is it */
 	assert_true(is_closed(leaving));
 	assert_int_equal(lstat(socket_path, &st), -1);
 	close(leaving);
-	close(kept);
+	close(retained);
 	assert_int_equal(listen_at(0, NULL, NULL, NULL), 0);
 	assert_int_equal(dial(port), -1);
 }

@@ -429,15 +429,15 @@ static void kept_events_are_bounded(void **state)
 
 	(void)state;
 	mb_model_init(&m);
-	for (unsigned int i = 0; i < MB_MODEL_KEPT_EVENTS + 5; i++) {
+	for (unsigned int i = 0; i < MB_MODEL_RETAINED_EVENTS + 5; i++) {
 		e.h.t_ns = i;
 		mb_model_event(&m, &e, sizeof(e));
 	}
-	for (struct mb_kept *k = m.kept; k; k = k->next)
+	for (struct mb_retained_event *k = m.retained; k; k = k->next)
 		n++;
-	assert_int_equal(n, MB_MODEL_KEPT_EVENTS);
-	assert_int_equal(m.lost.events_not_kept, 5);
-	assert_int_equal(((struct mb_event *)m.kept->data)->t_ns, 5);
+	assert_int_equal(n, MB_MODEL_RETAINED_EVENTS);
+	assert_int_equal(m.lost.events_not_retained, 5);
+	assert_int_equal(((struct mb_event *)m.retained->data)->t_ns, 5);
 	mb_model_free(&m);
 }
 

@@ -65,7 +65,7 @@ static struct {
 	struct life lives[LIVES];
 	struct moment moments[TICKS];
 	int n_lives, n_moments, sessions;
-	bool kept;
+	bool retained;
 	struct mb_retention keep;
 	int64_t *store; /* of all values */
 	size_t n_columns;
@@ -194,7 +194,7 @@ static void begin(struct session *s)
 {
 	struct mb_err e = { 0 };
 	char boot[16];
-	int err = w.kept ? mb_recorder_open_retained(&s->r, path, &w.keep, &e) : mb_recorder_open(&s->r, path, false, &e);
+	int err = w.retained ? mb_recorder_open_retained(&s->r, path, &w.keep, &e) : mb_recorder_open(&s->r, path, false, &e);
 
 	if (err)
 		fail_msg("%s", e.text);
@@ -310,9 +310,9 @@ static void make_world(int seed)
 	memset(w.store, 0, sizeof(int64_t) * LIVES * TICKS * w.n_columns);
 	for (size_t i = 0; i < LIVES * TICKS; i++)
 		w.lives[i / TICKS].steps[i % TICKS].values = w.store + i * w.n_columns;
-	w.kept = chance(0.7);
-	w.sessions = w.kept ? 1 + below(3) : 1;
-	if (w.kept && chance(0.4))
+	w.retained = chance(0.7);
+	w.sessions = w.retained ? 1 + below(3) : 1;
+	if (w.retained && chance(0.4))
 		w.keep.max_age_ns = (uint64_t)between(&w.sim, 2e9, 30e9);
 	for (int i = 0; i < w.sessions; i++) {
 		if (i && chance(0.4)) {
