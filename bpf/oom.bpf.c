@@ -23,7 +23,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct oom_room {
 	__u64 words[STACK_WORDS];
-	__u32 told;
+	__u32 sent;
 	__u32 left_out;
 };
 
@@ -256,7 +256,7 @@ MB_INLINE void tell_task(struct oom_room *r, struct task_struct *task, struct ta
 	e->mm_id = (__u32)((__u64)mm >> 6);
 	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-	r->told++;
+	r->sent++;
 }
 
 /* Send a process, given by its leader, if it was a candidate. Returns the next process's leader. */
@@ -330,7 +330,7 @@ MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, _
 
 	if (!r)
 		return;
-	r->told = r->left_out = 0;
+	r->sent = r->left_out = 0;
 	if (zones && !memcg)
 		tell_zones(zones, kill_t_ns);
 	for (int i = 0; i < TASK_TURNS && task; i++)
@@ -339,7 +339,7 @@ MB_INLINE void tell_scene(struct oom_control *oc, struct task_struct *trigger, _
 	if (!e)
 		return;
 	e->kill_t_ns = kill_t_ns;
-	e->tasks = r->told;
+	e->tasks = r->sent;
 	e->tasks_left_out = r->left_out;
 	emit_submit_now(e);
 }

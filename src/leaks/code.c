@@ -152,8 +152,8 @@ static void cut_made(struct mb_leak_space *sp, const struct mb_region_event *e)
 bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event *e)
 {
 	struct mb_leak_codes *c = sp->session->codes;
-	bool told = c->next.t_ns == e->h.t_ns && c->next.tid == e->h.tid;
-	const struct mb_leak_code *code = told ? c->list[c->next.code] : NULL;
+	bool matches = c->next.t_ns == e->h.t_ns && c->next.tid == e->h.tid;
+	const struct mb_leak_code *code = matches ? c->list[c->next.code] : NULL;
 	struct mb_mapping m = { .offset = e->args[5] };
 
 	if (!sp->code)

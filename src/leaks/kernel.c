@@ -372,7 +372,7 @@ static const char *slurp(struct mb_leak_kernel *k, int fd)
 }
 
 /* first: this is the first read, so the memory existed before and did not just appear. */
-static void told(struct mb_leaks_session *l, struct name *n, bool first)
+static void reported(struct mb_leaks_session *l, struct name *n, bool first)
 {
 	struct mb_leak_key key = { .level = MB_LEAK_KERNEL, .kind = n->id };
 	int64_t count = (int64_t)(n->now.objects - n->last.objects);
@@ -404,7 +404,7 @@ static void read_text(struct mb_leaks_session *l, struct mb_leak_kernel *k, stru
 	}
 	for (struct name *n = k->names; n; n = n->hh.next) {
 		if (strncmp(n->text, t->prefix, strlen(t->prefix)) == 0)
-			told(l, n, !t->read);
+			reported(l, n, !t->read);
 	}
 	t->read = true;
 }

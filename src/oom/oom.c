@@ -317,7 +317,7 @@ static void take_zone(struct mb_oom *o, const struct mb_oom_zone_event *e)
 	k->zones[k->n_zones++].name[MB_OOM_ZONE_NAME_LEN - 1] = '\0';
 }
 
-static void take_told(struct mb_oom *o, const struct mb_oom_complete_event *e)
+static void take_complete(struct mb_oom *o, const struct mb_oom_complete_event *e)
 {
 	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
@@ -331,9 +331,9 @@ static void take_stack(struct mb_oom *o, const struct mb_oom_stack_event *e)
 {
 	struct mb_oom_kill *k = mb_oom_find(o, e->kill_t_ns);
 
-	if (!k || k->stack_told || e->h.tgid != k->first.victim_tgid)
+	if (!k || k->stack_complete || e->h.tgid != k->first.victim_tgid)
 		return;
-	k->stack_told = true;
+	k->stack_complete = true;
 	memcpy(k->victim_stack, e->user_stack, sizeof(k->victim_stack));
 	k->looked_up = false;
 	k->changed = k->shown;
@@ -371,7 +371,7 @@ void mb_oom_event(struct mb_model *m, const struct mb_event *e)
 		take_zone(mb_oom_of(m), (const struct mb_oom_zone_event *)e);
 		break;
 	case MB_OOM_EVENT_CANDIDATES_COMPLETE:
-		take_told(mb_oom_of(m), (const struct mb_oom_complete_event *)e);
+		take_complete(mb_oom_of(m), (const struct mb_oom_complete_event *)e);
 		break;
 	case MB_OOM_EVENT_STACK:
 		take_stack(mb_oom_of(m), (const struct mb_oom_stack_event *)e);
@@ -501,7 +501,7 @@ static bool has_tasks(const struct mb_oom_kill *k)
 
 static bool is_complete(struct mb_model *m, const struct mb_oom_kill *k)
 {
-	return has_tasks(k) && all_have_ended(m, k) && has_lines(mb_oom_of(m), k) && k->stack_told;
+	return has_tasks(k) && all_have_ended(m, k) && has_lines(mb_oom_of(m), k) && k->stack_complete;
 }
 
 /* Is it time to show the kill? passed: ns since its last victim. */

@@ -79,7 +79,7 @@ struct mb_oom_kill {
 	bool shown;
 	bool changed; /* since the report was shown */
 	bool candidates_complete; /* all tasks and zones have arrived */
-	bool stack_told; /* the user stack of the victim has arrived */
+	bool stack_complete; /* the user stack of the victim has arrived */
 	bool settled; /* no more data will be added */
 	bool counted; /* counted as a kill, or found not to be one */
 	uint32_t number; /* number of the stored report; 0: not stored */

@@ -26,7 +26,7 @@ struct mb_serve {
 	uint64_t tick_ns; /* duration of the last tick's work */
 	uint64_t start_ms; /* Unix time */
 	uint64_t reloads;
-	uint64_t watchdog_ns, told_ns; /* watchdog interval of the service manager, and the last notification */
+	uint64_t watchdog_ns, reported_ns; /* watchdog interval of the service manager, and the last notification */
 	bool ready;
 };
 

@@ -151,14 +151,14 @@ static void tell_manager(struct mb_serve *s)
 	snprintf(text, sizeof(text), "%sWATCHDOG=1\nSTATUS=%u processes, %llu events lost", s->ready ? "" : "READY=1\n",
 		 s->session.model.n_processes, (unsigned long long)mb_lost_total(&s->session.model.lost));
 	mb_notify(text);
-	s->told_ns = mb_now_ns();
+	s->reported_ns = mb_now_ns();
 	s->ready = true;
 }
 
 /* ms until the next notification is due; -1: never. */
 static int manager_waits_ms(const struct mb_serve *s, uint64_t now_ns)
 {
-	uint64_t due_ns = s->told_ns + s->watchdog_ns / 2;
+	uint64_t due_ns = s->reported_ns + s->watchdog_ns / 2;
 
 	if (!s->ready || !s->watchdog_ns)
 		return -1;

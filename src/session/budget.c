@@ -28,7 +28,7 @@ struct mb_budget {
 	uint64_t last_ns; /* time of the last measurement */
 	uint64_t last_cpu_ns;
 	uint64_t bpf_ns; /* up to the last measurement */
-	uint64_t told_ns; /* the largest value that was ever reported */
+	uint64_t reported_ns; /* the largest value that was ever reported */
 	double bpf, own; /* as last measured, shares of one CPU */
 	uint64_t throttle_steps, ups;
 	bool bpf_known; /* known in every measurement so far */
@@ -221,8 +221,8 @@ bool mb_budget_bpf_ns(struct mb_budget *o, const struct mb_kern *k, uint64_t *ns
 	 * a counter must not decrease: if the measured value is lower than the extrapolated one, hold the reported
 	 * value
 	 */
-	if (*ns < o->told_ns)
-		*ns = o->told_ns;
-	o->told_ns = *ns;
+	if (*ns < o->reported_ns)
+		*ns = o->reported_ns;
+	o->reported_ns = *ns;
 	return o->bpf_known;
 }

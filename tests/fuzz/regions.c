@@ -6,14 +6,14 @@
 
 #include "model/regions.h"
 
-static int64_t told, told_pieces;
+static int64_t reported, reported_pieces;
 
 static void changed(void *arg, const struct mb_region *piece, int64_t bytes, int pieces)
 {
 	(void)arg;
 	(void)piece;
-	told += bytes;
-	told_pieces += pieces;
+	reported += bytes;
+	reported_pieces += pieces;
 }
 
 static void check(const struct mb_regions *r)
@@ -25,7 +25,7 @@ static void check(const struct mb_regions *r)
 			abort();
 		bytes += r->list[i].end - r->list[i].start;
 	}
-	if (bytes != r->bytes || (int64_t)bytes != told || (int64_t)r->n != told_pieces)
+	if (bytes != r->bytes || (int64_t)bytes != reported || (int64_t)r->n != reported_pieces)
 		abort();
 }
 
@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mb_regions r = { .changed = changed };
 	uint64_t t = 100;
 
-	told = told_pieces = 0;
+	reported = reported_pieces = 0;
 	for (; size >= 66; data += 66, size -= 66) {
 		struct mb_region_event e = { .op = 1 + data[0] % 5, .call = data[0] & 32 ? 30 : 67 };
 
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		r.unsure = false;
 	}
 	mb_regions_free(&r);
-	if (told || told_pieces)
+	if (reported || reported_pieces)
 		abort();
 	return 0;
 }

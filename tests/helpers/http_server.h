@@ -88,11 +88,11 @@ static struct mb_http_body *handle(void *arg, const struct mb_http_request *r, i
 static void *serve(void *arg)
 {
 	int loop = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event ready[2], http = { .events = EPOLLIN, .data.u32 = 1 }, told = { .events = EPOLLIN };
+	struct epoll_event ready[2], http = { .events = EPOLLIN, .data.u32 = 1 }, reported = { .events = EPOLLIN };
 	uint64_t value;
 
 	assert_int_equal(epoll_ctl(loop, EPOLL_CTL_ADD, mb_http_fd(server.http), &http), 0);
-	assert_int_equal(epoll_ctl(loop, EPOLL_CTL_ADD, server.fd, &told), 0);
+	assert_int_equal(epoll_ctl(loop, EPOLL_CTL_ADD, server.fd, &reported), 0);
 	while (!server.stop) {
 		epoll_wait(loop, ready, 2, mb_http_timeout_ms(server.http));
 		server.turns++;

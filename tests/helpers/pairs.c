@@ -141,10 +141,10 @@ void pairs_close(struct pairs *p)
 /* A stall that this kernel does not tell is part of the one around it. */
 static long long stall_ns(json_t *process, const char *stall)
 {
-	json_t *told = json_object_get(live_get(process, "stalls"), stall);
+	json_t *reported = json_object_get(live_get(process, "stalls"), stall);
 
-	assert_non_null(told);
-	return json_is_null(told) ? 0 : live_int(told, "ns");
+	assert_non_null(reported);
+	return json_is_null(reported) ? 0 : live_int(reported, "ns");
 }
 
 /*

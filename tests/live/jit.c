@@ -14,12 +14,12 @@
 #define SECOND 3000
 #define BLOCKS 200
 
-static volatile sig_atomic_t told;
+static volatile sig_atomic_t reported;
 static char *volatile sink;
 
 static void on_signal(int sig)
 {
-	told = sig;
+	reported = sig;
 }
 
 static __attribute__((noinline)) void leak_first(void)
@@ -67,16 +67,16 @@ static int made(bool named)
 	}
 	printf("ready\n");
 	fflush(stdout);
-	while (!told)
+	while (!reported)
 		usleep(1000);
 	function(leak_first);
-	for (told = 0; !told;)
+	for (reported = 0; !reported;)
 		usleep(1000);
 	if (map) {
 		fprintf(map, "%lx 10 made_second\n", (unsigned long)at);
 		fflush(map);
 	}
-	for (told = 0; !told;)
+	for (reported = 0; !reported;)
 		usleep(1000);
 	function(leak_second);
 	for (;;)

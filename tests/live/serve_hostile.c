@@ -156,12 +156,12 @@ static void test_clients(void **state)
 /* Makes them, when told by a byte; answers with its faults and those of its children, before and after. */
 static void make_cgroups(int from, int to, int n)
 {
-	long long told;
+	long long reported;
 	char dir[300], byte;
 
 	for (;;) {
-		told = faults_of(RUSAGE_SELF) + faults_of(RUSAGE_CHILDREN);
-		if (write(to, &told, sizeof(told)) != sizeof(told) || read(from, &byte, 1) != 1)
+		reported = faults_of(RUSAGE_SELF) + faults_of(RUSAGE_CHILDREN);
+		if (write(to, &reported, sizeof(reported)) != sizeof(reported) || read(from, &byte, 1) != 1)
 			_exit(0);
 		for (int i = 0; byte == 'm' && i < n; i++) {
 			pid_t pid;
@@ -184,11 +184,11 @@ static void make_cgroups(int from, int to, int n)
 
 static long long ask(int to, int from, char byte)
 {
-	long long told = 0;
+	long long reported = 0;
 
 	assert_int_equal(write(to, &byte, 1), 1);
-	assert_int_equal(read(from, &told, sizeof(told)), sizeof(told));
-	return told;
+	assert_int_equal(read(from, &reported, sizeof(reported)), sizeof(reported));
+	return reported;
 }
 
 static double all_faults(int *series)
@@ -204,7 +204,7 @@ static double all_faults(int *series)
 static void test_short_cgroups(void **state)
 {
 	int n = live_emulated() ? 200 : CGROUPS, to[2], from[2], series;
-	long long told, rss_before, rss;
+	long long reported, rss_before, rss;
 	double before, after;
 	json_t *status;
 	pid_t pid;
@@ -221,22 +221,22 @@ static void test_short_cgroups(void **state)
 	}
 	close(to[0]);
 	close(from[1]);
-	assert_int_equal(read(from[0], &told, sizeof(told)), sizeof(told));
+	assert_int_equal(read(from[0], &reported, sizeof(reported)), sizeof(reported));
 	/* what waits to be recorded is that of a second, not of ten */
 	serving_prepare(&serving, "short", "interval = 500ms\n[record]\ninterval = 1s\nmax-size = 64MiB\n[metrics]\ncgroups = 50\n");
 	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	serving_wait_ticks(&serving, 2);
 	ask(to[1], from[0], 'm'); /* as many as there can be: tables have their size now */
-	told = ask(to[1], from[0], 'n');
+	reported = ask(to[1], from[0], 'n');
 	serving_wait_ticks(&serving, 6); /* written down, and its memory given back */
 	before = all_faults(&series);
 	rss_before = live_proc_status(serving.bg->pid, "VmRSS");
 	ask(to[1], from[0], 'm');
-	told = ask(to[1], from[0], 'n') - told;
+	reported = ask(to[1], from[0], 'n') - reported;
 	serving_wait_ticks(&serving, 6);
 	after = all_faults(&series);
 	rss = live_proc_status(serving.bg->pid, "VmRSS");
-	live_equal("faults", (long long)(after - before), told);
+	live_equal("faults", (long long)(after - before), reported);
 	assert_in_range(series, 2, 2 * (SERIES + 3)); /* and (other), (gone), (unknown) */
 	print_message("%lld kB resident, then %lld\n", rss_before, rss);
 	/* what malloc keeps, and what waits for the disk, is some MiB; a KiB for each cgroup would be ten more */

@@ -57,15 +57,15 @@ static void load(int to, int ready)
 {
 	const char *file = live_path("dirty");
 	struct rusage self, children;
-	long long told = 0;
+	long long reported = 0;
 	char dir[300];
 
 	signal(SIGTERM, end);
 	serving_join(serving_group.dir);
-	if (write(to, &told, sizeof(told)) < 0 || read(ready, &told, 1) != 1)
+	if (write(to, &reported, sizeof(reported)) < 0 || read(ready, &reported, 1) != 1)
 		_exit(91);
 	getrusage(RUSAGE_SELF, &self);
-	told = -(self.ru_minflt + self.ru_majflt);
+	reported = -(self.ru_minflt + self.ru_majflt);
 	for (unsigned long round = 0; !over; round++) {
 		pid_t pid;
 
@@ -86,8 +86,8 @@ static void load(int to, int ready)
 	}
 	getrusage(RUSAGE_SELF, &self);
 	getrusage(RUSAGE_CHILDREN, &children);
-	told += self.ru_minflt + self.ru_majflt + children.ru_minflt + children.ru_majflt;
-	if (write(to, &told, sizeof(told)) < 0)
+	reported += self.ru_minflt + self.ru_majflt + children.ru_minflt + children.ru_majflt;
+	if (write(to, &reported, sizeof(reported)) < 0)
 		_exit(93);
 	for (;;)
 		pause();
@@ -216,7 +216,7 @@ static void test_minutes(void **state)
 	const char *text = getenv("MEMBLAME_SERVE_S");
 	double seconds = text ? atof(text) : 300;
 	int to[2], ready[2];
-	long long told, after, lost;
+	long long reported, after, lost;
 	double before;
 	pid_t pid;
 
@@ -232,7 +232,7 @@ static void test_minutes(void **state)
 		load(to[1], ready[0]);
 	}
 	close(to[1]);
-	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
+	assert_int_equal(read(to[0], &reported, sizeof(reported)), sizeof(reported));
 	serving_prepare(&serving, "long", "interval = 200ms\nbudget = 5\n[record]\ninterval = 200ms\nmax-size = 2MiB\n"
 					  "max-age = 600s\n[metrics]\ncgroups = 20\n[history]\nsize = 1MiB\n");
 	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
@@ -241,12 +241,12 @@ static void test_minutes(void **state)
 	assert_int_equal(write(ready[1], "g", 1), 1);
 	watch(seconds);
 	kill(pid, SIGTERM);
-	assert_int_equal(read(to[0], &told, sizeof(told)), sizeof(told));
+	assert_int_equal(read(to[0], &reported, sizeof(reported)), sizeof(reported));
 	serving_wait_ticks(&serving, 3);
 	after = (long long)(all_faults(&lost) - before);
 	/* after its own last look at its numbers the load only waits; before the first one it read a byte */
-	live_near("faults", after, told, 4);
-	print_message("%lld faults, %lld events lost and counted\n", told, lost);
+	live_near("faults", after, reported, 4);
+	print_message("%lld faults, %lld events lost and counted\n", reported, lost);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	serving_stop(&serving);

@@ -304,7 +304,7 @@ static void mistakes_have_their_line(void **state)
 	wrong("[oom]\nkeep = 5\n   6\n", 3, "no = behind the first word");
 }
 
-static void all_mistakes_are_told(void **state)
+static void all_mistakes_are_reported(void **state)
 {
 	struct mb_serve_config c;
 	static const char few[] = "a = 1\n[x]\ny = 2\n[oom]\nkeep = 0\nz\nkept = 1\n";
@@ -583,7 +583,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_key_is_understood),
 		cmocka_unit_test(units_are_what_they_say),
 		cmocka_unit_test(mistakes_have_their_line),
-		cmocka_unit_test(all_mistakes_are_told),
+		cmocka_unit_test(all_mistakes_are_reported),
 		cmocka_unit_test(files_that_are_none_are_refused),
 		cmocka_unit_test(the_command_line_has_the_last_word),
 		cmocka_unit_test(a_reload_takes_what_it_can),

@@ -383,7 +383,7 @@ static void documentation_is_complete(void **state)
 }
 
 /* The labels of containers, and what serve tells of itself, in both formats. */
-static void all_is_told(void **state)
+static void all_is_reported(void **state)
 {
 	struct exposition x;
 
@@ -405,7 +405,7 @@ static void all_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_is_told),
+		cmocka_unit_test(all_is_reported),
 		cmocka_unit_test(alerts_name_what_there_is),
 		cmocka_unit_test(dashboard_names_what_there_is),
 		cmocka_unit_test(dashboard_expressions_are_valid),

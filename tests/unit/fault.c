@@ -91,7 +91,7 @@ static uint64_t sum_of_causes(const struct mb_process *p, const struct mb_family
 	return sum;
 }
 
-static void each_cause_is_told(void **state)
+static void each_cause_is_reported(void **state)
 {
 	static const char *const names[] = { "anon",	"file",	   "cow",   "shmem",
 					     "swap",	"file_io", "other", "failed",
@@ -324,7 +324,7 @@ static void a_batch_behind_the_exit_is_not_shown_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_cause_is_told),
+		cmocka_unit_test(each_cause_is_reported),
 		cmocka_unit_test(a_failed_fault_stays_failed),
 		cmocka_unit_test(a_mapping_is_asked_for_where_needed),
 		cmocka_unit_test(a_pending_fault_counts_once),

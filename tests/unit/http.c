@@ -48,7 +48,7 @@ static void many_at_once_are_all_answered(void **state)
 	assert_int_equal(seen.timed_out, 0);
 }
 
-static void one_too_many_is_told(void **state)
+static void one_too_many_is_reported(void **state)
 {
 	int fds[MB_HTTP_CONNECTIONS], one;
 
@@ -374,7 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SERVED(many_at_once_are_all_answered),
-		SERVED(one_too_many_is_told),
+		SERVED(one_too_many_is_reported),
 		SERVED(who_stalls_is_dropped_and_holds_up_nobody),
 		SERVED(who_dawdles_is_dropped),
 		SERVED(who_reads_slowly_gets_all),

@@ -270,13 +270,13 @@ struct score {
 };
 
 /* After a minute nothing tells these from a leak: they fill evenly for longer, or wander. */
-static const char *const untold[] = { "cache full in 100 s", "cache full in 100 s, old",
+static const char *const unreported[] = { "cache full in 100 s", "cache full in 100 s, old",
 				      "queue, old" };
 
-static bool is_untold(const char *name)
+static bool is_unreported(const char *name)
 {
-	for (size_t i = 0; i < sizeof(untold) / sizeof(untold[0]); i++) {
-		if (!strcmp(name, untold[i]))
+	for (size_t i = 0; i < sizeof(unreported) / sizeof(unreported[0]); i++) {
+		if (!strcmp(name, unreported[i]))
 			return true;
 	}
 	return false;
@@ -301,7 +301,7 @@ static void count(struct score *s, const struct program *p, double seconds)
 	}
 	s->healthy++;
 	s->false_leaks += leak;
-	s->unfounded += leak && (said.confidence >= 0.9 || (seconds >= 60 && !is_untold(p->name)));
+	s->unfounded += leak && (said.confidence >= 0.9 || (seconds >= 60 && !is_unreported(p->name)));
 }
 
 /* At most, as docs/families/vma.md says: without and with --heap. */

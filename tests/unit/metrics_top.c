@@ -2,7 +2,7 @@
 /* Metrics: who is told singly, from when on, and for how long. */
 #include "metrics_world.h"
 
-static bool is_told(const struct world *w, const char *metric, uint32_t pid, long double *value)
+static bool is_reported(const struct world *w, const char *metric, uint32_t pid, long double *value)
 {
 	struct exposition x;
 	char with[32];
@@ -40,28 +40,28 @@ static void seats_change_hands_slowly(void **state)
 	born(&w, 1, 1, "/a");
 	born(&w, 2, 2, "/a");
 	seconds(&w, 4, 100, 10, 0);
-	assert_false(is_told(&w, MINOR, 1, &v)); /* not for long enough yet */
+	assert_false(is_reported(&w, MINOR, 1, &v)); /* not for long enough yet */
 	seconds(&w, 6, 100, 10, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 1, &v));
 	assert_true(v >= 500 && v < 1000); /* from then on */
 	seconds(&w, 280, 100, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v)); /* five minutes it stays */
+	assert_true(is_reported(&w, MINOR, 1, &v)); /* five minutes it stays */
 	seconds(&w, 40, 100, 1000, 0);
-	assert_true(is_told(&w, MINOR, 2, &v));
-	assert_false(is_told(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 2, &v));
+	assert_false(is_reported(&w, MINOR, 1, &v));
 	seconds(&w, 600, 1250, 1000, 0);
-	assert_true(is_told(&w, MINOR, 2, &v)); /* 1.25 times is not enough */
+	assert_true(is_reported(&w, MINOR, 2, &v)); /* 1.25 times is not enough */
 	seconds(&w, 600, 1400, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 1, &v));
 	/* one that ended is told for a minute more, and then its seat is free */
 	mb_model_find(&w.model, 1)->exited = true;
 	mb_model_forget_ended(&w.model, 0);
 	born(&w, 1, 99, "/b"); /* its number is in use again, by one that does nothing */
 	seconds(&w, 50, 0, 1000, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 1, &v));
 	seconds(&w, 20, 0, 1000, 0);
-	assert_false(is_told(&w, MINOR, 1, &v));
-	assert_true(is_told(&w, MINOR, 2, &v));
+	assert_false(is_reported(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 2, &v));
 	world_end(&w);
 }
 
@@ -76,11 +76,11 @@ static void a_number_used_again_is_one_series(void **state)
 	born(&w, 1, 1, "/a");
 	born(&w, 2, 2, "/a");
 	seconds(&w, 20, 100, 0, 0);
-	assert_true(is_told(&w, MINOR, 1, &v));
+	assert_true(is_reported(&w, MINOR, 1, &v));
 	mb_model_find(&w.model, 1)->exited = true;
 	born(&w, 1, 5, "/a");
 	seconds(&w, 10, 200, 0, 0);
-	assert_true(is_told(&w, MINOR, 1, &v)); /* read_exposition() fails if it is there twice */
+	assert_true(is_reported(&w, MINOR, 1, &v)); /* read_exposition() fails if it is there twice */
 	assert_int_equal(w.metrics->quantities[MB_Q_MINOR].topk_slots, 1);
 	assert_true(v > 1400);
 	world_end(&w);
@@ -118,19 +118,19 @@ static void labels_follow_the_process(void **state)
 	struct mb_process *p;
 	struct world w;
 	unsigned int n;
-	long double told;
+	long double reported;
 
 	(void)state;
 	world_begin(&w, 2, 10);
 	p = born(&w, 1, 1, "/a");
 	born(&w, 2, 2, "/a");
 	seconds(&w, 20, 100, 0, 0);
-	assert_true(is_told(&w, MINOR, 1, &told));
+	assert_true(is_reported(&w, MINOR, 1, &reported));
 	move_to(p, "/b");
 	strcpy(p->comm, "other");
 	seconds(&w, 1, 100, 0, 0);
 	scrape(&w, &x, false);
-	expect(&x, MINOR, "pid=\"1\",comm=\"other\",cgroup=\"/b\"", told + 100);
+	expect(&x, MINOR, "pid=\"1\",comm=\"other\",cgroup=\"/b\"", reported + 100);
 	sum_of(&x, MINOR, "pid=\"1\"", &n);
 	assert_int_equal(n, 1);
 	free_exposition(&x);

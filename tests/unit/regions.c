@@ -31,15 +31,15 @@ struct truth {
 };
 
 /* What the model says has come, less what has gone, by caller. */
-static int64_t told[CALLS + 2];
+static int64_t reported[CALLS + 2];
 
-static int64_t told_pieces;
+static int64_t reported_pieces;
 
 static void changed(void *arg, const struct mb_region *piece, int64_t bytes, int pieces)
 {
 	(void)arg;
-	told[piece->stack] += bytes;
-	told_pieces += pieces;
+	reported[piece->stack] += bytes;
+	reported_pieces += pieces;
 }
 
 static uint64_t mapped(const struct truth *t)
@@ -186,8 +186,8 @@ static void compare(const struct truth *t, const struct mb_regions *r)
 		if (t->by[i])
 			by_caller[t->by[i]] += (int64_t)PAGE;
 	}
-	assert_memory_equal(by_caller, told, sizeof(told));
-	assert_int_equal(told_pieces, r->n);
+	assert_memory_equal(by_caller, reported, sizeof(reported));
+	assert_int_equal(reported_pieces, r->n);
 	for (size_t i = 1; i < r->n; i++)
 		assert_true(r->list[i].start >= r->list[i - 1].end);
 }
@@ -199,7 +199,7 @@ static void test_random_calls(void **state)
 
 	(void)state;
 	srand(1);
-	memset(told, 0, sizeof(told));
+	memset(reported, 0, sizeof(reported));
 	for (uint32_t i = 1; i <= CALLS; i++) {
 		switch (any(4)) {
 		case 0:
@@ -218,7 +218,7 @@ static void test_random_calls(void **state)
 	compare(&t, &r);
 	mb_regions_free(&r);
 	for (size_t i = 0; i < CALLS + 2; i++)
-		assert_int_equal(told[i], 0);
+		assert_int_equal(reported[i], 0);
 }
 
 /* A lost call: the sum is wrong, which is noticed, and the list that is read then keeps what it knows. */

@@ -409,7 +409,7 @@ static void check_alone(const json_t *stall, const struct sandbox_cgroup *cg)
 }
 
 /* As "high" is answered nowhere without trampolines. */
-static void skip_unless_told(const char *question)
+static void skip_unless_asked(const char *question)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("doctor", "--json"));
 	json_t *doc = live_json(r->out), *q;
@@ -446,7 +446,7 @@ static void test_high(void **state)
 	doc = end_blame(blame);
 	stall = find_stall(doc, pid, "high_throttle");
 	if (!stall) {
-		skip_unless_told("high");
+		skip_unless_asked("high");
 		live_fail("no high_throttle of the hog");
 	} else {
 		check_alone(stall, &guest_cgroup);

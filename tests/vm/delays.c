@@ -138,10 +138,10 @@ static json_t *process(const struct live_run *run)
 /* A stall that this kernel does not tell, or that was not asked for, is part of the one around it. */
 static long long stall(json_t *p, const char *kind, const char *what)
 {
-	json_t *told = json_object_get(live_get(p, "stalls"), kind);
+	json_t *reported = json_object_get(live_get(p, "stalls"), kind);
 
-	assert_non_null(told);
-	return json_is_null(told) ? 0 : live_int(told, what);
+	assert_non_null(reported);
+	return json_is_null(reported) ? 0 : live_int(reported, what);
 }
 
 static long long in_reclaim_ns(json_t *p)
