@@ -375,7 +375,7 @@ int BPF_PROG(fault_moved, struct mm_struct *mm, int member)
 	struct mb_ledger *l;
 
 	if (MB_TASK(task, flags) & PF_MEMALLOC) { /* reclaim, perhaps within this fault */
-		count_taken(task, mm, member);
+		count_reclaimed(task, mm, member);
 		return 0;
 	}
 	if (MB_TASK(task, mm) != mm)

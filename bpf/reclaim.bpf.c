@@ -293,7 +293,7 @@ int BPF_PROG(reclaim_taken, struct mm_struct *mm, int member)
 	struct task_struct *task = compat_current();
 
 	if (MB_TASK(task, flags) & PF_MEMALLOC)
-		count_taken(task, mm, member);
+		count_reclaimed(task, mm, member);
 	return 0;
 }
 
@@ -307,7 +307,7 @@ int BPF_PROG(reclaim_taken_huge, struct folio *folio)
 
 	if (!(MB_TASK(task, flags) & PF_MEMALLOC))
 		return 0;
-	pages = taken_at_once(task, folio, &owner);
+	pages = reclaimed_at_once(task, folio, &owner);
 	ring = pages ? cpu_ring() : NULL;
 	if (!ring)
 		return 0;
@@ -375,14 +375,14 @@ int BPF_PROG(reclaim_allocated, struct page *page, unsigned int order)
 	return 0;
 }
 
-/* See taken_batch_begin. Optional: without trampolines, each change counts as one page. */
+/* See reclaimed_batch_begin. Optional: without trampolines, each change counts as one page. */
 SEC("?fentry/try_to_unmap_one")
 int BPF_PROG(reclaim_unmap_begin, struct folio *folio, struct vm_area_struct *vma)
 {
 	struct task_struct *task = compat_current();
 
 	if (MB_TASK(task, flags) & PF_MEMALLOC)
-		taken_batch_begin(task, folio, vma->vm_mm);
+		reclaimed_batch_begin(task, folio, vma->vm_mm);
 	return 0;
 }
 
@@ -392,7 +392,7 @@ int BPF_PROG(reclaim_unmap_end, struct folio *folio, struct vm_area_struct *vma)
 	struct task_struct *task = compat_current();
 
 	if (MB_TASK(task, flags) & PF_MEMALLOC)
-		taken_batch_end(task, folio, vma->vm_mm);
+		reclaimed_batch_end(task, folio, vma->vm_mm);
 	return 0;
 }
 

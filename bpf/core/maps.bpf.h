@@ -100,7 +100,7 @@ MB_SHARED struct {
  * The last owner that a reclaiming task took pages from. Keyed by task, because it may migrate to
  * another CPU: see core/reclaimed_pages.bpf.h.
  */
-struct last_taken {
+struct last_reclaimed {
 	__u32 owner;
 	__u32 events; /* changes of the owner's counter, plus further pages of batched changes */
 };
@@ -109,8 +109,8 @@ MB_SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u64);
-	__type(value, struct last_taken);
-} taken SEC(".maps");
+	__type(value, struct last_reclaimed);
+} reclaimed SEC(".maps");
 
 /*
  * Tables: hashes of counters that only grow. User space reads them at each tick, converts changed

@@ -36,10 +36,10 @@ static __noinline void note_eviction(struct mb_ledger *of, __u32 owner, __u32 ki
 /* Count one more change of this owner's counter by this task. */
 MB_INLINE void note_last(__u64 by, __u32 owner)
 {
-	struct last_taken *last = bpf_map_lookup_elem(&taken, &by), first = { owner, 1 };
+	struct last_reclaimed *last = bpf_map_lookup_elem(&reclaimed, &by), first = { owner, 1 };
 
 	if (!last) {
-		bpf_map_update_elem(&taken, &by, &first, BPF_ANY);
+		bpf_map_update_elem(&reclaimed, &by, &first, BPF_ANY);
 		return;
 	}
 	last->events = last->owner == owner ? last->events + 1 : 1;
@@ -48,7 +48,7 @@ MB_INLINE void note_last(__u64 by, __u32 owner)
 
 /*
  * The current task, which is reclaiming (PF_MEMALLOC), changes a page counter of mm. If mm is not
- * its own, a page was reclaimed from mm's owner, or several pages (see taken_batch_begin). A page
+ * its own, a page was reclaimed from mm's owner, or several pages (see reclaimed_batch_begin). A page
  * that goes to swap also changes the swap counter, which is ignored. The owner may be running:
  * atomic.
  *
@@ -56,7 +56,7 @@ MB_INLINE void note_last(__u64 by, __u32 owner)
  * __split_huge_pmd_locked). Which page it was is only visible when the page leaves the page cache
  * next, so remember the owner until then.
  */
-MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int member)
+MB_INLINE void count_reclaimed(struct task_struct *task, struct mm_struct *mm, int member)
 {
 	struct task_struct *owner = mm->owner;
 	__u64 by = (__u64)task;
@@ -85,7 +85,7 @@ MB_INLINE void count_taken(struct task_struct *task, struct mm_struct *mm, int m
  * try_to_unmap_one). Their number follows from the folio's mapping count before and after. If the
  * owner itself unmaps parts of the same folio at that moment, the result is off by those pages.
  */
-MB_INLINE void taken_batch_begin(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
+MB_INLINE void reclaimed_batch_begin(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
 {
 	struct unmapping u = { .mm = (__u64)mm, .mapped = compat_folio_mapped(folio) };
 	__u64 by = (__u64)task;
@@ -94,11 +94,11 @@ MB_INLINE void taken_batch_begin(struct task_struct *task, struct folio *folio, 
 		bpf_map_update_elem(&unmappings, &by, &u, BPF_ANY);
 }
 
-MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
+MB_INLINE void reclaimed_batch_end(struct task_struct *task, struct folio *folio, struct mm_struct *mm)
 {
 	__u64 by = (__u64)task;
 	struct task_struct *owner;
-	struct last_taken *last;
+	struct last_reclaimed *last;
 	struct unmapping *u;
 	struct mb_ledger *l;
 	__s32 more;
@@ -114,7 +114,7 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
 	bpf_map_delete_elem(&unmappings, &by);
 	if (more <= 0)
 		return;
-	last = bpf_map_lookup_elem(&taken, &by);
+	last = bpf_map_lookup_elem(&reclaimed, &by);
 	if (last)
 		last->events += more;
 	owner = mm->owner;
@@ -130,10 +130,10 @@ MB_INLINE void taken_batch_end(struct task_struct *task, struct folio *folio, st
  * owner's counter has changed once, that change covered the whole folio: returns the number of
  * pages not counted yet, and sets *owner.
  */
-MB_INLINE __u32 taken_at_once(struct task_struct *task, struct folio *folio, __u32 *owner)
+MB_INLINE __u32 reclaimed_at_once(struct task_struct *task, struct folio *folio, __u32 *owner)
 {
 	__u64 by = (__u64)task;
-	struct last_taken *last = bpf_map_lookup_elem(&taken, &by);
+	struct last_reclaimed *last = bpf_map_lookup_elem(&reclaimed, &by);
 	__u32 events;
 
 	if (!last || !last->owner)

@@ -279,7 +279,7 @@ static bool find_shortage(const struct mb_blame *b, const struct mb_process *p, 
 }
 
 /* Returns the pages that a process has allocated of the memory that was short. */
-static double taken(struct mb_blame *b, const struct mb_alloc_task *c, const struct shortage *s)
+static double allocated_by(struct mb_blame *b, const struct mb_alloc_task *c, const struct shortage *s)
 {
 	const struct mb_process *p;
 
@@ -291,12 +291,12 @@ static double taken(struct mb_blame *b, const struct mb_alloc_task *c, const str
 	return (double)allocated_since(c, s->since);
 }
 
-static double taken_by_all(struct mb_blame *b, const struct shortage *s)
+static double allocated_by_all(struct mb_blame *b, const struct shortage *s)
 {
 	double sum = 0;
 
 	for (const struct mb_alloc_task *c = b->alloc_tasks; c; c = c->hh.next)
-		sum += taken(b, c, s);
+		sum += allocated_by(b, c, s);
 	return sum;
 }
 
@@ -332,7 +332,7 @@ static void lay_upon(struct mb_blame *b, struct mb_blame_table *table, const str
 	if (t->cause == MB_BLAME_ASKED)
 		mb_blame_charge(v, &t->victim->ref, stalled, 0);
 	for (const struct mb_alloc_task *c = b->alloc_tasks; c && sum > 0; c = c->hh.next) {
-		double pages = taken(b, c, s);
+		double pages = allocated_by(b, c, s);
 
 		if (pages > 0)
 			mb_blame_charge(v, &c->ref, stalled * pages / sum, pages * stalled);
@@ -356,7 +356,7 @@ static void take_stalls(struct mb_blame *b, const struct mb_alloc_task *c, const
 			t.limited = s.limited ? limited_get(b, s.group) : NULL;
 			if (s.limited)
 				s.since = t.limited ? t.limited->since_tick : b->model->tick;
-			sum = taken_by_all(b, &s);
+			sum = allocated_by_all(b, &s);
 		}
 		lay_upon(b, &b->total, &t, &s, sum);
 		lay_upon(b, &b->interval, &t, &s, sum);
@@ -385,7 +385,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cau
 	if (s.since + 2 > b->model->tick) /* the current tick is not over, so only the one before is known */
 		s.since = b->model->tick - 2;
 	for (const struct mb_alloc_task *c = b->alloc_tasks; c; c = c->hh.next) {
-		double pages = taken(b, c, &s);
+		double pages = allocated_by(b, c, &s);
 
 		if (pages <= most)
 			continue;
@@ -393,7 +393,7 @@ bool mb_blame_reclaim_first(struct mb_blame *b, uint32_t tgid, enum mb_stall_cau
 		*ref = c->ref;
 	}
 	if (most > 0)
-		*share = most / taken_by_all(b, &s);
+		*share = most / allocated_by_all(b, &s);
 	return most > 0;
 }
 

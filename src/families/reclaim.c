@@ -20,7 +20,7 @@ enum {
 	F_THROTTLE,
 	F_HIGH,
 	F_RECLAIMED,
-	F_TAKEN,
+	F_TAKEN_FROM_ME,
 	F_WAKEUPS,
 	F_ALLOCATED,
 	F_SHRINKERS,
@@ -41,8 +41,8 @@ static const struct mb_field fields[F_FIELDS] = {
 	[F_RECLAIMED] =
 	COUNT("pages_reclaimed", pages_reclaimed, MB_UNIT_PAGES, "reclaim.direct",
 	      "pages it freed in direct and memcg reclaim"),
-	[F_TAKEN] = COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
-			  "of its mapped pages, those that somebody else reclaimed"),
+	[F_TAKEN_FROM_ME] = COUNT("pages_taken_from_me", pages_taken, MB_UNIT_PAGES, "reclaim.taken",
+				  "of its mapped pages, those that somebody else reclaimed"),
 	[F_WAKEUPS] = COUNT("kswapd_wakeups", kswapd_wakeups, MB_UNIT_COUNT, "reclaim.kswapd",
 			    "times it woke kswapd"),
 	[F_ALLOCATED] = COUNT("allocated_pages", allocated_pages, MB_UNIT_PAGES, "reclaim.alloc",
@@ -156,21 +156,21 @@ static const struct mb_hook high_hooks[] = {
 	  .quality = MB_QUALITY_FULL },
 };
 
-#define TAKEN_MISSING                                                                                \
+#define RECLAIMED_MISSING                                                                                \
 	"a huge page that several processes map counts as one page; so do pages of a large folio "   \
 	"that are taken at once, where there are no trampolines"
 
-static const struct mb_hook taken_hooks[] = {
+static const struct mb_hook reclaimed_hooks[] = {
 	{ .name = "tp_btf of fault",
 	  .requires = { "fault_moved" },
 	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = TAKEN_MISSING },
+	  .missing = RECLAIMED_MISSING },
 	{ .name = "tp_btf",
 	  .programs = { "reclaim_taken" },
 	  .optional = { "reclaim_taken_huge", "reclaim_unmap_begin", "reclaim_unmap_end" },
 	  .quality = MB_QUALITY_PARTIAL,
-	  .missing = TAKEN_MISSING },
+	  .missing = RECLAIMED_MISSING },
 };
 
 static const struct mb_hook kswapd_hooks[] = {
@@ -223,7 +223,7 @@ static const struct mb_probe_point probe_points[] = {
 	  "sleeps in reclaim count as reclaim" },
 	{ "high", "who is made to sleep for being over memory.high?", high_hooks, 2,
 	  "sleeps of memory.high, which have no tracepoint, are not seen" },
-	{ "taken", "whose pages are reclaimed by others?", taken_hooks, 2,
+	{ "taken", "whose pages are reclaimed by others?", reclaimed_hooks, 2,
 	  "pages taken are not counted", .off_from = MB_LEVEL_ITERATOR },
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,
 	  "kswapd runs are not seen" },
@@ -275,7 +275,7 @@ static void take_reclaimed(struct mb_model *m, const struct mb_reclaimed_event *
 	struct mb_process *p = mb_model_find(m, e->owner);
 
 	if (p)
-		p->values[mb_slot(&fields[F_TAKEN])] += e->pages;
+		p->values[mb_slot(&fields[F_TAKEN_FROM_ME])] += e->pages;
 }
 
 /* `trace`: show the stall; it is already counted in the ledger. */

@@ -243,8 +243,8 @@ void mb_leaks_add(struct mb_leaks *l, const struct mb_leak_key *key, const char 
 void mb_leaks_add_blocks(struct mb_leaks *l, const struct mb_leak_key *key, double count,
 			 uint64_t bytes)
 {
-	uint64_t taken = mb_heap_glibc_bytes(bytes);
-	uint32_t class = mb_heap_class(taken);
+	uint64_t used = mb_heap_glibc_bytes(bytes);
+	uint32_t class = mb_heap_class(used);
 	struct mb_leak_group *g;
 
 	HASH_FIND(hh, l->groups, key, sizeof(*key), g);
@@ -253,7 +253,7 @@ void mb_leaks_add_blocks(struct mb_leaks *l, const struct mb_leak_key *key, doub
 	if (!g || !g->blocks)
 		return;
 	g->blocks->count[class] += count;
-	g->blocks->bytes[class] += count * (double)taken;
+	g->blocks->bytes[class] += count * (double)used;
 }
 
 void mb_leaks_set_share(struct mb_leak_group *g, const struct mb_heap_shares *s)

@@ -64,7 +64,7 @@ struct mb_page *mb_pages_at(struct mb_pages *p, uint64_t addr)
 	return from < p->n_sorted && p->list[from].addr == addr ? &p->list[from] : NULL;
 }
 
-void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool marker, bool anew)
+void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool marker, bool is_new)
 {
 	struct mb_page *page;
 
@@ -75,7 +75,7 @@ void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool mark
 		if (!page)
 			return;
 		page->marker = marker;
-	} else if (anew || !page->stack || page->found) {
+	} else if (is_new || !page->stack || page->found) {
 		if (page->resident)
 			hand_over(p, page, stack);
 		page->stack = stack;

@@ -51,7 +51,7 @@ void mb_pages_free(struct mb_pages *p);
  * to a read-only page), so the thread that touches it now becomes its owner. So does the first
  * thread that touches a page that was discovered in the page map.
  */
-void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool marker, bool anew);
+void mb_pages_touch(struct mb_pages *p, uint64_t addr, uint32_t stack, bool marker, bool is_new);
 
 /*
  * A page in the sample without a fault event: mapped by another page's fault, or before tracing.

@@ -57,7 +57,7 @@ struct mb_cgroup_series {
 enum mb_quantity { MB_Q_MINOR, MB_Q_MAJOR, MB_Q_STALLED, MB_Q_RESIDENT, MB_Q_DIRTIED, MB_QUANTITIES };
 
 struct mb_topk_slot {
-	bool taken;
+	bool used;
 	uint64_t since_ns;
 	struct mb_sum sum; /* since since_ns */
 };

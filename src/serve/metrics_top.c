@@ -50,7 +50,7 @@ void mb_top_add(struct mb_metrics *m, struct mb_track *t, const struct mb_proces
 {
 	for (int i = 0; i < MB_QUANTITIES; i++) {
 		struct mb_quantity_source *q = &m->quantities[i];
-		bool seated = t && t->topk_slot[i].taken;
+		bool seated = t && t->topk_slot[i].used;
 
 		mb_sum_add(seated ? &t->topk_slot[i].sum : &q->other, gained(q, p));
 	}
@@ -113,7 +113,7 @@ static void inherit(struct mb_metrics *m, struct mb_track *t, int i)
 
 	HASH_ITER(hh, m->tracks, old, tmp)
 	{
-		if (old == t || old->key.tgid != t->key.tgid || !old->topk_slot[i].taken)
+		if (old == t || old->key.tgid != t->key.tgid || !old->topk_slot[i].used)
 			continue;
 		leave_topk_slot(m, old, i, &t->topk_slot[i].sum);
 	}
@@ -126,7 +126,7 @@ static void take_topk_slot(struct mb_metrics *m, struct mb_track *t, int i)
 	if (!t->labels)
 		return;
 	inherit(m, t, i);
-	t->topk_slot[i].taken = true;
+	t->topk_slot[i].used = true;
 	t->topk_slot[i].since_ns = m->now_ns;
 	t->topk_slots++;
 	m->quantities[i].topk_slots++;
@@ -145,7 +145,7 @@ static void look_at_topk_slots(struct mb_metrics *m, struct mb_track *smallest[M
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
 		for (int i = 0; i < MB_QUANTITIES && t->topk_slots; i++) {
-			if (!t->topk_slot[i].taken)
+			if (!t->topk_slot[i].used)
 				continue;
 			if (t->ended_ns && m->now_ns - t->ended_ns >= MB_TOPK_ENDED_NS)
 				leave_topk_slot(m, t, i, &m->quantities[i].other);
@@ -181,7 +181,7 @@ void mb_top_rank(struct mb_metrics *m)
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
 		for (int i = 0; i < MB_QUANTITIES; i++) {
-			if (t->ended_ns || t->topk_slot[i].taken || !is_ahead(m, t, i, smallest[i]))
+			if (t->ended_ns || t->topk_slot[i].used || !is_ahead(m, t, i, smallest[i]))
 				continue;
 			if (!best[i] || t->smooth[i] > best[i]->smooth[i])
 				best[i] = t;
@@ -207,7 +207,7 @@ void mb_top_configure(struct mb_metrics *m)
 
 			HASH_ITER(hh, m->tracks, t, tmp)
 			{
-				if (t->topk_slot[i].taken && (!smallest || t->smooth[i] < smallest->smooth[i]))
+				if (t->topk_slot[i].used && (!smallest || t->smooth[i] < smallest->smooth[i]))
 					smallest = t;
 			}
 			leave_topk_slot(m, smallest, i, &m->quantities[i].other);

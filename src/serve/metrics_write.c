@@ -132,7 +132,7 @@ static void put_resident(const struct mb_metrics *m, struct mb_prom *w)
 
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
-		if (!t->topk_slot[MB_Q_RESIDENT].taken)
+		if (!t->topk_slot[MB_Q_RESIDENT].used)
 			rest += t->rss_pages;
 		else if (!t->ended_ns) /* an ended process has no memory; a value of 0 would be wrong */
 			mb_prom_sample(w, NULL, t->labels, NULL, t->rss_pages * MB_PAGE_SIZE, 0);
@@ -152,7 +152,7 @@ static void put_quantity(const struct mb_metrics *m, struct mb_prom *w, int i)
 	}
 	HASH_ITER(hh, m->tracks, t, tmp)
 	{
-		if (t->topk_slot[i].taken)
+		if (t->topk_slot[i].used)
 			mb_prom_sample(w, NULL, t->labels, NULL, t->topk_slot[i].sum.value, q->decimals);
 	}
 	mb_prom_sample(w, NULL, OTHER, NULL, m->quantities[i].other.value, q->decimals);

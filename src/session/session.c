@@ -148,10 +148,10 @@ static void ingest_limits(struct mb_session *s)
 }
 
 /*
- * End a tick, when all events before taken_ns have been drained: ingest losses, process identities, the state of the
+ * End a tick, when all events before drained_ns have been drained: ingest losses, process identities, the state of the
  * machine, and the tick itself.
  */
-static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, struct mb_err *e)
+static int end_tick(struct mb_session *s, bool complete, uint64_t drained_ns, struct mb_err *e)
 {
 	struct mb_drop drops[MB_FAM_MAX][MB_DROP_REASONS];
 	struct mb_tick tick = { .complete = complete };
@@ -167,7 +167,7 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t taken_ns, stru
 	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
 	mb_oom_collect_tick(s->oom_collect);
 	if (s->leaks)
-		mb_leaks_ticked(s->leaks, taken_ns, tick.at.t_ns);
+		mb_leaks_ticked(s->leaks, drained_ns, tick.at.t_ns);
 	if (s->cfg.service && complete)
 		return s->cfg.service->ticked(s->cfg.service->arg, s, &tick.at, e);
 	if (!s->cfg.recorder)
@@ -203,8 +203,8 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 		return -EIO;
 	/* otherwise a ring may still hold earlier events */
 	if (mb_kern_rings_drained(s->kern))
-		s->taken_ns = began_ns;
-	return end_tick(s, true, s->taken_ns, e);
+		s->drained_ns = began_ns;
+	return end_tick(s, true, s->drained_ns, e);
 }
 
 bool mb_session_wants_color(const struct mb_session *s)

@@ -79,7 +79,7 @@ struct mb_session {
 	struct mb_kern *kern;
 	struct mb_model model;
 	struct mb_ingest ingest; /* feeds the model; see ingest.h */
-	uint64_t taken_ns; /* all events before this time have been drained from the rings */
+	uint64_t drained_ns; /* all events before this time have been drained from the rings */
 	struct mb_setup setup;
 	const struct mb_sink *sink;
 	struct mb_order *order; /* events waiting to be shown in order; NULL: none are shown */

@@ -85,11 +85,11 @@ static void deref(struct machine *m, size_t size)
 	push(m, v);
 }
 
-static void branch(struct machine *m, int64_t by, bool taken)
+static void branch(struct machine *m, int64_t by, bool used)
 {
 	int64_t to = m->b.at - m->start + by;
 
-	if (!taken)
+	if (!used)
 		return;
 	if (to < 0 || to > m->b.end - m->start)
 		m->bad = true;

@@ -164,15 +164,15 @@ static void test_no_folder(void **state)
 	struct live_result *r;
 	struct live_bg *oom;
 	json_t *doc;
-	char *taken;
+	char *used;
 	pid_t pid;
 	int fd;
 
 	(void)state;
 	killing_open();
-	assert_true(asprintf(&taken, "%s/oom", killing_state_dir) > 0);
+	assert_true(asprintf(&used, "%s/oom", killing_state_dir) > 0);
 	assert_int_equal(mkdir(killing_state_dir, 0700), 0);
-	fd = open(taken, O_CREAT | O_WRONLY, 0600);
+	fd = open(used, O_CREAT | O_WRONLY, 0600);
 	assert_true(fd >= 0);
 	close(fd);
 	oom = killing_start();
@@ -187,7 +187,7 @@ static void test_no_folder(void **state)
 	live_equal("victim", live_int(doc, "victim.pid"), pid);
 	json_decref(doc);
 	live_result_free(r);
-	free(taken);
+	free(used);
 }
 
 int main(void)
