@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		abort();
 	mod = mb_module_get(m, fd, &st, "/elf");
 	for (uint64_t at = 0; at < text_size; at += text_size / 8 + 1) {
-		const struct mb_selected_hook *a = mb_module_sources(mod, text + at, 0);
+		const struct mb_sources *a = mb_module_sources(mod, text + at, 0);
 
 		mb_module_row(mod, text + at);
 		if (a && a->n > 32)

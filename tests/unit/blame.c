@@ -439,6 +439,7 @@ static void a_program_is_one_culprit(void **state)
 	assert_false(mb_victim_is_culprit(&v, programs, 2));
 	/* of its own time alone */
 	v.n_culprits = 0;
+	memset(v.culprits, 0, sizeof(v.culprits));
 	mb_blame_charge(&v, &v.ref, 100, 1);
 	assert_true(mb_victim_is_culprit(&v, programs, mb_victim_programs(&v, programs)));
 	/* of half of its time it was not known what was short: that is said, and it all adds up */
