@@ -20,7 +20,7 @@
  * Consumer and producer positions of a ring, in bytes since its creation: pages shared with the
  * kernel.
  */
-struct mb_ring_place {
+struct mb_ring_slot {
 	const unsigned long *consumer, *producer;
 	unsigned long mark; /* producer position at mb_kern_mark() */
 };
@@ -49,7 +49,7 @@ struct mb_kern {
 	size_t n_given_up;
 	__u8 args[MB_ARGS_MAX]; /* positions of tracepoint arguments, by enum mb_arg */
 	struct ring_buffer **readers; /* of the urgent ring, then one per CPU */
-	struct mb_ring_place *places; /* of the same rings, in the same order */
+	struct mb_ring_slot *slots; /* of the same rings, in the same order */
 	int epoll_fd;
 	struct mb_drop missed[MB_FAM_MAX][MB_DROP_REASONS]; /* as of the last call of count_missed() */
 	struct mb_tables *tables; /* see tables.c */

@@ -67,25 +67,25 @@ static int on_event(void *arg, void *data, size_t len)
 }
 
 /* libbpf maps these pages too, but does not export them before 1.3. */
-static bool map_place(struct mb_ring_place *place, int fd)
+static bool map_slot(struct mb_ring_slot *slot, int fd)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	void *consumer = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, 0);
 	void *producer = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, page);
 
-	place->consumer = consumer == MAP_FAILED ? NULL : consumer;
-	place->producer = producer == MAP_FAILED ? NULL : producer;
-	return place->consumer && place->producer;
+	slot->consumer = consumer == MAP_FAILED ? NULL : consumer;
+	slot->producer = producer == MAP_FAILED ? NULL : producer;
+	return slot->consumer && slot->producer;
 }
 
-static void unmap_place(struct mb_ring_place *place)
+static void unmap_slot(struct mb_ring_slot *slot)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	if (place->consumer)
-		munmap((void *)(uintptr_t)place->consumer, page);
-	if (place->producer)
-		munmap((void *)(uintptr_t)place->producer, page);
+	if (slot->consumer)
+		munmap((void *)(uintptr_t)slot->consumer, page);
+	if (slot->producer)
+		munmap((void *)(uintptr_t)slot->producer, page);
 }
 
 int mb_rings_open(struct mb_kern *k, struct mb_err *e)
@@ -94,8 +94,8 @@ int mb_rings_open(struct mb_kern *k, struct mb_err *e)
 
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	k->readers = calloc((size_t)k->n_cpus + 1, sizeof(struct ring_buffer *));
-	k->places = calloc((size_t)k->n_cpus + 1, sizeof(*k->places));
-	if (k->epoll_fd < 0 || !k->readers || !k->places)
+	k->slots = calloc((size_t)k->n_cpus + 1, sizeof(*k->slots));
+	if (k->epoll_fd < 0 || !k->readers || !k->slots)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot watch the rings");
 	for (int i = 0; i <= k->n_cpus; i++) {
 		int fd = i ? k->ring_fds[i - 1] : bpf_map__fd(k->bpf->maps.urgent);
@@ -103,7 +103,7 @@ int mb_rings_open(struct mb_kern *k, struct mb_err *e)
 		k->readers[i] = ring_buffer__new(fd, on_event, k, NULL);
 		if (!k->readers[i] || epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD,
 						ring_buffer__epoll_fd(k->readers[i]), &ev) ||
-		    !map_place(&k->places[i], fd))
+		    !map_slot(&k->slots[i], fd))
 			return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot map ring %d", i);
 	}
 	return 0;
@@ -115,10 +115,10 @@ void mb_rings_close(struct mb_kern *k)
 		ring_buffer__free(k->readers[i]);
 	free(k->readers);
 	k->readers = NULL;
-	for (int i = 0; k->places && i <= k->n_cpus; i++)
-		unmap_place(&k->places[i]);
-	free(k->places);
-	k->places = NULL;
+	for (int i = 0; k->slots && i <= k->n_cpus; i++)
+		unmap_slot(&k->slots[i]);
+	free(k->slots);
+	k->slots = NULL;
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
 	k->epoll_fd = -1;
@@ -156,13 +156,13 @@ int mb_kern_drain(struct mb_kern *k, mb_kern_sink take, void *arg)
 void mb_kern_mark(struct mb_kern *k)
 {
 	for (int i = 0; i <= k->n_cpus; i++)
-		k->places[i].mark = __atomic_load_n(k->places[i].producer, __ATOMIC_ACQUIRE);
+		k->slots[i].mark = __atomic_load_n(k->slots[i].producer, __ATOMIC_ACQUIRE);
 }
 
 bool mb_kern_rings_drained(const struct mb_kern *k)
 {
 	for (int i = 0; i <= k->n_cpus; i++) {
-		if ((long)(__atomic_load_n(k->places[i].consumer, __ATOMIC_ACQUIRE) - k->places[i].mark) < 0)
+		if ((long)(__atomic_load_n(k->slots[i].consumer, __ATOMIC_ACQUIRE) - k->slots[i].mark) < 0)
 			return false;
 	}
 	return true;

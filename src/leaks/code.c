@@ -143,7 +143,7 @@ static void cut_made(struct mb_leak_space *sp, const struct mb_region_event *e)
 	uint64_t start = e->args[0], end = e->args[0] + e->args[1];
 
 	if (!sp->made_frames || (e->op != MB_VMA_MUNMAP && e->op != MB_VMA_MREMAP &&
-				 (e->op != MB_VMA_MMAP || !mb_regions_place(e, &start, &end))))
+				 (e->op != MB_VMA_MMAP || !mb_regions_range(e, &start, &end))))
 		return;
 	if (mb_address_space_has_code(sp->code, start, end))
 		mb_leak_made_cut(sp, start, end);
@@ -162,7 +162,7 @@ bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event 
 	if (e->op == MB_VMA_MUNMAP || e->op == MB_VMA_MREMAP) {
 		/* the new mapping is read from /proc when it is needed */
 		mb_address_space_unmap(sp->code, e->args[0], e->args[0] + e->args[1]);
-	} else if (e->op == MB_VMA_MMAP && mb_regions_place(e, &m.start, &m.end)) {
+	} else if (e->op == MB_VMA_MMAP && mb_regions_range(e, &m.start, &m.end)) {
 		mb_address_space_unmap(sp->code, m.start, m.end);
 		if (!(e->args[2] & PROT_EXEC_ARG) || !code)
 			return false;
@@ -213,7 +213,7 @@ void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t
 
 unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_space *sp,
 				  uint64_t frame, uint64_t ip, bool is_return,
-				  struct mb_source_frame *places, unsigned int max)
+				  struct mb_source_frame *sources, unsigned int max)
 {
 	uint32_t number = (uint32_t)(frame >> 48) & (MB_LEAK_CODES - 1);
 	const struct mb_leak_code *code = frame & MB_LEAK_FRAME_FILE ? l->codes->list[number] :
@@ -221,17 +221,17 @@ unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_spa
 	struct mb_mapping m = { 0 };
 	unsigned int n;
 
-	places[0] = (struct mb_source_frame){ .ip = ip };
+	sources[0] = (struct mb_source_frame){ .ip = ip };
 	if (!code && frame & MB_LEAK_FRAME_MADE)
-		mb_leak_made_resolve(l, frame, places);
+		mb_leak_made_resolve(l, frame, sources);
 	if (!code)
 		return 1;
 	m.module = code->module;
 	m.path = code->path;
 	n = mb_mapping_resolve(&m, sp ? sp->tgid : 0, frame & MB_LEAK_FRAME_OFFSET, is_return,
-			       places, max);
+			       sources, max);
 	for (unsigned int i = 0; i < n; i++)
-		places[i].code = number;
+		sources[i].code = number;
 	return n;
 }
 

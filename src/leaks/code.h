@@ -57,7 +57,7 @@ void mb_leak_code_frames(struct mb_leak_space *sp, const uint64_t *ips, uint32_t
 
 /* Resolve a frame, see mb_address_space_resolve(). sp NULL: the address space no longer exists. */
 unsigned int mb_leak_code_resolve(struct mb_leaks_session *l, struct mb_leak_space *sp, uint64_t frame, uint64_t ip,
-				  bool is_return, struct mb_source_frame *places, unsigned int max);
+				  bool is_return, struct mb_source_frame *sources, unsigned int max);
 
 /*
  * Callback for mb_address_space_follow(): can a mapping that was read from /proc just now have

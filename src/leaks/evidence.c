@@ -152,10 +152,10 @@ static const struct mb_source_frame *asks(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
 
-	while (i < r->n_places && r->places[i].symbol &&
-	       (strstr(r->places[i].symbol, "mmap") || strstr(r->places[i].symbol, "brk")))
+	while (i < r->n_sources && r->sources[i].symbol &&
+	       (strstr(r->sources[i].symbol, "mmap") || strstr(r->sources[i].symbol, "brk")))
 		i++;
-	return i < r->n_places ? &r->places[i] : NULL;
+	return i < r->n_sources ? &r->sources[i] : NULL;
 }
 
 /* Was this region requested by an allocator? */
@@ -284,14 +284,14 @@ static bool is_programs_own(const struct mb_leak_row *r)
 {
 	const struct mb_source_frame *p = asks(r);
 
-	return p && p != r->places && !mb_leak_is_allocator(p);
+	return p && p != r->sources && !mb_leak_is_allocator(p);
 }
 
 /*
  * Does the region row stand for the memory, rather than the rows of pages in it? Yes if the program
  * mapped it itself, or if most of it belongs to one call site.
  */
-static bool is_one_places(const struct mb_leak_common *k, uint32_t region, uint32_t page)
+static bool is_one_source(const struct mb_leak_common *k, uint32_t region, uint32_t page)
 {
 	const struct mb_leak_row *r = &k->v->rows[region];
 	struct pair_key key = { .kind = PAGE_REGION, .a = page, .b = region };
@@ -317,7 +317,7 @@ static void to_regions_and_pages(struct mb_leak_common *k)
 		page = k->extents[i].partner[REGIONS_PAGES];
 		if (page == MB_LEAK_NO_OWNER || k->v->rows[page].owner != MB_LEAK_NO_OWNER)
 			continue;
-		stands[i] = is_one_places(k, i, page);
+		stands[i] = is_one_source(k, i, page);
 		/* a region that grows must not be hidden behind pages that do not */
 		if (!stands[i] && (r->trend.verdict < MB_VERDICT_GROWING ||
 				   k->v->rows[page].trend.verdict >= MB_VERDICT_GROWING))

@@ -6,11 +6,11 @@
 /* Maximum number of groups per document. They are sorted, so the rest are less important. */
 #define ROWS 500
 
-static void put_places(struct mb_out *o, const struct mb_leak_row *r)
+static void put_sources(struct mb_out *o, const struct mb_leak_row *r)
 {
 	mb_json_array(o, "stack");
-	for (unsigned int i = 0; i < r->n_places; i++) {
-		const struct mb_source_frame *p = &r->places[i];
+	for (unsigned int i = 0; i < r->n_sources; i++) {
+		const struct mb_source_frame *p = &r->sources[i];
 
 		mb_json_object(o, NULL);
 		mb_json_str(o, "symbol", p->symbol);
@@ -87,7 +87,7 @@ static void put_row(struct mb_out *o, const struct mb_leak_row *r, bool series, 
 		mb_json_u64(o, "series_error_bytes", mb_leaks_series_error(g));
 		mb_json_bool(o, "in_allocator", r->allocators);
 	}
-	put_places(o, r);
+	put_sources(o, r);
 	mb_json_array(o, "evidence");
 	for (size_t i = 0; i < r->n_evidence; i++)
 		put_row(o, &r->evidence[i], series, compared);

@@ -117,17 +117,17 @@ uint64_t mb_leak_made_frame(struct mb_leak_space *sp, const struct mb_mapping *m
 	return MB_LEAK_FRAME_MADE | x->number;
 }
 
-void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_source_frame *place)
+void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_source_frame *source)
 {
 	uint32_t number = (uint32_t)frame;
 	const struct made *x = number < l->made->n ? &l->made->list[number] : NULL;
 
 	if (!x)
 		return;
-	place->symbol = x->name;
-	place->module = x->name ? "[jit]" : x->module;
+	source->symbol = x->name;
+	source->module = x->name ? "[jit]" : x->module;
 	if (x->has_offset && !x->name)
-		place->module_offset = place->ip - x->offset;
+		source->module_offset = source->ip - x->offset;
 }
 
 void mb_leak_made_begin(struct mb_leak_space *sp)

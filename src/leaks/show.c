@@ -28,35 +28,35 @@
 /* ---- stacks ---- */
 
 /* Names of kernel functions are owned by the places; they are allocated here. */
-static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_source_frame *place)
+static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_source_frame *source)
 {
 	char name[256];
 
-	memset(place, 0, sizeof(*place));
-	place->ip = ip;
-	place->module = "[kernel]";
+	memset(source, 0, sizeof(*source));
+	source->ip = ip;
+	source->module = "[kernel]";
 	if (*mb_kallsyms_name(l->kallsyms, ip, name, sizeof(name)))
-		place->symbol = strdup(name);
+		source->symbol = strdup(name);
 	return 1;
 }
 
 static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, struct mb_leak_row *r)
 {
 	struct mb_leak_space *sp = s->key[0] ? mb_leak_space_at(l, s->key[0]) : NULL;
-	struct mb_source_frame *places = calloc((size_t)s->n * INLINED + 1, sizeof(*places)), *fit;
+	struct mb_source_frame *sources = calloc((size_t)s->n * INLINED + 1, sizeof(*sources)), *fit;
 	unsigned int n = 0;
 
-	if (!places)
+	if (!sources)
 		return;
 	for (uint32_t i = 0; i < s->n; i++) {
 		if (!s->key[0])
-			n += resolve_kernel(l, s->ips[i], &places[n]);
+			n += resolve_kernel(l, s->ips[i], &sources[n]);
 		else
-			n += mb_leak_code_resolve(l, sp, s->key[1 + i], s->ips[i], i > 0, &places[n], INLINED);
+			n += mb_leak_code_resolve(l, sp, s->key[1 + i], s->ips[i], i > 0, &sources[n], INLINED);
 	}
-	fit = realloc(places, (n + 1) * sizeof(*places));
-	r->places = fit ? fit : places;
-	r->n_places = n;
+	fit = realloc(sources, (n + 1) * sizeof(*sources));
+	r->sources = fit ? fit : sources;
+	r->n_sources = n;
 	r->whole = s->whole;
 }
 
@@ -139,8 +139,8 @@ static uint64_t identity(const struct mb_leak_row *r)
 	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
 	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
 
-	for (unsigned int i = 0; i < r->n_places; i++) {
-		const struct mb_source_frame *p = &r->places[i];
+	for (unsigned int i = 0; i < r->n_sources; i++) {
+		const struct mb_source_frame *p = &r->sources[i];
 		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
 
 		h = mb_hash_text(mb_hash_text(mb_hash_text(h, p->module), p->symbol), p->file);
@@ -149,15 +149,15 @@ static uint64_t identity(const struct mb_leak_row *r)
 	return h;
 }
 
-static void free_places(struct mb_leak_row *r)
+static void free_sources(struct mb_leak_row *r)
 {
-	struct mb_source_frame *places = (struct mb_source_frame *)r->places;
+	struct mb_source_frame *sources = (struct mb_source_frame *)r->sources;
 
-	for (unsigned int i = 0; i < r->n_places; i++) {
-		if (places[i].module && !strcmp(places[i].module, "[kernel]"))
-			free((char *)places[i].symbol);
+	for (unsigned int i = 0; i < r->n_sources; i++) {
+		if (sources[i].module && !strcmp(sources[i].module, "[kernel]"))
+			free((char *)sources[i].symbol);
 	}
-	free(places);
+	free(sources);
 }
 
 static void add_row(struct mb_leak_row *into, struct mb_leak_row *more)
@@ -172,7 +172,7 @@ static void add_row(struct mb_leak_row *into, struct mb_leak_row *more)
 	g->first_bytes += more->group->first_bytes;
 	g->second_bytes += more->group->second_bytes;
 	mb_trend_merge(&g->series, &more->group->series);
-	free_places(more);
+	free_sources(more);
 }
 
 struct same {
@@ -238,8 +238,8 @@ static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p,
 
 		if (r->sum.key.tgid != p->pid || r->sum.key.start_ns != p->start_ns)
 			continue;
-		for (unsigned int k = 0; k < r->n_places; k++) {
-			const struct mb_source_frame *at = &r->places[k];
+		for (unsigned int k = 0; k < r->n_sources; k++) {
+			const struct mb_source_frame *at = &r->sources[k];
 			bool made = at->module && !strcmp(at->module, "[jit]");
 			bool interprets = runtime && runtime->interprets && !p->jit.has_map &&
 					  mb_runtime_of(at->module) == runtime;
@@ -397,9 +397,9 @@ int mb_leaks_view_make(struct mb_leaks_session *l, struct mb_leaks_view *v)
 void mb_leaks_view_free(struct mb_leaks_view *v)
 {
 	for (size_t i = 0; v->rows && i < v->n_rows; i++)
-		free_places(&v->rows[i]);
+		free_sources(&v->rows[i]);
 	for (size_t i = 0; v->evidence && i < v->n_evidence; i++)
-		free_places(&v->evidence[i]);
+		free_sources(&v->evidence[i]);
 	free(v->rows);
 	free(v->evidence);
 	free(v->processes);

@@ -44,22 +44,22 @@ static unsigned int first_frame(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
 
-	while (i < r->n_places && mb_leak_is_allocator(&r->places[i]))
+	while (i < r->n_sources && mb_leak_is_allocator(&r->sources[i]))
 		i++;
-	return i < r->n_places ? i : 0;
+	return i < r->n_sources ? i : 0;
 }
 
 static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 {
-	unsigned int first = first_frame(r), n = r->n_places - first;
+	unsigned int first = first_frame(r), n = r->n_sources - first;
 	char name[512];
 
-	if (!r->n_places)
+	if (!r->n_sources)
 		mb_out_printf(o, "%10s%s\n", "",
 			      r->group->key.level == MB_LEAK_KERNEL ? "" : "from before tracing, or without a stack");
 	for (unsigned int i = 0; i < n && i < FRAMES; i++) {
 		mb_out_printf(o, "%10s%s ", "", i ? "called by" : "       in");
-		mb_text_name(o, mb_leak_source_name(&r->places[first + i], name, sizeof(name)), 0);
+		mb_text_name(o, mb_leak_source_name(&r->sources[first + i], name, sizeof(name)), 0);
 		mb_out_printf(o, "\n");
 	}
 	if (n > FRAMES)

@@ -395,7 +395,7 @@ const char *mb_missing_text(const struct mb_trend *t, char *buf, size_t size)
 		[MB_MISSING_ROOM] = "growth of the address space: it fills what was mapped before",
 		[MB_MISSING_BLOCKS] =
 			"growth of the allocator's blocks: the memory is the allocator's own",
-		[MB_MISSING_ONE_PLACE] = "one place: many grow together and ever slower, as where a store fills",
+		[MB_MISSING_ONE_SITE] = "one place: many grow together and ever slower, as where a store fills",
 		[MB_MISSING_AGE] =
 			"age: it has grown for as long as it is known, as what warms up or a cache that is not full does",
 		[MB_MISSING_PRIVATE] =

@@ -52,7 +52,7 @@ enum mb_missing {
 	MB_MISSING_ROOM = 7, /* it fills memory that was mapped before */
 	MB_MISSING_BLOCKS = 8, /* the allocator's blocks do not grow: fragmentation or the allocator's caches */
 	/* many call sites grow together and unevenly: typical of a cache or store that fills up */
-	MB_MISSING_ONE_PLACE = 9,
+	MB_MISSING_ONE_SITE = 9,
 	MB_MISSING_AGE = 10, /* the process, or its growth, is young: warming up looks the same */
 	MB_MISSING_STACK = 11, /* other code of the process leaks, and this memory has no known stack */
 	MB_MISSING_PRIVATE = 12, /* it starts to use shared memory that is already mapped */

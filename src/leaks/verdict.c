@@ -19,8 +19,8 @@
  * This many call sites, each with at least this share of the fastest one's slope, grow together. A
  * program that retains nearly all it allocates (KEEPS_ALL) is not a store at work.
  */
-#define PLACES 3
-#define PLACE_SHARE 0.1
+#define SITES 3
+#define SITE_SHARE 0.1
 #define KEEPS_ALL 0.9
 
 /*
@@ -93,7 +93,7 @@ struct together {
 	double growth;
 	uint64_t from_ns;
 	int64_t fastest;
-	unsigned int places;
+	unsigned int sites;
 };
 
 /* Selects rows: is_leak_of(), or a subset of its rows. */
@@ -116,8 +116,8 @@ static struct together sum_of(const struct mb_leaks_view *v, const struct mb_lea
 	}
 	for (size_t i = 0; i < v->n_rows; i++) {
 		if (is_one(&v->rows[i], sp, level) &&
-		    (double)v->rows[i].trend.slope_bytes_per_s >= PLACE_SHARE * (double)t.fastest)
-			t.places++;
+		    (double)v->rows[i].trend.slope_bytes_per_s >= SITE_SHARE * (double)t.fastest)
+			t.sites++;
 	}
 	return t;
 }
@@ -140,7 +140,7 @@ static void downgrade_uneven(struct mb_leaks_view *v, const struct mb_leak_space
 
 		if (is_leak_of(&v->rows[i], sp, level) &&
 		    (t->late_share < LATE_SHARE_SURE || t->rate_trend < RATE_FALLS_TOGETHER))
-			downgrade(t, MB_MISSING_ONE_PLACE);
+			downgrade(t, MB_MISSING_ONE_SITE);
 	}
 }
 
@@ -170,7 +170,7 @@ static bool may_fill(const struct mb_leak_space *sp, enum mb_leak_level level,
 {
 	double retained = (double)sp->allocated - (double)sp->freed;
 
-	if (t->places < PLACES)
+	if (t->sites < SITES)
 		return false;
 	return level != MB_LEAK_ALLOC || retained < KEEPS_ALL * (double)sp->allocated;
 }
@@ -180,7 +180,7 @@ static void check_level(struct mb_leaks_view *v, const struct mb_leak_space *sp,
 {
 	struct together t = sum_of(v, sp, level, is_leak_of);
 
-	if (!t.places)
+	if (!t.sites)
 		return;
 	if (level == MB_LEAK_ALLOC && !blocks_borne_out(sp, &t))
 		downgrade_all(v, sp, level, MB_MISSING_OWN_GROWTH);
@@ -293,10 +293,10 @@ static bool is_collected(const struct mb_leak_row *r)
 {
 	unsigned int i = 0;
 
-	while (i < r->n_places && r->places[i].symbol && strstr(r->places[i].symbol, "mmap"))
+	while (i < r->n_sources && r->sources[i].symbol && strstr(r->sources[i].symbol, "mmap"))
 		i++;
-	return r->group->key.level != MB_LEAK_ALLOC && i < r->n_places &&
-	       is_collectors(&r->places[i]);
+	return r->group->key.level != MB_LEAK_ALLOC && i < r->n_sources &&
+	       is_collectors(&r->sources[i]);
 }
 
 /* ---- age ---- */

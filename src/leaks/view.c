@@ -78,7 +78,7 @@ bool mb_leak_is_allocator(const struct mb_source_frame *p)
 static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 {
 	const struct mb_leak_group *g = r->group;
-	char buf[512], **frames = calloc(r->n_places + 3u, sizeof(*frames));
+	char buf[512], **frames = calloc(r->n_sources + 3u, sizeof(*frames));
 	size_t n = 0;
 
 	if (!frames)
@@ -88,11 +88,11 @@ static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 	snprintf(buf, sizeof(buf), "%s%s%s", mb_leak_level_name(g->key.level), r->what ? " " : "",
 		 r->what ? r->what : "");
 	frames[n++] = strdup(buf);
-	if (!r->n_places)
+	if (!r->n_sources)
 		frames[n++] = strdup(g->key.level == MB_LEAK_KERNEL ? "(no stack)" : "(before tracing)");
-	for (unsigned int i = r->n_places; i-- > 0;)
-		frames[n++] = strdup(r->places[i].symbol ? r->places[i].symbol :
-							   mb_leak_source_name(&r->places[i], buf, sizeof(buf)));
+	for (unsigned int i = r->n_sources; i-- > 0;)
+		frames[n++] = strdup(r->sources[i].symbol ? r->sources[i].symbol :
+							   mb_leak_source_name(&r->sources[i], buf, sizeof(buf)));
 	s->frames = (const char *const *)frames;
 	s->n_frames = n;
 	for (size_t i = 0; i < n; i++) {

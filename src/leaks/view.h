@@ -21,8 +21,8 @@ struct mb_leak_row {
 	int64_t growth_bytes; /* between these two points in time */
 	/* of its process, if this row grows and the outlook is known; else NULL */
 	const struct mb_outlook *outlook;
-	const struct mb_source_frame *places; /* innermost first */
-	unsigned int n_places;
+	const struct mb_source_frame *sources; /* innermost first */
+	unsigned int n_sources;
 	bool whole; /* complete up to the outermost frame */
 	bool allocators; /* the memory was requested by an allocator, or contains its blocks */
 	/* while the view is built: number of this row, and of the row that it is a view of */

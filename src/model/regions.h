@@ -83,7 +83,7 @@ const struct mb_region *mb_regions_next(const struct mb_regions *r, uint64_t add
  * The range that an mmap call has mapped, unless it failed. Returns false if the event does not
  * contain it.
  */
-bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t *end);
+bool mb_regions_range(const struct mb_region_event *e, uint64_t *start, uint64_t *end);
 
 /*
  * A call has ended; stack: of the caller. If the call cannot be interpreted, or the resulting size

@@ -4,7 +4,7 @@
 
 #define PAGE ((uint64_t)MB_PAGE_SIZE)
 #define HUGE (2ull << 20) /* x86-64 */
-#define NO_PLACE UINT64_MAX
+#define NO_ADDRESS UINT64_MAX
 
 /*
  * include/uapi/asm-generic/mman-common.h, linux/mman.h; not from libc, because these values are on
@@ -38,12 +38,12 @@ static bool is_error(uint64_t result)
  * huge pages it searches for a larger area than needed, and uses the part whose alignment matches
  * the file offset (mm/huge_memory.c, __thp_get_unmapped_area; mm/shmem.c, shmem_get_unmapped_area).
  */
-static uint64_t found_place(const struct mb_region_event *e, uint64_t len, uint64_t hint, uint64_t offset)
+static uint64_t found_address(const struct mb_region_event *e, uint64_t len, uint64_t hint, uint64_t offset)
 {
 	uint64_t room = e->area_addr, off;
 
 	if (!room || is_error(room))
-		return hint ? hint & ~(PAGE - 1) : NO_PLACE;
+		return hint ? hint & ~(PAGE - 1) : NO_ADDRESS;
 	if (e->area_len == len)
 		return room;
 	if (e->area_len == len + HUGE) {
@@ -54,7 +54,7 @@ static uint64_t found_place(const struct mb_region_event *e, uint64_t len, uint6
 		off = offset & (HUGE - 1);
 		return room + off - (room & (HUGE - 1)) + ((room & (HUGE - 1)) > off ? HUGE : 0);
 	}
-	return NO_PLACE;
+	return NO_ADDRESS;
 }
 
 static uint32_t kind_of(uint64_t flags)
@@ -71,9 +71,9 @@ static bool is_fixed(const struct mb_region_event *e)
 	return e->args[3] & (FLAG_FIXED | FLAG_FIXED_NOREPLACE);
 }
 
-bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t *end)
+bool mb_regions_range(const struct mb_region_event *e, uint64_t *start, uint64_t *end)
 {
-	uint64_t flags = e->args[3], len = page_up(e->args[1]), place;
+	uint64_t flags = e->args[3], len = page_up(e->args[1]), address;
 	bool fixed = is_fixed(e);
 
 	/*
@@ -83,18 +83,18 @@ bool mb_regions_place(const struct mb_region_event *e, uint64_t *start, uint64_t
 	 */
 	if (!fixed && e->delta_bytes > 0 && (e->result == MB_RESULT_UNKNOWN || (flags & FLAG_HUGETLB)))
 		len = (uint64_t)e->delta_bytes;
-	place = e->result != MB_RESULT_UNKNOWN ? e->result :
+	address = e->result != MB_RESULT_UNKNOWN ? e->result :
 		fixed			       ? e->args[0] :
-						 found_place(e, len, e->args[0], flags & FLAG_ANONYMOUS ? 0 : e->args[5]);
-	*start = place;
-	*end = place + len;
-	return place != NO_PLACE && !is_error(e->result);
+						 found_address(e, len, e->args[0], flags & FLAG_ANONYMOUS ? 0 : e->args[5]);
+	*start = address;
+	*end = address + len;
+	return address != NO_ADDRESS && !is_error(e->result);
 }
 
 static void apply_mmap(struct mb_regions *r, const struct mb_region_event *e, uint32_t stack)
 {
 	uint64_t start, end;
-	bool known = mb_regions_place(e, &start, &end);
+	bool known = mb_regions_range(e, &start, &end);
 
 	if (is_error(e->result) ||
 	    (is_fixed(e) && !e->delta_bytes && mb_regions_covered(r, start, end) != end - start))
@@ -190,8 +190,8 @@ static void apply_mremap(struct mb_regions *r, const struct mb_region_event *e, 
 	} else if (!e->delta_bytes && (flags & REMAP_DONTUNMAP)) {
 		return; /* it failed: a success would have increased the size */
 	} else if (looked || (flags & REMAP_DONTUNMAP)) {
-		to = looked ? found_place(e, new_len, 0, 0) : NO_PLACE;
-		if (to == NO_PLACE || (p && p->kind == MB_REGION_FILE && e->area_len != new_len))
+		to = looked ? found_address(e, new_len, 0, 0) : NO_ADDRESS;
+		if (to == NO_ADDRESS || (p && p->kind == MB_REGION_FILE && e->area_len != new_len))
 			r->unsure = true;
 		else if (e->delta_bytes)
 			apply_move(r, e, to, stack);

@@ -173,7 +173,7 @@ static uint32_t level_of(const char *name)
 					MB_LEAK_REGION;
 }
 
-static void fill_row(struct mb_leak_row *r, struct mb_source_frame *place, const struct program *p,
+static void fill_row(struct mb_leak_row *r, struct mb_source_frame *source, const struct program *p,
 		     const struct group *g, const struct mb_leak_space *sp, double seconds)
 {
 	int64_t end = g->values.n ? g->values.last[g->values.n - 1] : 0, now;
@@ -188,10 +188,10 @@ static void fill_row(struct mb_leak_row *r, struct mb_source_frame *place, const
 		r->sum.key.kind = MB_REGION_HEAP;
 	else if (!strcmp(g->what, "shared"))
 		r->sum.key.kind = MB_REGION_SHARED;
-	*place =
+	*source =
 		(struct mb_source_frame){ .symbol = g->symbol[0] ? g->symbol : NULL, .module = g->module };
-	r->places = place;
-	r->n_places = g->symbol[0] || g->module[0];
+	r->sources = source;
+	r->n_sources = g->symbol[0] || g->module[0];
 	r->allocators = g->allocators;
 	r->owner = g->owner == -1 ? MB_LEAK_NO_OWNER : (uint32_t)g->owner;
 	now = ingest(&r->sum.series, p, &g->values, seconds, 0);
@@ -223,7 +223,7 @@ static const char *missing_of(const struct mb_trend *t)
 static struct said judge(const struct program *p, double seconds)
 {
 	static struct mb_leak_row rows[GROUPS];
-	static struct mb_source_frame places[GROUPS];
+	static struct mb_source_frame sources[GROUPS];
 	static struct mb_leak_space sp;
 	static struct mb_blocks none_left_out;
 	struct mb_leaks_session session = { 0 };
@@ -242,7 +242,7 @@ static struct said judge(const struct program *p, double seconds)
 	sp.freed = p->freed;
 	HASH_ADD(hh, session.spaces, mm, sizeof(sp.mm), &sp);
 	for (unsigned int i = 0; i < p->n_groups; i++)
-		fill_row(&rows[i], &places[i], p, &p->groups[i], &sp, seconds);
+		fill_row(&rows[i], &sources[i], p, &p->groups[i], &sp, seconds);
 	mb_leak_verdicts(&session, &v);
 	/* views of blocks that do not vary, and are not in the file, have no word */
 	for (unsigned int i = 0; i < p->n_groups; i++) {
@@ -367,7 +367,7 @@ enum way {
 	LEAK = HEALTHY_WAYS,
 	LEAK_NOISY,
 	LEAK_OLD,
-	LEAK_PLACES, /* in five places alike */
+	LEAK_SOURCES, /* in five places alike */
 	WAYS,
 };
 
@@ -400,7 +400,7 @@ static void simulate_groups(struct program *p, enum way way)
 {
 	bool collector = way == COLLECTOR;
 
-	p->n_groups = way == LEAK_PLACES ? 5 : 1;
+	p->n_groups = way == LEAK_SOURCES ? 5 : 1;
 	for (unsigned int k = 0; k < p->n_groups; k++) {
 		struct group *g = &p->groups[k];
 

@@ -14,7 +14,7 @@
 
 #include "leaks/view.h"
 
-static const struct mb_source_frame places[] = {
+static const struct mb_source_frame sources[] = {
 	{ .ip = 0x7f0000000010, .symbol = "malloc", .module = "/usr/lib/libc.so.6", .module_offset = 0x10 },
 	{ .ip = 0x401000, .symbol = "leak", .module = "/bin/a\x1b[31m", .file = "/src/a.c", .line = 42, .inlined = true },
 	{ .ip = 0x401000, .symbol = "main", .module = "/bin/a\x1b[31m", .file = "/src/a.c", .line = 50 },
@@ -45,8 +45,8 @@ static struct mb_leaks_view view_of(void)
 		.eta_ns = 7200ull * 1000000000,
 	};
 	rows[0].outlook = &process.outlook;
-	rows[0].places = places;
-	rows[0].n_places = 3;
+	rows[0].sources = sources;
+	rows[0].n_sources = 3;
 	rows[0].whole = true;
 	rows[1].sum = (struct mb_leak_group){ .key = { .tgid = 12, .level = MB_LEAK_REGION }, .comm = "a\"b\n",
 					      .sampled_1_in = 1, .bytes = 4096, .count = 1 };
