@@ -12,6 +12,7 @@
 #include "base/live_thread.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "families_text.h"
 #include "host/cgroups.h"
 #include "oom/store.h"
 
@@ -69,7 +70,7 @@ static const struct argp_option options[] = {
 	{ "duration", 'd', "SECONDS", 0, "end after this time, with the full summary", 0 },
 	{ "interval", 'i', "SECONDS", 0, "time between two tables (default 1)", 0 },
 	{ "family", 'f', "FAMILY,...", 0,
-	  "only these: fault, vma, reclaim, writeback, oom; trace also: task; doctor also: heap, kmem", 0 },
+	  "only these: " MB_FAMILIES_BY_DEFAULT "; doctor also: " MB_FAMILIES_ON_REQUEST, 0 },
 	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
 	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
 	  0 },
@@ -196,8 +197,7 @@ static int parse_families(struct mb_options *o, const char *text, struct mb_err 
 		f = mb_family_by_name(name);
 		if (!f)
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
-					  "no family '%s'; there are task, fault, vma, reclaim, "
-					  "writeback, oom, heap, kmem",
+					  "no family '%s'; there are " MB_FAMILIES_BY_DEFAULT ", " MB_FAMILIES_ON_REQUEST,
 					  name);
 		o->families |= 1u << f->id;
 		p += n + (p[n] == ',');

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "families_text.h"
+
 #define WHEN_RELOAD true
 #define WHEN_RESTART false
 
