@@ -32,7 +32,7 @@ void mb_leak_made_free(struct mb_leak_made *made); /* NULL is fine */
  */
 uint64_t mb_leak_made_frame(struct mb_leak_space *sp, const struct mb_mapping *m, uint64_t ip, bool is_return);
 
-/* Resolve such a frame: fill in *place. */
+/* Resolve such a frame: fill in *source. */
 void mb_leak_made_resolve(const struct mb_leaks_session *l, uint64_t frame, struct mb_source_frame *source);
 
 /* Call when the code mappings of an address space become known (sp->code is set). */

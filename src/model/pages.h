@@ -47,7 +47,7 @@ struct mb_pages {
 void mb_pages_free(struct mb_pages *p);
 
 /*
- * A fault on a page. marker: the page is not in the sample. anew: no page was present (not a write
+ * A fault on a page. marker: the page is not in the sample. is_new: no page was present (not a write
  * to a read-only page), so the thread that touches it now becomes its owner. So does the first
  * thread that touches a page that was discovered in the page map.
  */

@@ -274,14 +274,14 @@ static unsigned int ingest_functions(struct mb_ingest *ingest, const struct mb_o
 
 	for (uint32_t i = 0; space && i < MB_OOM_STACK && stack[i]; i++) {
 		char text[MB_OOM_SYMBOL_LEN];
-		struct mb_source_frame place;
+		struct mb_source_frame source;
 		const char *module;
 
-		if (!mb_address_space_resolve(space, stack[i], i > 0, &place, 1) || !place.symbol || !place.module)
+		if (!mb_address_space_resolve(space, stack[i], i > 0, &source, 1) || !source.symbol || !source.module)
 			continue;
-		module = strrchr(place.module, '/');
-		snprintf(text, sizeof(text), "%.40s (%.20s+0x%llx)", place.symbol, module ? module + 1 : place.module,
-			 (unsigned long long)place.module_offset);
+		module = strrchr(source.module, '/');
+		snprintf(text, sizeof(text), "%.40s (%.20s+0x%llx)", source.symbol, module ? module + 1 : source.module,
+			 (unsigned long long)source.module_offset);
 		ingest_symbol(ingest, k, of, i, text);
 		named++;
 	}
