@@ -15,7 +15,7 @@ const struct mb_process *mb_snapshot_process(const struct mb_snapshot *s, const 
 {
 	if (!ref->start_ns)
 		return NULL;
-	return mb_model_find_exactly((struct mb_model *)s->model, ref->tgid, ref->start_ns);
+	return mb_model_find_exactly(s->model, ref->tgid, ref->start_ns);
 }
 
 bool mb_snapshot_shows(const struct mb_snapshot *s, const struct mb_process_ref *victim)

@@ -139,7 +139,7 @@ void mb_model_free(struct mb_model *m)
 	mb_model_init(m);
 }
 
-struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid)
+struct mb_process *mb_model_find(const struct mb_model *m, uint32_t tgid)
 {
 	struct mb_process *p;
 
@@ -147,7 +147,7 @@ struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid)
 	return p;
 }
 
-struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns)
+struct mb_process *mb_model_find_exactly(const struct mb_model *m, uint32_t tgid, uint64_t start_ns)
 {
 	struct mb_process *p;
 

@@ -267,7 +267,7 @@ void mb_model_interval(struct mb_model *m);
 struct mb_process *mb_model_process(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
 
 /* The process that has this tgid now, or had it last; NULL: never seen. */
-struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid);
+struct mb_process *mb_model_find(const struct mb_model *m, uint32_t tgid);
 
 /*
  * The account for further data about a process: the process itself, or the row that it was folded
@@ -276,7 +276,7 @@ struct mb_process *mb_model_find(struct mb_model *m, uint32_t tgid);
 struct mb_process *mb_model_account(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
 
 /* The process with this tgid and start time, even if the tgid was reused; NULL: not in the model. */
-struct mb_process *mb_model_find_exactly(struct mb_model *m, uint32_t tgid, uint64_t start_ns);
+struct mb_process *mb_model_find_exactly(const struct mb_model *m, uint32_t tgid, uint64_t start_ns);
 
 /* Is the cgroup with this path (NULL: unknown) equal to group or below it? "" and "/" are the root. */
 bool mb_cgroup_is_below(const char *path, const char *group);

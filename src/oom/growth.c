@@ -30,7 +30,7 @@ static uint64_t own_pages(const struct mb_oom_task_event *t)
 
 static struct mb_process *process_of(const struct mb_model *m, const struct mb_oom_task_event *t)
 {
-	return mb_model_find_exactly((struct mb_model *)m, t->tgid, t->start_ns);
+	return mb_model_find_exactly(m, t->tgid, t->start_ns);
 }
 
 static uint64_t own_at(const struct mb_point *p)
@@ -46,7 +46,7 @@ static uint64_t own_at(const struct mb_point *p)
 static uint64_t inherited(const struct mb_model *m, const struct mb_process *p, uint64_t now_pages)
 {
 	struct mb_process *parent =
-		p && p->born && !p->execed ? mb_model_find((struct mb_model *)m, p->ppid) : NULL;
+		p && p->born && !p->execed ? mb_model_find(m, p->ppid) : NULL;
 	const struct mb_point *then;
 	uint64_t had;
 

@@ -436,7 +436,7 @@ const char *mb_oom_cgroup_path(const struct mb_model *m, const struct mb_oom_kil
 const char *mb_oom_task_path(const struct mb_model *m, const struct mb_oom_kill *k,
 			     const struct mb_oom_task_event *t)
 {
-	const struct mb_process *p = mb_model_find_exactly((struct mb_model *)m, t->tgid, t->start_ns);
+	const struct mb_process *p = mb_model_find_exactly(m, t->tgid, t->start_ns);
 
 	if (p && p->cgroup == t->cgroup && t->cgroup && p->cgroup_path)
 		return p->cgroup_path;

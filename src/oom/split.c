@@ -16,7 +16,7 @@ static uint32_t mm_of(const struct mb_model *m, const struct mb_oom_task_event *
 
 	if (t->mm_id)
 		return t->mm_id;
-	p = mb_model_find_exactly((struct mb_model *)m, t->tgid, t->start_ns);
+	p = mb_model_find_exactly(m, t->tgid, t->start_ns);
 	return p ? (uint32_t)(p->mm >> 6) : 0;
 }
 

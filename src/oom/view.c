@@ -24,10 +24,7 @@ const char *mb_oom_time(const struct mb_snapshot *s, const struct mb_oom_kill *k
 
 const struct mb_process *mb_oom_process(const struct mb_model *m, uint32_t tgid, uint64_t start_ns)
 {
-	/* the cast is safe: the search changes nothing */
-	struct mb_model *model = (struct mb_model *)m;
-
-	return start_ns ? mb_model_find_exactly(model, tgid, start_ns) : mb_model_find(model, tgid);
+	return start_ns ? mb_model_find_exactly(m, tgid, start_ns) : mb_model_find(m, tgid);
 }
 
 const char *mb_oom_whole_path(const struct mb_model *m, const struct mb_oom_kill *k, uint64_t cgroup,

@@ -49,7 +49,7 @@ bool mb_event_field_is_null(const struct mb_event *e, const struct mb_event_fiel
 
 const char *mb_event_comm(const struct mb_model *m, const struct mb_event *e)
 {
-	const struct mb_process *p = m ? mb_model_find((struct mb_model *)m, e->tgid) : NULL;
+	const struct mb_process *p = m ? mb_model_find(m, e->tgid) : NULL;
 
 	return p ? p->comm : "";
 }
