@@ -217,5 +217,16 @@ const struct mb_event_kind *mb_event_kind_of(const struct mb_event *e);
 #define MB_LEDGER(member) offsetof(struct mb_ledger, member)
 #define MB_MEMBER(type, member) \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+/* A table of a family (fields, events, probe_points, ...) that has the name of its member in struct mb_family. */
+#define MB_TABLE(name) .name = name, .n_##name = MB_ARRAY_SIZE(name)
+/* A field: a kind of stall, which the family's ledger counts in a struct mb_stall of this name. */
+#define MB_STALL(family, name, probe_point, help) \
+	{ "stalls", #name, help, MB_LEDGER(family.name), MB_FIELD_STALL, MB_UNIT_NS, probe_point }
+/* Fields of a stall event (struct type) that name the process most to blame. */
+#define MB_CULPRIT_FIELDS(type)                                                                               \
+	{ "culprit.pid", MB_MEMBER(type, culprit), MB_VALUE_U32, MB_UNIT_COUNT, .null_if_zero = true },         \
+	{ "culprit.comm", MB_MEMBER(type, culprit_comm), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true }, \
+	{ "culprit.share_permille", MB_MEMBER(type, share_permille), MB_VALUE_U32, MB_UNIT_COUNT,               \
+	  .null_if_zero = true }
 
 #endif

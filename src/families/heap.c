@@ -26,6 +26,5 @@ static const struct mb_probe_point probe_points[] = {
 const struct mb_family mb_family_heap = {
 	.id = MB_FAM_heap,
 	.name = "heap",
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
+	MB_TABLE(probe_points),
 };

@@ -70,12 +70,8 @@ static const struct mb_missed missed[] = {
 const struct mb_family mb_family_kmem = {
 	.id = MB_FAM_kmem,
 	.name = "kmem",
-	.events = events,
-	.n_events = MB_ARRAY_SIZE(events),
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
-	.missed = missed,
-	.n_missed = MB_ARRAY_SIZE(missed),
-	.tables = tables,
-	.n_tables = MB_ARRAY_SIZE(tables),
+	MB_TABLE(events),
+	MB_TABLE(probe_points),
+	MB_TABLE(missed),
+	MB_TABLE(tables),
 };

@@ -112,10 +112,7 @@ static const struct mb_probe_point probe_points[] = {
 const struct mb_family mb_family_oom = {
 	.id = MB_FAM_oom,
 	.name = "oom",
-	.fields = fields,
-	.n_fields = MB_ARRAY_SIZE(fields),
-	.events = events,
-	.n_events = MB_ARRAY_SIZE(events),
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
+	MB_TABLE(fields),
+	MB_TABLE(events),
+	MB_TABLE(probe_points),
 };

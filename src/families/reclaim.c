@@ -8,8 +8,7 @@
 #include "memblame/family.h"
 #include "model/model.h"
 
-#define STALL(name, probe_point, text) \
-	{ "stalls", #name, text, MB_LEDGER(reclaim.name), MB_FIELD_STALL, MB_UNIT_NS, probe_point }
+#define STALL(name, probe_point, text) MB_STALL(reclaim, name, probe_point, text)
 #define COUNT(name, member, unit, probe_point, text) \
 	{ "reclaim", name, text, MB_LEDGER(reclaim.member), MB_FIELD_COUNTER, unit, probe_point }
 
@@ -62,10 +61,7 @@ static const struct mb_event_field stall_fields[] = {
 	{ "reclaimed_pages", OF(stall.pages), MB_VALUE_U64, MB_UNIT_PAGES },
 	{ "order", OF(stall.order), MB_VALUE_U32, MB_UNIT_COUNT },
 	{ "gfp", OF(stall.gfp), MB_VALUE_U32, MB_UNIT_COUNT },
-	{ "culprit.pid", OF(culprit), MB_VALUE_U32, MB_UNIT_COUNT, .null_if_zero = true },
-	{ "culprit.comm", OF(culprit_comm), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
-	{ "culprit.share_permille", OF(share_permille), MB_VALUE_U32, MB_UNIT_COUNT,
-	  .null_if_zero = true },
+	MB_CULPRIT_FIELDS(mb_reclaim_shown_event),
 };
 
 static const struct mb_event_field kswapd_fields[] = {
@@ -329,16 +325,11 @@ static void prepare(struct mb_model *m, const struct mb_ledger *before, struct m
 const struct mb_family mb_family_reclaim = {
 	.id = MB_FAM_reclaim,
 	.name = "reclaim",
-	.fields = fields,
-	.n_fields = MB_ARRAY_SIZE(fields),
-	.events = events,
-	.n_events = MB_ARRAY_SIZE(events),
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
-	.hot = hot,
-	.n_hot = MB_ARRAY_SIZE(hot),
-	.tables = tables,
-	.n_tables = MB_ARRAY_SIZE(tables),
+	MB_TABLE(fields),
+	MB_TABLE(events),
+	MB_TABLE(probe_points),
+	MB_TABLE(hot),
+	MB_TABLE(tables),
 	.prepare = prepare,
 	.consume = consume,
 };

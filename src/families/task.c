@@ -236,13 +236,9 @@ static void consume(struct mb_model *m, const struct mb_event *e)
 const struct mb_family mb_family_task = {
 	.id = MB_FAM_task,
 	.name = "task",
-	.events = events,
-	.n_events = MB_ARRAY_SIZE(events),
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
-	.missed = missed,
-	.n_missed = MB_ARRAY_SIZE(missed),
-	.tables = tables,
-	.n_tables = MB_ARRAY_SIZE(tables),
+	MB_TABLE(events),
+	MB_TABLE(probe_points),
+	MB_TABLE(missed),
+	MB_TABLE(tables),
 	.consume = consume,
 };

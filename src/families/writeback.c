@@ -6,8 +6,7 @@
 #include "memblame/family.h"
 #include "model/model.h"
 
-#define STALL(name, probe_point, text) \
-	{ "stalls", #name, text, MB_LEDGER(writeback.name), MB_FIELD_STALL, MB_UNIT_NS, probe_point }
+#define STALL(name, probe_point, text) MB_STALL(writeback, name, probe_point, text)
 
 enum { F_THROTTLE, F_WAIT, F_FSYNC, F_PAGES, F_BYTES, F_PAUSES, F_FIELDS };
 
@@ -38,10 +37,7 @@ static const struct mb_event_field stall_fields[] = {
 	{ "bdi_dirty_pages", OF(stall.on.bdi_dirty_pages), MB_VALUE_U64, MB_UNIT_PAGES },
 	{ "bdi_limit_pages", OF(stall.on.bdi_limit_pages), MB_VALUE_U64, MB_UNIT_PAGES,
 	  .null_if_zero = true },
-	{ "culprit.pid", OF(culprit), MB_VALUE_U32, MB_UNIT_COUNT, .null_if_zero = true },
-	{ "culprit.comm", OF(culprit_comm), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
-	{ "culprit.share_permille", OF(share_permille), MB_VALUE_U32, MB_UNIT_COUNT,
-	  .null_if_zero = true },
+	MB_CULPRIT_FIELDS(mb_blamed_event),
 	{ "culprit.file", OF(culprit_file), MB_VALUE_STRING, MB_UNIT_COUNT, .null_if_zero = true },
 };
 
@@ -231,18 +227,12 @@ static void tick(struct mb_model *m, struct mb_process *p)
 const struct mb_family mb_family_writeback = {
 	.id = MB_FAM_writeback,
 	.name = "writeback",
-	.fields = fields,
-	.n_fields = F_FIELDS,
-	.events = events,
-	.n_events = MB_ARRAY_SIZE(events),
-	.probe_points = probe_points,
-	.n_probe_points = MB_ARRAY_SIZE(probe_points),
-	.hot = hot,
-	.n_hot = MB_ARRAY_SIZE(hot),
-	.missed = missed,
-	.n_missed = MB_ARRAY_SIZE(missed),
-	.tables = tables,
-	.n_tables = MB_ARRAY_SIZE(tables),
+	MB_TABLE(fields),
+	MB_TABLE(events),
+	MB_TABLE(probe_points),
+	MB_TABLE(hot),
+	MB_TABLE(missed),
+	MB_TABLE(tables),
 	.consume = consume,
 	.tick = tick,
 };
