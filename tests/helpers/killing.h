@@ -20,7 +20,7 @@ extern char *killing_state_dir; /* a new directory for each test */
 extern int killing_log; /* the kernel's log since the start of the test */
 
 /*
- * Bound on the threads of a victim that continue to run between the event and the kernel's log line. Each
+ * Number of the victim's threads. They continue to run between the event and the kernel's log line. Each
  * thread may still allocate page tables. Before Linux 6.2, each thread may also flush up to 64 counter
  * changes, which it had cached privately.
  */

@@ -34,7 +34,7 @@ json_t *live_find_process(const json_t *summary, pid_t pid)
 	size_t i;
 
 	json_array_foreach(live_get(summary, "processes"), i, process)
-		if (!live_null(process, "pid") && live_int(process, "pid") == pid) /* rows of ended processes have no pid */
+		if (!live_null(process, "pid") && live_int(process, "pid") == pid) /* ended ones have no pid */
 			found = process;
 	return found;
 }
