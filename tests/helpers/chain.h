@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Functions that call each other in a known order, of which the innermost takes a copy of the stack. */
+/* Functions that call each other in a known order. The innermost one copies the stack. */
 #ifndef MB_TESTS_CHAIN_H
 #define MB_TESTS_CHAIN_H
 
@@ -13,7 +13,7 @@
 
 #define BYTES (16 * 1024)
 
-/* What a thread's stack was like at one moment. */
+/* The registers and the stack of a thread at one moment. */
 static struct {
 	struct mb_user_regs regs;
 	size_t len;
@@ -22,7 +22,7 @@ static struct {
 
 static unsigned int lines[16];
 
-/* A call that is no tail call, and which line it is on. */
+/* Makes a call that cannot become a tail call, and records the line of the call. */
 #define CALL(i, call)                              \
 	do {                                       \
 		lines[i] = __LINE__;               \
@@ -32,7 +32,7 @@ static unsigned int lines[16];
 
 #define KEEP __attribute__((noinline, used))
 
-/* The names are looked for, so no compiler may change them: none is static. */
+/* The tests look these functions up by name. None is static, so that the compiler cannot rename them. */
 void chain_capture(void);
 int chain_compare(const void *a, const void *b);
 void chain_c(void);
@@ -45,7 +45,7 @@ void chain_signal(void);
 _Noreturn void chain_leave(void);
 void chain_last(void);
 
-/* To the end of the stack, past what sanitizers put between variables. */
+/* Copies up to the end of the stack, including the redzones that sanitizers put between variables. */
 __attribute__((noinline, no_sanitize("address", "undefined"))) static void copy_stack(void)
 {
 	const unsigned char *from = (const unsigned char *)snap.regs.sp;
@@ -114,7 +114,7 @@ KEEP void chain_jit(void (*made)(void (*)(void)))
 	CALL(5, made(chain_capture));
 }
 
-/* Interrupted at its very first byte: what is before that is another function. */
+/* The signal interrupts this function at its first byte. The byte before it belongs to another function. */
 __asm__(".text\n"
 	".globl chain_trap\n"
 	".type chain_trap, @function\n"
@@ -132,7 +132,7 @@ KEEP void chain_handler(int sig, siginfo_t *info, void *context)
 	(void)sig;
 	(void)info;
 	CALL(6, chain_capture());
-	c->uc_mcontext.gregs[REG_RIP] += 2; /* behind the ud2 */
+	c->uc_mcontext.gregs[REG_RIP] += 2; /* skip the ud2 */
 }
 
 KEEP void chain_signal(void)
@@ -148,7 +148,7 @@ KEEP _Noreturn void chain_leave(void)
 	longjmp(left, 1);
 }
 
-/* Its last instruction is a call: the return address is behind its end. */
+/* The last instruction of this function is a call, so the return address lies past the end of the function. */
 KEEP void chain_last(void)
 {
 	CALL(9, chain_leave());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Chance with a seed, for simulated programs. */
+/* Seeded random numbers for simulated programs. */
 #ifndef MB_TESTS_CHANCE_H
 #define MB_TESTS_CHANCE_H
 
@@ -11,9 +11,9 @@
 
 struct sim {
 	uint64_t rng;
-	double base, v, left; /* of the sources below */
+	double base, v, left; /* state of the simulated sources */
 	double rate;
-	double period; /* bytes for which a sample stands; 0: exact */
+	double period; /* bytes that one sample represents; 0: exact */
 	double tick; /* seconds */
 };
 

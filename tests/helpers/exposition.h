@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A strict reader of the two exposition formats, for tests: what it takes, Prometheus takes. */
+/* A strict parser of the two exposition formats, for tests: Prometheus accepts whatever this parser accepts. */
 #ifndef MB_TESTS_EXPOSITION_H
 #define MB_TESTS_EXPOSITION_H
 
@@ -17,7 +17,7 @@ struct series {
 	char *key; /* name{labels} as in the text */
 	char *name;
 	char *labels; /* without the braces */
-	char *type; /* of its family */
+	char *type; /* the family's type */
 	long double value;
 	UT_hash_handle hh;
 };
@@ -76,7 +76,7 @@ static inline size_t name_len(const char *s)
 	return n;
 }
 
-/* The value of one label, unescaped, into buf; NULL: it has no such label. Fails on what is no label set. */
+/* Copies the unescaped value of one label into buf; NULL if there is no such label. Fails if labels is malformed. */
 static inline const char *label_of(const char *labels, const char *want, char *buf, size_t size)
 {
 	const char *s = labels, *found = NULL;
@@ -125,13 +125,13 @@ static inline void take_meta(struct exposition *x, char *line)
 	assert_int_equal(name_len(name), strlen(name));
 	HASH_FIND_STR(x->families, name, f);
 	if (!f) {
-		assert_string_equal(what, "HELP"); /* the first one, in our texts */
+		assert_string_equal(what, "HELP"); /* HELP is the first line of each family in our output */
 		f = calloc(1, sizeof(*f));
 		f->name = strdup(name);
 		HASH_ADD_KEYPTR(hh, x->families, f->name, strlen(f->name), f);
 		x->now = f;
 	}
-	assert_ptr_equal(f, x->now); /* families are contiguous and not told twice */
+	assert_ptr_equal(f, x->now); /* families are contiguous and appear only once */
 	if (strcmp(what, "HELP") == 0) {
 		assert_null(f->help);
 		assert_true(strlen(rest) > 3);
@@ -148,7 +148,7 @@ static inline void take_meta(struct exposition *x, char *line)
 	}
 }
 
-/* Does a sample of that name belong to the family? */
+/* Does a sample of that name belong to the current family? */
 static inline bool belongs(const struct exposition *x, const char *name)
 {
 	const struct family *f = x->now;
@@ -168,7 +168,7 @@ static inline bool belongs(const struct exposition *x, const char *name)
 
 static inline void take_sample(struct exposition *x, const char *line)
 {
-	const char *space = strrchr(line, ' '); /* labels can have some, values cannot */
+	const char *space = strrchr(line, ' '); /* labels may contain spaces, values cannot */
 	size_t n = name_len(line);
 	struct series *s = calloc(1, sizeof(*s)), *other = NULL;
 	char *end;
@@ -194,7 +194,7 @@ static inline void take_sample(struct exposition *x, const char *line)
 	HASH_ADD_KEYPTR(hh, x->series, s->key, strlen(s->key), s);
 }
 
-/* Buckets do not fall and end in +Inf, which is the count; there is a sum. */
+/* Buckets never decrease and end in +Inf, which equals the count. A sum exists. */
 static inline void check_histograms(struct exposition *x)
 {
 	struct series *s, *t, *count = NULL;
@@ -211,7 +211,7 @@ static inline void check_histograms(struct exposition *x)
 			last = s->value;
 			count = strcmp(le, "+Inf") == 0 ? s : NULL;
 		} else if (ends_in(s->name, "_sum")) {
-			assert_non_null(count); /* comes right behind +Inf */
+			assert_non_null(count); /* follows +Inf directly */
 		} else {
 			assert_true(s->value == last && count);
 			last = 0;
@@ -243,7 +243,7 @@ static inline void read_exposition(struct exposition *x, const char *text, size_
 	free(copy);
 }
 
-/* Sum of all series of a name whose labels contain that text; *n: how many they are. */
+/* Sums all series of that name whose labels contain the text; *n is the number of these series. */
 static inline long double sum_of(const struct exposition *x, const char *name, const char *with, unsigned int *n)
 {
 	const struct series *s, *t;

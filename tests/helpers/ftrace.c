@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reads the text of an ftrace instance. */
+/* Parses the text of an ftrace instance. */
 #include "ftrace.h"
 
 #include <stdio.h>
@@ -8,7 +8,10 @@
 
 #include "live.h"
 
-/* "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32"; false: of another thread, or no record */
+/*
+ * Parses "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32"; false: another thread's line, or no
+ * record.
+ */
 static bool parse_line(char *line, pid_t tid, const char *next, struct ftrace_record *r)
 {
 	char *cpu = strstr(line, " ["), *at = cpu, *time, *end;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Changes the guest's settings, its swap and its caches, and puts them back after each test. */
+/* Changes the guest's settings, its swap and its caches, and restores them after each test. */
 #include "guest.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static const char *swap_file;
 
 void guest_only(const char *what)
 {
-	/* the guest's init says so: nobody starts this on a machine of worth by mistake */
+	/* tests/vm/init sets it, so that nobody runs this program on a real machine by mistake */
 	if (getenv("MEMBLAME_GUEST"))
 		return;
 	fprintf(stderr, "%s: %s; only for the guest of tests/vm/run\n",
@@ -66,7 +66,7 @@ void guest_write(const char *path, const char *text)
 		live_fail("cannot write %s to %s: %s", text, path, strerror(errno));
 }
 
-/* Of a choice, "always [madvise] never", the word in brackets is the setting. */
+/* In a list of choices such as "always [madvise] never", the word in brackets is the setting. */
 void guest_keep(const char *path)
 {
 	char *text = live_slurp(path, NULL), *word = strchr(text, '[');
@@ -104,7 +104,7 @@ void guest_swap_on(unsigned int mib)
 	swap_file = path;
 }
 
-/* Everything is tried before anything is asserted. */
+/* Restores everything first and asserts afterwards, so that a failure does not leave anything behind. */
 int guest_teardown(void **state)
 {
 	bool failed = false;
@@ -113,7 +113,7 @@ int guest_teardown(void **state)
 	unsetenv("WORKLOAD_CGROUP");
 	live_kill_rest();
 	pairs_close(&guest_pairs);
-	/* with its processes, so that what they have in swap need not be read back */
+	/* close the cgroup first: its processes die, and the kernel need not read their swapped pages back */
 	if (guest_cgroup.dir[0])
 		sandbox_cgroup_close(&guest_cgroup);
 	guest_cgroup.dir[0] = '\0';
@@ -137,7 +137,7 @@ const char *guest_disk(void)
 	return disk;
 }
 
-/* Documentation/block/stat.rst: the fourth number is in milliseconds. */
+/* Documentation/block/stat.rst: the fourth number is the time in milliseconds. */
 long long guest_disk_read_ns(void)
 {
 	char path[64], *text;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A server for the tests of HTTP, in a thread of its own, and clients that ask it over real sockets. */
+/* An HTTP server for tests, which runs in its own thread, and clients that query it over real sockets. */
 #ifndef MB_TESTS_HTTP_SERVER_H
 #define MB_TESTS_HTTP_SERVER_H
 
@@ -28,7 +28,7 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-/* ---- the server: a loop in a thread, which does what it is told between two waits ---- */
+/* ---- the server: an event loop in a thread; between two waits it runs the task that a test gives it ---- */
 
 static struct {
 	struct mb_http *http;
@@ -39,7 +39,7 @@ static struct {
 	bool stop;
 	uint64_t turns;
 	struct mb_http_body *small, *big;
-	int fds; /* of the process, before */
+	int fds; /* number of open descriptors of the process beforehand */
 	unsigned int port;
 } server;
 
@@ -106,7 +106,7 @@ static void *serve(void *arg)
 	return arg;
 }
 
-/* Have the server's thread do it, as the session's loop would. */
+/* Makes the server's thread run the task, as the session's event loop would. */
 static void in_server(void (*task)(void))
 {
 	uint64_t one = 1;
@@ -204,7 +204,7 @@ struct reply {
 	size_t len;
 };
 
-/* Up to len bytes; fewer at the end of the connection. */
+/* Reads up to len bytes; fewer if the connection ends first. */
 static size_t take(int fd, char *buf, size_t len)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -229,7 +229,7 @@ static bool is_closed(int fd)
 	return take(fd, &c, 1) == 0;
 }
 
-/* One answer, and nothing of the next. */
+/* Reads one response, and nothing of the next one. */
 static void hear(int fd, struct reply *r, bool head)
 {
 	const char *length;

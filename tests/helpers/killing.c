@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the tests of reports of OOM kills share. */
+/* Shared code for the tests of OOM kill reports. */
 #include "killing.h"
 
 #include <fcntl.h>
@@ -116,8 +116,8 @@ int killing_hog(const char *mib, const char *mode, pid_t *pid)
 }
 
 /*
- * The reports so far of kills in this test's cgroup: there may be others on the machine. The last line may be
- * half written.
+ * The reports so far about kills in this test's cgroup; the machine may have other kills. The last line may
+ * be incomplete.
  */
 static json_t *own_reports(const char *path)
 {
@@ -140,7 +140,7 @@ static json_t *own_reports(const char *path)
 	return all;
 }
 
-/* Wait for so many of them at least, and stop memblame. */
+/* Waits for at least n reports, and stops memblame. */
 json_t *killing_some_reports(struct live_bg *oom, size_t n)
 {
 	struct live_result *r;
@@ -155,9 +155,9 @@ json_t *killing_some_reports(struct live_bg *oom, size_t n)
 			break;
 		usleep(10000);
 	}
-	usleep(50000); /* for one too many */
+	usleep(50000); /* time for an excess report to appear */
 	json_decref(all);
-	/* its output goes when it is waited for */
+	/* live_stop() removes the output file, so read it before */
 	all = own_reports(path);
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 0);
@@ -184,7 +184,10 @@ static long long number_or_zero(json_t *object, const char *name)
 	return json_is_integer(v) ? json_integer_value(v) : 0;
 }
 
-/* The kinds of a split add up to the usage; none has grown by more than it has, with swap. */
+/*
+ * Checks that the kinds of a split add up to the usage, and that no kind has grown by more than its size (for
+ * anon, its size plus swap).
+ */
 static long long assert_split(json_t *split, long long *growth)
 {
 	static const char *const kinds[] = { "anon_bytes",	   "file_bytes", "shmem_bytes",	  "page_tables_bytes",
@@ -220,7 +223,7 @@ void killing_assert_adds_up(json_t *doc)
 		return;
 	}
 	all = assert_split(split, &growth);
-	/* kinds are counted in batches, so that their sum may be a little more than the usage */
+	/* the kernel counts the kinds in batches, so their sum may slightly exceed the usage */
 	if (json_is_object(memcg) && live_int(split, "usage_bytes") > live_int(doc, "memcg.usage_bytes") + 4 * MIB)
 		live_fail("split of %lld, usage of %lld", live_int(split, "usage_bytes"), live_int(doc, "memcg.usage_bytes"));
 	if (json_is_object(memcg) && json_is_integer(live_get(doc, "memcg.limit_bytes")) &&
@@ -239,7 +242,7 @@ void killing_assert_adds_up(json_t *doc)
 			live_fail("a process grew by more than %lld", all);
 }
 
-/* A report that its own log is about: the right figures, each beside the kernel's. */
+/* Checks the figures of a report with a kernel log: each must agree with the kernel's figure. */
 void killing_assert_logged(json_t *doc, const struct kmsg_kill *k)
 {
 	const long long page = sysconf(_SC_PAGESIZE);
@@ -277,7 +280,7 @@ void killing_assert_logged(json_t *doc, const struct kmsg_kill *k)
 		live_equal("swap_bytes", live_int(task, "swap_bytes"), t->swap * page);
 		live_equal("oom_score_adj", live_int(task, "oom_score_adj"), t->adj);
 	}
-	/* what the kernel chose by is what the first one of them has */
+	/* the kernel chose the first task, so the task's badness is that of the choice */
 	live_near("badness", live_int(json_array_get(live_get(doc, "tasks"), 0), "badness_pages"),
 		  live_int(doc, "chosen_badness_pages"), (3 * rss_slack() + tables_slack()) / page);
 }
@@ -289,7 +292,7 @@ void killing_assert_lines(json_t *doc, const struct kmsg_kill *k)
 
 	json_array_foreach(live_get(doc, "kernel_log"), i, line)
 		n += kmsg_has_line(k, json_string_value(line));
-	/* all that are there are the kernel's, of this kill; the victim's line is one of them */
+	/* every log line in the report comes from the kernel's log of this kill; the victim's line is one of them */
 	live_equal("lines", (long long)n, (long long)json_array_size(live_get(doc, "kernel_log")));
 	assert_true(n >= 1);
 }

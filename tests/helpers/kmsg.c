@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the kernel's log says of an OOM kill. */
+/* Reads what the kernel's log says about an OOM kill. */
 #include "kmsg.h"
 
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "live.h"
 
 /*
- * The kernel sums a process's page counters over all CPUs; a BPF program reads only the common
- * part, which lags behind by less than a batch, max(32, 2 * CPUs) pages, for each CPU.
+ * The kernel sums a process's page counters over all CPUs. A BPF program reads only the common part. The
+ * common part lags behind by less than a batch, max(32, 2 * CPUs) pages, for each CPU.
  */
 long long kmsg_slack(void)
 {
@@ -85,7 +85,7 @@ static void parse_line(struct kmsg_kill *k, const char *line, bool *in_tasks, bo
 		*in_tasks = false;
 		sscanf(at, "oom-kill:constraint=CONSTRAINT_%31[^,]", k->constraint);
 		for (char *c = k->constraint; *c; c++)
-			*c |= 0x20; /* lower case */
+			*c |= 0x20; /* to lower case */
 		if (!strcmp(k->constraint, "none"))
 			strcpy(k->constraint, "global");
 		if (!strcmp(k->constraint, "memory_policy"))
@@ -98,7 +98,7 @@ static void parse_line(struct kmsg_kill *k, const char *line, bool *in_tasks, bo
 	}
 }
 
-/* The next line; false: none within some seconds. Lines of one record come one by one. */
+/* Reads the next line; false: none arrives within some seconds. The lines of one record are returned one by one. */
 static bool next_line(int fd, char *record, size_t size, char **rest, char **line)
 {
 	char *end;
@@ -175,7 +175,7 @@ bool kmsg_has_line(const struct kmsg_kill *k, const char *line)
 	const char *at = k->text;
 	size_t len = strlen(line);
 
-	/* whole lines */
+	/* match whole lines only */
 	while ((at = strstr(at, line))) {
 		if ((at == k->text || at[-1] == '\n') && at[len] == '\n')
 			return true;

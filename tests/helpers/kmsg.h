@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What the kernel's log says of an OOM kill: the truth that reports are held against. */
+/* What the kernel's log says about an OOM kill: the reference that reports are compared with. */
 #ifndef KMSG_H
 #define KMSG_H
 
@@ -9,7 +9,7 @@
 
 struct kmsg_task {
 	pid_t pid;
-	long long uid, total_vm, rss, pgtables, swap, adj; /* pages, but for pgtables: bytes */
+	long long uid, total_vm, rss, pgtables, swap, adj; /* pages; pgtables: bytes */
 	char comm[32];
 };
 
@@ -18,26 +18,30 @@ struct kmsg_kill {
 	char comm[32], trigger_comm[32], gfp[256], constraint[32], memcg[128];
 	long long total_vm, anon, file, shmem, pgtables, uid, adj; /* bytes */
 	long long gfp_mask, order, usage, limit;
-	long long swap; /* of the cgroup: usage; v1: with memory. -1: not told */
-	long long free_swap, total_swap; /* of the machine; -1: not told */
-	bool whole; /* the log has more than the victim's line: the kernel limits how often it says all */
+	long long swap; /* usage of the cgroup; v1: including memory. -1: not reported */
+	long long free_swap, total_swap; /* of the machine; -1: not reported */
+	/* the log has more than the victim's line; the kernel rate-limits the full report */
+	bool whole;
 	struct kmsg_task tasks[256];
 	size_t n_tasks;
 	char *text; /* all lines up to the victim's */
 };
 
-/* Reads on until the kernel tells of the kill of that process (0: of any); fails the test when it does not. */
+/*
+ * Reads until the kernel logs the kill of that process (0: of any process); fails the test if no such line
+ * arrives.
+ */
 struct kmsg_kill kmsg_kill(int fd, pid_t pid);
 void kmsg_free(struct kmsg_kill *k);
 
-/* The row of this process; fails the test when there is none. */
+/* The table row of this process; fails the test if there is none. */
 const struct kmsg_task *kmsg_task(const struct kmsg_kill *k, long long pid);
 bool kmsg_has_line(const struct kmsg_kill *k, const char *line);
 
-/* "A|B" and "B|A" are the same. */
+/* Compares flags regardless of order: "A|B" equals "B|A". */
 void kmsg_assert_same_flags(const char *got, const char *want);
 
-/* How far a BPF program's sum of a process's pages may be off, in bytes: what CPUs hold back. */
+/* The possible error, in bytes, of a BPF program's sum of a process's pages: what per-CPU counters hold back. */
 long long kmsg_slack(void);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Runs programs that leak under one `memblame leaks`, and finds in its answer what is about each. */
+/* Runs leaking programs under one `memblame leaks`, and finds the results for each program in its output. */
 #include "leaking.h"
 
 #include <signal.h>
@@ -34,7 +34,7 @@ static bool has_text(const char *path, const char *text)
 	return found;
 }
 
-/* What it needs may not be on this machine: then it ends, or the loader says so. */
+/* The machine may lack something that the program needs. Then the program exits, or the loader prints an error. */
 static const char *wait_until_ready(const struct leaking *program)
 {
 	for (int waited = 0; waited < READY_MS; waited += STEP_MS) {
@@ -55,7 +55,7 @@ static const char *argument(const char *text)
 
 	if (text[0] != '@')
 		return text;
-	/* the build's, if it could build it */
+	/* a workload of the build, if the build was able to make it */
 	if (asprintf(&path, "%s/workloads/%s", live_bin("."), text + 1) < 0)
 		abort();
 	return path;
@@ -93,8 +93,9 @@ static void signal_all(const struct leaking *programs, int signo)
 }
 
 /*
- * One that works in a burst has the rings for itself: five at once are more than they hold. So that they are
- * emptied as fast as it fills them on a machine that has other things to do, memblame goes first.
+ * Starts the work of each program. A program that works in a burst runs alone, because five bursts at once
+ * exceed the capacity of the rings. It runs at the lowest priority, so that memblame can empty the rings as
+ * fast as the program fills them, even on a busy machine.
  */
 static void let_go(const struct leaking *programs)
 {
@@ -156,7 +157,7 @@ static json_t *run_all(struct leaking *programs, const char *const *opts, unsign
 	left -= now_ms();
 	if (left > 0)
 		usleep((useconds_t)left * 1000);
-	/* what they have then is what it finds when it is told to end */
+	/* stop the programs, so that memblame's last reading matches what they hold */
 	signal_all(programs, SIGSTOP);
 	result = live_stop(memblame);
 	signal_all(programs, SIGTERM);
@@ -210,7 +211,7 @@ void leaking_need(const struct leaking *program)
 		live_fail("%s has not run", program->name);
 }
 
-/* --- its answer --- */
+/* ---- memblame's output ---- */
 
 static bool is_about(const json_t *group, const struct leaking *program, const char *level)
 {
@@ -221,7 +222,7 @@ static bool is_about(const json_t *group, const struct leaking *program, const c
 	return live_int(group, "pid") == program->pid;
 }
 
-/* Made once for a document: beside its groups, those that are the evidence of one, behind all of them. */
+/* Computed once per document: the array of all groups, followed by the groups that are evidence for others. */
 const json_t *leaking_views(const json_t *document)
 {
 	json_t *all = json_object_get(document, "views"), *group, *other;

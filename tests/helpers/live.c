@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Runs memblame and workloads for the live tests and reads back what they wrote. */
+/* Runs memblame and workloads for the live tests, and reads back their output. */
 #include "live.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Only what hangs takes as long: how fast the machine is, is not for these to say. */
+/* Only a hang takes this long. These timeouts do not check the speed of the machine. */
 #define END_TIMEOUT_MS	180000
 #define TEXT_TIMEOUT_MS 90000
 #define STEP_MS		5
@@ -25,10 +25,10 @@
 #define MAX_BG		32
 
 static char tmp_dir[64];
-/* What still runs in the background: killed at exit, so that a failed test leaves nothing. */
+/* Background programs that still run. They are killed at exit, so that a failed test leaves nothing behind. */
 static pid_t running[MAX_BG];
 
-/* LIVE_TESTS: a pattern; only the tests whose names match it are run. */
+/* LIVE_TESTS: a pattern; only the tests whose names match it run. */
 __attribute__((constructor)) static void select_tests(void)
 {
 	if (getenv("LIVE_TESTS"))
@@ -55,7 +55,7 @@ void live_skip(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* its own line on stdout, whatever form cmocka's own output has */
+	/* on a line of its own on stdout, whatever output format cmocka uses */
 	fflush(NULL);
 	printf("skip: %s\n", text);
 	fflush(stdout);
@@ -72,7 +72,7 @@ void live_near_at(const char *what, long long got, long long want, long long sla
 			     slack);
 }
 
-/* --- places --- */
+/* --- paths --- */
 
 static const char *build_dir(void)
 {
@@ -137,7 +137,7 @@ void live_kill_rest(void)
 		}
 }
 
-/* PDEATHSIG is not enough: memblame may have been told to ignore nothing but still have a CMD. */
+/* PDEATHSIG alone is not enough: a memblame that dies this way may leave its CMD behind. */
 static void clean_up(void)
 {
 	static pid_t owner;
@@ -160,7 +160,7 @@ static void on_signal(int signo)
 	raise(signo);
 }
 
-/* cmocka turns a crash of a test into a failure, so only what ends the program is left. */
+/* cmocka turns a crash of a test into a failure, so only exit and these signals remain to be handled. */
 static void arm_clean_up(void)
 {
 	static bool armed;
@@ -168,7 +168,7 @@ static void arm_clean_up(void)
 	if (armed)
 		return;
 	armed = true;
-	clean_up(); /* notes who owns the folder */
+	clean_up(); /* the first call records the pid that owns the folder */
 	atexit(clean_up);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
@@ -219,7 +219,7 @@ static void child_side(const char *const *argv, const char *in, const char *out,
 {
 	sigset_t none;
 
-	/* a test that dies takes its programs with it */
+	/* if a test dies, its programs die with it */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (int signo = 1; signo < 32; signo++)
 		signal(signo, SIG_DFL);
@@ -244,7 +244,7 @@ static struct live_bg *spawn(const char *const *argv, const char *in)
 	number++;
 	snprintf(bg->out_path, sizeof(bg->out_path), "%s/%u.out", live_tmp(), number);
 	snprintf(bg->err_path, sizeof(bg->err_path), "%s/%u.err", live_tmp(), number);
-	/* there before the program is, so that others may look at once */
+	/* create the file before the program starts, so that a test can open it at once */
 	close(open(bg->out_path, O_WRONLY | O_CREAT, 0600));
 	close(open(bg->err_path, O_WRONLY | O_CREAT, 0600));
 	fflush(NULL);
@@ -388,7 +388,7 @@ const char *live_one_line(struct live_result *result)
 
 /* --- memblame run --- */
 
-/* The last line on stdout that is a JSON object, so that CMD may print more. */
+/* The last line on stdout that is a JSON object; CMD may print other lines. */
 static json_t *workload_line(char *text)
 {
 	json_t *last = NULL;
@@ -447,7 +447,7 @@ void live_run_free(struct live_run *run)
 	free(run);
 }
 
-/* --- no orphan: what memblame leaves behind becomes ours, as we are its subreaper --- */
+/* --- no orphans: the test is a subreaper, so orphans of memblame become its children --- */
 
 static void kill_orphans(void)
 {
@@ -497,7 +497,7 @@ long long live_proc_status(pid_t pid, const char *key)
 	for (line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (!strncmp(line, key, len) && line[len] == ':') {
-			/* capability masks are hexadecimal */
+			/* capability masks are in hexadecimal */
 			int base = strncmp(key, "Cap", 3) ? 10 : 16;
 			long long value = (long long)strtoull(line + len + 1, NULL, base);
 
@@ -528,7 +528,7 @@ bool live_proc_alive(pid_t pid)
 	return at && at[2] != 'Z' && at[2] != 'X';
 }
 
-/* --- a child of the test itself --- */
+/* --- a forked child of the test --- */
 
 pid_t live_fork_holding(void (*begin)(void))
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What every live test uses: run memblame for real, read what it and the workload said. */
+/* Shared code of all live tests: it runs the real memblame and reads the output of memblame and of the workload. */
 #ifndef MB_TESTS_LIVE_H
 #define MB_TESTS_LIVE_H
 
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-/* An argument vector in place: LIVE_ARGV("run", "--", "true"). */
+/* Builds an argument vector inline: LIVE_ARGV("run", "--", "true"). */
 #define LIVE_ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* Fails the running test with a formatted message. */
@@ -24,50 +24,50 @@ void live_fail_at(const char *file, int line, const char *format, ...)
 /* Prints "skip: REASON" and leaves the running test as skipped. */
 void live_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- places; the strings live as long as the program --- */
+/* --- paths; the strings live as long as the program --- */
 const char *live_bin(const char *name);      /* build/NAME */
 const char *live_workload(const char *name); /* build/workloads/NAME */
-const char *live_tmp(void);                  /* removed with all in it when the program ends */
+const char *live_tmp(void);                  /* removed with all its contents when the program ends */
 const char *live_path(const char *name);     /* a file in live_tmp() */
 
 /*
- * In a guest of tests/vm, where an emulator runs everything some ten times slower: a test that does
- * the same many times does it fewer times there.
+ * Is this a guest of tests/vm? An emulator runs everything there about ten times slower, so a test that
+ * repeats something does so fewer times.
  */
 bool live_emulated(void);
 
-/* --- any program, run to its end --- */
+/* --- running any program to completion --- */
 struct live_result {
-	int status; /* as the shell has it: exit status, or 128 + signal */
+	int status; /* as in the shell: exit status, or 128 + signal */
 	char *out;
 	size_t out_len;
 	char *err;
 };
 
-/* argv[0] is a path or found in PATH; stdin is input, or /dev/null when NULL. */
+/* argv[0] is a path, or is found in PATH. stdin is input, or /dev/null if input is NULL. */
 struct live_result *live_exec(const char *const *argv, const char *input);
-/* memblame with these arguments (argv without the program's name). */
+/* Runs memblame with these arguments (args excludes the program's name). */
 struct live_result *live_memblame(const char *const *args);
 void live_result_free(struct live_result *result);
-/* The one line on stderr, without its newline; fails the test when there is not exactly one. */
+/* The only line on stderr, without its newline; fails the test if there is not exactly one line. */
 const char *live_one_line(struct live_result *result);
 
 /* --- memblame run --json -o FILE OPTS -- CMD --- */
 struct live_run {
 	struct live_result *result;
-	json_t *summary;  /* what memblame wrote */
-	json_t *workload; /* the last JSON line on stdout, NULL when there is none */
+	json_t *summary;  /* memblame's output */
+	json_t *workload; /* the last JSON line on stdout; NULL if there is none */
 };
 
 /*
- * opts may be NULL; fails the test when there is no summary. Does not look at the status. Traces the
- * families of LIVE_FAMILIES only, where that is set.
+ * opts may be NULL. Fails the test if there is no summary, but does not check the exit status. If
+ * LIVE_FAMILIES is set, memblame traces only these families.
  */
 struct live_run *live_run(const char *const *opts, const char *const *cmd);
 void live_run_free(struct live_run *run);
 
-/* --- a child of the test itself, which is no other program --- */
-/* A child that has run begin, and then does nothing until live_fork_end(); it does not outlive the test. */
+/* --- a forked child of the test, which does not exec another program --- */
+/* Forks a child that calls begin() and then idles until live_fork_end(). The child dies with the test. */
 pid_t live_fork_holding(void (*begin)(void));
 void live_fork_end(pid_t pid);
 
@@ -82,53 +82,54 @@ struct live_bg {
 };
 
 struct live_bg *live_spawn(const char *const *argv);
-/* memblame --verbose ARGS; comes back when it says that it has attached. */
+/* Starts memblame --verbose ARGS; returns when memblame reports that it has attached. */
 struct live_bg *live_start(const char *const *args);
-/* Waits for the end, up to a minute; gives status, stdout and stderr, frees bg. */
+/* Waits up to a minute for the process to end; returns status, stdout and stderr, and frees bg. */
 struct live_result *live_wait(struct live_bg *bg);
-/* Sends SIGINT, then as live_wait. */
+/* Sends SIGINT, then does the same as live_wait(). */
 struct live_result *live_stop(struct live_bg *bg);
-/* Waits until the text is in the file, false when it did not come in 90 seconds: it never will. */
+/* Waits until the text is in the file. Returns false after 90 seconds: by then it will never appear. */
 bool live_wait_text(const char *path, const char *text);
 
-/* Kills what a failed test has left running. */
+/* Kills all background programs that a failed test leaves running. */
 void live_kill_rest(void);
 
 /*
- * With PR_SET_CHILD_SUBREAPER set, what memblame leaves behind becomes ours: fails when there still
- * is a child after a grace time, and kills it.
+ * For a test that has set PR_SET_CHILD_SUBREAPER, so that orphans of memblame become children of the test. If
+ * a child remains after a grace period, kills it and fails the test.
  */
 void live_check_no_orphans(const char *when);
 
 /* --- JSON --- */
-/* The process with this pid in a summary (the last one, should the pid have been used twice). */
+/* The process with this pid in a summary; the last one if the pid was reused. */
 json_t *live_process(const json_t *summary, pid_t pid);
 json_t *live_find_process(const json_t *summary, pid_t pid); /* NULL when there is none */
-/* A value at a dotted path ("faults.minor", "stalls.file_io.ns"); absent or of another type: fails. */
+/* The value at a dotted path ("faults.minor", "stalls.file_io.ns"); fails the test if absent or of another type. */
 json_t *live_get(const json_t *object, const char *path);
 long long live_int(const json_t *object, const char *path);
 const char *live_str(const json_t *object, const char *path);
 /*
- * Lost events of a summary or an "end" line, each reason of them printed. Not among them: latencies of faults that
- * could not be taken because the program for them was running already (their number is in there, too), and
- * programs that were not run because another thread lost the CPU within them, on kernels that let that happen.
+ * The lost events of a summary or an "end" line; prints each nonzero reason. Excludes two reasons: fault
+ * latencies that could not be measured because the BPF program for them was already running (these faults are
+ * still counted), and programs that did not run because another thread lost the CPU inside them, on kernels
+ * where this can happen.
  */
 long long live_lost(const json_t *object);
 /*
- * Of these, what would make the counts of threads and faults wrong. Not among them: programs that
- * were not run, because another thread was within them when it lost the CPU. Kernels that let that
- * happen do so at every storm of threads; an account of a thread whose exit was missed is made good.
+ * The lost events that would make the counts of threads and faults wrong. Excludes programs that did not run
+ * because another thread lost the CPU inside them. On kernels where this can happen, every storm of threads
+ * causes it, and memblame repairs the account of a thread whose exit it missed.
  */
 long long live_lost_faults(const json_t *object);
-/* For how long a field was not counted, as overhead.untraced has it; -1: it is not listed. */
+/* How long a field was not counted, according to overhead.untraced; -1: not listed. */
 long long live_untraced_ns(const json_t *summary, const char *field);
 bool live_bool(const json_t *object, const char *path);
 bool live_null(const json_t *object, const char *path);
 json_t *live_json(const char *text); /* exactly one document */
-json_t *live_last_json(const char *text); /* that of the last line */
+json_t *live_last_json(const char *text); /* the document on the last line */
 char *live_slurp(const char *path, size_t *len);
 
-/* One object per line; every line must be a whole object. */
+/* A file with one JSON object per line; every line must be a complete object. */
 struct live_stream {
 	FILE *file;
 	char *line;
@@ -139,18 +140,18 @@ struct live_stream {
 struct live_stream *live_stream_open(const char *path);
 json_t *live_stream_next(struct live_stream *stream); /* NULL at the end; the caller owns it */
 void live_stream_close(struct live_stream *stream);
-/* The last line of what top --json wrote, which has all of its time; the file is removed. */
+/* The last line of the output of top --json, which covers the whole run. Removes the file. */
 json_t *live_last_summary(const char *path);
 
 /* --- /proc --- */
 long long live_proc_status(pid_t pid, const char *key); /* a "Key: NUMBER" line; fails if absent */
-bool live_proc_alive(pid_t pid);                        /* there, and not a zombie */
+bool live_proc_alive(pid_t pid);                        /* exists, and is not a zombie */
 
-/* |a - b| <= slack, else fails and says what. */
+/* Fails the test and prints the values unless |a - b| <= slack. */
 #define live_near(what, a, b, slack) live_near_at(what, a, b, slack, __FILE__, __LINE__)
 void live_near_at(const char *what, long long got, long long want, long long slack,
 		  const char *file, int line);
-/* As assert_int_equal, in decimal and with a name. */
+/* Like assert_int_equal, but prints decimal values and a name. */
 #define live_equal(what, got, want) live_near_at(what, got, want, 0, __FILE__, __LINE__)
 
 #endif

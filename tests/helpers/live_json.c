@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reads JSON for the live tests: what is absent or of another type fails the test, by name. */
+/* Reads JSON for the live tests. A value that is absent or of another type fails the test, with the value's name. */
 #include "live.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ json_t *live_find_process(const json_t *summary, pid_t pid)
 	size_t i;
 
 	json_array_foreach(live_get(summary, "processes"), i, process)
-		if (!live_null(process, "pid") && live_int(process, "pid") == pid) /* rows of ended ones have none */
+		if (!live_null(process, "pid") && live_int(process, "pid") == pid) /* ended ones have no pid */
 			found = process;
 	return found;
 }
@@ -86,7 +86,10 @@ const char *live_str(const json_t *object, const char *path)
 	return json_string_value(value);
 }
 
-/* Kernels on which a thread can lose its CPU within a program: PREEMPT_RT, and from 7.0 on all that preempt. */
+/*
+ * On some kernels a thread can lose its CPU inside a BPF program: PREEMPT_RT kernels, and all preemptible
+ * kernels since 7.0.
+ */
 static bool preempts_programs(void)
 {
 	struct utsname u;

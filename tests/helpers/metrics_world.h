@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* A model whose processes a test moves about, and the metrics of it. */
+/* A model whose processes the tests change at will, and its metrics. */
 #ifndef MB_TESTS_METRICS_WORLD_H
 #define MB_TESTS_METRICS_WORLD_H
 
@@ -66,7 +66,7 @@ static inline void world_end(struct world *w)
 	mb_prom_free(&w->text);
 }
 
-/* The slot of a field. */
+/* The slot index of a field. */
 static inline unsigned int slot_of(const char *group, const char *name)
 {
 	size_t n;
@@ -117,7 +117,7 @@ static inline struct mb_process *born(struct world *w, uint32_t tgid, uint64_t s
 	return p;
 }
 
-/* As serve does it. */
+/* Updates the model and the metrics as serve does. */
 static inline void tick(struct world *w, uint64_t ns)
 {
 	world_now += ns;
@@ -132,7 +132,7 @@ static inline void scrape(struct world *w, struct exposition *x, bool openmetric
 	read_exposition(x, w->text.text, w->text.len, openmetrics);
 }
 
-/* Is that somewhere in the text of the last scrape? There is no NUL at its end. */
+/* Does the text of the last scrape contain this string? The text is not NUL-terminated. */
 static inline bool said(const struct world *w, const char *what)
 {
 	return memmem(w->text.text, w->text.len, what, strlen(what)) != NULL;
@@ -147,7 +147,7 @@ static inline void expect(const struct exposition *x, const char *name, const ch
 		fail_msg("%s{%s}: %Lf in %u series, not %Lf", name, with, is, n, want);
 }
 
-/* Everything that there can be is there: for checks of formats and names. */
+/* Fills in everything that the model can contain, to check formats and names. */
 static inline void world_full(struct world *w)
 {
 	struct mb_process *p;

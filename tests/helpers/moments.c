@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The kernel's files about the machine, and a trace between two readings of them at each end. */
+/* Reads the kernel's files about the whole machine, and runs a trace with two such readings at each end. */
 #include "moments.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ char *moment_slurp(const char *path)
 
 	if (!f)
 		return NULL;
-	/* PSI that is switched off can be opened, and not be read */
+	/* if PSI is disabled, its files can be opened but not read */
 	text = calloc(1, MIB);
 	assert_non_null(text);
 	len = fread(text, 1, MIB - 1, f);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reads begin and end events out of the text of two ftrace instances, one around the other. */
+/*
+ * Reads begin and end events from the text of two ftrace instances. One of them records before memblame, the
+ * other after it.
+ */
 #include "pairs.h"
 
 #include <stdlib.h>
@@ -7,7 +10,7 @@
 
 #include "live.h"
 
-/* What one trace says of one thread: sums over all its events, times since boot. */
+/* What one trace shows of one thread: sums over all its events; times since boot. */
 struct sums {
 	long long begins, ends, begin_us, end_us, reclaimed;
 };
@@ -32,13 +35,16 @@ static const char *open_one(struct sandbox_trace *t, const char *system, const c
 	snprintf(begin, sizeof(begin), "%s/%s_begin", system, event);
 	snprintf(end, sizeof(end), "%s/%s_end", system, event);
 	reason = sandbox_trace_open(t, events);
-	/* memblame's clock; the usual one hides that a CPU stood still, until the next tick */
+	/* use memblame's clock; after a CPU stalls, the default clock does not show the gap until the next tick */
 	if (!reason)
 		put_in(t, "trace_clock", "boot");
 	return reason;
 }
 
-/* The second one's events go off again, to be put after memblame's by the script. */
+/*
+ * Disables the events of the second trace; pairs_script() enables them again, so that their hooks run after
+ * memblame's.
+ */
 const char *pairs_open(struct pairs *p, const char *system, const char *event)
 {
 	const char *reason;
@@ -66,7 +72,10 @@ char *pairs_script(struct pairs *p, const char *system, const char *commands)
 	return script;
 }
 
-/* "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32"; what is between varies. */
+/*
+ * Parses "   comm-TID   [001] .....  123.456789: EVENT: nr_reclaimed=32". The fields between comm-TID and the
+ * timestamp vary.
+ */
 static void take_line(struct sums *sums, char *line, const char *event, pid_t tid)
 {
 	char *at = strstr(line, event), *dash, *cpu, *time, *pages;
@@ -138,7 +147,7 @@ void pairs_close(struct pairs *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* A stall that this kernel does not tell is part of the one around it. */
+/* A stall that this kernel cannot report is included in the enclosing stall. */
 static long long stall_ns(json_t *process, const char *stall)
 {
 	json_t *reported = json_object_get(live_get(process, "stalls"), stall);
@@ -148,13 +157,13 @@ static long long stall_ns(json_t *process, const char *stall)
 }
 
 /*
- * The stall's own time is less what nested in it, and the inner stalls may have been elsewhere as
- * well: a thread out of memory is throttled between two reclaims, too.
+ * A stall's own time excludes the stalls that nest in it. The inner stalls may also occur elsewhere: a thread
+ * that is out of memory is also throttled between two reclaims. So the sum is only an upper bound.
  */
 void pairs_check(json_t *process, const char *stall, const struct pairs_truth *truth)
 {
 	static const char *const inner[] = { "compaction", "throttle", "writeback_wait" };
-	long long slack = truth->count * 2000; /* the trace has whole microseconds */
+	long long slack = truth->count * 2000; /* the trace has microsecond resolution */
 	long long own_ns = stall_ns(process, stall), ns = own_ns;
 
 	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Sessions of a kept recording whose every moment tells its number, and what must then be in the file. */
+/*
+ * Sessions of a recording with retention. The data of every moment encodes its number, so tests can check
+ * which data the file must contain.
+ */
 #ifndef MB_TESTS_RETENTION_WORLD_H
 #define MB_TESTS_RETENTION_WORLD_H
 
@@ -35,15 +38,18 @@
 
 static char dir[64], path[96];
 
-/* A session of the test: its model changes with each moment in a way that its number (serial) tells. */
+/*
+ * A session of the test. The model changes with each moment in a way that depends only on the moment's number
+ * (serial).
+ */
 struct world {
 	struct mb_recorder *r;
 	struct mb_model m;
-	uint64_t serial; /* of the next moment; never the same twice */
+	uint64_t serial; /* number of the next moment; never reused */
 	uint64_t since;
-	uint64_t boot_ns; /* moments of a later boot begin again */
-	uint64_t start_ns; /* of its processes */
-	int64_t utc_off_ns; /* somebody has set the clock */
+	uint64_t boot_ns; /* subtracted from timestamps, which start over after a reboot */
+	uint64_t start_ns; /* start time of its processes */
+	int64_t utc_off_ns; /* changes when the clock is set */
 };
 
 static inline void on_forget(void *arg, struct mb_model *m, struct mb_process *p)
@@ -77,7 +83,7 @@ static inline void begin(struct world *w, uint64_t serial, const struct mb_reten
 	begin_at(w, path, serial, keep, "boot-a");
 }
 
-/* Faults of a process in the moment of that number. */
+/* The faults of a process in the moment of that number. */
 static inline uint64_t faults(uint64_t serial, uint64_t process)
 {
 	return (serial * 7 + process * 3) % 1000 + 1;
@@ -95,7 +101,7 @@ static const struct mb_field *faults_field(const char *name)
 	return NULL;
 }
 
-/* Counters of the machine are since boot. */
+/* The machine's counters are totals since boot. */
 static inline void set_system(struct world *w, uint64_t t_ns)
 {
 	mb_system_init(&w->m.system.now);
@@ -108,7 +114,7 @@ static inline void set_system(struct world *w, uint64_t t_ns)
 		w->m.system.now.nodes[0].counts[i] = t_ns / STEP_NS * 10;
 }
 
-/* A process that came and went between two moments. */
+/* A process that starts and ends between two moments. */
 static inline void short_life(struct world *w)
 {
 	struct mb_process *p = mb_model_process(&w->m, 100000 + (uint32_t)w->serial, w->serial + 10);
@@ -173,7 +179,7 @@ static inline bool is_shorter(const struct mb_recorder_state *st, uint64_t n)
 	return !st->waiting_bytes && st->bytes <= n;
 }
 
-/* What goes, goes after what comes has been written. */
+/* Old ticks are removed only after new ticks have been written. */
 static inline bool has_ticks(const struct mb_recorder_state *st, uint64_t n)
 {
 	return st->ticks == (n ? n : (uint64_t)ask("SELECT count(*) FROM tick"));
@@ -208,7 +214,7 @@ static inline void end(struct world *w)
 	mb_model_free(&w->m);
 }
 
-/* ---- what is in the file ---- */
+/* ---- contents of the file ---- */
 
 static inline sqlite3 *open_db(const char *file)
 {
@@ -247,7 +253,10 @@ static inline double on_disk(void)
 	return (double)(size_of("") + size_of("-wal") + size_of("-shm"));
 }
 
-/* Every tick that is there has exactly what the test did in that moment; nothing refers to what has gone. */
+/*
+ * Checks that every tick in the file has exactly what the test did in that moment, and that no row refers to
+ * a removed one.
+ */
 static inline void check_sums(void)
 {
 	sqlite3 *db = open_db(path);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Takes from the machine what a test needs, and always gives it back.
+ * Acquires the machine resources that a test needs, and always gives them back.
  *
- * Everything carries the test's pid in its name, so that the next run knows what a killed one
- * left. Mounts are made in a mount namespace of the test's own and loop devices detach
- * themselves, so of these the kernel takes care whatever happens.
+ * Every name includes the test's pid, so that the next run recognizes what a killed run left behind. Mounts
+ * are made in the test's own mount namespace, and loop devices detach themselves. The kernel therefore cleans
+ * up both in any case.
  */
 #include "sandbox.h"
 
@@ -32,7 +32,7 @@
 #define MAX_OPEN 8
 #define END_MS 30000
 
-/* What is open, by what it takes to undo it. */
+/* Open resources, by the function that closes them. */
 static struct sandbox_fs *open_fs[MAX_OPEN];
 static struct sandbox_cgroup *open_cgroup[MAX_OPEN];
 static struct sandbox_trace *open_trace[MAX_OPEN];
@@ -81,7 +81,7 @@ static bool get_text(const char *dir, const char *file, char *text, size_t size)
 	return n > 0;
 }
 
-/* ---- giving back ---- */
+/* ---- closing ---- */
 
 static void reset_bdi(const char *bdi)
 {
@@ -110,7 +110,7 @@ static void drop_fs_dir(const char *base, const char *bdi)
 
 static void drop_at(int above, const char *name);
 
-/* What a test has made below it: as deep as it likes, and with paths longer than the kernel takes. */
+/* Removes what a test created below the directory, to any depth, even if paths are longer than the kernel accepts. */
 static void drop_below(int fd)
 {
 	DIR *d = fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -191,7 +191,7 @@ void sandbox_trace_close(struct sandbox_trace *t)
 static void give_back(void)
 {
 	if (owner != getpid())
-		return; /* a forked child */
+		return; /* a forked child of the test */
 	for (int i = 0; i < MAX_OPEN; i++) {
 		if (open_trace[i])
 			sandbox_trace_close(open_trace[i]);
@@ -214,9 +214,9 @@ static void on_fatal(int signo)
 	raise(signo);
 }
 
-/* ---- what killed runs left ---- */
+/* ---- remains of killed runs ---- */
 
-/* "memblame-test.PID.N" of a process that is gone */
+/* Is this "memblame-test.PID.N" of a process that no longer exists? */
 static bool is_stale(const char *name)
 {
 	pid_t pid;
@@ -256,7 +256,7 @@ static void drop_stale_trace(const char *dir)
 	rmdir(dir);
 }
 
-/* The controller's own (v1) hierarchy where there is one, else the unified (v2) one. */
+/* The memory controller's own (v1) hierarchy if there is one, else the unified (v2) one. */
 static bool cgroup_root(char *root, size_t size, bool *v2)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
@@ -288,7 +288,7 @@ static void prepare(void)
 	if (owner == getpid())
 		return;
 	owner = getpid();
-	live_tmp(); /* its own handlers first, so that ours run before them */
+	live_tmp(); /* installs the handlers of live_tmp() first, so that ours run before them */
 	atexit(give_back);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
 		struct sigaction act = { .sa_handler = on_fatal };
@@ -348,7 +348,7 @@ static const char *make_image(const char *path, unsigned int mib)
 	return NULL;
 }
 
-/* Returns the open device: once mounted and closed, it goes when it is unmounted. */
+/* Returns the open device. It detaches itself when it is closed and the file system is unmounted. */
 static int attach_loop(const char *image, struct sandbox_fs *fs)
 {
 	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
@@ -365,7 +365,7 @@ static int attach_loop(const char *image, struct sandbox_fs *fs)
 			break;
 		snprintf(fs->loop, sizeof(fs->loop), "/dev/loop%d", n);
 		dev = open(fs->loop, O_RDWR | O_CLOEXEC);
-		/* EBUSY: somebody else was faster */
+		/* EBUSY: another process claimed the device first */
 		if (dev >= 0 && ioctl(dev, LOOP_CONFIGURE, &config)) {
 			close(dev);
 			dev = -1;
@@ -410,7 +410,7 @@ static const char *mount_image(struct sandbox_fs *fs, const char *base, unsigned
 		failed = why("cannot mount ext4 from", fs->loop);
 	} else {
 		snprintf(fs->bdi, sizeof(fs->bdi), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
-		/* for whoever sweeps after us */
+		/* so that a later run can clean up after a killed one */
 		snprintf(path, sizeof(path), "%s/bdi", base);
 		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		dprintf(fd, "%s", fs->bdi);
@@ -557,7 +557,7 @@ long long sandbox_cgroup_limit_hits(const struct sandbox_cgroup *cg)
 	return cg->v2 ? find_number(text, "max") : atoll(text);
 }
 
-/* ---- the kernel's own tracing and log ---- */
+/* ---- the kernel's tracing and log ---- */
 
 const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *events)
 {
@@ -575,7 +575,7 @@ const char *sandbox_trace_open(struct sandbox_trace *t, const char *const *event
 		return failed;
 	}
 	put_in(t->dir, "buffer_size_kb", "8192");
-	put_in(t->dir, "options/record-cmd", "0"); /* pids do: no hook in the scheduler for names */
+	put_in(t->dir, "options/record-cmd", "0"); /* pids suffice: names would need a hook in the scheduler */
 	for (; *events; events++) {
 		char file[128];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A process that waits for one letter at a time and does that much memory work. */
+/* A process that waits for one letter at a time and performs the memory work that the letter stands for. */
 #include "scripted_workload.h"
 
 #include "live.h"
@@ -27,7 +27,7 @@ static char *touch(size_t pages, int flags)
 	return area;
 }
 
-static char *held; /* of letters m and u */
+static char *held; /* memory held between letters m and u */
 
 static void *touch_thread(void *arg)
 {
@@ -43,7 +43,7 @@ static void *wait_thread(void *arg)
 	return NULL;
 }
 
-/* Returns what to answer: the pid of a child, or 0. */
+/* Returns the answer to the letter: the pid of a child, or 0. */
 static pid_t obey(char letter)
 {
 	pthread_t thread;
@@ -58,13 +58,13 @@ static pid_t obey(char letter)
 	case 's': /* shared memory */
 		touch(4000, MAP_SHARED);
 		return 0;
-	case 'm': /* memory that is kept */
+	case 'm': /* memory that the process holds */
 		held = touch(SCRIPTED_HELD_PAGES, MAP_PRIVATE);
 		return 0;
-	case 'u': /* and given back */
+	case 'u': /* and frees again */
 		munmap(held, SCRIPTED_HELD_PAGES * PAGE);
 		return 0;
-	case 't': /* by a thread that ends */
+	case 't': /* in a thread that ends */
 		if (pthread_create(&thread, NULL, touch_thread, (void *)1000UL))
 			_exit(91);
 		pthread_join(thread, NULL);
@@ -74,17 +74,17 @@ static pid_t obey(char letter)
 			if (pthread_create(&thread, NULL, wait_thread, NULL))
 				_exit(91);
 		return 0;
-	case 'x': /* a storm with pauses, a few seconds long */
+	case 'x': /* a storm with pauses, which takes a few seconds */
 		for (int i = 0; i < SCRIPTED_STORM_ROUNDS; i++) {
 			munmap(touch(SCRIPTED_STORM_PAGES, MAP_PRIVATE), SCRIPTED_STORM_PAGES * PAGE);
 			usleep(50000);
 		}
 		return 0;
-	case 'z': /* a storm without */
+	case 'z': /* a storm without pauses */
 		for (int i = 0; i < SCRIPTED_STORM_ROUNDS; i++)
 			munmap(touch(SCRIPTED_STORM_PAGES, MAP_PRIVATE), SCRIPTED_STORM_PAGES * PAGE);
 		return 0;
-	case 'f': /* a child that touches and ends */
+	case 'f': /* a child that touches memory and exits */
 		child = fork();
 		if (!child) {
 			touch(500, MAP_PRIVATE);
@@ -119,7 +119,10 @@ struct scripted *scripted_new(void)
 	fflush(NULL);
 	p->pid = fork();
 	if (!p->pid) {
-		/* the end of the test ends it, too: no end of file, other scripted workloads hold the pipe */
+		/*
+		 * Die with the test. An end of file on the pipe cannot signal it, because other scripted
+		 * workloads hold the pipe open.
+		 */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(to[1]);
 		while (read(to[0], &letter, 1) == 1) {
@@ -134,7 +137,7 @@ struct scripted *scripted_new(void)
 	p->to = to[1];
 	p->from = from[0];
 	snprintf(p->text, sizeof(p->text), "%d", (int)p->pid);
-	/* twice round, so that waiting for a letter and answering it fault no more */
+	/* two warm-up rounds, so that waiting for a letter and answering it cause no more faults */
 	scripted_do(p, "nn");
 	return p;
 }

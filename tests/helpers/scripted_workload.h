@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A process that waits for one letter at a time and does that much memory work: between two
- * letters it does nothing at all, so its counts can be read at leisure.
+ * A process that waits for one letter at a time and performs the memory work that the letter stands for.
+ * Between two letters the process does nothing at all, so a test can read its counters at leisure.
  */
 #ifndef MB_TESTS_SCRIPTED_WORKLOAD_H
 #define MB_TESTS_SCRIPTED_WORKLOAD_H
@@ -20,12 +20,14 @@ struct scripted {
 
 struct scripted *scripted_new(void);
 /*
- * Letters: a 8,000 pages of anonymous memory, s 4,000 shared ones, m SCRIPTED_HELD_PAGES that are kept and u gives back, t 1,000 by a thread that ends,
- * w starts 5 threads that stay, x a storm with pauses, z one without, f a child that touches 500 and exits with 7. Comes back
- * when all is done; the answer to the last letter is the child's pid, or 0.
+ * Letters: a touches 8,000 pages of anonymous memory, s 4,000 shared pages, m SCRIPTED_HELD_PAGES pages that
+ * the process holds until u frees them, t 1,000 pages in a thread that ends. w starts 5 threads that stay, x
+ * is a storm with pauses, z a storm without pauses, f forks a child that touches 500 pages and exits with
+ * status 7. n does nothing. Returns when all letters are done; the result is the child's pid if the last
+ * letter was f, else 0.
  */
 pid_t scripted_do(struct scripted *p, const char *letters);
-/* Minor and major faults of the process, all threads, as /proc/PID/stat has them. */
+/* Minor and major faults of the process, over all threads, from /proc/PID/stat. */
 long long scripted_faults(const struct scripted *p);
 void scripted_free(struct scripted *p);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the tests of serve share. */
+/* Shared code for the tests of memblame serve. */
 #include "serving.h"
 
 #include <arpa/inet.h>
@@ -81,7 +81,7 @@ int serving_descriptors(pid_t pid)
 	assert_non_null(d);
 	while ((entry = readdir(d))) {
 		length = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
-		if (length < 0) /* . and .. */
+		if (length < 0) /* "." and ".." */
 			continue;
 		target[length] = '\0';
 		n += strcmp(target, "anon_inode:bpf_link") != 0 && strcmp(target, "anon_inode:bpf-link") != 0;
@@ -214,7 +214,7 @@ void serving_wait_ticks(const struct serving *s, long long ticks)
 	live_fail("no %lld ticks within a minute", ticks);
 }
 
-/* Does "name{...} value" have the label pair? at: behind the brace. */
+/* Does "name{...} value" have the label pair? at points behind the opening brace. */
 static bool has_label(const char *at, const char *end, const char *pair)
 {
 	size_t n = strlen(pair);
@@ -225,7 +225,7 @@ static bool has_label(const char *at, const char *end, const char *pair)
 	return false;
 }
 
-/* Behind the name and labels of a line, where it is such a series; else NULL. */
+/* Returns the position behind the name and labels if the line is a matching series; else NULL. */
 static const char *value_of(const char *line, const char *end, const char *name, const char *const *labels)
 {
 	size_t n = strlen(name);
@@ -296,7 +296,7 @@ void serving_gone(const char *held)
 				     "echo $kind $id; done";
 	struct live_result *r = NULL;
 
-	/* links and maps are freed after a grace period or two */
+	/* the kernel frees links and maps after one or two grace periods */
 	for (int i = 0; i < 60; i++) {
 		live_result_free(r);
 		r = live_exec(LIVE_ARGV("sh", "-c", script), held);

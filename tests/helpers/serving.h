@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What the tests of serve share: a service of one's own, what it answers, numbers in its metrics. */
+/*
+ * Shared code for the tests of memblame serve: starting an instance, querying it, and reading values from its
+ * metrics.
+ */
 #ifndef MB_TESTS_SERVING_H
 #define MB_TESTS_SERVING_H
 
@@ -8,69 +11,77 @@
 
 struct serving {
 	struct live_bg *bg;
-	char dir[200]; /* its state folder */
-	char config[256]; /* its configuration file */
-	char local[256]; /* its unix socket */
-	int port; /* of 127.0.0.1 */
+	char dir[200]; /* state folder */
+	char config[256]; /* configuration file */
+	char local[256]; /* path of the unix socket */
+	int port; /* TCP port on 127.0.0.1 */
 };
 
-extern struct sandbox_cgroup serving_group; /* the test's own */
+extern struct sandbox_cgroup serving_group; /* the test program's own cgroup */
 
-/* Open it with this limit; skips the test where that cannot be. */
+/* Opens serving_group with this limit; skips the test if that is not possible. */
 void serving_open_group(unsigned long limit_bytes);
 
-/* The label that its metrics have, as "cgroup=\"/PATH\"". */
+/* The label of serving_group in the metrics, as "cgroup=\"/PATH\"". */
 const char *serving_own(void);
 
-/* Ends what a test has left behind, and closes its cgroup; for cmocka. */
+/* Stops whatever a test has left running and closes its cgroup; a cmocka teardown. */
 int serving_tidy(void **state);
 
-/* In a child of the test's: join a cgroup by its folder; touch so many fresh pages, and give them back. */
+/*
+ * For use in a forked child of the test: join a cgroup, given its folder; touch that many fresh pages and
+ * free them.
+ */
 void serving_join(const char *dir);
 void serving_touch(size_t pages);
 
-/* Open descriptors of a process. */
+/* Replaces the whole configuration file with these lines. */
 int serving_descriptors(pid_t pid);
 
-/* A state folder and a configuration file of this name, with these lines (sections and all) behind what all need. */
+/*
+ * Creates a state folder and a configuration file of this name. The lines (with section headers) follow the
+ * common part.
+ */
 void serving_prepare(struct serving *s, const char *name, const char *lines);
 
-/* Other lines in that file, all of them. */
+/* Replaces the lines that follow the common part of the configuration file. */
 void serving_rewrite(const struct serving *s, const char *lines);
 
-/* memblame serve with it, and with more arguments; comes back when it says that it has attached. */
+/* Starts memblame serve with this configuration and more arguments; returns when it reports that it has attached. */
 void serving_start(struct serving *s, const char *const *more);
 
-/* SIGTERM, and its end: fails where the status is not 0. Nothing of it is left in the kernel. */
+/* Sends SIGTERM and waits for the end; fails if the status is not 0 or if any BPF object remains in the kernel. */
 void serving_stop(struct serving *s);
 
-/* GET by curl, over the unix socket or TCP: the body, owned by the caller; *status is the HTTP status, 0: none. */
+/* GET by curl, over the unix socket or TCP. The caller owns the body. *status is the HTTP status; 0: no response. */
 char *serving_get(const struct serving *s, const char *path, bool local, int *status);
 
-/* The same, of which the status must be 200. */
+/* The same; fails unless the status is 200. */
 char *serving_get_ok(const struct serving *s, const char *path, bool local);
 json_t *serving_json(const struct serving *s, const char *path);
 
-/* Waits until so many ticks more are over. */
+/* Waits until that many more ticks are complete. */
 void serving_wait_ticks(const struct serving *s, long long ticks);
 
 /*
- * Sum of the series of a metric (or of any whole name: "x_bucket") in the text of a scrape that have all of these
- * label pairs, as "kind=\"minor\""; *n is their number (may be NULL).
+ * The sum of the series of a metric (or of a full series name, such as "x_bucket") in the text of a scrape.
+ * It includes the series that have all of these label pairs, such as "kind=\"minor\"". *n receives the number
+ * of series; n may be NULL.
  */
 double metric_sum(const char *text, const char *name, const char *const *labels, int *n);
 
-/* That of one series: fails where there is not exactly one. */
+/* The value of a single series; fails unless exactly one matches. */
 double metric_value(const char *text, const char *name, const char *const *labels);
 
 /*
- * BPF programs, maps and links that a process holds, as lines "prog 12" (its descriptors say so); owned by the
- * caller. serving_gone() waits until the kernel has none of them any more, and fails where it still has after 30 s.
+ * serving_held() lists the BPF programs, maps and links that a process holds, as lines like "prog 12", from
+ * the process's descriptors. The caller owns the text. serving_gone() waits until the kernel has freed all of
+ * them, and fails if any remains after 30 s.
  */
 char *serving_held(pid_t pid);
 void serving_gone(const char *held);
 
-/* A TCP port of 127.0.0.1 that nobody has just now. */
+/* A TCP port of 127.0.0.1 that is not in use. */
 int free_port(void);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Simulated programs for the tests of trends: what each has in memory, tick by tick. */
+/* Simulated programs for the tests of trends: the memory of each program, tick by tick. */
 #ifndef MB_TESTS_TREND_SIM_H
 #define MB_TESTS_TREND_SIM_H
 
 #include "chance.h"
 
-/* The value after one more tick, the i-th. */
+/* Returns the memory after the i-th tick. */
 typedef double (*source_fn)(struct sim *s, int i);
 
 /* ---- sources: leaks ---- */
@@ -27,7 +27,7 @@ static double lumps(struct sim *s, int i)
 	return 132 * KIB * (1 + i / 5);
 }
 
-/* One in two ticks a few, of exponential size. */
+/* Every second tick on average, a few allocations of exponentially distributed size. */
 static double arrivals(struct sim *s, int i)
 {
 	(void)i;
@@ -36,14 +36,14 @@ static double arrivals(struct sim *s, int i)
 	return s->v;
 }
 
-/* Allocations of a few bytes each, of which one in s->period bytes is seen. */
+/* Allocations of a few bytes each; about one byte in s->period is sampled. */
 static double sampled(struct sim *s, int i)
 {
 	(void)i;
 	return s->v += s->period * poisson(s, s->rate / s->period);
 }
 
-/* On top of it, 5 to 20 MiB of garbage, collected every 5 to 15 s. */
+/* A leak plus 5 to 20 MiB of garbage, which is collected every 5 to 15 s. */
 static double collected_leak(struct sim *s, int i)
 {
 	if (s->left < 1) {
@@ -66,7 +66,7 @@ static double late_leak(struct sim *s, int i)
 	return 50 * MIB + between(s, 0, 1) * MIB + (i < 300 ? 0 : jittery(s, i));
 }
 
-/* ---- sources: none ---- */
+/* ---- sources: no leaks ---- */
 
 static double one_step(struct sim *s, int i)
 {
@@ -75,7 +75,7 @@ static double one_step(struct sim *s, int i)
 	return 10 * MIB + (i < s->left ? 0 : s->rate);
 }
 
-/* Two to five, of any size, at any time of the first minute. */
+/* Two to five steps of any size, at any time within the first minute. */
 static double few_steps(struct sim *s, int i)
 {
 	if (i == 0)
@@ -87,7 +87,7 @@ static double few_steps(struct sim *s, int i)
 	return s->v;
 }
 
-/* Fills for a third to half of five minutes, then stays. */
+/* Fills for a third to half of five minutes, then stays constant. */
 static double filling(struct sim *s, int i)
 {
 	if (i == 0)
@@ -97,7 +97,7 @@ static double filling(struct sim *s, int i)
 	return s->v;
 }
 
-/* To s->rate bytes, with a time constant of 60 s. */
+/* Approaches s->rate bytes with a time constant of 60 s. */
 static double flattening(struct sim *s, int i)
 {
 	return s->rate * (1 - exp(-(i + 1) / 60.0));
@@ -115,7 +115,7 @@ static double flattening_sampled(struct sim *s, int i)
 	return s->v += s->period * poisson(s, (flattening(s, i) - flattening(s, i - 1)) / s->period);
 }
 
-/* A constant that draws back what walks away from it. */
+/* A random walk that is drawn back to a constant. */
 static double walk(struct sim *s, int i)
 {
 	if (i == 0)
@@ -124,7 +124,7 @@ static double walk(struct sim *s, int i)
 	return 100 * MIB + s->v;
 }
 
-/* 100 MiB and up to s->rate on top, given back every 5 to 40 s. */
+/* 100 MiB plus up to s->rate on top, which is freed every 5 to 40 s. */
 static double saw_tooth(struct sim *s, int i)
 {
 	(void)i;
@@ -138,7 +138,7 @@ static double saw_tooth(struct sim *s, int i)
 	return 100 * MIB + s->v;
 }
 
-/* Objects of a cache that come and go, one in s->period bytes seen. */
+/* Objects of a cache that come and go; one byte in s->period is sampled. */
 static double sampled_churn(struct sim *s, int i)
 {
 	double objects = 100 * MIB / s->period;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What every unit test includes: cmocka needs these four before its own header. */
+/* Every unit test includes this header: cmocka needs these four headers before its own. */
 #ifndef MB_TESTS_UNIT_H
 #define MB_TESTS_UNIT_H
 

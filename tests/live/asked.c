@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Reclaim that is asked for by a write to a cgroup's file takes the memory of that cgroup, whichever the writer is in: it
- * must not be told as a stall at the limit of the writer's own.
+ * A write to a cgroup's file can request reclaim. The kernel then reclaims the memory of that cgroup,
+ * whichever cgroup the writer is in. memblame must not report this as a stall at the limit of the writer's
+ * own cgroup.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,8 +43,8 @@ static void read_file(const char *mib, const char *path)
 }
 
 /*
- * The cache of a file stays with the cgroup that has read it. It is written before, by nobody of that cgroup: full of dirty
- * pages, it would run out of memory where the disk is slow.
+ * The page cache of a file is charged to the cgroup that reads the file. A process outside of the cgroup
+ * writes the file first: a cgroup full of dirty pages would run out of memory on a slow disk.
  */
 static void fill(const struct sandbox_cgroup *cg, const char *mib, const char *name)
 {
@@ -73,7 +74,7 @@ static void set_up(void)
 	if (reason)
 		live_skip("%s", reason);
 	fill(&full, "100", "full");
-	/* the writer's own is at its limit, too, which has nothing to do with it */
+	/* the writer's own cgroup is also at its limit, which is unrelated */
 	fill(&own, "32", "own");
 }
 
@@ -198,7 +199,7 @@ static void test_force_empty(void **state)
 	check_write(&own, "memory.force_empty", "0");
 }
 
-/* What a write to a file that is none of a cgroup's stalls for is its own cgroup's limit. */
+/* A write to an ordinary file stalls at the limit of the writer's own cgroup. */
 static void test_own_limit(void **state)
 {
 	const char *path = live_path("blame.json");

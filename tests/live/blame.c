@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * blame: writers on a file system whose device is limited hold one another up. Who is to blame for how
- * much of it is known from what each of them wrote, how long from the victim's own clock.
+ * blame: writers on a file system whose device has a dirty limit stall one another. The bytes that each of
+ * them wrote give the expected shares of the blame. The victim's own clock gives the length of its stalls.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static int teardown(void **state)
 
 struct writer {
 	struct live_bg *bg;
-	json_t *said; /* what it says of itself, at its end */
+	json_t *said; /* its own figures, printed at its end */
 	pid_t pid;
 };
 
@@ -72,7 +72,7 @@ static struct writer start_writer_for(const char *ms, const struct sandbox_fs *f
 	return w;
 }
 
-/* Writers that are started from now on begin together, in half a second. */
+/* Writers that start from now on begin to write together, half a second later. */
 static void start_together(void)
 {
 	struct timespec now;
@@ -103,7 +103,7 @@ static long long written(const struct writer *w)
 	return live_int(w->said, "written_bytes");
 }
 
-/* ---- what blame says ---- */
+/* ---- the output of blame ---- */
 
 static const char *blame_path(void)
 {
@@ -111,8 +111,8 @@ static const char *blame_path(void)
 }
 
 /*
- * All of the machine is traced: others' waits whose end cannot be told, and programs that the kernel did not
- * run, are theirs.
+ * Allows two kinds of loss, because blame traces the whole machine: waits of other processes that could not
+ * be timed, and programs that the kernel did not run.
  */
 static void assert_nothing_lost(const json_t *doc)
 {
@@ -129,7 +129,7 @@ static void assert_nothing_lost(const json_t *doc)
 	live_equal("lost", lost, 0);
 }
 
-/* -o FILE: the text of the last document. */
+/* Stops blame and returns the last document in the -o file. */
 static json_t *end_blame(struct live_bg *blame)
 {
 	struct live_result *r = live_stop(blame);
@@ -202,8 +202,9 @@ static void assert_shares_add_up(const json_t *v)
 }
 
 /*
- * All else the same, a share is that of the bytes written; but those that were written while nobody was held
- * up, before the limit was reached and while only one wrote, do not count.
+ * With all else equal, a share of the blame equals the share of the bytes written. The slack is for bytes
+ * that were written while no process was stalled, that is, before the limit was reached and while only one
+ * writer was running.
  */
 static void assert_share(const json_t *v, const struct writer *w, const struct writer *beside)
 {
@@ -215,7 +216,7 @@ static void assert_share(const json_t *v, const struct writer *w, const struct w
 		live_fail("share %.3f, but it wrote %.3f", got, want);
 }
 
-/* The victim's own clock: within 5 %, and what it waited for a CPU between its pauses. */
+/* Compares with the victim's own clock: within 5 %, plus the time that the victim waited for a CPU between pauses. */
 static void assert_stalled(const json_t *v, const struct writer *w)
 {
 	long long blocked = live_int(w->said, "blocked_ns"), slack = blocked / 20 + live_int(w->said, "cpu_wait_ns");
@@ -225,7 +226,7 @@ static void assert_stalled(const json_t *v, const struct writer *w)
 		   live_int(v, "paused_ns") + live_int(v, "waited_ns") + live_int(v, "fsync_ns"));
 }
 
-/* Of each file that was written so much is said; they are those of the writers. */
+/* The pages of all files add up to the device's total, and most of them belong to the writers' files. */
 static void assert_flusher_files(const json_t *device)
 {
 	long long sum = 0, named = 0;
@@ -242,7 +243,7 @@ static void assert_flusher_files(const json_t *device)
 	assert_true(named * 10 >= sum * 8);
 }
 
-/* The name by which people know it, and where it is mounted. */
+/* Checks the device's usual name and its mount point. */
 static void assert_named(const json_t *row)
 {
 	assert_string_equal(live_str(row, "device"), fs.loop + strlen("/dev/"));
@@ -250,8 +251,8 @@ static void assert_named(const json_t *row)
 }
 
 /*
- * What the device is said to have taken: all that was written, in whole pages, and beside it the file
- * system's own blocks and what is less than a run of each thread (docs/families/writeback.md).
+ * Checks the pages that blame reports for the device: all that was written, in whole pages. The slack covers
+ * the file system's own blocks and the incomplete run of each thread (docs/families/writeback.md).
  */
 static void assert_device(const json_t *doc, const struct writer *a, const struct writer *b)
 {
@@ -278,7 +279,7 @@ static void assert_device(const json_t *doc, const struct writer *a, const struc
 
 /* ---- two writers ---- */
 
-/* Each thread of two processes writes as fast as it may: threads decide on who dirties most. */
+/* Each thread of two processes writes as fast as it can, so the numbers of threads determine who dirties most. */
 static void two_writers(const char *threads_a, const char *threads_b, double least_a, double most_a)
 {
 	struct live_bg *blame;
@@ -330,7 +331,7 @@ static void test_equal(void **state)
 	two_writers("3", "3", 0.35, 0.65);
 }
 
-/* One that writes more than both, but to another device, is not in their way. */
+/* A writer that writes more than both others, but to another device, does not stall them. */
 static void test_other_device(void **state)
 {
 	struct writer a, b, elsewhere;
@@ -387,9 +388,9 @@ static void wait_for_bytes(const char *path, long long bytes)
 }
 
 /*
- * A small file's fsync while another process's large one is dirty, which has been written by now or is
- * still being written: it is in the way, by name. False: the time of the fsync is not the one that the writer measured,
- * whose clock is read outside of the call.
+ * Runs one fsync of a small file while the large file of another process is dirty. That process has exited,
+ * or is still writing. The report must name it as the culprit. Returns false if the reported fsync time does
+ * not match the writer's own measurement, which is taken outside of the call; if last, this fails the test.
  */
 static bool fsync_behind_once(bool exited, bool last)
 {
@@ -438,7 +439,7 @@ static bool fsync_behind_once(bool exited, bool last)
 	f = file_of(c, large);
 	if (!f)
 		live_fail("%s is not among its files: %s", large, json_dumps(c, 0));
-	/* it is nearly all that stood in the way */
+	/* the large file makes up nearly all of the pages in the way */
 	assert_true(live_int(f, "pages") * 10 >= live_int(c, "pages") * 9);
 	json_decref(said);
 	json_decref(doc);
@@ -446,7 +447,7 @@ static bool fsync_behind_once(bool exited, bool last)
 	return near;
 }
 
-/* Where an emulator stood still between the call and the writer's look at its clock, it is measured again. */
+/* Measures again if the emulator stalled between the system call and the writer's reading of the clock. */
 static void fsync_behind(bool exited)
 {
 	int tries = live_emulated() ? 3 : 1;
@@ -489,7 +490,7 @@ static long long sum_of_intervals(const char *path, pid_t pid)
 	return sum;
 }
 
-/* -p: whom to show; those to blame are others. -i: what is shown adds up to the whole. */
+/* -p selects which victims are shown; the culprits are other processes. -i: the intervals add up to the total. */
 static void test_selection_and_intervals(void **state)
 {
 	struct live_bg *blame;
@@ -501,7 +502,7 @@ static void test_selection_and_intervals(void **state)
 
 	(void)state;
 	need_fs(&fs, DIRTY_LIMIT);
-	/* there before memblame is, which may need seconds to attach */
+	/* start the writer before memblame, which may take seconds to attach */
 	a = start_writer_for("8000", &fs, "a", "4");
 	snprintf(pid, sizeof(pid), "%d", a.pid);
 	blame = live_start(LIVE_ARGV("blame", "--json", "-i", "0.5", "-p", pid, "-o", blame_path()));
@@ -515,7 +516,7 @@ static void test_selection_and_intervals(void **state)
 		live_equal("shown", live_int(v, "victim.pid"), a.pid);
 	v = victim(doc, a.pid);
 	assert_true(share(v, b.pid) > 0.1);
-	/* the last interval is in the total only */
+	/* the last interval appears only in the total */
 	assert_true(sum > 0);
 	assert_true(sum <= live_int(v, "stalled_ns"));
 	json_decref(a.said);
@@ -523,7 +524,7 @@ static void test_selection_and_intervals(void **state)
 	json_decref(doc);
 }
 
-/* trace: each single pause with the one who is to blame most for it. */
+/* trace: each single pause, with its main culprit. */
 static void test_trace(void **state)
 {
 	const char *path = live_path("trace.json");
@@ -547,10 +548,10 @@ static void test_trace(void **state)
 		if (!strcmp(live_str(e, "kind"), "event") && live_int(e, "pid") == b.pid &&
 		    !strcmp(live_str(e, "event"), "pause")) {
 			first = first ? first : live_int(e, "t_ns");
-			/* before the first ticks nobody can tell whose pages are dirty */
+			/* before the first ticks memblame cannot know whose pages are dirty */
 			pauses += live_int(e, "t_ns") - first > 500000000;
 			assert_string_equal(live_str(e, "bdi"), fs.bdi);
-			assert_named(e); /* from the first one on */
+			assert_named(e); /* named from the first pause on */
 			if (!json_is_null(live_get(e, "culprit.pid")) &&
 			    live_int(e, "culprit.pid") == a.pid) {
 				named += live_int(e, "t_ns") - first > 500000000;
@@ -569,7 +570,7 @@ static void test_trace(void **state)
 	json_decref(b.said);
 }
 
-/* The same in reclaim: the only process of a cgroup at its limit has itself to blame. */
+/* The same for reclaim: if a cgroup at its limit has only one process, that process is its own culprit. */
 static void test_trace_reclaim(void **state)
 {
 	const char *path = live_path("trace.json"), *reason = sandbox_cgroup_open(&cg, 32 * MIB);
@@ -596,7 +597,10 @@ static void test_trace_reclaim(void **state)
 		if (strcmp(live_str(e, "kind"), "event") || live_int(e, "pid") != pid ||
 		    strcmp(live_str(e, "event"), "memcg_reclaim"))
 			continue;
-		/* which cgroup it has gone to is known from the next tick on, what it took from the second; then of nearly all */
+		/*
+		 * The cgroup of the hog is known from the next tick on, its consumption from the second one.
+		 * From then on nearly all events must name it.
+		 */
 		reclaims += named || !json_is_null(live_get(e, "culprit.pid"));
 		if (json_is_null(live_get(e, "culprit.pid")))
 			continue;
@@ -612,7 +616,7 @@ static void test_trace_reclaim(void **state)
 	live_result_free(hog);
 }
 
-/* A recording answers the same question. */
+/* The replay of a recording gives the same answer. */
 static void test_replay(void **state)
 {
 	const char *path = live_path("recording.db");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* --budget: storms make memblame trace less, and soon enough; quiet makes it trace all again; no fault is lost. */
+/* --budget: storms make memblame trace less, soon enough; calm makes it trace everything again. No fault is lost. */
 #include "live.h"
 #include "scripted_workload.h"
 
@@ -38,7 +38,10 @@ static void check_sums(const json_t *process, long long slack)
 	live_near("the sum of the causes", sum, fault(process, "minor") + fault(process, "major"), slack);
 }
 
-/* The level events of a summary: one begins where the one before ended, and the last one tells where it is now. */
+/*
+ * Checks the level events of a summary: each begins where the previous one ended, and the last one has the
+ * current level.
+ */
 static size_t check_events(const json_t *summary)
 {
 	long long level = 0, tick_divisor = 1, t_ns = 0, ns = 0;
@@ -68,7 +71,7 @@ static size_t check_events(const json_t *summary)
 	return n;
 }
 
-/* A budget that nobody keeps: through all levels while threads fault, and not one fault is lost. */
+/* With a budget that cannot be met, tracing goes through all levels while threads fault. No fault is lost. */
 static void test_counts_are_exact(void **state)
 {
 	struct live_run *run = live_run(LIVE_ARGV("--budget", "0.01"),
@@ -83,7 +86,7 @@ static void test_counts_are_exact(void **state)
 	live_equal("the level", live_int(run->summary, "overhead.level_number"), ITERATOR);
 	assert_string_equal(live_str(run->summary, "overhead.level"), "iterator");
 	assert_true(live_int(run->summary, "overhead.partial_since_t_ns") > 0);
-	/* what no hook saw has no known cause, and no known mode */
+	/* faults that no hook saw have no known cause and no known mode */
 	assert_true(fault(process, "anon") > 0 && fault(process, "other") > 0);
 	assert_true(live_null(process, "faults.kernel"));
 	assert_true(json_is_integer(live_get(run->summary, "overhead.bpf_ns")));
@@ -100,7 +103,7 @@ static void test_without_budget(void **state)
 	live_run_free(run);
 }
 
-/* Is the last whole line of top's output at that level? */
+/* Is the last complete line of top's output at that level? */
 static bool is_at_level(const char *path, long long level)
 {
 	struct live_stream *stream = live_stream_open(path);
@@ -125,7 +128,10 @@ static long long machine_faults(void)
 	return faults;
 }
 
-/* *busy: seconds in which others made so many faults that tracing them alone takes a third of the budget: 150 ns each. */
+/*
+ * *busy: number of seconds in which other processes made so many faults that tracing only these takes a third
+ * of the budget, at 150 ns each.
+ */
 static bool wait_level(const char *path, long long level, int seconds, int *busy)
 {
 	*busy = 0;
@@ -140,7 +146,7 @@ static bool wait_level(const char *path, long long level, int seconds, int *busy
 	return false;
 }
 
-/* When tracing first came to a level, after a time. */
+/* The time after after_ns when tracing first reached a level. */
 static long long reached_ns(const json_t *summary, long long level, long long after_ns)
 {
 	size_t i;
@@ -155,7 +161,10 @@ static long long reached_ns(const json_t *summary, long long level, long long af
 	return 0;
 }
 
-/* Faults of all intervals, and anonymous ones of those that began after a time. The last line is the caller's. */
+/*
+ * Sums the faults of all intervals, and the anonymous faults of the intervals that began after a time.
+ * Returns the last line, which the caller owns.
+ */
 static json_t *sum_intervals(const char *path, pid_t pid, long long after_ns, long long *faults, long long *anon)
 {
 	struct live_stream *stream = live_stream_open(path);
@@ -218,7 +227,7 @@ static void test_down_and_up_again(void **state)
 			      live_int(total, "overhead.self_cpu_ns") / 1000000,
 			      live_int(total, "duration_ns") / 1000000, said->err);
 		scripted_free(p);
-		/* one such second is a step down, after which it takes twice as long to go up again */
+		/* one such second causes a step down; the next step up then takes twice as long */
 		if (busy)
 			live_skip("this machine is not quiet: others faulted a lot in %d of 90 s", busy);
 		live_fail("not back at level full after 90 s of quiet");
@@ -239,14 +248,14 @@ static void test_down_and_up_again(void **state)
 	print_message("at level iterator %.1f s after the storm began\n",
 		      (double)(reached_ns(total, ITERATOR, storm_ns) - storm_ns) / 1e9);
 	assert_true(reached_ns(total, ITERATOR, storm_ns) - storm_ns <= IN_TIME_NS);
-	/* the hooks are there again: 8,000 pages are of a known cause */
+	/* the hooks are active again: 8,000 pages have a known cause */
 	live_near("anon after the storm", anon, 8000, 80);
 	json_decref(total);
 	unlink(path);
 	scripted_free(p);
 }
 
-/* trace shows steps whatever it is asked for; what is recorded has them, too. */
+/* trace shows the steps whatever families it traces, and a recording has them, too. */
 static void test_shown_and_recorded(void **state)
 {
 	const char *path = live_path("budget.db"), *storm = live_workload("faulter");
@@ -271,7 +280,7 @@ static void test_shown_and_recorded(void **state)
 	}
 }
 
-/* Without the privilege there is no way to know, and that is said. */
+/* Without the privilege memblame cannot know its cost, and says so. */
 static void test_without_privilege(void **state)
 {
 	struct live_result *r = live_exec(LIVE_ARGV("setpriv", "--bounding-set=-sys_admin", live_bin("memblame"), "run",
@@ -282,7 +291,8 @@ static void test_without_privilege(void **state)
 	char *text;
 
 	(void)state;
-	if (r->status == 3) { /* libbpf 1.1 looks for types in modules, which takes it */
+	/* libbpf 1.1 looks for types in modules, which requires it */
+	if (r->status == 3) {
 		summary = live_json(r->out);
 		live_skip("without CAP_SYS_ADMIN: %s", live_str(summary, "message"));
 	}
@@ -297,7 +307,10 @@ static void test_without_privilege(void **state)
 	live_result_free(r);
 }
 
-/* The child that may switch the statistics on ends with memblame, however that ends; and so do they. */
+/*
+ * The child that may enable the statistics ends with memblame, however memblame ends. The statistics are
+ * disabled again.
+ */
 static void test_nothing_is_left(void **state)
 {
 	struct live_bg *top = live_start(LIVE_ARGV("top", "--json", "--budget", "1", "-o", live_path("killed.json")));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Cgroups of any depth and length: a process deep below the one that is selected, there before or moved there later,
- * is seen, has its path, and is reported when it is killed. The path is what the test made.
+ * Cgroups at any depth and with paths of any length. A process far below the selected cgroup, whether it is
+ * there from the start or moves there later, must be seen, have its path, and be reported when it is killed.
+ * The test made the path and so knows it.
  */
 #include "live.h"
 #include "sandbox.h"
@@ -18,14 +19,14 @@
 #include <unistd.h>
 
 #define LIMIT "16777216"
-#define HELD (4 << 20) /* below the limit, by those that wait */
+#define HELD (4 << 20) /* less than the limit; held by each waiting process */
 
 static struct sandbox_cgroup group;
 
-/* Below the group: names of one letter each, so long and so deep. */
+/* Nested cgroups below the group: each name repeats one letter, with the given depth and length. */
 struct deep {
-	int fd; /* the last one's directory */
-	char *path; /* as memblame is to say it */
+	int fd; /* directory of the innermost cgroup */
+	char *path; /* the path that memblame must print */
 	pid_t before, moved; /* the processes in it */
 	int go; /* write end: moved grows until it is killed */
 };
@@ -101,7 +102,10 @@ static void touch(size_t bytes)
 		p[i] = 1;
 }
 
-/* A process in it that holds some memory, and more and more once it has read a byte. *go: where to write it; NULL. */
+/*
+ * Starts a process in the innermost cgroup, which holds some memory. If go is not NULL, *go is where the
+ * caller writes a byte; from then on, the process takes more and more memory.
+ */
 static pid_t start(const struct deep *d, int *go)
 {
 	int begun[2], more[2];
@@ -133,7 +137,7 @@ static pid_t start(const struct deep *d, int *go)
 	return pid;
 }
 
-/* Whole, or what is left out of the middle is marked. */
+/* The path is complete, or a mark replaces the middle part. */
 static void check_path(const char *got, const char *want, size_t whole)
 {
 	const char *mark = strstr(got, "...(id ");
@@ -151,11 +155,14 @@ static void check_process(const json_t *sum, pid_t pid)
 	const json_t *p = live_process(sum, pid);
 
 	check_path(live_str(p, "cgroup"), deep.path, 16385);
-	/* of one that has ended, an older kernel says nothing */
+	/* older kernels give no memory figures for an ended process */
 	assert_true(live_bool(p, "exited") || live_int(p, "memory.rss_bytes") >= HELD);
 }
 
-/* The kill is on its way: one report, of the right process in the right place, with what memory.stat said. */
+/*
+ * Waits for the one report of the kill. It must have the right process, the right path, and the figures of
+ * memory.stat.
+ */
 static void check_report(const char *path)
 {
 	struct live_stream *stream = live_stream_open(path);
@@ -183,7 +190,7 @@ static void look(int levels, int len)
 	oom = live_start(LIVE_ARGV("oom", "--json", "-f", "fault,oom", "-o", oom_path, "-c", group.path, "--state-dir",
 				   live_path("state")));
 	deep.moved = start(&deep, &deep.go);
-	/* the one that waits is not to be chosen */
+	/* stop the waiting process, so that the kernel does not choose it */
 	kill(deep.before, SIGSTOP);
 	assert_int_equal(write(deep.go, "g", 1), 1);
 	assert_true(live_wait_text(oom_path, "\"kind\":\"oom\""));
@@ -203,21 +210,21 @@ static void test_deep(void **state)
 	look(18, 5);
 }
 
-/* Longer than what the kernel tells of a new cgroup. */
+/* Longer than the path that the kernel reports for a new cgroup. */
 static void test_long(void **state)
 {
 	(void)state;
 	look(13, 100);
 }
 
-/* Longer than what the kernel takes as a path. */
+/* Longer than the kernel accepts as a path. */
 static void test_longer(void **state)
 {
 	(void)state;
 	look(40, 255);
 }
 
-/* Longer than what is kept; deeper than what is walked at once. */
+/* Longer than memblame saves, and deeper than memblame walks in one go. */
 static void test_longest(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The command line: bad input, exit statuses, places for results, help and doctor. */
+/* The command line: bad input, exit statuses, destinations of results, help and doctor. */
 #include "live.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static bool there(const char *path)
 
 /* --- errors --- */
 
-/* One clear line on stderr and this status; under --json the same as a JSON object on stdout. */
+/* Checks for one clear line on stderr and this status; under --json for the same as a JSON object on stdout. */
 static void check_error(const char *const *args, int status, const char *says)
 {
 	const char *with_json[32] = { "--json" };
@@ -124,7 +124,7 @@ static void test_cmd_cannot_run(void **state)
 	check_error(LIVE_ARGV("trace", "--", "no-such-program-anywhere"), 127, "no-such-program");
 }
 
-/* --- places for results --- */
+/* --- destinations of results --- */
 
 static void test_output_cannot_open(void **state)
 {
@@ -165,13 +165,13 @@ static void test_output_full(void **state)
 	live_equal("status with a full stdout", result->status, 1);
 	live_one_line(result);
 	live_result_free(result);
-	/* where errors go, too, when they are to be JSON: it is said where it can be */
+	/* with --json errors also go to stdout, so memblame reports this one on stderr */
 	snprintf(script, sizeof(script), "%s run --json -- true > /dev/full", live_bin("memblame"));
 	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
 	live_equal("status with a full stdout, of run --json", result->status, 1);
 	live_one_line(result);
 	live_result_free(result);
-	/* nobody can be told; the text does not go elsewhere */
+	/* no error message is possible; the text must not go elsewhere */
 	snprintf(script, sizeof(script), "%s run --quiet -- true 2> /dev/full", live_bin("memblame"));
 	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
 	live_equal("status with a full stderr", result->status, 1);
@@ -180,7 +180,7 @@ static void test_output_full(void **state)
 	live_check_no_orphans("after a full disk");
 }
 
-/* A stream that cannot be written ends the trace while CMD runs: CMD goes with it. */
+/* If a stream cannot be written, the trace ends while CMD runs, and CMD ends with it. */
 static void test_output_fills_up(void **state)
 {
 	struct live_result *result;
@@ -216,7 +216,7 @@ static void test_output_file(void **state)
 	json_decref(document);
 	free(text);
 	live_result_free(result);
-	/* text for people leaves the command's output alone; in a file it is in the file only */
+	/* text output does not mix with the command's output; with -o it is in the file only */
 	result = live_memblame(LIVE_ARGV("run", "--", "echo", "hello"));
 	assert_string_equal(result->out, "hello\n");
 	assert_non_null(strstr(result->err, "echo hello exited with status 0"));
@@ -295,7 +295,7 @@ static void test_no_btf(void **state)
 	live_check_no_orphans("without BTF");
 }
 
-/* --- the CMD's own --- */
+/* --- status and environment of CMD --- */
 
 static void check_status(const char *script, int status)
 {
@@ -331,7 +331,7 @@ static void test_stdin(void **state)
 	live_result_free(result);
 }
 
-/* What it inherits is as if memblame were not there: signals, open files, arguments, directory. */
+/* CMD inherits the same as without memblame: signals, open files, arguments, directory. */
 static void test_inherits(void **state)
 {
 	static const char script[] = "grep -E '^Sig(Blk|Ign)' /proc/self/status; "
@@ -382,7 +382,7 @@ static void check_question(const json_t *question)
 	assert_true(none || !strcmp(quality, "full") || !strcmp(quality, "partial"));
 	assert_true(live_str(question, "question")[0] && live_str(question, "family")[0]);
 	assert_true(live_null(question, "hook") == none);
-	/* what is lost is said exactly when something is */
+	/* missing is set exactly if something is unavailable */
 	assert_true(live_null(question, "missing") == !strcmp(quality, "full"));
 	json_array_foreach(live_get(question, "tried"), i, tried) {
 		live_str(tried, "hook");
@@ -424,7 +424,7 @@ static void test_doctor(void **state)
 	live_result_free(result);
 }
 
-/* All mistakes of a file, a line each, or one document; without any what it comes to. */
+/* Reports all mistakes of a file, one per line or in one document; if there are none, the resulting configuration. */
 static void test_check_config(void **state)
 {
 	char path[] = "/tmp/memblame-conf-XXXXXX", line[128];

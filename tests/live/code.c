@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Code is known by its file, not by its address: libraries that are loaded and unloaded in turn at the same address,
- * one that is deleted, and one that another file of the same path follows (tools/workloads/plugins.c).
+ * Code is identified by its file, not by its address: libraries that are loaded and unloaded in turn at the
+ * same address, a library that is deleted, and one that another file replaces under the same path
+ * (tools/workloads/plugins.c).
  */
 #include "leaking.h"
 
@@ -16,7 +17,7 @@
 #define SECONDS \
 	"10" /* mappings are known from a tick on: not those of a program that ends before */
 
-/* Which file has which function, and where: the last two are of one path. */
+/* The functions of each file, and the files' paths. The last two have the same path. */
 static const struct {
 	const char *file, *function, *module;
 	unsigned int build;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * report of two recordings: a program that gave back what it had mapped before has a rate below zero; what one of them did not
- * trace is not known.
+ * report of two recordings. If a program freed what it had mapped before, its rate is negative. What one of
+ * the recordings did not trace is unknown.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,10 @@
 
 #define HELD_BYTES (SCRIPTED_HELD_PAGES * 4096ll)
 
-/* A recording that begins when the scripted workload has its memory, and ends when it has given it back, or has as much again. */
+/*
+ * Makes a recording that begins when the scripted workload has its memory, and ends after the letters: the
+ * workload then has freed its memory, or has as much again.
+ */
 static void record(const char *path, const char *families, const char *letters)
 {
 	struct scripted *p = scripted_new();
@@ -26,7 +29,7 @@ static void record(const char *path, const char *families, const char *letters)
 	scripted_free(p);
 }
 
-/* Bytes per second, if so many were mapped while it was recorded. */
+/* The rate in bytes per second if that many bytes were mapped during the recording. */
 static long long rate(const char *path, long long bytes)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("report", "--json", path));
@@ -41,7 +44,7 @@ static long long rate(const char *path, long long bytes)
 static void check_rate(const char *what, long long got, long long want)
 {
 	live_near(what, got, want,
-		  llabs(want) / 50); /* beside what it does to start a thread and the like */
+		  llabs(want) / 50); /* besides thread start-up and the like */
 }
 
 static json_t *mapped(const json_t *diff)
@@ -76,7 +79,7 @@ static void test_below_zero(void **state)
 	assert_string_equal(live_str(mapped(diff), "change"), "changed");
 	json_decref(diff);
 	live_result_free(r);
-	/* the other way round, and as text: nothing has wrapped around */
+	/* in reverse order, and as text: no value has wrapped around */
 	r = live_memblame(LIVE_ARGV("report", more, less));
 	assert_int_equal(r->status, 0);
 	assert_non_null(strstr(r->out, " -"));

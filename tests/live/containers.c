@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Containers: processes in cgroups with the names that runtimes give them and in namespaces of their own.
- * The truth is what a process says itself: getpid() within, /proc/self (the machine's) without.
+ * Containers: processes in cgroups that are named as container runtimes name them, and in their own
+ * namespaces. The reference is what each process prints about itself: getpid() inside of the namespace,
+ * /proc/self (the machine's) outside.
  */
 #include "live.h"
 #include "sandbox.h"
@@ -22,7 +23,7 @@
 #define UID "5759a1ae-36ca-48a8-b20a-b0b5c8a90fb8"
 #define UID_ "5759a1ae_36ca_48a8_b20a_b0b5c8a90fb8"
 
-/* ---- the workload: this program, run once more ---- */
+/* ---- the workload: this program runs itself again ---- */
 
 static void or_die(bool ok, const char *what)
 {
@@ -32,7 +33,7 @@ static void or_die(bool ok, const char *what)
 	_exit(3);
 }
 
-/* [pid without, pid within], in one write so that children do not mix */
+/* Prints [outer pid, inner pid] in a single write, so that the output of several children does not mix. */
 static void say_pids(int fd)
 {
 	char own[16] = "", line[64];
@@ -43,7 +44,7 @@ static void say_pids(int fd)
 	or_die(write(fd, line, (size_t)n) == n, "write");
 }
 
-/* A child; its parent only waits for it. */
+/* Continues in a child; the parent only waits for the child. */
 static void go_on_in_child(void)
 {
 	pid_t pid = fork();
@@ -56,7 +57,10 @@ static void go_on_in_child(void)
 	_exit(0);
 }
 
-/* In the cgroup: as many pid namespaces within one another as levels says, and in the last one n processes. */
+/*
+ * Runs inside the cgroup: nests as many pid namespaces as levels says, and starts n processes in the
+ * innermost one.
+ */
 static void inside(const char *host_name, int levels, int n, bool stay, int fd)
 {
 	for (; levels > 0; levels--) {
@@ -95,14 +99,17 @@ static void make_all(const char *top, const char *below, bool remove)
 	if (!remove)
 		or_die(!mkdir(path, 0755), path);
 	while (remove && strlen(path) > strlen(top)) {
-		/* a zombie of a namespace's end may still be on its way out */
+		/* a zombie of the ended namespace may still occupy the cgroup */
 		for (int i = 0; rmdir(path) && i < 1000; i++)
 			usleep(1000);
 		*strrchr(path, '/') = '\0';
 	}
 }
 
-/* contain TOP BELOW HOST_NAME LEVELS N [stay]: make the cgroup, run in it, remove it; say who was there. */
+/*
+ * contain TOP BELOW HOST_NAME LEVELS N [stay]: makes the cgroup, runs in it, removes it, and prints the pids
+ * of its processes.
+ */
 static int contain(char **argv)
 {
 	char path[PATH_MAX], pids[65536];
@@ -143,7 +150,7 @@ static void open_cgroup(struct sandbox_cgroup *cg)
 }
 
 struct want {
-	const char *id, *runtime, *pod_uid, *unit, *name; /* NULL: null */
+	const char *id, *runtime, *pod_uid, *unit, *name; /* NULL: null in the JSON */
 };
 
 static void check_text(const json_t *process, const char *key, const char *want)
@@ -163,7 +170,7 @@ static void check_place(const json_t *process, const struct want *w)
 	check_text(process, "container_name", w->name);
 }
 
-/* Each process that said something is there, in that place, with the pid it has within. */
+/* Every process that printed its pids is in the summary, with the expected container and inner pid. */
 static void check_all(const json_t *summary, const json_t *workload, const struct want *w, bool namespaces)
 {
 	json_t *pair;
@@ -194,7 +201,7 @@ static struct live_run *run_in(const struct sandbox_cgroup *cg, const char *belo
 	return run;
 }
 
-/* The cgroup is gone as soon as its processes are, long before the next tick. */
+/* The cgroup disappears as soon as its processes end, long before the next tick. */
 static void test_forms(void **state)
 {
 	static const struct {
@@ -229,7 +236,7 @@ static void test_forms(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* Each of many that live for about a millisecond. */
+/* Every one of many processes that live for about a millisecond has its container. */
 static void test_short_processes(void **state)
 {
 	const struct want want = { ID, "docker", NULL, "docker-" ID ".scope", "short" };
@@ -246,7 +253,7 @@ static void test_short_processes(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* Of namespaces within one another, the innermost one's. */
+/* Of nested namespaces, the innermost one counts. */
 static void test_nested(void **state)
 {
 	const struct want want = { ID, "docker", NULL, NULL, "deep" };
@@ -261,7 +268,7 @@ static void test_nested(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* With the machine's own namespaces (docker run --uts=host --pid=host) its name is not the container's. */
+/* With the machine's own namespaces (docker run --uts=host --pid=host), the host name is not the container's name. */
 static void test_host_namespaces(void **state)
 {
 	const struct want want = { ID, "docker", NULL, NULL, NULL };
@@ -276,7 +283,10 @@ static void test_host_namespaces(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* Whoever may make a cgroup or a UTS namespace gives names as he likes; the documents stay JSON. */
+/*
+ * Any process that may create a cgroup or a UTS namespace chooses its name freely. The documents must remain
+ * valid JSON.
+ */
 static void test_hostile_names(void **state)
 {
 	const struct want lxc = { "x\x1b[2J\"\\y", "lxc", NULL, NULL, "x\x1b[2J\"\\y" };
@@ -295,7 +305,7 @@ static void test_hostile_names(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* It was there before memblame: nobody has told of it. */
+/* The container exists before memblame starts, so memblame has seen no event about it. */
 static void test_there_before(void **state)
 {
 	const struct want want = { ID, "containerd", UID, "cri-containerd-" ID ".scope", "old-0" };
@@ -328,7 +338,7 @@ static void test_there_before(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* A recording has it in its tables and in its events. */
+/* A recording has the container in its tables and in its events. */
 static void test_recording(void **state)
 {
 	const struct want want = { ID, "podman", NULL, "libpod-" ID ".scope", "kept" };

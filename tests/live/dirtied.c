@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * writeback.dirtied_pages in each of the ways in which pages are dirtied: against what the program did, and against the
- * kernel's own trace of the pages of its file.
+ * writeback.dirtied_pages for each way to dirty pages, compared with what the program did and with the
+ * kernel's own trace of the file's pages.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static void need_trace(void)
 	tracing = true;
 }
 
-/* Whose record is it? "  comm-TID  [001] ...", the name may be "<...>" */
+/* The thread of a record: "  comm-TID  [001] ...", where the name may be "<...>". */
 static pid_t thread_of(const char *line)
 {
 	const char *at = strstr(line, " [");
@@ -91,7 +91,7 @@ static void test_way(const char *mode)
 
 	need_trace();
 	snprintf(path, sizeof(path), "%s/file", fs.dir);
-	/* through a pipe: its own report would dirty a page of the file that stdout is */
+	/* through a pipe: otherwise the program's report would dirty a page of the stdout file */
 	assert_true(asprintf(&script, "%s %s 1000 %s | cat", live_workload("dirtyways"), path,
 			     mode) > 0);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
@@ -107,7 +107,10 @@ static void test_way(const char *mode)
 	truth = live_int(run->workload, "dirtied_pages");
 	seen = live_int(live_process(run->summary, pid), "writeback.dirtied_pages");
 	live_equal("pages of the file in the kernel's trace", of_file, truth);
-	/* beside the data it can have dirtied blocks of the file system, and no more than anybody has there */
+	/*
+	 * besides the data, the process may have dirtied blocks of the file system, but no more than the
+	 * whole machine did there
+	 */
 	if (seen < of_file || seen > of_file + rest)
 		live_fail("%s: dirtied_pages: got %lld, want %lld to %lld", mode, seen, of_file,
 			  of_file + rest);

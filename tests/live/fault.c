@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* fault: minor and major against getrusage, causes against what each workload touched. */
+/* fault: compares minor and major faults with getrusage, and causes with what each workload touched. */
 #include "live.h"
 
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static long long fault(const json_t *process, const char *name)
 	return live_int(live_get(process, "faults"), name);
 }
 
-/* What holds for the faults of every process. */
+/* Invariants of the faults of every process. */
 static void check_sums(const json_t *process)
 {
 	long long total = fault(process, "minor") + fault(process, "major"), sum = 0;
@@ -31,7 +31,7 @@ static void check_sums(const json_t *process)
 			0, total);
 }
 
-/* Histogram and its count agree; NULL is a process of which nothing was timed. */
+/* Checks that a histogram agrees with its count. The latency is null for a process without any timed fault. */
 static long long bucket_sum(const json_t *process)
 {
 	const json_t *latency = live_get(process, "faults.latency");
@@ -67,7 +67,7 @@ static void done(struct traced *t)
 	live_run_free(t->run);
 }
 
-/* Runs a mode; whatever it does, the kernel's counts have to be met exactly. */
+/* Runs a mode of faulter. In every mode, the fault counts must match the kernel's exactly. */
 static struct traced trace_faulter(const char *mode, const char *arg, const char *arg2)
 {
 	const char *cmd[] = { live_workload("faulter"), mode, arg, arg2, NULL };
@@ -87,8 +87,8 @@ static struct traced trace_faulter(const char *mode, const char *arg, const char
 }
 
 /*
- * Causes of what every program does before its main: loader, libc, arguments. Measured with the
- * same program touching one page, and taken off what the other modes are compared by.
+ * Faults by cause that every program has before its main: loader, libc, arguments. They are measured with the
+ * same program touching a single page, and subtracted before the other modes are compared.
  */
 static long long at_start(const char *cause)
 {
@@ -111,8 +111,8 @@ static long long at_start(const char *cause)
 }
 
 /*
- * 1%, and never less than 24: start-up is not the same in each run (fault-around maps what of libc
- * happens to be cached and where it lands) nor in each mode (a buffer of 16 pages for files).
+ * 1%, and at least 24. The start-up differs between runs (fault-around maps whatever part of libc is cached,
+ * wherever libc is mapped) and between modes (a buffer of 16 pages for files).
  */
 static long long slack_of(long long want)
 {
@@ -124,7 +124,7 @@ static void check_cause(const struct traced *t, const char *cause, long long wan
 	live_near(cause, fault(t->process, cause) - at_start(cause), want, slack_of(want));
 }
 
-/* All causes that are not named are as at start. */
+/* All causes that named does not list have the same counts as at start-up. */
 static void check_rest(const struct traced *t, const char *const *named)
 {
 	for (size_t i = 0; i < N_CAUSES; i++) {
@@ -144,14 +144,14 @@ static void test_anon(void **state)
 	(void)state;
 	check_cause(&t, "anon", PAGES);
 	check_rest(&t, LIVE_ARGV("anon"));
-	/* each page is a fault of its own, written to from user mode */
+	/* each page is one fault, by a write from user mode */
 	assert_true(fault(t.process, "user") >= PAGES);
 	assert_true(fault(t.process, "write") >= PAGES);
 	assert_true(bucket_sum(t.process) > 0);
 	done(&t);
 }
 
-/* The zero page read counts as anon; writing over it as cow. */
+/* Reading the zero page counts as anon; writing to the page afterwards counts as cow. */
 static void test_zero(void **state)
 {
 	struct traced t = trace_faulter("zero", "10000", NULL);
@@ -178,7 +178,7 @@ static void test_cow(void **state)
 	live_equal("major of the child", fault(child, "major"),
 		   live_int(t.run->workload, "child_majflt"));
 	check_sums(child);
-	/* it starts by fork: no start-up, only the program's own data and stack */
+	/* the child is forked, so it has no start-up faults, only those of the program's own data and stack */
 	live_near("cow of the child", fault(child, "cow"), PAGES, PAGES / 100);
 	live_near("anon of the child", fault(child, "anon"), 0, 8);
 	live_equal("ppid of the child", live_int(child, "ppid"),
@@ -206,14 +206,17 @@ static void test_file(void **state)
 
 	(void)state;
 	live_equal("pages in the cache", live_int(t.run->workload, "resident_before"), 40000);
-	/* faults, not pages: fault-around maps up to 16 at once, Linux 6.18 also a whole large folio */
+	/*
+	 * faults, not pages: fault-around maps up to 16 pages at once, and since Linux 6.18 also a whole
+	 * large folio
+	 */
 	assert_in_range(faults, 40000 / 512, 40000);
 	check_cause(&t, "file", faults);
 	check_rest(&t, LIVE_ARGV("file"));
 	done(&t);
 }
 
-/* Every page is read from the device, so the major faults are exact, in number and in latency. */
+/* Every page is read from the device, so the number and the latency of the major faults are exact. */
 static void test_cold(void **state)
 {
 	struct traced t = trace_faulter("cold", "2000", live_path("faulter.data"));
@@ -229,14 +232,17 @@ static void test_cold(void **state)
 	assert_true(live_int(t.process, "stalls.file_io.ns") > 0);
 	assert_true(live_int(t.process, "stalls.file_io.max_ns") <=
 		    live_int(t.process, "stalls.file_io.ns"));
-	/* every major fault is timed; the minor ones' share is a multiple of the sampling rate */
+	/*
+	 * every major fault is timed; the minor ones are sampled, so their timed number is a multiple of the
+	 * sampling rate
+	 */
 	minor_timed = bucket_sum(t.process) - major;
 	assert_true(minor_timed >= 0);
 	live_equal("timed minor faults, scaled up",
 		   minor_timed % live_int(t.process, "faults.latency.sampled_1_in"), 0);
 	assert_true(minor_timed <= fault(t.process, "minor") +
 					   live_int(t.process, "faults.latency.sampled_1_in"));
-	/* the slowest fault of all was one that waited for the device */
+	/* the slowest of all faults waited for the device */
 	assert_true(live_int(t.process, "faults.latency.max_ns") >=
 		    live_int(t.process, "stalls.file_io.max_ns"));
 	done(&t);
@@ -248,16 +254,16 @@ static void test_shmem(void **state)
 	struct traced start_up = trace_faulter("shmem", "1", NULL);
 
 	(void)state;
-	/* the program itself may lie on a tmpfs, as in a guest's root: those are not its pages */
+	/* the program's own file may be on a tmpfs, as in a guest's root; exclude its shmem faults */
 	live_near("shmem", fault(t.process, "shmem") - fault(start_up.process, "shmem"), PAGES - 1,
-		  fault(start_up.process, "shmem") > 1 ? slack_of(0) : 0); /* theirs vary with their place */
+		  fault(start_up.process, "shmem") > 1 ? slack_of(0) : 0); /* the number varies by load address */
 	done(&start_up);
 	check_rest(&t, LIVE_ARGV("shmem"));
 	assert_true(live_int(t.process, "memory.rss_peak_bytes") >= PAGES * 4096LL);
 	done(&t);
 }
 
-/* A huge page is one fault, and 512 pages of memory. */
+/* A huge page is one fault, but 512 pages of memory. */
 static void test_thp(void **state)
 {
 	struct traced t;
@@ -271,7 +277,7 @@ static void test_thp(void **state)
 		live_skip("transparent huge pages are off, or memory is too fragmented for them");
 	}
 	live_equal("faults the workload counted", live_int(t.run->workload, "thp_faults"), 16);
-	/* libc's start-up touches some pages more or less, see slack_of() */
+	/* the start-up of libc varies by some pages, see slack_of() */
 	live_near("anon", fault(t.process, "anon") - at_start("anon"), 16, 12);
 	assert_true(live_int(t.process, "memory.rss_peak_bytes") >= 16 * (2LL << 20));
 	done(&t);
@@ -303,15 +309,15 @@ static void test_threads(void **state)
 	(void)state;
 	live_equal("pages touched", made, 64 * 200);
 	/*
-	 * Besides its 200 pages each thread touches its new stack and thread block: so at most 3
-	 * more of 200, which is above 1% but no error; below, 1% as ever.
+	 * Besides its 200 pages, each thread touches its new stack and thread block. So up to 3 more faults
+	 * per 200 pages are correct, although that is above 1%. Below, the usual 1% applies.
 	 */
 	assert_in_range(fault(t.process, "anon") - at_start("anon"), made - made / 100,
 			made + 64 * 3 + 24);
 	done(&t);
 }
 
-/* Without a hook for them causes and times are null, not 0; the kernel's own counts stay. */
+/* Without the hooks for them, causes and times are null, not 0. The kernel's own counts remain. */
 static void test_unknown_is_null(void **state)
 {
 	static const char *const unknown[] = { "faults.anon",	 "faults.file",	   "faults.other",
@@ -350,8 +356,8 @@ static size_t cause_index(const char *name)
 }
 
 /*
- * A touch of the storm, told apart by its place in the program: all come from the one store in
- * the loop, whose address the first fault of a thread other than the first with 16 in a row gives.
+ * Returns the instruction address of the storm's touches. All of them come from the single store in the loop.
+ * The first 16 faults in a row at the same address, in a thread other than the first, give the address.
  */
 static const char *storm_ip(const char *path, pid_t pid)
 {
@@ -393,7 +399,7 @@ static void take_event(const json_t *event, const char *ip, struct seen *seen)
 	}
 }
 
-/* Returns what the last line says was lost of this family. */
+/* Returns how many events of this family were lost, according to the last line. */
 static long long read_events(const char *path, pid_t pid, struct seen *seen)
 {
 	const char *ip = storm_ip(path, pid);
@@ -403,11 +409,11 @@ static long long read_events(const char *path, pid_t pid, struct seen *seen)
 	size_t i;
 
 	while ((event = live_stream_next(stream))) {
-		assert_true(lost < 0); /* "end" is the last line */
+		assert_true(lost < 0); /* "end" must be the last line */
 		if (!strcmp(live_str(event, "kind"), "end")) {
 			lost = 0;
 			json_array_foreach(live_get(event, "lost.by"), i, by)
-				/* a wait that was seen, only not timed, is no lost event */
+				/* a wait that was seen but not timed is not a lost event */
 				if (!strcmp(live_str(by, "family"), "fault") &&
 				    strcmp(live_str(by, "reason"), "wait not timed"))
 					lost += live_int(by, "count");
@@ -424,9 +430,9 @@ static long long read_events(const char *path, pid_t pid, struct seen *seen)
 }
 
 /*
- * Faults made: those getrusage has. All but a few are page-fault exceptions, hence events; the
- * rest the kernel takes without one, in exec, when it builds the new program's stack ("other" of a
- * summary). That many are measured with the same program, and may differ by a few.
+ * getrusage gives the number of faults. Nearly all are page-fault exceptions, which produce events. The
+ * kernel handles the rest without an exception, when exec builds the stack of the new program (cause "other"
+ * in a summary). The number of these faults is measured with the same program and may differ by a few.
  */
 static void check_complete(const struct seen *seen, long long lost, const json_t *workload,
 			   const char *what)
@@ -463,7 +469,7 @@ static void test_nothing_lost(void **state)
 	lost = read_events(path, (pid_t)live_int(workload, "pid"), &seen);
 	unlink(path);
 	check_complete(&seen, lost, workload, "storm");
-	/* by cause, beside the accounts of another run of the same: start-up only differs */
+	/* compare the causes with the account of another run of the same program; only the start-up differs */
 	if (!lost)
 		for (size_t i = 1; i < N_CAUSES - 1; i++)
 			live_near(causes[i], seen.by_cause[i], at_start(causes[i]), 24);
@@ -471,7 +477,7 @@ static void test_nothing_lost(void **state)
 	live_result_free(result);
 }
 
-/* The last fault of a thread is an event too, though no other fault follows it. */
+/* The last fault of a thread must also produce an event, although no other fault follows it. */
 static void test_streamed_classes(void **state)
 {
 	const char *path = live_path("events.json");

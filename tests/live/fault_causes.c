@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Causes that the counters of a process's pages do not tell: pages made writable, huge pages of the pool, faults that
- * another thread answers; and faults that fail, or are the kernel's own. The truth is what the workload counted.
+ * Causes that a process's page counters do not show: pages made writable, huge pages of the pool, faults that
+ * another thread answers. Also faults that fail, and faults that the kernel takes for itself. The reference
+ * is what the workload counted.
  */
 #include "live.h"
 
@@ -58,7 +59,7 @@ static struct live_run *trace(const char *mode, const char *arg, const char *arg
 	return run;
 }
 
-/* Every page once clean and once cleaned by write-back: none of them is copied. */
+/* Every page is clean at first and is cleaned once by write-back. None of the pages is copied. */
 static void test_mkwrite(void **state)
 {
 	struct live_run *run = trace("mkwrite", "2000", live_path("causes.data"), NULL);
@@ -85,7 +86,7 @@ static void test_reuse(void **state)
 	live_run_free(run);
 }
 
-/* What was mapped at the time counts, not what is there when the next fault begins. */
+/* The mapping at the time of the fault counts, not the mapping at the start of the next fault. */
 static void test_alternate(void **state)
 {
 	struct live_run *run = trace("alternate", "300", live_path("causes.data"), NULL);
@@ -137,13 +138,13 @@ static void test_hugetlb(void **state)
 		live_skip("memory is too fragmented for 8 more huge pages");
 	run = trace("hugetlb", "4", NULL, NULL);
 	p = process_of(run, "pid");
-	/* 4 pages, then their copies; a page of the program's own may be among what it counts */
+	/* 4 pages, then their copies; the workload's count may include a page of the program itself */
 	assert_in_range(live_int(run->workload, "hugetlb"), 4, 6);
 	live_equal("hugetlb", fault(p, "hugetlb"), 8);
 	live_run_free(run);
 }
 
-/* Pages that the kernel takes for itself behind a fault that has failed are of no cause, whatever that one wanted. */
+/* Pages that the kernel takes for itself after a failed fault have no cause, whatever the failed fault wanted. */
 static void test_failed(void **state)
 {
 	struct live_run *run = trace("failed", "3000", live_path("causes.data"), NULL);
@@ -161,7 +162,10 @@ static void test_failed(void **state)
 	live_run_free(run);
 }
 
-/* Another process's pages are written by this one: the kernel counts them here, and they are nobody's first touch. */
+/*
+ * This process writes to pages of another process. The kernel counts the faults here, but they are not first
+ * touches by either process.
+ */
 static void test_remote(void **state)
 {
 	struct live_run *run = trace("remote", "2000", NULL, NULL);
@@ -178,8 +182,8 @@ static void test_remote(void **state)
 }
 
 /*
- * Each fault waits until the handler has slept, so no wait is shorter; all of them together are what the thread's own clock
- * says less the touching itself.
+ * Each fault waits until the handler has slept, so no wait is shorter than that sleep. The sum of all waits
+ * equals the thread's own time minus the time of the touching itself.
  */
 static void check_userfault(const char *mode, const char *pages, const char *access)
 {

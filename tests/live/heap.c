@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * leaks --heap: the blocks that nobody frees, by line and number. One run takes a sample of many programs;
- * in another every block counts, and must be there exactly.
+ * leaks --heap: blocks that are never freed, by line and number. One run samples many programs. In another
+ * run every block counts, and the result must be exact.
  */
 #include "leaking.h"
 #include "sandbox.h"
@@ -12,11 +12,11 @@
 #include <unistd.h>
 #include <string.h>
 
-#define SECONDS	      24 /* ten values are the least for a verdict; a busy machine takes longer for each */
+#define SECONDS	      24 /* a verdict needs at least ten values; a busy machine takes longer for each */
 #define EXACT_SECONDS 8
 #define SAMPLE	      16384
 #define SAMPLE_TEXT   "16384"
-#define LONG	      "60" /* until they are told to end */
+#define LONG	      "60" /* until they get the signal to end */
 #define RATE	      "1000000"
 #define BLOCK	      "3000"
 #define HEAP(at)      { at, "heap", RATE, BLOCK, LONG }
@@ -64,7 +64,7 @@ static struct leaking programs[PROGRAMS + 1] = {
 	[PYTHON_LIST] = { "leak.py list", { "/usr/bin/python3", "@leak.py", "list", RATE, LONG } },
 	[PYTHON_MALLOC] = { "leak.py malloc", { "/usr/bin/python3", "@leak.py", "malloc", RATE, LONG } },
 	[NODE] = { "leak.js", LEAKING_NODE_JS("4000000", LONG) },
-	/* its time is that of the run: the first third of it counts */
+	/* it warms up in the first third of its time, so its time must match the run's */
 	[WARMUP] = { "leaker warmup", { "@leaker", "warmup", "24" } },
 	[FRAGMENT] = { "leaker fragment", { "@leaker", "fragment", "24" } },
 	[GC] = { "leaker gc", { "@leaker", "gc", LONG } },
@@ -89,7 +89,7 @@ static const json_t *answer(const struct leaking *program)
 	return document;
 }
 
-/* One in so many bytes is looked at: four standard errors of what such a sample says. */
+/* One in so many bytes is sampled: four standard errors of the estimate. */
 static long long error_of(long long bytes)
 {
 	return (long long)(4 * sqrt((double)bytes * SAMPLE)) + SAMPLE;
@@ -106,7 +106,7 @@ static void check_site(const json_t *document, const struct leaking *program, un
 	if (!sum.leaks)
 		live_fail("%s: %s:%lld is not called a leak", program->name, file, line);
 	live_near(program->name, sum.bytes, truth, error_of(truth));
-	/* as good as the bytes are, all blocks having the same size */
+	/* as precise as the bytes, because all blocks have the same size */
 	live_near(program->name, sum.count, count, error_of(truth) / (truth / count) + 1);
 }
 
@@ -123,7 +123,10 @@ static void test_leak(void **state)
 		check_site(document, program, i);
 }
 
-/* What the allocator mapped for its blocks, also bit by bit as a block grows, is their evidence and no row of its own. */
+/*
+ * Memory that the allocator mapped for its blocks, even in small steps as a block grows, is evidence and has
+ * no row of its own.
+ */
 static void test_one_leak_is_one_row(void **state)
 {
 	const struct leaking *program = *state;
@@ -148,7 +151,7 @@ static void test_no_leak(void **state)
 	leaking_none(answer(*state), *state);
 }
 
-/* The cache beside the leak: most of the memory, all of the noise. */
+/* A cache beside the leak: it has most of the memory and all of the noise. */
 static void test_cache_beside_the_leak(void **state)
 {
 	const struct leaking *program = &programs[NOISY];
@@ -162,7 +165,7 @@ static void test_cache_beside_the_leak(void **state)
 	live_near("the cache", sum.bytes, truth, error_of(truth));
 }
 
-/* "inner ... main", one function each: all of them, in this order, without frame pointers. */
+/* The stack is "inner ... main", one function each: all frames are there in this order, without frame pointers. */
 static void test_chain(void **state)
 {
 	const struct leaking *program = *state;
@@ -174,7 +177,7 @@ static void test_chain(void **state)
 	for (name = strtok_r(chain, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
 		const char *symbol = NULL;
 
-		/* above the first is the allocator's own */
+		/* frames above the first belong to the allocator */
 		for (; at < json_array_size(stack); at++) {
 			symbol = json_string_value(json_object_get(json_array_get(stack, at), "symbol"));
 			if (found || (symbol && !strcmp(symbol, name)))
@@ -203,7 +206,7 @@ static bool has_symbol(const json_t *group, const char *part)
 	return false;
 }
 
-/* Names as they are in the source, and what was inlined is there, and called so. */
+/* Names are as in the source, and inlined functions are present and marked. */
 static void test_names_of_cpp(void **state)
 {
 	const struct leaking *program = &programs[CPP_LEAKER];
@@ -222,7 +225,10 @@ static void test_names_of_cpp(void **state)
 	assert_true(inlined > 0);
 }
 
-/* One line of a script comes by many ways through its interpreter: all blocks of the process, the worst verdict. */
+/*
+ * A script line reaches the allocator by many paths through the interpreter: sums all blocks of the process,
+ * with the worst verdict.
+ */
 static long long all_blocks(const json_t *document, const struct leaking *program, bool *grows)
 {
 	long long bytes = 0;
@@ -240,7 +246,10 @@ static long long all_blocks(const json_t *document, const struct leaking *progra
 	return bytes;
 }
 
-/* The lines of a script are not in a stack of machine code: only that it leaks, and how much. */
+/*
+ * A stack of machine code does not have the lines of a script. The report only shows that the script leaks,
+ * and how much.
+ */
 static void test_script(void **state)
 {
 	const struct leaking *program = *state;
@@ -253,11 +262,11 @@ static void test_script(void **state)
 		leaking_show(document, program);
 		live_fail("%s does not grow", program->name);
 	}
-	/* the interpreter has its own memory for each object as well */
+	/* the interpreter also has its own memory for each object */
 	live_near(program->name, bytes, truth, error_of(truth) + truth / 5 + (4 << 20));
 }
 
-/* What is compiled when it runs has a name by the file that --perf-basic-prof writes. */
+/* Code that is compiled at run time gets its name from the file that --perf-basic-prof writes. */
 static void test_names_of_node(void **state)
 {
 	const struct leaking *program = &programs[NODE];
@@ -269,7 +278,7 @@ static void test_names_of_node(void **state)
 	(void)state;
 	json_array_foreach(live_get(document, "groups"), i, group)
 	{
-		/* it may become part of its caller, leakDue, when that is compiled again */
+		/* a recompilation may inline it into its caller, leakDue */
 		named |= live_int(group, "pid") == program->pid && !strcmp(live_str(group, "level"), "alloc") &&
 			 (has_symbol(group, "leakSome") || has_symbol(group, "leakDue"));
 	}
@@ -279,7 +288,7 @@ static void test_names_of_node(void **state)
 	}
 }
 
-/* Every block counts, those that another thread frees, too. */
+/* Every block counts, also those that another thread frees. */
 static void test_exact(void **state)
 {
 	const struct leaking *program = *state;
@@ -296,13 +305,13 @@ static void test_exact(void **state)
 		live_equal("bytes", sum.bytes, live_int(program->truth, leaking_key("bytes", i)));
 		live_equal("blocks", sum.count, live_int(program->truth, leaking_key("count", i)));
 	}
-	/* all the others are given back */
+	/* all others have been freed */
 	live_equal("blocks of pairs",
 		   leaking_sum(document, program, "alloc", "leaker_churn.c",
 			       live_int(program->truth, "pair_line")).count, 0);
 }
 
-/* Under `leaks --heap --sample 1`: the program's own line in *truth, and the document. */
+/* Runs `leaks --heap --sample 1`: returns the document, and the program's own line in *truth. */
 static json_t *exactly(const char *const *command, json_t **truth)
 {
 	struct live_result *result = live_memblame(command);
@@ -322,8 +331,8 @@ static json_t *exactly(const char *const *command, json_t **truth)
 #define EXACTLY(...) LIVE_ARGV("leaks", "--json", "--heap", "--sample", "1", "--", __VA_ARGS__)
 
 /*
- * Of a sample, blocks are counted as exactly as bytes: where one block in two is followed, a weight is 1.5, which is
- * neither 1 nor 2. Of what is exact, no error is stated.
+ * In a sample, the block count is as exact as the byte count. If one block in two is followed, the weight is
+ * 1.5, which is neither 1 nor 2. Exact figures have no stated error.
  */
 static void test_counts_of_a_sample(void **state)
 {
@@ -352,7 +361,7 @@ static void test_counts_of_a_sample(void **state)
 		/* all blocks, known or not, from the first one on */
 		assert_true(live_int(json_array_get(live_get(document, "processes"), 0), "heap.allocated_count") >=
 			    live_int(truth, "count"));
-		/* five standard errors: once in two million runs */
+		/* five standard errors: exceeded once in two million runs */
 		live_near("blocks", count, live_int(truth, "count"), 5 * error + 1);
 		live_near("bytes", bytes, live_int(truth, "bytes"), 5 * bytes_error + 4096);
 		json_decref(truth);
@@ -360,7 +369,7 @@ static void test_counts_of_a_sample(void **state)
 	}
 }
 
-/* A command from its first instruction to its end: what it had then is what it leaked. */
+/* Traces a command from its first instruction to its end. The memory that it holds at the end is what it leaked. */
 static void test_command(void **state)
 {
 	json_t *truth, *document = exactly(EXACTLY(live_workload("leaker"), "heap", "200000", "1000", "3"), &truth);
@@ -384,7 +393,7 @@ static void test_command(void **state)
 	json_decref(document);
 }
 
-/* Bytes of blocks that come from a function: one of the first three frames. */
+/* Bytes of the blocks that have the function among their first three frames. */
 static long long bytes_from(const json_t *document, const char *function)
 {
 	long long bytes = 0;
@@ -421,7 +430,7 @@ static long long blocks_from(const json_t *document, const char *function)
 	return count;
 }
 
-/* How the program is linked, and which allocator is loaded before the C library's; "sh": by a shell's child. */
+/* How the program is linked, and which allocator is preloaded; "sh": the program is a shell's child. */
 static const struct early {
 	const char *program, *preload, *shell;
 } earlies[] = {
@@ -435,7 +444,10 @@ static const struct early {
 	{ "early", "libmimalloc.so.2", "sh" },
 };
 
-/* The probes are there before the first instruction, constructors included, and at the end of a life of a moment. */
+/*
+ * The probes are active before the first instruction, including constructors, and also at the end of a very
+ * short run.
+ */
 static void check_early(const struct early *how, const char *brief)
 {
 	char preload[64], line[512];
@@ -466,7 +478,10 @@ static void test_early(void **state)
 	check_early(how, "at once");
 }
 
-/* reallocarray that fails for want of 64 bits gives nothing back; asked for no bytes, it does. */
+/*
+ * A reallocarray that fails because its size overflows 64 bits frees nothing; one of zero bytes does free the
+ * block.
+ */
 static void test_overflow(void **state)
 {
 	json_t *truth, *document = exactly(EXACTLY(live_workload("edges"), "200"), &truth);
@@ -478,7 +493,7 @@ static void test_overflow(void **state)
 	json_decref(document);
 }
 
-/* A signal handler on a stack of its own allocates in the midst of each call. */
+/* A signal handler on an alternate stack allocates in the middle of each call. */
 static void test_alternate_stack(void **state)
 {
 	json_t *truth, *document = exactly(EXACTLY(live_workload("altstack"), "200", *state), &truth);
@@ -490,7 +505,7 @@ static void test_alternate_stack(void **state)
 	json_decref(document);
 }
 
-/* The last of several lines, each with its newline. */
+/* The last of several lines, each of which ends in a newline. */
 static const char *last_line(char *text, size_t len)
 {
 	char *begin;
@@ -500,7 +515,7 @@ static const char *last_line(char *text, size_t len)
 	return begin ? begin + 1 : text;
 }
 
-/* 10 MB/s below a limit of 512 MiB, of which next to nothing is used: when it will be reached. */
+/* 10 MB/s below a limit of 512 MiB, with almost no usage at the start: predicts when the limit is reached. */
 static void test_time_to_limit(void **state)
 {
 	struct sandbox_cgroup cg;
@@ -527,7 +542,7 @@ static void test_time_to_limit(void **state)
 	live_equal("status", result->status, 0);
 	assert_true(result->out_len > 1);
 	document = live_json(last_line(result->out, result->out_len));
-	/* the heap, as the allocator's pages have it for evidence */
+	/* the heap, with the allocator's pages as evidence */
 	json_array_foreach(leaking_views(document), i, group)
 	{
 		if (!strcmp(live_str(group, "level"), "region") && strcmp(live_str(group, "verdict"), "stable"))
@@ -537,7 +552,7 @@ static void test_time_to_limit(void **state)
 	assert_string_equal(live_str(group, "limit"), "cgroup");
 	slope = (double)live_int(group, "slope_bytes_per_s");
 	left = (double)(512ll << 20) - 8.3 * 10e6;
-	/* what it allocates is most of what it uses */
+	/* the allocated memory is most of what the process uses */
 	live_near("slope", (long long)slope, 10000000, 1000000);
 	live_near("seconds", live_int(group, "eta_to_limit_ns") / 1000000000, (long long)(left / slope),
 		  (long long)(left / slope / 5));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Since when the blocks of a process are seen, and what it had before: held, attached to, forked, an allocator loaded later. */
+/*
+ * The time since when memblame sees the blocks of a process, and the memory from before: for a process that
+ * is started, attached to, or forked, or that loads an allocator later.
+ */
 #include "live.h"
 
 #include <dlfcn.h>
@@ -56,9 +59,9 @@ static void test_attached(void **state)
 	seen = live_get(live_process(document, pid), "heap_seen");
 	assert_string_equal(live_str(seen, "reason"), "probed later");
 	live_near("own memory before", live_int(seen, "before_bytes"), own,
-		  1 << 20); /* pages of code with probes are its own */
+		  1 << 20); /* pages of code with probes become private */
 	assert_true(live_int(seen, "since_ns") > 0);
-	/* it was started shortly before, by a clock of 10 ms */
+	/* the process started shortly before, by a clock of 10 ms */
 	assert_true(live_int(seen, "since_ns") < ended - before + 60000000000ll);
 	json_decref(document);
 	live_result_free(r);
@@ -85,7 +88,7 @@ static void test_held(void **state)
 	live_result_free(r);
 }
 
-/* A child that begins no program: it has what its parent had. */
+/* A child that execs no program: it has the memory of its parent. */
 static void test_forked(void **state)
 {
 	struct live_bg *bg = live_start(LIVE_ARGV("leaks", "--json", "--heap", "-i", "1", "--",

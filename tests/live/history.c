@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The flight history as top shows it: growth of the last minute, against /proc; and what it costs. */
+/*
+ * The flight history as top shows it: growth within the last minute, compared with /proc, and the cost of the
+ * history.
+ */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,7 +11,7 @@
 
 #define KIB 1024ll
 
-/* Of one that is older than a minute nothing is known from before top. */
+/* For a process older than a minute, nothing is known from before top. */
 static void assert_old_ones(const json_t *doc)
 {
 	struct timespec now;
@@ -20,13 +23,13 @@ static void assert_old_ones(const json_t *doc)
 		if (live_bool(p, "exited") || live_null(p, "memory.growth_ns") ||
 		    live_int(p, "start_t_ns") > (now.tv_sec - 70) * 1000000000ll)
 			continue;
-		/* the first tick is a moment before the start */
+		/* the first tick is slightly before the start */
 		assert_in_range(live_int(p, "memory.growth_ns"), 0, live_int(doc, "duration_ns") + 100000000);
 		assert_true(live_int(p, "memory.growth_bytes") <= live_int(p, "memory.rss_bytes"));
 	}
 }
 
-/* Who is younger than a minute has grown by all that it has, whether top has seen that or not. */
+/* A process younger than a minute has grown by all of its memory, whether top saw the growth or not. */
 static void test_growth(void **state)
 {
 	struct killing_holder before = killing_hold("48", "0"), after;
@@ -53,7 +56,7 @@ static void test_growth(void **state)
 	assert_in_range(live_int(p, "memory.growth_ns"), live_int(doc, "duration_ns"), 60000000000);
 	p = live_process(doc, after.bg->pid);
 	live_near("growth of the second", live_int(p, "memory.growth_bytes"), rss, MIB);
-	/* since its birth, and no longer than top has been there */
+	/* since the process's birth, and no longer than top has been running */
 	assert_in_range(live_int(p, "memory.growth_ns"), 1000000000, live_int(doc, "duration_ns") + 100000000);
 	assert_old_ones(doc);
 	json_decref(doc);
@@ -61,7 +64,7 @@ static void test_growth(void **state)
 	killing_end_holder(&after, 0);
 }
 
-/* With room for few, the others do without, and nothing breaks. */
+/* With room for only a few processes, the others have no history, and nothing breaks. */
 static void test_small(void **state)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("top", "--json", "-d", "1", "--history", "60,48,1", "-o",
@@ -74,13 +77,13 @@ static void test_small(void **state)
 	live_equal("status", r->status, 0);
 	live_result_free(r);
 	doc = live_last_summary(live_path("small"));
-	/* 6,480 points of 40 bytes each: 4 of them in 1 MiB, for tens of processes */
+	/* 6,480 points of 40 bytes each: 4 of these fit in 1 MiB, for tens of processes */
 	live_equal("most_bytes", live_int(doc, "history.most_bytes"), MIB);
 	assert_in_range(live_int(doc, "history.bytes"), 3 * 6480 * 40, MIB);
 	json_array_foreach(live_get(doc, "processes"), i, p) {
 		resident += !live_null(p, "memory.rss_bytes") && !live_bool(p, "exited");
 	}
-	/* one is the machine's, and cgroups have some */
+	/* one history is the machine's, and cgroups have some */
 	if (resident > 3)
 		assert_true(live_int(doc, "history.left_out") > 0);
 	json_decref(doc);

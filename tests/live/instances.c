@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* top's intervals beside the kernel's own counters and pidstat's, for one storm of one process. */
+/* Compares top's intervals with the kernel's own counters and those of pidstat, for one storm of one process. */
 #include "live.h"
 #include "scripted_workload.h"
 
@@ -55,7 +55,7 @@ static void check_interval(const json_t *process)
 				  (long long)json_integer_value(value), total);
 }
 
-/* Interval lines and the final one of top; both for one process. */
+/* Sums top's interval lines, and returns the final line separately; both for one process. */
 static void sum_intervals(const char *path, pid_t pid, long long *sum, long long *total)
 {
 	struct live_stream *stream = live_stream_open(path);
@@ -105,7 +105,7 @@ static struct live_bg *start_pidstat(const struct scripted *p)
 	}
 	setenv("LC_ALL", "C", 1);
 	pidstat = live_spawn(LIVE_ARGV("pidstat", "-r", "-p", p->text, "1"));
-	/* its heading: the first interval begins */
+	/* pidstat has printed its heading, so its first interval begins */
 	if (!live_wait_text(pidstat->out_path, "Linux"))
 		live_fail("pidstat does not start");
 	return pidstat;
@@ -137,7 +137,7 @@ static void test_beside_pidstat(void **state)
 	assert_true(made >= (long long)SCRIPTED_STORM_PAGES * SCRIPTED_STORM_ROUNDS);
 	live_equal("the sum of the intervals", sum, made);
 	live_equal("the final summary", total, made);
-	/* pidstat shows rates, by a clock of 10 ms: a second is one only within 1% or so */
+	/* pidstat shows rates by a clock of 10 ms, so its seconds are only accurate to about 1% */
 	if (pidstat)
 		live_near("pidstat", seen, sum, sum * 3 / 100);
 	unlink(path);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Code that is made at run time and replaced in place: frames have the names of their time. And what is said where there are none. */
+/*
+ * Code that is generated at run time and replaced in place: frames have the names that were valid at the
+ * time. Also checks the output for code without names.
+ */
 #include "live.h"
 
 #include <signal.h>
@@ -47,7 +50,7 @@ static void (*make_code(void))(void (*)(void))
 	return function;
 }
 
-/* The end of the stack of frames: of a library without frame pointers nothing is needed. */
+/* The stack of interest ends in this function, so no frames of a library without frame pointers are needed. */
 static int made(bool named)
 {
 	void (*function)(void (*)(void)) = make_code();
@@ -61,7 +64,7 @@ static int made(bool named)
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
 	if (named)
 		map = fopen(path, "w");
-	for (int i = 0; map && i < 2; i++) { /* it has been other code before, too */
+	for (int i = 0; map && i < 2; i++) { /* the map first lists older code at the same address */
 		fprintf(map, "%lx 10 %s\n", (unsigned long)at, i ? "made_first" : "made_before");
 		fflush(map);
 	}
@@ -102,7 +105,7 @@ static void end_made(struct live_bg *bg)
 	unlink(path);
 }
 
-/* The last whole line of a stream that is still written; NULL: none yet. */
+/* The last complete line of a stream that is still being written; NULL: none yet. */
 static json_t *latest(const char *path)
 {
 	size_t len;
@@ -123,7 +126,7 @@ static json_t *latest(const char *path)
 	return document;
 }
 
-/* Blocks whose stack has a frame of this name; they must be of that size. */
+/* Counts the blocks whose stack has a frame of this name, and checks that they have that size. */
 static long long blocks_of(const json_t *document, const char *name, long long size)
 {
 	long long blocks = 0;
@@ -149,7 +152,7 @@ static long long blocks_of(const json_t *document, const char *name, long long s
 	return blocks;
 }
 
-/* Until so many blocks are of that name. */
+/* Waits until there are blocks of that name and size. */
 static void wait_for(const char *path, const char *name, long long size)
 {
 	long long blocks = 0;
@@ -164,7 +167,7 @@ static void wait_for(const char *path, const char *name, long long size)
 	live_equal(name, blocks, BLOCKS);
 }
 
-/* Until so many more documents have come: so many ticks. */
+/* Waits for that many more documents, one per tick. */
 static void wait_documents(const char *path, unsigned int more)
 {
 	unsigned int have = 0, want = 0;
@@ -183,7 +186,7 @@ static void wait_documents(const char *path, unsigned int more)
 	assert_true(have >= want);
 }
 
-/* leaks of that program, which then makes its first blocks. */
+/* Starts leaks on that program. The program then makes its first blocks. */
 static struct live_bg *watch(pid_t pid)
 {
 	struct live_bg *bg;
@@ -208,7 +211,7 @@ static void test_replaced_in_place(void **state)
 	wait_documents(bg->out_path, 3);
 	kill(program->pid, SIGUSR1);
 	wait_for(bg->out_path, "made_second", SECOND);
-	wait_for(bg->out_path, "made_first", FIRST); /* still */
+	wait_for(bg->out_path, "made_first", FIRST); /* the earlier blocks keep their name */
 	r = live_stop(bg);
 	live_result_free(r);
 	end_made(program);

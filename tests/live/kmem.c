@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * kmem: what the kernel holds for a process, against what the process made it hold and against the kernel's own
- * counts. A sample of 1 in 16 of n objects is off by sqrt(15 * n) objects (one standard error); four of them are
- * allowed, which is 12 % of 18,000 objects.
+ * kmem: compares the memory that the kernel holds for a process with what the process made the kernel
+ * allocate, and with the kernel's own counts. A sample of 1 in 16 of n objects has a standard error of
+ * sqrt(15 * n) objects. The tests allow four standard errors, which is 12 % of 18,000 objects.
  */
 #include "live.h"
 
@@ -21,17 +21,20 @@
 #define PIPE_PAGES 16
 #define PAGE 4096L
 #define TOUCHED_PAGES 20000
-/* Memory that is freed after an RCU grace period, and then the next reading of the tables (each second). */
+/*
+ * Some memory is freed only after an RCU grace period, and memblame then needs its next reading of the tables
+ * (one per second).
+ */
 #define SETTLE_US 2500000
 
-/* The machine's own files come and go; slabs that a CPU works with count as full (/proc/slabinfo). */
+/* Files of other processes come and go, and /proc/slabinfo counts the slab that a CPU works with as full. */
 #define SLAB_SLACK(n) ((n) / 8 + 512)
 
 struct holder {
 	pid_t pid;
 	int to, from;
 	char text[16];
-	int files; /* how many it can open */
+	int files; /* number of files that it can open */
 };
 
 static struct holder holder;
@@ -58,7 +61,7 @@ static void hold_pipes(void)
 	}
 }
 
-/* Pages of user space are not the kernel's. */
+/* Pages of user space do not count as kernel memory. */
 static void touch(void)
 {
 	char *area = mmap(NULL, TOUCHED_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -143,7 +146,7 @@ static void tell(char letter)
 		live_fail("the process that holds has ended");
 }
 
-/* ---- the truth ---- */
+/* ---- the kernel's own counts ---- */
 
 struct cache {
 	long long active, size;
@@ -162,7 +165,7 @@ static bool cache_of(const char *name, struct cache *c)
 	return found;
 }
 
-/* ---- what memblame says ---- */
+/* ---- memblame's output ---- */
 
 static struct live_bg *start(void)
 {
@@ -179,7 +182,7 @@ static void end(struct live_bg *bg)
 	live_result_free(r);
 }
 
-/* The last document: all of it. */
+/* Stops memblame and returns the last document, which covers the whole run. */
 static json_t *stop(struct live_bg *bg)
 {
 	json_t *total;
@@ -204,7 +207,7 @@ static bool has_symbol(const json_t *group, const char *part)
 	return false;
 }
 
-/* Of the process's groups of this name with that function in the stack. */
+/* Sums the field over the process's groups of this name whose stack has that function. */
 static long long sum(const json_t *total, const char *what, const char *function, const char *field)
 {
 	json_t *group;
@@ -239,7 +242,7 @@ static long long four_errors(long long n)
 	return (long long)(4 * sqrt(15.0 * (double)n));
 }
 
-/* What the objects of the cache go by: before 5.19 by their size. */
+/* The name under which memblame reports the cache's objects: before 5.19 it reports them by size. */
 static const char *name_of(const json_t *total, const char *cache, const struct cache *c)
 {
 	static char by_size[64];
@@ -248,7 +251,7 @@ static const char *name_of(const json_t *total, const char *cache, const struct 
 	return sum(total, by_size, "", "total_bytes") ? by_size : cache;
 }
 
-/* Files outstanding in each document (one a second): most of them, and in the last. */
+/* Outstanding files over all documents (one per second): the maximum, and the value in the last document. */
 static void read_files(const struct cache *c, long long *most, long long *last)
 {
 	struct live_stream *stream = live_stream_open(live_path("kmem.json"));
@@ -279,7 +282,7 @@ static void test_files_held(void **state)
 	if (!cache_of("filp", &before))
 		live_skip("no cache filp in /proc/slabinfo");
 	bg = start();
-	usleep(SETTLE_US); /* the first reading of the caches */
+	usleep(SETTLE_US); /* until the first reading of the caches */
 	assert_true(cache_of("filp", &before));
 	tell('f');
 	usleep(SETTLE_US);
@@ -338,7 +341,7 @@ static void test_pages_held(void **state)
 		  four_errors(pages));
 	live_near("their bytes", sum(total, "pages", "pipe_write", "outstanding_bytes"), pages * PAGE,
 		  four_errors(pages) * PAGE);
-	/* tables for the pages that it touched, one for 512 of them */
+	/* page tables for the pages that it touched: one for 512 pages */
 	others = sum(total, "pages", "", "outstanding_bytes") -
 		 sum(total, "pages", "pipe_write", "outstanding_bytes");
 	assert_in_range(others, 0, (TOUCHED_PAGES / 512 + four_errors(TOUCHED_PAGES / 512) + 200) * PAGE);

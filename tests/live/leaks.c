@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * leaks without --heap: regions and pages name the line that leaks, whatever the allocator and the
- * language, and what only seems to leak is not called a leak. All programs share one run.
+ * leaks without --heap: regions and pages name the line that leaks, for any allocator and language. A program
+ * that only seems to leak gets no leak verdict. All programs share one run.
  */
 #include "leaking.h"
 
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define SECONDS	 20
-#define LONG	 "60" /* until they are told to end */
+#define LONG	 "60" /* until they get the signal to end */
 #define RATE	 "1000000"
 #define BLOCK	 "3000"
 #define HEAP(at) { at, "heap", RATE, BLOCK, LONG }
@@ -50,14 +50,14 @@ static struct leaking programs[PROGRAMS + 1] = {
 	[REGIONS] = { "leaker regions", { "@leaker", "regions", LONG } },
 	[PYTHON] = { "leak.py", { "/usr/bin/python3", "@leak.py", "list", RATE, LONG } },
 	[NODE] = { "leak.js", LEAKING_NODE_JS("4000000", LONG) },
-	/* their time is that of the run: the first third of it counts */
+	/* they warm up in the first third of their time, so it must match the run's */
 	[WARMUP] = { "leaker warmup", { "@leaker", "warmup", "20" } },
 	[FRAGMENT] = { "leaker fragment", { "@leaker", "fragment", "20" } },
 	[GC] = { "leaker gc", { "@leaker", "gc", LONG } },
 	[CACHE] = { "leaker cache", { "@leaker", "cache", LONG } },
 };
 
-/* The same run writes the graphs, of what has grown between two moments. */
+/* The same run also writes the graphs of the growth between two moments. */
 static const json_t *run_all(void)
 {
 	static char folded[256], svg[256];
@@ -75,7 +75,7 @@ static const json_t *answer(const struct leaking *program)
 	return document;
 }
 
-/* What was there to see is seen, more or less: an allocator takes more than it gives, and in advance. */
+/* The reported size matches roughly: an allocator takes more memory than it hands out, and takes it in advance. */
 static void check_size(long long bytes, const struct leaking *program)
 {
 	long long truth = 0;
@@ -104,7 +104,7 @@ static void test_no_leak(void **state)
 	leaking_none(answer(*state), *state);
 }
 
-/* Stacks of 40 KiB each: there is nothing to estimate. */
+/* Stacks of 40 KiB each: nothing is estimated. */
 static void test_regions_are_exact(void **state)
 {
 	const struct leaking *program = &programs[REGIONS];
@@ -117,7 +117,7 @@ static void test_regions_are_exact(void **state)
 	live_equal("regions", live_int(first, "outstanding_count"), live_int(program->truth, "count"));
 }
 
-/* Its own lines are no machine code, so they are in no stack: that it leaks can be seen nevertheless. */
+/* The lines of a script are not machine code, so no stack contains them. The leak must be visible nevertheless. */
 static void test_script(void **state)
 {
 	const struct leaking *program = *state;
@@ -131,7 +131,7 @@ static void test_script(void **state)
 		live_fail("%s is stable", program->name);
 	}
 	assert_true(json_array_size(live_get(first, "stack")) > 2);
-	/* one line of a script comes by many ways through its interpreter */
+	/* a single script line reaches the allocator by many paths through the interpreter */
 	json_array_foreach(leaking_views(document), i, group)
 	{
 		if (live_int(group, "pid") == program->pid && !strcmp(live_str(group, "level"), "page"))
@@ -151,11 +151,11 @@ static void test_growth_between_moments(void **state)
 	(void)state;
 	assert_true(live_int(document, "compared.from_ns") >= 8000000000);
 	assert_true(live_int(document, "compared.to_ns") >= 16000000000);
-	/* its pauses are a little longer than asked for */
+	/* the leaker's pauses are slightly longer than requested */
 	live_near("growth", live_int(first, "growth_bytes"), expected, expected / 8);
 }
 
-/* The pages of regions that one line maps and touches are their evidence, not a leak of their own. */
+/* If one line maps and touches regions, their pages are evidence of that leak, not a separate leak. */
 static void test_one_leak_is_one_row(void **state)
 {
 	const struct leaking *program = &programs[REGIONS];
@@ -177,7 +177,7 @@ static void test_one_leak_is_one_row(void **state)
 	live_equal("rows that leak", leaks, 1);
 }
 
-/* "outermost;...;innermost BYTES", by growth. */
+/* Each line is "outermost;...;innermost BYTES", sorted by growth. */
 static void test_folded(void **state)
 {
 	const struct leaking *program = &programs[REGIONS];
@@ -210,7 +210,7 @@ static void test_graph(void **state)
 	free(text);
 }
 
-/* A program that keeps them: after a while stacks are no longer copied, and stay what they were. */
+/* A program with frame pointers: after a while memblame no longer copies stacks, and the results do not change. */
 static void test_frame_pointers(void **state)
 {
 	struct live_result *result = live_memblame(LIVE_ARGV("--verbose", "leaks", "--json", "--", live_workload("framed"),
@@ -238,7 +238,7 @@ static void test_frame_pointers(void **state)
 	live_result_free(result);
 }
 
-/* 32-bit code: where it called from is known, and that this is all. */
+/* 32-bit code: memblame knows only the calling address, and says so. */
 static void test_compat(void **state)
 {
 	struct live_result *result;
@@ -287,7 +287,7 @@ static void test_processes(void **state)
 		if (p->why)
 			continue;
 		process = live_process(document, p->pid);
-		/* the addresses known before and those since are all that there are */
+		/* the addresses known before and those added since make up all of them */
 		assert_true(live_int(process, "before_bytes") >= 0);
 		assert_true(live_int(process, "before_bytes") <= live_int(process, "tracked_bytes"));
 		live_equal(p->name, live_int(process, "tracked_bytes"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* leaks --diff: what there was at each of two moments, though it was mapped after the one and is gone at the end. */
+/* leaks --diff: the memory at each of two moments, even if it was mapped after the first or is gone at the end. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #define HELD (SCRIPTED_HELD_PAGES * 4096ll)
 #define WAIT_S 60
 
-/* Wait for an interval's document of which this is true. */
+/* Waits for an interval's document that satisfies the condition. */
 static void wait_for(const struct live_bg *bg, bool (*holds)(const json_t *doc))
 {
 	for (int i = 0; i < WAIT_S * 20; i++, usleep(50000)) {
@@ -22,7 +22,7 @@ static void wait_for(const struct live_bg *bg, bool (*holds)(const json_t *doc))
 			free(text);
 			continue;
 		}
-		end[1] = '\0'; /* the last may be under way */
+		end[1] = '\0'; /* the last line may be incomplete */
 		doc = live_last_json(text);
 		found = holds(doc);
 		json_decref(doc);
@@ -69,7 +69,7 @@ static void test_what_is_freed_later(void **state)
 		live_equal("to_bytes", live_int(g, "to_bytes"), live_int(g, "growth_bytes"));
 		live_equal("outstanding_bytes", live_int(g, "outstanding_bytes"), 0);
 		regions += live_int(g, "growth_bytes");
-		/* its pages are the same memory: no row of their own */
+		/* its pages are the same memory, so they have no row of their own */
 		json_array_foreach(live_get(g, "evidence"), k, e)
 			pages += live_int(e, "to_bytes");
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * leaks: programs that end before the report does. What those had that were selected, how it grew and towards which
- * limit is told as of their last tick, however many others end after them.
+ * leaks: programs that end before the report is written. For the selected ones, the report has their memory,
+ * their growth and the limit ahead as of their last tick, however many other programs end after them.
  */
 #include "live.h"
 #include "sandbox.h"
@@ -13,7 +13,7 @@
 #define MIB	 (1ll << 20)
 #define LIMIT	 (400 * MIB)
 #define RATE	 4000000ll
-#define OTHERS	 300 /* more than are kept */
+#define OTHERS	 300 /* more than memblame retains */
 #define OTHERS_S "300"
 #define RETAINED	 256
 
@@ -27,7 +27,7 @@ static int close_cgroup(void **state)
 	return 0;
 }
 
-/* It ended: nothing lies ahead of it, but how it grew is known. */
+/* The process has ended: it will reach no limit, but its growth is known. */
 static void assert_grew(const json_t *process, long long rate)
 {
 	assert_true(live_bool(process, "ended"));
@@ -35,7 +35,7 @@ static void assert_grew(const json_t *process, long long rate)
 	live_near("slope", live_int(process, "slope_bytes_per_s"), rate, rate / 6);
 }
 
-/* Its rows are there, and grew. */
+/* The report has rows of this process, and they grew. */
 static void assert_has_rows(const json_t *document, pid_t pid)
 {
 	bool grew = false;
@@ -68,7 +68,7 @@ static void test_command(void **state)
 	live_result_free(result);
 }
 
-/* The leaker ends first; many that have little end after it, at addresses that it had. */
+/* The leaker ends first. Many small programs end after it, at the same addresses. */
 static void test_cgroup(void **state)
 {
 	const char *reason = sandbox_cgroup_open(&cgroup, LIMIT);
@@ -91,7 +91,7 @@ static void test_cgroup(void **state)
 	free(script);
 	assert_true(live_wait_text(others->err_path, "all ended"));
 	live_result_free(live_wait(others));
-	usleep(1500000); /* a tick sees their end */
+	usleep(1500000); /* until a tick sees that they ended */
 	result = live_stop(leaks);
 	live_equal("status", result->status, 0);
 	document = live_last_json(result->out);
@@ -108,7 +108,7 @@ static void test_cgroup(void **state)
 	assert_true(live_int(leaker, "limit.usage_bytes") >= 7 * RATE);
 	assert_has_rows(document, (pid_t)live_int(leaker, "pid"));
 	live_equal("kept", ended, RETAINED);
-	/* the shell may be one, too, and a child of it that had not begun its own program when a tick saw it */
+	/* the shell may be left out, too, and also a child that had not yet execed its program when a tick saw it */
 	live_near("left out", live_int(document, "ended_left_out"), OTHERS + 1 - RETAINED, 4);
 	json_decref(document);
 	live_result_free(result);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The account of regions against /proc/PID/maps: a program that maps and unmaps at random stands still now
- * and then, and what memblame says of it (leaks --maps) must be what the kernel says, to the byte.
+ * Compares the account of regions with /proc/PID/maps. A program maps and unmaps at random and stops at
+ * checkpoints. There, the output of leaks --maps must match the kernel's list to the byte.
  */
 #include "live.h"
 
@@ -23,7 +23,7 @@ struct interval {
 	unsigned long long start, end;
 };
 
-/* In order, none touches another once they are merged. */
+/* Sorted and merged, so that no two intervals touch. */
 struct intervals {
 	struct interval *at;
 	size_t n, room;
@@ -64,7 +64,7 @@ static struct intervals read_maps(const char *path)
 	return set;
 }
 
-/* As they are: that they are in order, merged and not empty is for the comparison to say. */
+/* Reads the intervals unchanged. The comparison checks that they are sorted, merged and not empty. */
 static struct intervals tracked_maps(const json_t *process)
 {
 	struct intervals set = { 0 };
@@ -96,7 +96,7 @@ static void show_some(const char *whose, const struct intervals *set, size_t fro
 		print_error("  %llx-%llx\n", set->at[i].start, set->at[i].end);
 }
 
-/* Fails and shows where they begin to differ. */
+/* Compares, and on failure shows where the lists begin to differ. */
 static void check_intervals(const char *when, const struct intervals *got, const struct intervals *want)
 {
 	size_t i = 0;
@@ -118,7 +118,7 @@ struct fuzz {
 	struct live_bg *bg, *memblame;
 	const char *dir;
 	unsigned int seed;
-	int go; /* what it reads from */
+	int go; /* the pipe that the program reads from */
 };
 
 static bool says(const struct live_bg *bg, const char *text)
@@ -130,7 +130,7 @@ static bool says(const struct live_bg *bg, const char *text)
 	return found;
 }
 
-/* Waits for the checkpoint; false when the program is done instead. */
+/* Waits for the checkpoint; false if the program has finished instead. */
 static bool reaches(const struct fuzz *fuzz, unsigned int number)
 {
 	char text[64];
@@ -147,7 +147,10 @@ static bool reaches(const struct fuzz *fuzz, unsigned int number)
 	return false;
 }
 
-/* Where no tracepoint tells of the lock, only the system calls are seen (doctor says so), and the rest at the next tick. */
+/*
+ * Without the tracepoint for mmap_lock, memblame sees only the system calls (doctor says so), and everything
+ * else at the next tick.
+ */
 static bool sees_calls_only(void)
 {
 	return access("/sys/kernel/tracing/events/mmap_lock", F_OK) != 0;
@@ -162,7 +165,7 @@ static void start(struct fuzz *fuzz, unsigned int seed, unsigned int threads, bo
 	fuzz->dir = live_tmp();
 	unlink(fifo);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	fuzz->go = open(fifo, O_RDWR | O_CLOEXEC); /* for both ways, so that neither side waits */
+	fuzz->go = open(fifo, O_RDWR | O_CLOEXEC); /* opened for reading and writing, so that neither side blocks */
 	assert_true(fuzz->go >= 0);
 	snprintf(script, sizeof(script), "%s %s exec %s %u %d %s %d %u <%s", plain ? "MAPFUZZ_PLAIN=1" : "",
 		 plain && sees_calls_only() ? "MAPFUZZ_CALLS=1" : "", live_workload("mapfuzz"), seed, OPERATIONS,
@@ -185,7 +188,7 @@ static size_t count_lines(const char *text)
 	return lines;
 }
 
-/* The last whole line once there are that many. */
+/* The last whole line, once there are that many. */
 static json_t *document_after(const struct fuzz *fuzz, size_t lines)
 {
 	for (int waited = 0; waited < WAIT_MS; waited += STEP_MS) {
@@ -206,7 +209,7 @@ static json_t *document_after(const struct fuzz *fuzz, size_t lines)
 	return NULL;
 }
 
-/* What it says next may have been on its way already, so that after it counts. */
+/* The next document may already be under way, so use the one after it. */
 static json_t *next_document(const struct fuzz *fuzz)
 {
 	char *text = live_slurp(fuzz->memblame->out_path, NULL);
@@ -253,7 +256,7 @@ static void fuzz(unsigned int seed, unsigned int threads, bool plain)
 	result = live_wait(fuzz.bg);
 	assert_int_equal(result->status, 0);
 	truth = live_json(strchr(result->out, '{'));
-	/* it has done what it is for */
+	/* the program has done what it is meant to do */
 	assert_true(live_int(truth, "mmap_ok") > OPERATIONS / 20);
 	assert_true(live_int(truth, "mremap_ok") > OPERATIONS / 100);
 	assert_true(live_int(truth, "brk_ok") > OPERATIONS / 100);
@@ -266,7 +269,7 @@ static void fuzz(unsigned int seed, unsigned int threads, bool plain)
 	close(fuzz.go);
 }
 
-/* LIVE_SEED: the one that failed */
+/* LIVE_SEED: repeats the run of a failed seed */
 static unsigned int some_seed(void)
 {
 	const char *text = getenv("LIVE_SEED");
@@ -274,7 +277,7 @@ static unsigned int some_seed(void)
 	return text ? (unsigned int)atoi(text) : (unsigned int)time(NULL) % 1000000;
 }
 
-/* What each call has done follows from what can be seen of it: the list is read once, at the start. */
+/* The effect of each call follows from what memblame sees of it. It reads the list only once, at the start. */
 static void test_one_thread(void **state)
 {
 	(void)state;
@@ -284,18 +287,21 @@ static void test_one_thread(void **state)
 static void test_two_threads(void **state)
 {
 	(void)state;
-	/* there, what another thread does meanwhile is part of what a call seems to have done, and the list is read again */
+	/*
+	 * with tracepoints, a call seems to have done what another thread did meanwhile, so memblame reads
+	 * the list again
+	 */
 	fuzz(2, 2, !sees_calls_only());
 }
 
-/* Moves to a fixed place can look the same whether they were done or not: then the list is read again. */
+/* A move to a fixed address may look the same whether or not it succeeded. Then memblame reads the list again. */
 static void test_random(void **state)
 {
 	(void)state;
 	fuzz(some_seed(), 2, false);
 }
 
-/* The comparison itself. */
+/* Tests the comparison itself. */
 static void test_intervals(void **state)
 {
 	struct intervals set = { 0 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * One process, one account: children come and go while memblame's own iterator is read in tight loops, so that fork and
- * the iterator come to make the same ledgers at the same time, and threads end while they are read. wait4() is the truth.
+ * One process has exactly one account. Children come and go while tight loops read memblame's own iterator.
+ * So fork and the iterator try to make the same ledgers at the same time, and threads end while they are
+ * read. wait4() is the reference.
  */
 #include "live.h"
 #include "sandbox.h"
@@ -51,7 +52,7 @@ static int tidy(void **state)
 
 /* --- readers of the iterator --- */
 
-/* The id of the link to memblame's iterator over tasks, as its descriptors say; it has one such. */
+/* The id of the link to memblame's iterator over tasks, from memblame's descriptors; there is only one such link. */
 static unsigned int iterator_of(pid_t pid)
 {
 	unsigned int id = 0;
@@ -121,7 +122,7 @@ static void start_readers(const struct live_bg *bg)
 	}
 }
 
-/* They read to the end: a test of which they were no part would prove nothing. */
+/* Checks that the readers ran to the end: without them, the test would prove nothing. */
 static void check_readers(void)
 {
 	for (int i = 0; i < READERS; i++)
@@ -132,7 +133,7 @@ static void check_readers(void)
 
 struct storm {
 	long faults;
-	unsigned char born[PID_MAX]; /* how often a number was a child's */
+	unsigned char born[PID_MAX]; /* how often a child had this pid */
 };
 
 static _Noreturn void child(void)
@@ -144,7 +145,7 @@ static _Noreturn void child(void)
 	_exit(0);
 }
 
-/* In the group: n children one after another, most two at once. Called in a process of its own. */
+/* In the group: runs n children one after another, at most two at once. Call it in a process of its own. */
 static _Noreturn void run_storm(struct storm *s, int n)
 {
 	struct rusage of;
@@ -173,7 +174,7 @@ static _Noreturn void run_storm(struct storm *s, int n)
 	_exit(0);
 }
 
-/* Its children are those of the process *parent. */
+/* Starts a storm whose children belong to the process *parent. */
 static struct storm *storm(pid_t *parent)
 {
 	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What a stall's number means does not depend on the level that a budget sets: each kind at level full and at level
- * iterator, against the program's own clock and the kernel's own trace; and what is not traced is marked.
+ * The meaning of a stall's number does not depend on the level that a budget sets. Each kind is measured at
+ * level full and at level iterator, and compared with the program's own clock and the kernel's own trace.
+ * Whatever is not traced must be marked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "sandbox.h"
 
 #define SECONDS "12"
-#define AT_ITERATOR_NS 2000000000ll /* so long of it, at least */
+#define AT_ITERATOR_NS 2000000000ll /* measures at least this long at level iterator */
 
 static struct sandbox_fs fs;
 static struct sandbox_trace trace;
@@ -46,7 +47,7 @@ static const char *file(void)
 	return path;
 }
 
-/* The run, whose budget nobody keeps where there is one: after some seconds tracing is at level iterator. */
+/* A run, optionally with a budget that cannot be met, so that tracing is at level iterator after some seconds. */
 static struct live_run *run_at(bool governed, const char *const *cmd)
 {
 	struct live_run *run = live_run(governed ? LIVE_ARGV("--budget", "0.01") : NULL, cmd);
@@ -75,8 +76,8 @@ static json_t *workload_of(const struct live_run *run)
 }
 
 /*
- * Microseconds from records named begin to the next record of their thread, whatever it is, and how many there are:
- * by the kernel's own trace.
+ * Time in microseconds between records named begin and the next record of any kind in the same thread, and
+ * the number of such records, according to the kernel's own trace.
  */
 static long long traced_us(pid_t tid, const char *begin, long long *count)
 {
@@ -97,8 +98,8 @@ static long long traced_us(pid_t tid, const char *begin, long long *count)
 }
 
 /*
- * The same of waits for a page: each is over when the thread has a CPU after its sleep. What it then runs, or what its
- * virtual CPU stands still, is no wait.
+ * The same for waits for a page. Each ends when the thread gets a CPU after its sleep. Neither the thread's
+ * subsequent work nor a stall of its virtual CPU is part of the wait.
  */
 static long long traced_waits_us(pid_t tid, long long *count)
 {
@@ -129,7 +130,7 @@ static long long traced_waits_us(pid_t tid, long long *count)
 	return sum;
 }
 
-/* also: or NULL */
+/* also: a further event, or NULL. */
 static void trace_open(const char *begin, const char *end, const char *also)
 {
 	const char *const events[] = { begin, end, also, NULL };
@@ -174,7 +175,7 @@ static void test_fsync_iterator(void **state)
 	test_fsync(true);
 }
 
-/* What the hypervisor has taken of the CPUs since boot. */
+/* The time that the hypervisor has stolen from the CPUs since boot. */
 static long long stolen_ns(void)
 {
 	char *text = live_slurp("/proc/stat", NULL);
@@ -185,7 +186,7 @@ static long long stolen_ns(void)
 	return ticks * 1000000000 / sysconf(_SC_CLK_TCK);
 }
 
-/* Waits that are not in an fsync. */
+/* Waits outside of an fsync. */
 static void test_wait(bool governed)
 {
 	long long count, us, ns, wait, stolen = stolen_ns();
@@ -206,8 +207,9 @@ static void test_wait(bool governed)
 		      us * 1000, wait, stolen);
 	live_equal("waits", live_int(p, "stalls.writeback_wait.count"), count);
 	/*
-	 * One program runs after the other, and the trace rounds. Without trampolines a wait ends when the thread is seen
-	 * again: what it has waited for a CPU since is estimated, and what a hypervisor has taken since is not known.
+	 * One program runs after the other, and the trace rounds. Without trampolines, a wait ends when
+	 * memblame sees the thread again. memblame estimates how long the thread waited for a CPU since then,
+	 * and cannot know how much time the hypervisor stole.
 	 */
 	live_near("stalls.writeback_wait.ns", ns, us * 1000, us * 50 + count * 50000 + wait / 10 + stolen);
 	assert_true(ns <= live_int(run->workload, "call_ns"));
@@ -226,7 +228,7 @@ static void test_wait_iterator(void **state)
 	test_wait(true);
 }
 
-/* A writer that is mostly made to pause; its own clock has the time that it waited for a CPU then. */
+/* A writer that the kernel pauses most of the time. Its own clock includes the wait for a CPU after each pause. */
 static void test_throttle(bool governed)
 {
 	long long slept, wait, ns;

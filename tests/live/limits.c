@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * leaks: when processes and cgroups reach a limit. Programs that say how fast they grow run in cgroups of all kinds
- * under one memblame; what it says of rates, limits and use is compared with them and with the cgroup's files, and the
- * time must follow from these.
+ * leaks: when processes and cgroups reach a limit. Programs that grow at a known rate run in cgroups of all
+ * kinds under a single memblame. The test compares memblame's rates, limits and usage with the programs and
+ * with the cgroup's files. The predicted time must follow from these figures.
  */
 #include "live.h"
 #include "sandbox.h"
@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 #define MIB (1ll << 20)
-#define RATE 4000000ll /* bytes per second of each that grows */
+#define RATE 4000000ll /* bytes per second of each growing program */
 #define RATE_S "4000000"
-#define LINES 20 /* values of which rates are made */
-/* it waits until memblame is there: how long that takes is no matter then */
+#define LINES 20 /* number of values that a rate is computed from */
+/* the program waits for memblame, so the time to attach does not matter */
 #define LEAK "WORKLOAD_WAIT=1 exec $LEAKER heap " RATE_S " 10000 600"
 
-/* One program, or several of a cgroup. limit_mib: of the cgroup itself; 0: none but that of all. */
+/* One program, or several in a cgroup. limit_mib: limit of the cgroup itself; 0: only the common limit. */
 static struct subject {
 	const char *cgroup, *script;
 	long limit_mib;
@@ -37,7 +37,7 @@ static struct subject {
 	{ "top/middle", NULL, 0 },
 	{ "top/middle/leaf", LEAK, 0 },
 	{ "cache", LEAK, 600 },
-	/* 100 MiB of page cache in 10 s, which nobody needs any more */
+	/* 100 MiB of page cache in 10 s, which no process uses any more */
 	{ "cache",
 	  "for i in 0 1 2 3 4 5 6 7 8 9; do dd if=/dev/zero of=$DIR/cached bs=1M count=10 seek=${i}0 conv=notrunc"
 	  " 2>/dev/null; sleep 1; done; exec sleep 600",
@@ -46,7 +46,7 @@ static struct subject {
 	{ "data", "ulimit -d 500000; " LEAK, 0 },
 	{ "stopped", "WORKLOAD_WAIT=1 WORKLOAD_STAY=1 exec $LEAKER heap " RATE_S " 10000 3", 300 },
 	{ "fallen", LEAK, 700 },
-	/* 150 MiB that another has, and gives back meanwhile: no room for good */
+	/* another process frees 150 MiB meanwhile, which does not create room for good */
 	{ "fallen", "sleep 8 | $HOG 150 hold; exec sleep 600", 700 },
 	{ "flat", "WORKLOAD_WAIT=1 exec $LEAKER gc 600", 300 },
 };
@@ -121,7 +121,7 @@ static void make_group(const struct subject *s)
 	char limit[32];
 
 	if (mkdir(group_dir(s), 0755))
-		return; /* that of the one before it */
+		return; /* it shares the cgroup of the one before it */
 	snprintf(limit, sizeof(limit), "%lld", s->limit_mib * MIB);
 	if (s->limit_mib)
 		put(group_dir(s), all.v2 ? "memory.max" : "memory.limit_in_bytes", limit);
@@ -242,9 +242,9 @@ static const json_t *cgroup_of(int subject)
 	return NULL;
 }
 
-/* ---- what must hold ---- */
+/* ---- invariants ---- */
 
-/* The time is what is left by what it grows, to the byte. */
+/* The predicted time is the remaining room divided by the growth rate, to the byte. */
 static void check_time(const json_t *one)
 {
 	double left = (double)live_int(one, "limit.bytes") -
@@ -262,7 +262,10 @@ static void check_rate(const char *what, long long got, long long want)
 	live_near(what, got, want, want / 10);
 }
 
-/* Reaches the limit of that cgroup, by its files; all of it grows as said. */
+/*
+ * The one that is reported reaches the limit of that cgroup, with usage as in the cgroup's files. The cgroup
+ * as a whole grows at the given rate.
+ */
 static void check_cgroup(const json_t *one, int subject, long long rate)
 {
 	const struct subject *s = &subjects[subject];
@@ -272,7 +275,7 @@ static void check_cgroup(const json_t *one, int subject, long long rate)
 	assert_string_equal(live_str(one, "limit.path"), group_path(subject));
 	live_equal("limit", live_int(one, "limit.bytes"), s->limit_mib * MIB);
 	check_rate("all that grows", live_int(one, "limit.slope_bytes_per_s"), rate);
-	/* charges are handed out by the CPU, some pages at a time */
+	/* the kernel charges pages in per-CPU batches */
 	if (usage < s->usage_before - MIB || usage > s->usage_after + MIB)
 		live_fail("usage %lld, not %lld to %lld", usage, s->usage_before, s->usage_after);
 	check_time(one);
@@ -282,7 +285,7 @@ static void no_time(const json_t *one)
 {
 	live_equal("slope", live_int(one, "slope_bytes_per_s"), 0);
 	assert_true(json_is_null(live_get(one, "eta_to_limit_ns")));
-	/* how far it is all the same */
+	/* the limit is reported nevertheless */
 	assert_true(json_is_object(live_get(one, "limit")));
 }
 
@@ -307,7 +310,7 @@ static void test_alone(void **state)
 	}
 }
 
-/* Each takes half of what they take together. */
+/* Each uses half of what they use together. */
 static void test_shared(void **state)
 {
 	const json_t *one = process_of(SHARED), *other = process_of(SHARED_TOO);
@@ -333,7 +336,7 @@ static void test_limit_above(void **state)
 	check_cgroup(cgroup_of(TOP), TOP, RATE);
 }
 
-/* Page cache fills what is free, and gives way: it is neither growth nor use that counts. */
+/* Page cache fills the free room and gives way on demand. It counts neither as growth nor as usage. */
 static void test_page_cache(void **state)
 {
 	const json_t *p = process_of(CACHE);
@@ -346,7 +349,7 @@ static void test_page_cache(void **state)
 		live_fail("%s was not written", path);
 	check_rate("slope", live_int(p, "slope_bytes_per_s"), RATE);
 	check_cgroup(p, CACHE, RATE);
-	/* what the kernel has taken back already is in neither; the leaker's own code is in it, too */
+	/* pages that the kernel has already reclaimed count in neither; the leaker's own code is also included */
 	assert_true(live_int(p, "limit.reclaimable_bytes") >= st.st_size * 9 / 10);
 	assert_true(live_int(p, "limit.reclaimable_bytes") < st.st_size + 32 * MIB);
 }

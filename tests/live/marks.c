@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Sums say for how long what they sum up was not traced: in a report of a recording, of a part of it, and in /metrics. */
+/*
+ * Sums are marked with the time for which their source was not traced: in a report of a recording, in a
+ * report of a part of it, and in /metrics.
+ */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,10 @@
 
 static struct serving serving;
 
-/* Time at level iterator, by the steps that were recorded; *first_ns: its beginning, after that of the recording. */
+/*
+ * Time at level iterator, according to the recorded steps. *first_ns: when it begins, relative to the start
+ * of the recording.
+ */
 static long long iterator_ns(const json_t *summary, long long *first_ns)
 {
 	long long end = live_int(summary, "system.t_ns"), since = 0, sum = 0, first = 0;
@@ -56,7 +62,7 @@ static bool text_is_marked(const char *path)
 	return marked;
 }
 
-/* A budget that nobody keeps: tracing goes down to level iterator and stays there. */
+/* A budget that cannot be met: tracing goes down to level iterator and stays there. */
 static void test_report(void **state)
 {
 	const char *path = live_path("governed.db");
@@ -74,12 +80,12 @@ static void test_report(void **state)
 	whole = report(path, NULL);
 	want = iterator_ns(whole, &first_ns);
 	live_near("dirtied_pages", live_untraced_ns(whole, "writeback.dirtied_pages"), want, SLACK_NS);
-	/* what is taken off before that */
+	/* the parts that were untraced before that */
 	assert_true(live_untraced_ns(whole, "stalls.file_io") >=
 		    live_untraced_ns(whole, "writeback.dirtied_pages"));
 	live_equal("fsync, which is traced at each level", live_untraced_ns(whole, "stalls.fsync"), -1);
 	assert_true(text_is_marked(path));
-	/* of a part, the time that falls into it: here all */
+	/* for a part of the recording, only the time within that part: here all of it */
 	snprintf(from, sizeof(from), "+%lld", first_ns / 1000000000 + 2);
 	late = report(path, from);
 	assert_true(live_int(late, "duration_ns") < live_int(whole, "duration_ns"));
@@ -130,7 +136,7 @@ static double uptime_s(void)
 	return s;
 }
 
-/* While tracing is at level iterator, the marks grow as time does; before, they are zero. */
+/* While tracing is at level iterator, the marks grow with time. Before that, they are zero. */
 static void test_metrics(void **state)
 {
 	double before, grown, from, to, least, most;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* oom: kills in a memory cgroup of the test's own, against the kernel's own log line for each. */
+/* oom: kills in the test's own memory cgroup, each compared with the kernel's own log line. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,13 +8,13 @@
 
 #include "killing.h"
 
-/* The kernel's own line for the next kill. */
+/* The kernel's own log line for the next kill. */
 static struct kmsg_kill read_truth(void)
 {
 	return kmsg_kill(killing_log, 0);
 }
 
-/* Of the hook that is forced here, which knows no more of the victim than its id. */
+/* Does the environment force a hook here that knows only the victim's pid? */
 static bool only_ids(void)
 {
 	const char *hooks = getenv("MEMBLAME_HOOKS");
@@ -60,7 +60,7 @@ static void assert_kill(json_t *e, const struct kmsg_kill *t, pid_t trigger, con
 		  kmsg_slack());
 }
 
-/* Kills among the kept events, whatever else there is. */
+/* The n-th kill among the saved events, which may include other events. */
 static json_t *nth_kill(const json_t *summary, int n)
 {
 	json_t *e;
@@ -83,7 +83,7 @@ static json_t *the_kill(const json_t *summary)
 	return kill;
 }
 
-/* Alone in its cgroup, the hog is both who asks for a page too many and who dies for it. */
+/* The hog is alone in its cgroup, so it both triggers the OOM kill and is its victim. */
 static void test_hog_is_killed(void **state)
 {
 	struct live_run *run;
@@ -103,15 +103,15 @@ static void test_hog_is_killed(void **state)
 	assert_true(live_bool(p, "exited"));
 	live_equal("kills_triggered", live_int(p, "oom.kills_triggered"), 1);
 	live_equal("lost", live_lost(run->summary), 0);
-	/* all the limit allows it; what the kernel itself uses of it is small */
+	/* the hog reached the limit; the kernel's own share of the limit is small */
 	assert_true(t.anon > KILLING_LIMIT / 2);
 	live_run_free(run);
 }
 
 /*
- * Two in one cgroup: one that holds memory and offers itself (oom_score_adj 1000), and one that
- * asks for more than is left. The second one triggers, the first one dies. (Where the kernel is
- * slow to free what the first one had, it kills the second one too: that is a kill of its own.)
+ * Two processes in one cgroup. One holds memory and has oom_score_adj 1000, so it is the preferred victim.
+ * The other one asks for more than is left. So the second process triggers the kill, and the first one dies.
+ * (If the kernel is slow to free the first one's memory, it kills the second one too, as a separate kill.)
  */
 static void test_trigger_is_not_victim(void **state)
 {
@@ -163,7 +163,7 @@ static void test_uid(void **state)
 
 	(void)state;
 	killing_open();
-	/* the hog, run by someone else, cannot join by itself */
+	/* the hog runs as another user, so it cannot join the cgroup itself */
 	unsetenv("WORKLOAD_CGROUP");
 	assert_true(asprintf(&script, "echo $$ >%s/cgroup.procs; exec setpriv --reuid=12345 --regid=12345 "
 			     "--clear-groups %s 128 anon", killing_cgroup.dir, live_workload("memhog")) > 0);
@@ -176,13 +176,13 @@ static void test_uid(void **state)
 	live_run_free(run);
 }
 
-/* A shell in the cgroup that starts the hog once the file is there. */
+/* A shell in the cgroup, which starts the hog once the file exists. */
 static struct live_bg *start_waiting_hog(const char *dir, const char *go)
 {
 	struct live_bg *bg;
 	char *script, procs[160], number[16];
 
-	unsetenv("WORKLOAD_CGROUP"); /* a hog is there by birth */
+	unsetenv("WORKLOAD_CGROUP"); /* the hog inherits the cgroup */
 	assert_true(asprintf(&script, "echo $$ >%s/cgroup.procs; until test -e %s; do sleep 0.02; done; "
 			     "%s 128 anon; exit $?", dir, go, live_workload("memhog")) > 0);
 	bg = live_spawn(LIVE_ARGV("sh", "-c", script));
@@ -198,13 +198,13 @@ static void touch(const char *path)
 	close(open(path, O_WRONLY | O_CREAT, 0600));
 }
 
-/* The stream so far has exactly this kill. */
+/* Checks that the stream so far has exactly this kill. */
 static void assert_streamed(const char *path, const struct kmsg_kill *t)
 {
 	struct live_stream *stream;
 	json_t *e;
 
-	/* it is there while memblame still runs */
+	/* the event arrives while memblame is still running */
 	if (!live_wait_text(path, "\"kill\""))
 		live_fail("nothing came while trace was running");
 	stream = live_stream_open(path);
@@ -237,7 +237,7 @@ static void test_trace_prints_at_once(void **state)
 	live_result_free(r);
 }
 
-/* Selected by cgroup: the kill in it is there, the one in another cgroup is not. */
+/* Selection by cgroup: the report has the kill in the selected cgroup, and not the kill in another cgroup. */
 static void test_cgroup_selection(void **state)
 {
 	const char *go = live_path("go"), *go_other = live_path("go_other");
@@ -270,7 +270,7 @@ static void test_cgroup_selection(void **state)
 	live_result_free(r);
 }
 
-/* A process belongs to the selection from the moment it is put into the cgroup. */
+/* A process belongs to the selection from the moment it is moved into the cgroup. */
 static void test_cgroup_joined_later(void **state)
 {
 	struct live_bg *bg;

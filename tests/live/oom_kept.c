@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* memblame oom: no kill is missed, and what is reported is kept. */
+/* memblame oom: it misses no kill, and reports survive. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 
 #include "killing.h"
 
-/* ---- never missed ---- */
+/* ---- no kill is missed ---- */
 
-/* One kill after the other, as fast as it goes, while others fault as fast as they can. */
+/* Kills in rapid succession, while other processes fault as fast as they can. */
 static void test_storm(void **state)
 {
 	const int n = live_emulated() ? 12 : 50;
@@ -26,7 +26,7 @@ static void test_storm(void **state)
 	oom = killing_start();
 	unsetenv("WORKLOAD_CGROUP");
 	storm = live_spawn(LIVE_ARGV(live_workload("faulter"), "storm", "2", "60s"));
-	/* the shell is not in the cgroup: it might be chosen itself, while its child is on its way out */
+	/* the shell stays out of the cgroup: the kernel might choose the shell while its child is exiting */
 	assert_true(asprintf(&script, "i=0; while [ $i -lt %d ]; do WORKLOAD_CGROUP=%s %s 128 anon; "
 			     "i=$((i+1)); done; exit 0", n, killing_cgroup.dir, live_workload("memhog")) > 0);
 	live_result_free(live_exec(LIVE_ARGV("sh", "-c", script), NULL));
@@ -45,10 +45,10 @@ static void test_storm(void **state)
 	}
 	json_decref(all);
 	free(script);
-	sleep(5); /* the kernel writes ten of its dumps in so long (oom_rs): the tests that follow want theirs */
+	sleep(5); /* the kernel rate-limits its dumps to ten per 5 s (oom_rs), and the following tests need theirs */
 }
 
-/* ---- kept ---- */
+/* ---- reports survive ---- */
 
 static char *retained(const char *name)
 {
@@ -71,7 +71,7 @@ static struct live_result *read_back(const char *what, const char *number, const
 	return live_memblame(args);
 }
 
-/* memblame is killed as soon as the report is there: it stays. */
+/* memblame is killed as soon as the report is written. The report survives. */
 static void test_kept(void **state)
 {
 	char *json, *text, *folder;
@@ -123,7 +123,7 @@ static void test_kept(void **state)
 	free(folder);
 }
 
-/* No room for reports: they are shown, and what is lost is said. */
+/* Without disk space, reports are still shown, and the loss is reported. */
 static void test_disk_full(void **state)
 {
 	struct live_result *r;
@@ -148,7 +148,7 @@ static void test_disk_full(void **state)
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 1);
 	assert_non_null(strstr(r->err, "could not be kept"));
-	/* the report, and the error */
+	/* the output has both the report and the error */
 	assert_non_null(strstr(r->out, "\n{\"schema\":1,\"kind\":\"error\""));
 	*strchr(r->out, '\n') = '\0';
 	doc = live_json(r->out);
@@ -158,7 +158,7 @@ static void test_disk_full(void **state)
 	free(fill);
 }
 
-/* A state folder that cannot be used costs no report. */
+/* No report is lost if the state folder is unusable. */
 static void test_no_folder(void **state)
 {
 	struct live_result *r;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Kills in a memory cgroup that is full of one kind of memory, most of which is in no process's resident set or in that
- * of several: the report names the kind, by how much it grew, and who has it; not the process beside it that took a
- * little. What the workload took is known: what there was room for.
+ * Kills in a memory cgroup that is full of one kind of memory. Most of this memory is in no process's
+ * resident set, or in those of several processes. The report must name the kind, its growth and its owner,
+ * not a nearby process that took little. The workload takes all available room, so the expected growth is
+ * known.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +16,10 @@
 static struct live_bg *oom, *charger;
 static struct killing_holder innocent;
 
-/* One has a little and is there before; the other takes what is left. Returns the report of the first kill. */
+/*
+ * One process has a little memory and is there first; another takes what is left. Returns the report of the
+ * first kill.
+ */
 static json_t *charge(const char *const args[])
 {
 	const char *argv[8] = { live_workload("charger") };
@@ -52,7 +56,10 @@ static int close_all(void **state)
 	return 0;
 }
 
-/* The kind's growth is what there was room for; the workload named for it, or nobody (how NULL). */
+/*
+ * The kind grew by the available room. The culprit is the workload, with this attribution; no culprit if how
+ * is NULL.
+ */
 static void assert_grew(json_t *doc, const char *kind, const char *how, long long slack)
 {
 	const char *verdict = how ? "clear" : "not processes";
@@ -73,7 +80,7 @@ static bool is_v1(json_t *doc)
 	return live_int(doc, "memcg.version") == 1;
 }
 
-/* Does the kernel tell them from other memory of its own in memory.stat? */
+/* Does memory.stat of this kernel list this kind separately from other kernel memory? */
 static bool tells(const char *name)
 {
 	return sandbox_cgroup_stat(&killing_cgroup, name) >= 0;
@@ -99,7 +106,7 @@ static void test_page_tables(void **state)
 	json_decref(doc);
 }
 
-/* Six map it: it counts once, and they are named beside it. */
+/* Six processes map the memory. It counts once, and the report names all six. */
 static void test_shared(void **state)
 {
 	json_t *doc = charge((const char *[]){ "shared", "90", "1200", "6", NULL });
@@ -120,7 +127,7 @@ static void test_system_v(void **state)
 	json_decref(doc);
 }
 
-/* Six processes with one address space, of which the first stands for it. */
+/* Six processes share one address space; the first one represents it. */
 static void test_one_address_space(void **state)
 {
 	json_t *doc = charge((const char *[]){ "clones", "90", "1200", "6", NULL });
@@ -133,7 +140,7 @@ static void test_one_address_space(void **state)
 	json_decref(doc);
 }
 
-/* Children share what their parent had. */
+/* The children share the memory of their parent. */
 static void test_forks(void **state)
 {
 	json_t *doc = charge((const char *[]){ "forks", "90", "1200", "6", NULL });
@@ -143,7 +150,7 @@ static void test_forks(void **state)
 	json_decref(doc);
 }
 
-/* v2 has buffers that nobody reads in slabs or as memory of the kernel's, by kernel. */
+/* On v2, some kernels do not count certain buffers as slabs or as kernel memory. */
 static void assert_kernel(json_t *doc)
 {
 	const char *kind = live_str(doc, "culprit.kind");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * memblame oom: reports of kills in a memory cgroup of the test's own, each figure against the kernel's log
- * of the same kill, and whose fault it was against what the workload did.
+ * memblame oom: reports of kills in the test's own memory cgroup. Each figure is compared with the kernel's
+ * log of the same kill, and the culprit with what the workload did.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,10 +22,10 @@ static void assert_memcg(json_t *doc, const struct kmsg_kill *k)
 	if (!k->whole)
 		return;
 	assert_string_equal(k->memcg, killing_cgroup.path);
-	/* others charge it meanwhile, a batch of 64 pages at a time */
+	/* other processes charge the cgroup meanwhile, in batches of 64 pages */
 	live_near("usage_bytes", live_int(doc, "memcg.usage_bytes"), k->usage, 64 * 4096 * 2);
 	live_equal("limit", k->limit, KILLING_LIMIT);
-	if (k->swap >= 0) /* v1 tells of both together */
+	if (k->swap >= 0) /* v1 logs memory and swap together */
 		live_near("swap_bytes", live_int(doc, "memcg.swap_bytes"),
 			  killing_cgroup.v2 ? k->swap : k->swap - k->usage, 64 * 4096 * 2);
 	assert_true(live_int(doc, killing_cgroup.v2 ? "memcg.stat.anon" : "memcg.stat.total_rss") > 0);
@@ -48,7 +48,7 @@ static void assert_sentence(json_t *doc, const char *part)
 		live_fail("no \"%s\" in: %s", part, live_str(doc, "sentence"));
 }
 
-/* ---- who did it ---- */
+/* ---- the culprit ---- */
 
 static void test_own_growth(void **state)
 {
@@ -73,7 +73,7 @@ static void test_own_growth(void **state)
 	assert_false(live_bool(doc, "was_ending"));
 	assert_string_equal(live_str(doc, "victim.exe"), live_workload("memhog"));
 	assert_true(has_frame(live_get(doc, "trigger.kernel_stack"), "out_of_memory+"));
-	/* its own growth, nobody else was there */
+	/* the growth is the hog's own: no other process was there */
 	if (strcmp(live_str(doc, "culprit.verdict"), "clear"))
 		live_fail("not clear: %s %s", live_str(doc, "sentence"), json_dumps(live_get(doc, "culprit"), 0));
 	live_equal("culprit", live_int(doc, "culprit.pid"), pid);
@@ -87,8 +87,9 @@ static void test_own_growth(void **state)
 }
 
 /*
- * The trigger's code by function. A victim is gone within milliseconds: on a busy machine its map is not always read in
- * time, or its file not opened, and there is an address or an offset instead. One of a few kills is in time.
+ * The trigger's code by function. A victim disappears within milliseconds. On a busy machine memblame cannot
+ * always read the victim's map or open its file in time, and reports an address or an offset instead. One of
+ * several kills is in time.
  */
 static void test_names_of_frames(void **state)
 {
@@ -125,7 +126,10 @@ static json_t *report_of(const json_t *all, pid_t victim)
 	return NULL;
 }
 
-/* One is there and does nothing; another takes what is left. The kernel prefers the first. */
+/*
+ * One process holds memory and does nothing; another takes what is left. The kernel prefers the first as the
+ * victim.
+ */
 static void test_victim_is_not_culprit(void **state)
 {
 	struct live_bg *oom, *grower;
@@ -141,24 +145,24 @@ static void test_victim_is_not_culprit(void **state)
 	killing_open();
 	holder = killing_hold("30", "1000");
 	oom = killing_start();
-	usleep(2500000); /* some of its history is without growth */
+	usleep(2500000); /* part of the history is without growth */
 	snprintf(fifo, sizeof(fifo), "%s/grower", live_tmp());
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	assert_true(asprintf(&script, "exec %s 50 creep <%s", live_workload("memhog"), fifo) > 0);
 	grower = live_spawn(LIVE_ARGV("sh", "-c", script));
 	input = open(fifo, O_WRONLY | O_CLOEXEC);
 	k = kmsg_kill(killing_log, holder.pid);
-	/* where the kernel is slow to free what the first one had, it kills the second one too */
+	/* if the kernel is slow to free the holder's memory, it kills the second process too */
 	usleep(200000);
 	all = killing_some_reports(oom, (size_t)sandbox_cgroup_oom_kills(&killing_cgroup));
-	/* whose victim ends first is told first */
+	/* reports are in the order in which the victims end */
 	doc = report_of(all, holder.pid);
 	killing_assert_logged(doc, &k);
 	assert_memcg(doc, &k);
 	live_equal("victim", live_int(doc, "victim.pid"), holder.pid);
 	live_equal("trigger", live_int(doc, "trigger.pid"), grower->pid);
 	live_equal("culprit", live_int(doc, "culprit.pid"), grower->pid);
-	/* it took what the holder had left */
+	/* the hog took what the holder had left */
 	grew = live_int(doc, "culprit.growth_bytes");
 	if (llabs(grew - (KILLING_LIMIT - 30 * MIB)) > 4 * MIB) {
 		print_error("%s\n", json_dumps(live_get(doc, "history"), 0));
@@ -185,7 +189,7 @@ static void test_victim_is_not_culprit(void **state)
 	kmsg_free(&k);
 }
 
-/* Each takes little, all of them together too much. */
+/* Each process takes little, but all of them together take too much. */
 static void test_many_small(void **state)
 {
 	struct killing_holder small[40];
@@ -196,7 +200,7 @@ static void test_many_small(void **state)
 	(void)state;
 	killing_open();
 	oom = killing_start();
-	/* the kernel's own memory of each counts, too: how many there is room for depends on that */
+	/* the kernel memory of each process counts too, so the number of processes that fit depends on it */
 	while (n < 40 && !sandbox_cgroup_oom_kills(&killing_cgroup)) {
 		static char script[512];
 
@@ -216,13 +220,13 @@ static void test_many_small(void **state)
 		}
 		n++;
 	}
-	/* what one had is soon taken by the others: it may not be the only one */
+	/* the others soon take what the victim frees, so there may be more than one kill */
 	all = killing_some_reports(oom, 1);
 	doc = json_array_get(all, 0);
 	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
 	assert_string_equal(live_str(doc, "culprit.comm"), "memhog");
 	assert_true(json_is_null(live_get(doc, "culprit.pid")));
-	/* the last one may not have got anything yet */
+	/* the last process may not have taken any memory yet */
 	live_near("processes", live_int(doc, "culprit.processes"), n, 1);
 	assert_sentence(doc, "processes named memhog (together +");
 	live_near("tasks", (long long)json_array_size(live_get(doc, "tasks")), n, 1);
@@ -234,7 +238,7 @@ static void test_many_small(void **state)
 	}
 }
 
-/* What fills the memory is files of a tmpfs: no process has it. */
+/* Files on a tmpfs fill the memory: no process owns it. */
 static void test_not_processes(void **state)
 {
 	struct live_bg *oom;
@@ -253,7 +257,7 @@ static void test_not_processes(void **state)
 	all = killing_reports(oom, 1);
 	doc = json_array_get(all, 0);
 	assert_string_equal(live_str(doc, "victim.comm"), "dd");
-	/* the one that was writing is known by the kernel's stack */
+	/* the kernel's stack identifies the process that was writing */
 	assert_string_equal(live_str(doc, "culprit.verdict"), "clear");
 	assert_string_equal(live_str(doc, "culprit.how"), "wrote");
 	assert_string_equal(live_str(doc, "culprit.comm"), "dd");
@@ -264,7 +268,7 @@ static void test_not_processes(void **state)
 	free(script);
 }
 
-/* ---- whom ---- */
+/* ---- the victim ---- */
 
 static void test_threads(void **state)
 {
@@ -308,14 +312,14 @@ static void test_pid_namespace(void **state)
 				   NULL));
 	all = killing_reports(oom, 1);
 	doc = json_array_get(all, 0);
-	/* its first process */
+	/* the first process of its namespace */
 	live_equal("ns_pid", live_int(doc, "victim.ns_pid"), 1);
 	assert_true(live_int(doc, "victim.pid") > 1);
 	assert_string_equal(live_str(doc, "victim.comm"), "memhog");
 	json_decref(all);
 }
 
-/* A process kills another while its cgroup is full. */
+/* A process kills another one while the victim's cgroup is full. */
 static void test_killed_by_a_process(void **state)
 {
 	struct killing_holder holder;

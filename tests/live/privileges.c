@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Privileges: what is enough, what is left after the start, who may read what is written. */
+/* Privileges: which are sufficient, which remain after the start, and who may read the output. */
 #include "live.h"
 
 #include <linux/capability.h>
@@ -29,7 +29,7 @@ static unsigned long long capabilities(pid_t pid, const char *key)
 	return caps;
 }
 
-/* A copy where everybody may reach it, wherever the build is. */
+/* Makes a copy in a folder that every user can reach, wherever the build is. */
 static const char *public_copy(const char *from, const char *name)
 {
 	const char *copy = live_path(name);
@@ -40,7 +40,10 @@ static const char *public_copy(const char *from, const char *name)
 	return copy;
 }
 
-/* Maps are charged to it before 5.11; later kernels ask the cgroup, and it need not be possible. */
+/*
+ * Before 5.11, BPF maps are charged to RLIMIT_MEMLOCK. Later kernels charge the cgroup, where raising the
+ * limit may not be possible.
+ */
 static void lock_without_limit(void)
 {
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
@@ -48,7 +51,7 @@ static void lock_without_limit(void)
 	setrlimit(RLIMIT_MEMLOCK, &none);
 }
 
-/* No root, two capabilities: counts are the kernel's own, to the last fault. */
+/* Without root, with two capabilities, the counts still match the kernel's to the last fault. */
 static void test_two_are_enough(void **state)
 {
 	const char *memblame = public_copy(live_bin("memblame"), "memblame");
@@ -75,7 +78,7 @@ static void test_two_are_enough(void **state)
 	live_result_free(result);
 }
 
-/* What it must be given is told by doctor: with these two, what is lost without the others. */
+/* doctor lists the capabilities that are missing, and what is unavailable without them. */
 static void test_doctor_tells(void **state)
 {
 	const char *memblame = public_copy(live_bin("memblame"), "memblame");
@@ -95,7 +98,7 @@ static void test_doctor_tells(void **state)
 	live_result_free(result);
 }
 
-/* Once all is attached: of what root may, what is needed to go on. */
+/* Once everything is attached, a memblame run as root drops all privileges that it does not need to continue. */
 static void test_the_rest_is_dropped(void **state)
 {
 	const unsigned long long needed = BIT(CAP_BPF) | BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH) |
@@ -128,7 +131,7 @@ static void test_files_are_private(void **state)
 	check_private(recording);
 }
 
-/* The service, too: it is ready, and what it writes is its own. */
+/* The same for the service: it starts up, and its files belong to its own user. */
 static void test_service_without_root(void **state)
 {
 	const char *memblame = public_copy(live_bin("memblame"), "memblame"), *dir = live_path("nobody");

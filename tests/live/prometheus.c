@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A real Prometheus scrapes serve and answers PromQL: its numbers are the kernel's and memblame's own. */
+/*
+ * A real Prometheus scrapes serve and answers PromQL queries. Its numbers must match the kernel's and
+ * memblame's own.
+ */
 #include "serving.h"
 
 #include <signal.h>
@@ -31,7 +34,7 @@ static struct live_bg *start_prometheus(void)
 	return live_spawn(LIVE_ARGV("prometheus", config, data, listen, "--log.level=warn"));
 }
 
-/* GET of its API; NULL where it does not answer (yet). */
+/* GET from the Prometheus API; NULL if it does not answer (yet). */
 static json_t *ask(const char *path, const char *query)
 {
 	char url[256], data[512];
@@ -47,7 +50,7 @@ static json_t *ask(const char *path, const char *query)
 	return doc;
 }
 
-/* The value of a query with one result; -1: it has none. */
+/* The value of a query with a single result; -1: no result. */
 static double value(const char *query)
 {
 	json_t *doc = ask("query", query), *results;
@@ -64,7 +67,7 @@ static double value(const char *query)
 	return v;
 }
 
-/* Waits until the query says what it should: scrapes come each half second. */
+/* Waits until the query has the wanted value; scrapes come every half second. */
 static void wait_value(const char *query, double wanted)
 {
 	double v = -1;
@@ -91,7 +94,7 @@ static void check_targets(void)
 	json_decref(doc);
 }
 
-/* All alert rules can be computed of what there is. */
+/* The series suffice to compute all alert rules. */
 static void check_rules(void)
 {
 	json_t *doc = ask("rules", ""), *rule_group, *rule;
@@ -134,17 +137,17 @@ static void test_scraped(void **state)
 	free(text);
 	wait_value(faults, before);
 	before -= (double)scripted_faults(p);
-	/* what the kernel has counted meanwhile is what PromQL says */
+	/* the PromQL result matches what the kernel counted meanwhile */
 	scripted_do(p, "ast");
 	wait_value(faults, before + (double)scripted_faults(p));
 	scripted_do(p, "sa");
 	wait_value(faults, before + (double)scripted_faults(p));
-	/* and memblame's own, of the same moment: nobody does anything in the group now */
+	/* and memblame's own count at the same moment: no process in the group does anything now */
 	text = serving_get_ok(&serving, "/metrics", false);
 	live_equal("by scrape", (long long)value(faults),
 		   (long long)metric_sum(text, "memblame_faults_total", LIVE_ARGV(query), NULL));
 	free(text);
-	/* by process and by cgroup: within one scrape they are the same faults */
+	/* per-process and per-cgroup counters: within one scrape, both count the same faults */
 	wait_value("sum(memblame_faults_total{type=\"minor\"}) - sum(memblame_process_minor_faults_total)", 0);
 	snprintf(query, sizeof(query), "memblame_threads{cgroup=\"%s\"}", serving_group.path);
 	wait_value(query, (double)live_proc_status(p->pid, "Threads"));

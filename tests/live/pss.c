@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* --pss: proportional and unique set size against smaps_rollup, live and in a recording. */
+/* --pss: compares proportional and unique set sizes with smaps_rollup, live and in a recording. */
 #include "moments.h"
 
 #include <stdlib.h>
@@ -58,23 +58,26 @@ static void test_shares(void **state)
 	json_t *summary, *memory = sharer_memory(sharer, "--pss", &summary);
 
 	(void)state;
-	/* nobody else maps its pages, so nothing but reclaim can change them */
+	/* no other process maps its pages, so only reclaim can change them */
 	live_equal("pss_bytes", live_int(memory, "pss_bytes"), pss);
 	live_equal("uss_bytes", live_int(memory, "uss_bytes"), uss);
-	/* half of what is private is its own, the rest is shared by two; the program is small */
+	/*
+	 * half of the private pages belong to it alone, the rest is shared by two processes; the program
+	 * itself is small
+	 */
 	known = (PRIVATE_PAGES / 2 + PRIVATE_PAGES / 4 + SHARED_PAGES / 2) * MOMENT_PAGE;
 	assert_in_range(live_int(memory, "pss_bytes"), known - 64 * MOMENT_PAGE, known + 1024 * 1024);
 	assert_in_range(live_int(memory, "uss_bytes"), PRIVATE_PAGES / 2 * MOMENT_PAGE,
 			PRIVATE_PAGES / 2 * MOMENT_PAGE + 1024 * 1024);
 	json_decref(summary);
-	/* not asked for: not known */
+	/* without --pss, the values are unknown */
 	memory = sharer_memory(sharer, "--quiet", &summary);
 	assert_true(live_null(memory, "pss_bytes") && live_null(memory, "uss_bytes"));
 	json_decref(summary);
 	live_result_free(live_stop(sharer));
 }
 
-/* Who has ended has no share any more; in text there are columns, and only then. */
+/* An ended process has no share any more. The text output has the columns only with --pss. */
 static void test_shares_of_the_dead(void **state)
 {
 	struct live_run *run = live_run(LIVE_ARGV("--pss"), LIVE_ARGV("true"));
@@ -90,7 +93,7 @@ static void test_shares_of_the_dead(void **state)
 	live_result_free(result);
 }
 
-/* A recording has them too, played again and in its tables. */
+/* A recording has the values too, both in a replay and in its tables. */
 static void test_shares_recorded(void **state)
 {
 	struct live_bg *sharer = start_sharer();

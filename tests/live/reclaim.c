@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * reclaim: a memory cgroup at its limit, against the kernel's own trace of the same tracepoints
- * and against what the processes lost. What needs the whole machine to be short of memory
- * (kswapd, direct reclaim) is done by tests/vm, where that harms nobody.
+ * reclaim: a memory cgroup at its limit, compared with the kernel's own trace of the same tracepoints and
+ * with what the processes lost. Tests that need the whole machine to be short of memory (kswapd, direct
+ * reclaim) are in tests/vm, where they do no harm.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Workloads join the cgroup themselves, so that memblame is not limited with them. */
+/* Workloads join the cgroup themselves, so the limit does not apply to memblame. */
 static void open_trace(void)
 {
 	need(sandbox_cgroup_open(&cg, LIMIT));
@@ -52,14 +52,14 @@ static void open_trace(void)
 	setenv("WORKLOAD_CGROUP", cg.dir, 1);
 }
 
-/* Once read, a trace is over. */
+/* A trace ends when it is read, so this opens another one. */
 static void trace_again(void)
 {
 	sandbox_trace_close(&trace);
 	need(sandbox_trace_open(&trace, memcg_events));
 }
 
-/* Do memblame and the trace tell the same time, within 5 %? */
+/* Do memblame and the trace agree on the time, within 5 %? */
 static bool agrees(long long ns, const struct ftrace_reclaim *truth)
 {
 	return llabs(ns - truth->ns) <= truth->ns / 20;
@@ -79,7 +79,10 @@ static const char *file(const char *name)
 	return path;
 }
 
-/* On disk and not in memory, so that its pages are charged to who reads them, and clean. */
+/*
+ * Makes a file that is on disk and not in memory, so that its pages are clean and are charged to the process
+ * that reads them.
+ */
 static void make_file(const char *path, int mib)
 {
 	char of[128], count[32];
@@ -103,12 +106,12 @@ static struct live_run *run_traced(const char *const *cmd)
 	return run;
 }
 
-/* What the process does outside of the measured part, from exec on, does not stall for so long. */
+/* Longer than the process stalls outside of its measured part, counted from exec. */
 #define START_SLACK_NS 2000000
 
 /*
- * Of each stall there is a length: as many, in buckets that bound the time from both sides, each at most
- * half as wide as its lower edge, but for the first one.
+ * Every stall has a length. The buckets contain as many lengths as there are stalls and bound the time from
+ * both sides. Each bucket except the first is at most half as wide as its lower edge.
  */
 static void assert_lengths(json_t *stall)
 {
@@ -134,7 +137,7 @@ static void assert_lengths(json_t *stall)
 	assert_in_range(ns, least, most);
 }
 
-/* The cgroup of the only process that stalled has its stalls. */
+/* The only process that stalled accounts for all stalls of its cgroup. */
 static void assert_cgroup(const json_t *summary, json_t *p)
 {
 	json_t *c, *mine = NULL;
@@ -155,7 +158,7 @@ static void assert_cgroup(const json_t *summary, json_t *p)
 		   live_int(p, "stalls.memcg_reclaim.max_ns"));
 }
 
-/* Each call of a slab shrinker is in a row, whose name is a function's. */
+/* The rows contain every call of a slab shrinker, and each row is named after a function. */
 static void assert_shrinkers(json_t *p, const struct ftrace_reclaim *truth)
 {
 	long long calls = 0, ns = 0;
@@ -182,7 +185,7 @@ static void assert_exclusive(const struct live_run *run, json_t *p)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		json_t *stall = live_get(live_get(p, "stalls"), kinds[i]);
 
-		if (json_is_null(stall)) /* cannot be seen here */
+		if (json_is_null(stall)) /* not visible on this kernel */
 			continue;
 		sum += live_int(stall, "ns");
 		assert_lengths(stall);
@@ -193,7 +196,7 @@ static void assert_exclusive(const struct live_run *run, json_t *p)
 			  live_int(run->workload, "wall_ns"));
 }
 
-/* Clean pages of a file larger than the limit: each pass over them reclaims, inside of faults. */
+/* Clean pages of a file larger than the limit: each pass over the pages reclaims, inside of faults. */
 static void test_memcg_reclaim(void **state)
 {
 	struct live_run *run;
@@ -204,7 +207,7 @@ static void test_memcg_reclaim(void **state)
 	(void)state;
 	open_sandbox();
 	make_file(file("big"), 64);
-	/* as in test_memcg_reclaim_dirty */
+	/* repeat for the reason in test_memcg_reclaim_dirty */
 	for (int tries = 0;; tries++) {
 		run = run_traced(LIVE_ARGV(live_workload("memhog"), "64", "file", file("big")));
 		pid = (pid_t)live_int(run->workload, "pid");
@@ -231,7 +234,7 @@ static void test_memcg_reclaim(void **state)
 	live_run_free(run);
 }
 
-/* The cgroup of a process is the one it went to, not the one it was started in. */
+/* A process counts for the cgroup that it moved to, not for the one it started in. */
 static void test_cgroup_joined_later(void **state)
 {
 	struct live_run *run;
@@ -246,7 +249,7 @@ static void test_cgroup_joined_later(void **state)
 	live_run_free(run);
 }
 
-/* A writer of dirty pages in the cgroup, and what the trace says of it; NULL: it was killed. */
+/* Runs a writer of dirty pages in the cgroup and reads the trace of its reclaims; NULL: the writer was killed. */
 static struct live_run *run_writer(struct ftrace_reclaim *truth)
 {
 	struct live_run *run = live_run(NULL, LIVE_ARGV(live_workload("writer"), file("new"), "128",
@@ -262,7 +265,7 @@ static struct live_run *run_writer(struct ftrace_reclaim *truth)
 	return run;
 }
 
-/* Time in memcg reclaim with all that can be inside of it when pages are dirty. */
+/* Time in memcg reclaim, including every stall that can nest in it when pages are dirty. */
 static long long with_nested(json_t *p)
 {
 	return live_int(p, "stalls.memcg_reclaim.ns") + live_int(p, "stalls.throttle.ns") +
@@ -274,7 +277,7 @@ static json_t *writer_of(const struct live_run *run)
 	return live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
 }
 
-/* Dirty pages: reclaim may wait for writeback, and that time is not reclaim's own. */
+/* With dirty pages, reclaim may wait for writeback. That time does not count as reclaim's own time. */
 static void test_memcg_reclaim_dirty(void **state)
 {
 	struct ftrace_reclaim truth = { 0 };
@@ -283,15 +286,16 @@ static void test_memcg_reclaim_dirty(void **state)
 
 	(void)state;
 	/*
-	 * A cgroup full of pages that a slow disk has not taken yet is one without memory, and its
-	 * writer is killed: where the kernel can, let it pause before.
+	 * If a slow disk has not yet written the pages that fill a cgroup, the cgroup is out of memory and
+	 * the kernel kills the writer. Where the kernel supports it, a dirty limit pauses the writer before
+	 * that.
 	 */
 	if (sandbox_fs_open(&fs, 256, LIMIT / 4))
 		need(sandbox_fs_open(&fs, 256, 0));
 	open_trace();
 	/*
-	 * A guest that loses its CPU between the trace's stamp and memblame's has a time that is in one of
-	 * the two only; what is wrong with memblame is wrong each time.
+	 * A guest may lose its CPU between the trace's timestamp and memblame's. Then only one of the two
+	 * includes that time. A real error in memblame would occur in every try.
 	 */
 	for (int tries = 0; tries < 3; tries++) {
 		if (run)
@@ -313,7 +317,7 @@ static void test_memcg_reclaim_dirty(void **state)
 	live_run_free(run);
 }
 
-/* What one reclaims of another's mapped pages is what that other one's resident set loses. */
+/* The mapped pages that one process reclaims from another equal the loss of the other's resident set. */
 static void test_pages_taken(const char *folios)
 {
 	const char *ready = live_path("ready");
@@ -325,7 +329,7 @@ static void test_pages_taken(const char *folios)
 	open_sandbox();
 	unlink(ready);
 	make_file(file("held"), 16);
-	/* without swap the holder must give what the hog needs; the hog's end ends the input */
+	/* without swap, the hog can only take pages of the holder; the hog's exit closes the holder's input */
 	assert_true(asprintf(&script,
 			     "{ until grep -q ready %s; do sleep 0.02; done; %s 24 anon; } | "
 			     "%s 16 %s 60 %s 2>%s",
@@ -348,14 +352,14 @@ static void test_pages_taken_small(void **state)
 	test_pages_taken("small");
 }
 
-/* Read ahead, the file is in folios of up to 2 MiB, and a mapped one is unmapped at one stroke. */
+/* With read-ahead, the file is in folios of up to 2 MiB. The kernel unmaps a mapped folio in one step. */
 static void test_pages_taken_large(void **state)
 {
 	(void)state;
 	test_pages_taken("");
 }
 
-/* One who reclaims only its own pages has taken them from nobody. */
+/* A process that reclaims only its own pages has taken no pages from others. */
 static void test_own_pages_are_not_taken(void **state)
 {
 	struct live_run *run;
@@ -371,7 +375,7 @@ static void test_own_pages_are_not_taken(void **state)
 	live_run_free(run);
 }
 
-/* What a stream of reclaim events adds up to, and what the trace says of the same process. */
+/* The totals of a stream of reclaim events, and what the trace shows of the same process. */
 struct streamed {
 	struct ftrace_reclaim truth;
 	long long count, ns, pages, lost;
@@ -408,7 +412,7 @@ static struct streamed stream_reclaim(void)
 	return sum;
 }
 
-/* The stream has each reclaim once, and adds up to the same. */
+/* The stream has each reclaim once, and its events add up to the trace's totals. */
 static void test_stream(void **state)
 {
 	struct streamed sum;
@@ -417,7 +421,7 @@ static void test_stream(void **state)
 	open_sandbox();
 	make_file(file("big"), 64);
 	sum = stream_reclaim();
-	/* as in test_memcg_reclaim_dirty */
+	/* repeat for the reason in test_memcg_reclaim_dirty */
 	for (int tries = 1; tries < 3 && !agrees(sum.ns, &sum.truth); tries++) {
 		trace_again();
 		sum = stream_reclaim();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* record, report and replay: the same numbers three ways, and a file that survives whatever happens. */
+/* record, report and replay: the same numbers in three ways, and a file that survives whatever happens. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -39,7 +39,7 @@ static void sql_run(const char *path, const char *sql)
 	sqlite3_close(db);
 }
 
-/* A new path: a recording is never written over. */
+/* A path without a file: record never overwrites a recording. */
 static const char *fresh(const char *dir)
 {
 	static unsigned int n;
@@ -58,7 +58,7 @@ static struct live_result *ok(const char *const *args)
 	return r;
 }
 
-/* What is in the file holds together, and can be read. raw: there are frames to play. */
+/* Checks that the file is consistent and readable. raw: it has frames to replay. */
 static void check_file(const char *path, bool raw)
 {
 	live_equal("integrity_check is ok",
@@ -70,13 +70,13 @@ static void check_file(const char *path, bool raw)
 		   sql_int(path, "SELECT count(*) FROM account WHERE tick NOT IN (SELECT tick FROM tick)"),
 		   0);
 	if (!sql_int(path, "SELECT count(*) FROM tick"))
-		return; /* too early for anything */
+		return; /* too early to have any data */
 	live_result_free(ok(LIVE_ARGV("report", path)));
 	if (raw)
 		live_result_free(ok(LIVE_ARGV("replay", path, "run")));
 }
 
-/* --- the same numbers, live, from the tables and played again --- */
+/* --- the same numbers: live, from the tables, and in a replay --- */
 
 static void test_three_ways(void **state)
 {
@@ -117,7 +117,7 @@ static void test_three_ways(void **state)
 	live_result_free(r);
 }
 
-/* Every fault of the stream is in the file and comes out again. */
+/* Every fault of the stream is in the file and is part of the replay. */
 static void test_trace_again(void **state)
 {
 	const char *path = fresh(live_tmp());
@@ -142,7 +142,7 @@ static void test_trace_again(void **state)
 		json_decref(e);
 	}
 	snprintf(sql, sizeof(sql), "SELECT sum(minor + major - faults_other) FROM accounts");
-	/* those without an exception are "other", and no events */
+	/* faults without an exception count as "other" and produce no events */
 	assert_in_range(faults, sql_int(path, sql), live_int(workload, "minflt") +
 							    live_int(workload, "majflt"));
 	json_decref(workload);
@@ -190,7 +190,10 @@ static void take_memory(void)
 	memset(quiet, 1, QUIET_BYTES);
 }
 
-/* It is in a window in which it did nothing, with what the kernel says it has; and in its CSV. */
+/*
+ * A process that is idle within a window is still in that window, with the kernel's figures for it, and in
+ * the CSV.
+ */
 static void test_quiet_in_window(void **state)
 {
 	const char *path = fresh(live_tmp()), *csv = live_path("quiet.csv");
@@ -218,7 +221,7 @@ static void test_quiet_in_window(void **state)
 	live_result_free(r);
 }
 
-/* --- what may happen to a recorder --- */
+/* --- mishaps of a recorder --- */
 
 static struct live_bg *start(const char *path)
 {
@@ -227,7 +230,10 @@ static struct live_bg *start(const char *path)
 				    "1", "60"));
 }
 
-/* Is there a tick in the file, for all to see? Somebody is writing it: it may not be one yet. */
+/*
+ * Does the file have a tick that is visible to readers? The recorder is still writing, so the file may not be
+ * a database yet.
+ */
 static bool has_tick(const char *path)
 {
 	sqlite3 *db = NULL;
@@ -250,7 +256,7 @@ static void wait_for_tick(const struct live_bg *bg, const char *path)
 	}
 }
 
-/* At any time: while it starts, and in every second run when there is something to lose. */
+/* Kills the recorder at any time: while it starts and, in every second run, once there is data to lose. */
 static void test_killed(void **state)
 {
 	int times = live_emulated() ? 4 : 200;
@@ -272,7 +278,7 @@ static void test_killed(void **state)
 			assert_true(has_tick(path));
 		} else if (access(path, F_OK) || sql_int(path, "PRAGMA user_version") != 1 ||
 			   sql_int(path, "SELECT count(*) FROM sqlite_master WHERE name = 'accounts'") != 1) {
-			unlink(path); /* before it came to that */
+			unlink(path); /* the recorder was killed before it wrote a tick */
 			continue;
 		}
 		check_file(path, sql_int(path, "SELECT count(*) FROM raw") > 0);
@@ -280,7 +286,7 @@ static void test_killed(void **state)
 	}
 }
 
-/* Ended by a signal, a recording is whole. */
+/* A recording that a signal ends is complete. */
 static void test_interrupted(void **state)
 {
 	const char *path = fresh(live_tmp());
@@ -303,10 +309,10 @@ static void copy_file(const char *from, const char *to)
 {
 	struct live_result *r = live_exec(LIVE_ARGV("cp", from, to), NULL);
 
-	live_result_free(r); /* the log may have just gone */
+	live_result_free(r); /* the log may be deleted at any time */
 }
 
-/* As after a power cut: the file and its log as they are at some moment. */
+/* As after a power failure: the file and its log as of some moment. */
 static void test_copied(void **state)
 {
 	const char *path = fresh(live_tmp());
@@ -320,7 +326,7 @@ static void test_copied(void **state)
 		const char *copy = fresh(live_tmp());
 
 		snprintf(copy_wal, sizeof(copy_wal), "%s-wal", copy);
-		kill(bg->pid, SIGSTOP); /* one moment for both */
+		kill(bg->pid, SIGSTOP); /* copy both as of the same moment */
 		copy_file(path, copy);
 		copy_file(wal, copy_wal);
 		kill(bg->pid, SIGCONT);
@@ -356,7 +362,7 @@ static void test_disk_full(void **state)
 	assert_non_null(strstr(live_one_line(r), path));
 	live_result_free(r);
 	live_check_no_orphans("after the disk was full");
-	/* elsewhere: SQLite maps a file beside the one it reads, which a full disk has no room for */
+	/* elsewhere: SQLite maps a file next to the one it reads, and a full disk has no room for it */
 	snprintf(wal, sizeof(wal), "%s-wal", path);
 	snprintf(copy_wal, sizeof(copy_wal), "%s-wal", copy);
 	copy_file(path, copy);
@@ -365,7 +371,7 @@ static void test_disk_full(void **state)
 	assert_true(sql_int(copy, "SELECT count(*) FROM tick") > 2);
 }
 
-/* The disk does not take anything for a while: who is traced does not wait, and losses are counted. */
+/* The disk accepts no data for a while. The traced processes do not wait for it, and losses are counted. */
 static void test_slow_disk(void **state)
 {
 	const char *path = fresh(live_tmp());
@@ -385,7 +391,7 @@ static void test_slow_disk(void **state)
 		db = NULL;
 		usleep(10000);
 	}
-	/* until the workload has ended, whose summary waits for the file too */
+	/* until the workload has ended; its summary waits for the file, too */
 	assert_true(live_wait_text(bg->out_path, "faults_made"));
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	sqlite3_close(db);
@@ -397,7 +403,7 @@ static void test_slow_disk(void **state)
 	snprintf(sql, sizeof(sql), "SELECT sum(minor) FROM accounts WHERE pid = %lld",
 		 live_int(workload, "pid"));
 	live_equal("minor", sql_int(path, sql), live_int(workload, "minflt"));
-	if (!live_emulated()) { /* 5 million faults are more than the queue holds */
+	if (!live_emulated()) { /* 5 million faults exceed the queue */
 		assert_true(sql_int(path, "SELECT sum(count) FROM lost WHERE family = 'record'") > 0);
 		r = ok(LIVE_ARGV("replay", path, "run"));
 		assert_non_null(strstr(live_one_line(r), "missing"));
@@ -407,7 +413,7 @@ static void test_slow_disk(void **state)
 	check_file(path, true);
 }
 
-/* --- files that are none --- */
+/* --- files that are not recordings --- */
 
 static void refused(const char *const *args, const char *what)
 {
@@ -448,7 +454,7 @@ static void test_foreign_files(void **state)
 	live_result_free(ok(LIVE_ARGV("report", path)));
 	sql_run(path, "PRAGMA application_id = 1");
 	refused(LIVE_ARGV("report", path), "no recording");
-	/* cut short, and with bytes that are others: an error or not, but no crash */
+	/* truncated files and files with altered bytes may or may not cause an error, but never a crash */
 	sql_run(path, "PRAGMA application_id = 1835166829");
 	text = live_slurp(path, &len);
 	for (size_t cut = 100; cut < len; cut += len / 8) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Pages of memory that is not what its faults alone tell: read only, moved, given back, huge, shared, reserved. What leaks
- * has of them is what smaps has, within five standard errors (once in two million runs).
+ * Pages of memory whose state does not follow from its faults alone: read-only, moved, freed, huge, shared,
+ * reserved. The reported size of the leak must match smaps within five standard errors (exceeded once in two
+ * million runs).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "leaking.h"
 
 #define MIB "192"
-#define SLACK (1 << 20) /* what the program and its libraries have beside */
+#define SLACK (1 << 20) /* memory of the program and its libraries besides */
 
 static void check(const char *name)
 {

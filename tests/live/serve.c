@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* serve: its numbers against the kernel's own, what it answers to whom, its life under a service manager. */
+/*
+ * serve: its numbers against the kernel's own, its answers and who may get them, and its life under a service
+ * manager.
+ */
 #include "serving.h"
 
 #include <errno.h>
@@ -51,10 +54,10 @@ static void test_counts_are_the_kernels(void **state)
 	live_equal("threads", (long long)metric_value(second, "memblame_threads", LIVE_ARGV(serving_own())),
 		   live_proc_status(p->pid, "Threads"));
 	live_equal("processes", (long long)metric_value(second, "memblame_processes", LIVE_ARGV(serving_own())), 1);
-	/* the kernel's counters are added up per CPU: some pages late (64 per CPU and kind) */
+	/* the kernel adds up per-CPU counters, so the sum lags by some pages (64 per CPU and kind) */
 	live_near("anon", (long long)metric_value(second, "memblame_memory_bytes", LIVE_ARGV(serving_own(), "kind=\"anon\"")),
 		  live_proc_status(p->pid, "RssAnon") * 1024, 64 * 4096 * sysconf(_SC_NPROCESSORS_CONF));
-	/* the same numbers by the other way */
+	/* compare with the same numbers of the JSON interface */
 	summary = serving_json(&serving, "/api/v1/summary");
 	process = live_process(summary, p->pid);
 	live_equal("faults of the summary", live_int(process, "faults.minor") + live_int(process, "faults.major"),
@@ -66,7 +69,7 @@ static void test_counts_are_the_kernels(void **state)
 	scripted_free(p);
 }
 
-/* Whatever the format, promtool has nothing against it. */
+/* promtool accepts the output in every format. */
 static void test_promtool(void **state)
 {
 	struct live_result *r;
@@ -87,7 +90,7 @@ static void test_promtool(void **state)
 	serving_stop(&serving);
 }
 
-/* --- who may know what --- */
+/* --- access rights --- */
 
 static void check_mode(const char *path, unsigned int mode)
 {
@@ -142,7 +145,7 @@ static void test_privacy(void **state)
 
 /* --- a service --- */
 
-/* A datagram socket as a service manager has it. */
+/* A datagram socket, like the one of a service manager. */
 static int manager_open(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -157,7 +160,7 @@ static int manager_open(void)
 	return fd;
 }
 
-/* Waits for a message with this line. */
+/* Waits for a message that has this line. */
 static void manager_hears(int fd, const char *line)
 {
 	char text[512];
@@ -171,7 +174,7 @@ static void manager_hears(int fd, const char *line)
 	} while (!strstr(text, line));
 }
 
-/* The command of the unit file, with the program and the configuration that are ours. */
+/* The command of the unit file, with the program and the configuration of this test. */
 static char **unit_command(char *line, const char *config)
 {
 	static char *argv[32];
@@ -208,7 +211,7 @@ static void test_unit(void **state)
 	kill(bg->pid, SIGHUP);
 	manager_hears(manager, "RELOADING=1");
 	manager_hears(manager, "READY=1");
-	/* the recording is read while it is written */
+	/* the recording can be read while memblame writes to it */
 	snprintf(path, sizeof(path), "%s/memblame.db", serving.dir);
 	r = live_memblame(LIVE_ARGV("report", "--json", path));
 	if (r->status)
@@ -254,7 +257,7 @@ static void test_reload(void **state)
 	serving_wait_ticks(&serving, 2);
 	first = serving_get_ok(&serving, "/metrics", true);
 	before = scripted_faults(p);
-	/* another port, no processes; the unix socket stays */
+	/* another port, no processes; the unix socket stays the same */
 	old_port = serving.port;
 	serving.port = free_port();
 	snprintf(lines, sizeof(lines), "[serve]\nlisten = 127.0.0.1:%d\nlisten = unix:%s\nstate-dir = %s\n"
@@ -271,7 +274,7 @@ static void test_reload(void **state)
 		   scripted_faults(p) - before);
 	metric_sum(second, "memblame_process_minor_faults_total", NULL, &n);
 	live_equal("series of processes", n, 0);
-	/* a mistake: each is told with its line, and all stays */
+	/* on errors, memblame reports each one with its line, and changes nothing */
 	snprintf(lines, sizeof(lines), "[serve]\nlisten = 127.0.0.1:%d\nintervall = 1s\n[record]\nmax-age = soon\n",
 		 old_port);
 	serving_rewrite(&serving, lines);
@@ -304,7 +307,7 @@ static void test_check_config(void **state)
 	assert_non_null(strstr(r->err, "check.conf:2: "));
 	assert_non_null(strstr(r->err, "check.conf:3: "));
 	live_result_free(r);
-	/* nor does it start */
+	/* nor does memblame start with this file */
 	r = live_memblame(LIVE_ARGV("serve", "--config", serving.config));
 	live_equal("status", r->status, 2);
 	live_result_free(r);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* serve among what is bad for it: names, clients, thousands of cgroups and threads, its own sudden death. */
+/* serve under hostile conditions: names, clients, thousands of cgroups and threads, and its own sudden death. */
 #include "serving.h"
 
 #include <arpa/inet.h>
@@ -70,7 +70,7 @@ static void test_names(void **state)
 	pid = start_named(dir);
 	serving_prepare(&serving, "names", "interval = 200ms\n[record]\ninterval = 200ms\n");
 	serving_start(&serving, NULL);
-	serving_wait_ticks(&serving, 12); /* it has a seat among the largest then */
+	serving_wait_ticks(&serving, 12); /* by then it is among the largest that have a series */
 	text = serving_get_ok(&serving, "/metrics", false);
 	check_printable(text);
 	r = live_exec(LIVE_ARGV("promtool", "check", "metrics"), text);
@@ -88,7 +88,7 @@ static void test_names(void **state)
 	waitpid(pid, NULL, 0);
 	assert_int_equal(rmdir(dir), 0);
 	serving_stop(&serving);
-	/* the recording is sound, too */
+	/* the recording is also intact */
 	snprintf(dir, sizeof(dir), "%s/memblame.db", serving.dir);
 	r = live_memblame(LIVE_ARGV("report", dir));
 	live_equal("status", r->status, 0);
@@ -128,7 +128,7 @@ static void test_clients(void **state)
 		stalled[i] = connect_to(serving.port);
 		assert_true(send(stalled[i], begun[i], strlen(begun[i]), MSG_NOSIGNAL) >= 0);
 	}
-	/* asks again and again and takes nothing */
+	/* sends request after request and reads no answer */
 	slow = connect_to(serving.port);
 	fcntl(slow, F_SETFL, O_NONBLOCK);
 	for (int i = 0; i < 2000; i++)
@@ -153,7 +153,7 @@ static void test_clients(void **state)
 
 /* --- ten thousand cgroups that live for a moment --- */
 
-/* Makes them, when told by a byte; answers with its faults and those of its children, before and after. */
+/* Makes the cgroups when it reads a byte. Answers with the faults of itself and its children, before and after. */
 static void make_cgroups(int from, int to, int n)
 {
 	long long reported;
@@ -200,7 +200,7 @@ static double all_faults(int *series)
 	return sum;
 }
 
-/* What the maker does between a look at its own numbers and its wait shows up with the next look. */
+/* The faults that the maker takes between reading its own counters and its next wait show up in the next reading. */
 static void test_short_cgroups(void **state)
 {
 	int n = live_emulated() ? 200 : CGROUPS, to[2], from[2], series;
@@ -222,13 +222,13 @@ static void test_short_cgroups(void **state)
 	close(to[0]);
 	close(from[1]);
 	assert_int_equal(read(from[0], &reported, sizeof(reported)), sizeof(reported));
-	/* what waits to be recorded is that of a second, not of ten */
+	/* one second of data waits to be recorded, not ten */
 	serving_prepare(&serving, "short", "interval = 500ms\n[record]\ninterval = 1s\nmax-size = 64MiB\n[metrics]\ncgroups = 50\n");
 	serving_start(&serving, LIVE_ARGV("-c", serving_group.path));
 	serving_wait_ticks(&serving, 2);
-	ask(to[1], from[0], 'm'); /* as many as there can be: tables have their size now */
+	ask(to[1], from[0], 'm'); /* as many as possible, so that the tables reach their final size */
 	reported = ask(to[1], from[0], 'n');
-	serving_wait_ticks(&serving, 6); /* written down, and its memory given back */
+	serving_wait_ticks(&serving, 6); /* until it is written and its memory is freed */
 	before = all_faults(&series);
 	rss_before = live_proc_status(serving.bg->pid, "VmRSS");
 	ask(to[1], from[0], 'm');
@@ -237,9 +237,12 @@ static void test_short_cgroups(void **state)
 	after = all_faults(&series);
 	rss = live_proc_status(serving.bg->pid, "VmRSS");
 	live_equal("faults", (long long)(after - before), reported);
-	assert_in_range(series, 2, 2 * (SERIES + 3)); /* and (other), (gone), (unknown) */
+	assert_in_range(series, 2, 2 * (SERIES + 3)); /* plus (other), (gone), (unknown) */
 	print_message("%lld kB resident, then %lld\n", rss_before, rss);
-	/* what malloc keeps, and what waits for the disk, is some MiB; a KiB for each cgroup would be ten more */
+	/*
+	 * malloc's retained memory and the data that waits for the disk are some MiB; a KiB for each cgroup
+	 * would add ten MiB
+	 */
 	assert_true(rss <= rss_before + 6144);
 	status = serving_json(&serving, "/api/v1/status");
 	live_equal("lost", live_int(status, "lost_total"), 0);
@@ -261,7 +264,7 @@ static void *sleep_on(void *arg)
 	return NULL;
 }
 
-/* As many as can be had; answers with their number. */
+/* Makes as many threads as possible; answers with their number. */
 static void make_threads(int to, int n)
 {
 	pthread_attr_t attr;
@@ -308,7 +311,7 @@ static void test_threads(void **state)
 	serving_wait_ticks(&serving, 3);
 	text = serving_get_ok(&serving, "/metrics", false);
 	live_equal("threads that are gone", (long long)metric_sum(text, "memblame_threads", LIVE_ARGV(serving_own()), NULL), 0);
-	/* that many records of ends at once are more than a ring holds: what is lost is told */
+	/* a ring cannot hold the end records of so many threads at once; the lost ones are reported */
 	print_message("%.0f events lost at the end of %d threads\n",
 		      metric_sum(text, "memblame_lost_events_total", NULL, NULL), made);
 	metric_sum(text, "memblame_lost_events_total", LIVE_ARGV("family=\"task\"", "reason=\"ring full\""), &n);
@@ -351,7 +354,7 @@ static void test_killed_and_started_again(void **state)
 	live_result_free(r);
 	serving_gone(held);
 	free(held);
-	/* the socket's file is still there, and no reason not to start */
+	/* the socket's file remains, and must not prevent the start */
 	serving_start(&serving, NULL);
 	scripted_do(p, "a");
 	serving_wait_ticks(&serving, 6);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * serve under load for minutes (MEMBLAME_SERVE_S; 300 s): what it takes stays flat, what it keeps stays within its
- * limits, and not one fault is missing. The load is this test's own, in a cgroup of its own.
+ * serve under load for minutes (MEMBLAME_SERVE_S; 300 s). Its memory use stays flat, its recording stays
+ * within its limits, and no fault is missing. The test makes the load itself, in a cgroup of its own.
  */
 #include "serving.h"
 
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORDING_BYTES (2 << 20) /* full after two minutes; less, and 5 % is a moment's rows */
+#define RECORDING_BYTES (2 << 20) /* full after two minutes; with less, the rows of one moment would exceed 5 % */
 #define RECORDING_AGE_S 600
 #define MAX_SCRAPES 8192
 
@@ -52,7 +52,7 @@ static void end(int sig)
 	over = 1;
 }
 
-/* Processes that come and go, cgroups too, memory touched and given back, files written: until SIGTERM. */
+/* Until SIGTERM: starts and ends processes, makes and removes cgroups, touches and frees memory, writes files. */
 static void load(int to, int ready)
 {
 	const char *file = live_path("dirty");
@@ -93,7 +93,7 @@ static void load(int to, int ready)
 		pause();
 }
 
-/* --- what is looked at --- */
+/* --- checks --- */
 
 static long long file_size(const char *ending)
 {
@@ -107,7 +107,7 @@ static long long file_size(const char *ending)
 static double scrapes[MAX_SCRAPES];
 static int n_scrapes;
 
-/* One more; its time is told at the end, never judged: the machine may have better things to do. */
+/* Scrapes once. The time is printed at the end but not checked, since the machine may be busy. */
 static void scrape(void)
 {
 	char url[64];
@@ -139,7 +139,10 @@ static long long seconds_of(const char *text)
 	return timegm(&tm);
 }
 
-/* At any time: no larger than 105 % of the limit, no older; returns whether it is as full as it is to be. */
+/*
+ * Checks at any time that the recording does not exceed 105 % of its size limit or its maximum age. Returns
+ * whether it is full.
+ */
 static bool check_recording(void)
 {
 	json_t *status = serving_json(&serving, "/api/v1/status");
@@ -165,7 +168,7 @@ static double all_faults(long long *lost)
 	return sum;
 }
 
-/* The configuration again, from time to time: now as it was, now with a mistake in it. */
+/* Reloads the configuration from time to time, alternately correct and with a mistake. */
 static void reload(int i)
 {
 	static char *good;
@@ -190,7 +193,7 @@ static void watch(double seconds)
 		usleep(500000);
 		rss = live_proc_status(serving.bg->pid, "VmRSS");
 		most = rss > most ? rss : most;
-		/* when a third is over, tables have their size */
+		/* after a third of the time, the tables have their final size */
 		if (now_s() - begun < seconds / 3) {
 			early_rss = most;
 			fds = serving_descriptors(serving.bg->pid);
@@ -200,7 +203,7 @@ static void watch(double seconds)
 			continue;
 		full += check_recording();
 		looks++;
-		live_near("descriptors", serving_descriptors(serving.bg->pid), fds, 2); /* a request may be under way */
+		live_near("descriptors", serving_descriptors(serving.bg->pid), fds, 2); /* perhaps a request in progress */
 	}
 	qsort(scrapes, (size_t)n_scrapes, sizeof(scrapes[0]), by_size);
 	print_message("%d scrapes, median %.1f ms, longest %.1f ms; resident %lld kB at a third, %lld kB at most; "
@@ -244,7 +247,7 @@ static void test_minutes(void **state)
 	assert_int_equal(read(to[0], &reported, sizeof(reported)), sizeof(reported));
 	serving_wait_ticks(&serving, 3);
 	after = (long long)(all_faults(&lost) - before);
-	/* after its own last look at its numbers the load only waits; before the first one it read a byte */
+	/* after its last reading of its counters the load only waits; before the first one it read a byte */
 	live_near("faults", after, reported, 4);
 	print_message("%lld faults, %lld events lost and counted\n", reported, lost);
 	kill(pid, SIGKILL);

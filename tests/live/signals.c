@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Signals at any time, and other ways to end early: a summary, a status, and no CMD left behind. */
+/* Signals at any time, and other ways to end early: there must be a summary and a status, and no CMD left behind. */
 #include "live.h"
 
 #include <signal.h>
@@ -12,7 +12,7 @@ static bool there(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-/* CMD, a shell with this script, whose $0 is the mark: it is let go when that is there. */
+/* Starts CMD, a shell with this script, whose $0 is the mark. Returns once the mark exists. */
 static struct live_bg *start_cmd(const char *script, const char *mark, const char *out)
 {
 	struct live_bg *bg;
@@ -27,7 +27,7 @@ static struct live_bg *start_cmd(const char *script, const char *mark, const cha
 	return bg;
 }
 
-/* The summary is whole, and CMD is in it. */
+/* Checks that the summary is complete, and that it contains CMD. */
 static void check_summary(const char *path, long long exit_code)
 {
 	char *text = live_slurp(path, NULL);
@@ -73,7 +73,7 @@ static void test_signal_ignored(void **state)
 	(void)state;
 	kill(bg->pid, SIGINT);
 	usleep(500000);
-	assert_true(live_proc_alive(bg->pid)); /* CMD wants to go on */
+	assert_true(live_proc_alive(bg->pid)); /* CMD continues to run */
 	kill(bg->pid, SIGINT);
 	result = live_wait(bg);
 	live_equal("status", result->status, 137);
@@ -82,7 +82,7 @@ static void test_signal_ignored(void **state)
 	live_check_no_orphans("after two signals");
 }
 
-/* CMD that handles the signal ends as it likes. */
+/* A CMD that handles the signal decides itself how it ends. */
 static void test_signal_handled(void **state)
 {
 	const char *out = live_path("out.json");
@@ -97,7 +97,7 @@ static void test_signal_handled(void **state)
 	live_check_no_orphans("after it handled the signal");
 }
 
-/* At any moment from before main to well after CMD was let go. */
+/* At any moment, from before main to well after CMD was released. */
 static void signal_at_any_time(int signo)
 {
 	int last = live_emulated() ? 1600 : 160, step = live_emulated() ? 320 : 4;
@@ -133,7 +133,7 @@ static void test_sigterm_any_time(void **state)
 	signal_at_any_time(SIGTERM);
 }
 
-/* memblame itself killed: CMD goes, held back or running. */
+/* If memblame itself is killed, CMD ends, whether it is still held back or running. */
 static void test_sigkill_any_time(void **state)
 {
 	(void)state;
@@ -145,7 +145,7 @@ static void kill_with_cmd(const char *script, const char *when)
 	struct live_bg *bg = start_cmd(script, live_path("mark"), "/dev/null");
 	struct live_result *result;
 
-	usleep(100000); /* until the shell has come to the end of its script */
+	usleep(100000); /* until the shell has reached the end of its script */
 	kill(bg->pid, SIGKILL);
 	result = live_wait(bg);
 	live_equal("status", result->status, 137);
@@ -173,7 +173,7 @@ static void test_sigkill_stubborn(void **state)
 		      "memblame killed while it ignored SIGTERM");
 }
 
-/* The time given ends CMD, also when it is stopped. */
+/* The duration ends CMD, even a stopped one. */
 static void test_duration(void **state)
 {
 	static const char *const scripts[] = { "exec sleep 300", "kill -STOP $$; exec sleep 300" };

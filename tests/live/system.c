@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The object "system": its counters and PSI against the kernel's files; intervals, text and recordings of it. */
+/* The object "system": its counters and PSI compared with the kernel's files; also intervals, text and recordings. */
 #include "moments.h"
 
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static const struct counter {
 	{ "compaction.fail", "compact_fail", 1 },
 };
 
-/* Null exactly where the kernel has no such number, else between the least and the most. */
+/* The value is null exactly if the kernel lacks the counter. Otherwise it lies between least and most. */
 static void check_counter(const json_t *system, const char *path, long long least, long long most,
 			  bool known)
 {
@@ -66,7 +66,7 @@ static void check_counters(const struct trace *t)
 	}
 }
 
-/* "[never]" in this file: no huge page is given to anyone. */
+/* "[never]" in this file: the kernel gives out no huge pages. */
 static bool no_huge_pages(void)
 {
 	char *text = moment_slurp("/sys/kernel/mm/transparent_hugepage/enabled");
@@ -81,7 +81,7 @@ static double share(long long part, long long whole)
 	return whole ? (double)part / (double)whole : -1;
 }
 
-/* A share of whole thousandths, rounded down; -1: there is none, and it is null. */
+/* A share in whole thousandths, rounded down; want is -1 if there is none, and the value must then be null. */
 static void check_share(const json_t *system, const char *path, double want)
 {
 	double got;
@@ -122,7 +122,7 @@ static void test_counters(void **state)
 	(void)state;
 	check_counters(&t);
 	check_rates(&t);
-	/* what this test did itself is in it */
+	/* it includes the work of the test itself */
 	assert_in_range(live_int(t.system, "paging.faults"), TRACE_TOUCHED_PAGES, 1000000000);
 	if (!none)
 		assert_in_range(live_int(t.system, "thp.fault_alloc") +
@@ -132,7 +132,7 @@ static void test_counters(void **state)
 	trace_free(&t);
 }
 
-/* --- PSI: its totals are read as they are, so they are between those before and after --- */
+/* --- PSI: memblame reads its totals unchanged, so they lie between the readings before and after --- */
 
 static long long psi_total(const char *text, const char *line)
 {
@@ -178,7 +178,7 @@ static void test_psi(void **state)
 
 /* --- intervals, text, recordings --- */
 
-/* Waits for as many lines more, up to half a minute. */
+/* Waits for that many more lines, for up to half a minute. */
 static void wait_lines(const struct live_bg *bg, int more)
 {
 	int before = -1;
@@ -199,7 +199,7 @@ static void wait_lines(const struct live_bg *bg, int more)
 	live_fail("%d more lines do not come", more);
 }
 
-/* The parts of a trace add up to it: each interval begins where the one before it ended. */
+/* The intervals of a trace add up to the total: each begins where the previous one ended. */
 static void test_intervals(void **state)
 {
 	struct live_bg *bg = live_start(LIVE_ARGV("top", "--json", "-i", "0.2", "-f", "vma"));
@@ -250,7 +250,7 @@ static void test_text(void **state)
 	live_result_free(run);
 }
 
-/* A window of a recording has the machine as it was at its end, and what came within it. */
+/* For a window of a recording, the report shows the machine's state at the end and the events within the window. */
 static void test_report(void **state)
 {
 	const char *path = live_path("system.db");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* task: which processes are seen, and that their accounts are the kernel's own to the last fault. */
+/* task: which processes are seen, and that their accounts match the kernel's to the last fault. */
 #include "live.h"
 #include "scripted_workload.h"
 #include "sandbox.h"
@@ -59,7 +59,7 @@ static int count_comm(const json_t *summary, const char *comm)
 	return count;
 }
 
-/* The n processes of proctree's list, with the faults and the status that wait4 had of each. */
+/* Checks the n processes of proctree's list against the faults and the status that wait4 returned for each. */
 static void check_children(const struct live_run *run, const char *detail, long n)
 {
 	FILE *file = fopen(detail, "r");
@@ -95,7 +95,7 @@ static void short_processes(const char *mode, const char *at_once)
 	run = run_ok((const char *[]){ live_workload("proctree"), mode, "1000", at_once, NULL });
 	unsetenv("WORKLOAD_DETAIL");
 	check_children(run, detail, 1000);
-	/* its own, with the children's not added */
+	/* the parent's own faults, without the children's */
 	live_equal("minor of the parent", fault(own_process(run), "minor"),
 		   live_int(run->workload, "minflt"));
 	live_run_free(run);
@@ -113,7 +113,10 @@ static void test_short_processes_at_once(void **state)
 	short_processes("shortpar", "16");
 }
 
-/* More processes than there is room for: the sum over all rows is what wait4 had, live, recorded and played again. */
+/*
+ * With more processes than there is room for, the sum over all rows must still equal wait4's total: live,
+ * recorded, and in a replay.
+ */
 static void check_sum(const json_t *summary, const json_t *workload, long n)
 {
 	long long minor = 0, major = 0, causes = 0, processes = 0, rows = 0;
@@ -188,7 +191,7 @@ static void test_more_processes_than_room_recorded(void **state)
 	unlink(path);
 }
 
-/* top -p of a process that does nothing has its row, in each interval and in the total. */
+/* top -p of an idle process has the process's row in each interval and in the total. */
 static void test_idle_process(void **state)
 {
 	struct scripted *p = scripted_new();
@@ -245,12 +248,12 @@ static void test_exec_chain(void **state)
 
 	(void)state;
 	check_child(run, &child);
-	/* besides, each of the 20 programs has a start-up of some twenty pages */
+	/* each of the 20 programs also has a start-up of some twenty pages */
 	assert_in_range(fault(live_process(run->summary, child), "anon"), anon, anon + 20 * 48);
 	live_run_free(run);
 }
 
-/* A thread other than the first execs: it becomes the process, the others' faults remain. */
+/* A thread other than the first execs. It becomes the process; the faults of the other threads still count. */
 static void test_exec_from_thread(void **state)
 {
 	(void)state;
@@ -266,7 +269,7 @@ static void test_exec_from_thread(void **state)
 	}
 }
 
-/* Faults that the kernel takes for a thread while it ends, after the last look at itself. */
+/* Faults that a thread takes while it ends, after its last reading of its own counters. */
 static void test_faults_at_exit(void **state)
 {
 	(void)state;
@@ -293,8 +296,8 @@ static void test_many_threads(void **state)
 }
 
 /*
- * Ledgers in a hash that is too small: each thread that finds it full is counted as lost, once, and
- * only its faults are missing.
+ * With a hash that is too small for all ledgers, each thread that finds the hash full counts as lost once,
+ * and only that thread's faults are missing.
  */
 static void test_hash_overflow(void **state)
 {
@@ -317,15 +320,15 @@ static void test_hash_overflow(void **state)
 			lost += live_int(by, "count");
 		}
 	}
-	/* a thread that ends early makes room; the process's first thread has a ledger itself */
+	/* a thread that ends early makes room; the first thread needs a ledger itself */
 	assert_in_range(lost, 1, threads + 1 - room);
 	missing = live_int(run->workload, "minflt") - fault(own_process(run), "minor");
-	/* a thread touches its stack and thread block as well */
+	/* a thread also touches its stack and its thread block */
 	assert_in_range(missing, lost * touches, lost * (touches + 8));
 	live_run_free(run);
 }
 
-/* --- what is said of a process --- */
+/* --- data of a process --- */
 
 static void test_identity(void **state)
 {
@@ -348,7 +351,7 @@ static void test_identity(void **state)
 	assert_true(live_bool(shell, "exited"));
 	assert_true(live_int(shell, "start_t_ns") <= live_int(child, "start_t_ns"));
 	assert_true(live_int(shell, "start_t_ns") > 0);
-	/* not among the processes: memblame itself */
+	/* memblame itself is not among the processes */
 	live_equal("processes", (long long)json_array_size(live_get(run->summary, "processes")), 2);
 	live_run_free(run);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", "exit 42"));
@@ -359,8 +362,8 @@ static void test_identity(void **state)
 }
 
 /*
- * The kernel's own peak, from getrusage. Both are sums of per-CPU counters that may each be 32
- * pages behind, read at two moments; and the last lines of the workload are between them.
+ * Compares with the kernel's own peak, from getrusage. Both are sums of per-CPU counters, each of which may
+ * lag by 32 pages. They are read at different times, with the last lines of the workload in between.
  */
 static void test_peak(void **state)
 {
@@ -384,7 +387,7 @@ static void test_live_memory(void **state)
 	struct live_bg *top;
 	const json_t *memory, *process;
 	json_t *summary;
-	/* see test_peak; a scripted workload that waits changes nothing between the two readings */
+	/* see test_peak; a waiting scripted workload changes nothing between the two readings */
 	long long slack = 128 * PAGE;
 
 	(void)state;
@@ -413,7 +416,7 @@ static void test_live_memory(void **state)
 	scripted_free(p);
 }
 
-/* --- who is selected --- */
+/* --- selection --- */
 
 static void test_tree(void **state)
 {
@@ -423,7 +426,7 @@ static void test_tree(void **state)
 	char script[1024];
 
 	(void)state;
-	/* a grandchild; then one that outlives its parent, and is waited for by nobody */
+	/* a grandchild; then a process that outlives its parent, and for which no process waits */
 	snprintf(script, sizeof(script),
 		 "sh -c '%s anon 100; true'; (sleep 0.2 & exit 0); sleep 0.4; true",
 		 live_workload("faulter"));
@@ -464,7 +467,7 @@ static void test_pid(void **state)
 	scripted_do(other, "a");
 	live_result_free(live_stop(top));
 	summary = live_last_summary(path);
-	/* its threads' faults are in /proc/PID/stat, its child's are not */
+	/* /proc/PID/stat includes the faults of the threads, but not those of the child */
 	live_equal("faults", fault(live_process(summary, p->pid), "minor") +
 				     fault(live_process(summary, p->pid), "major"),
 		   scripted_faults(p) - before);
@@ -510,7 +513,7 @@ static void test_cgroup(void **state)
 	assert_string_equal(live_str(live_process(summary, child), "cgroup"), cg.path);
 	live_equal("processes", (long long)json_array_size(live_get(summary, "processes")), 2);
 	json_decref(summary);
-	/* the same group by its place in the file system */
+	/* the same group by its path in the file system */
 	top = live_start(LIVE_ARGV("top", "--json", "-o", path, "-c", cg.dir));
 	live_result_free(live_stop(top));
 	summary = live_last_summary(path);
@@ -521,7 +524,7 @@ static void test_cgroup(void **state)
 	sandbox_cgroup_close(&cg);
 }
 
-/* The whole machine: it must have those that were there, those that came and those that went. */
+/* The whole machine: processes that were there before, new processes, and ended processes. */
 static void test_machine(void **state)
 {
 	const char *path = live_path("top.json");
@@ -540,7 +543,7 @@ static void test_machine(void **state)
 	live_equal("major", fault(process, "major"), live_int(workload, "majflt"));
 	assert_true(live_bool(process, "exited"));
 	assert_false(live_bool(live_process(summary, p->pid), "exited"));
-	/* those that were there: kthreadd for one (some kernels hide init from every iterator) */
+	/* a process that was there before: kthreadd for one (some kernels hide init from every iterator) */
 	live_process(summary, 2);
 	live_process(summary, getpid());
 	json_decref(summary);
@@ -572,7 +575,7 @@ static void test_capabilities(void **state)
 		if (has(effective, gone[i]) || has(permitted, gone[i]))
 			live_fail("capability %d is still there: effective %llx, permitted %llx",
 				  gone[i], effective, permitted);
-	/* CMD runs with what the user has */
+	/* CMD runs with the privileges of the user */
 	run = run_ok(LIVE_ARGV("grep", "CapEff", "/proc/self/status"));
 	snprintf(want, sizeof(want), "%016llx", live_proc_status(getpid(), "CapEff"));
 	assert_non_null(strstr(run->result->out, want));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A process is its threads: its first one has ended, another goes on. Started, attached to, machine-wide, in a cgroup,
- * recorded, killed, leaking, its account is as exact as any other's: getrusage() and /proc of the thread are the truth.
+ * A process equals all of its threads: its first thread has ended, another one continues. Whether memblame
+ * starts it, attaches to it, selects its cgroup or traces the whole machine, and whether the process is
+ * recorded, killed or leaking, its account is as exact as any other's. getrusage() and /proc of the thread
+ * are the reference.
  */
 #include "leaking.h"
 #include "live.h"
@@ -45,7 +47,7 @@ static char *touch(size_t pages)
 	return p;
 }
 
-/* One line, named by what is told of it. */
+/* A single leaking line, identified by the name of this function. */
 __attribute__((noinline)) static void leak_in_thread(void)
 {
 	lost = memset(malloc(20000), 1, 20000);
@@ -85,7 +87,7 @@ static void reply(void)
 		_exit(90);
 }
 
-/* t, s: touch many, one; g: grow until killed; l: leak until killed; q: end. */
+/* t, s: touch many pages, touch one; g: grow until killed; l: leak until killed; q: end. */
 static void *go_on(void *arg)
 {
 	char order;
@@ -130,7 +132,7 @@ static _Noreturn void run_process(const struct sandbox_cgroup *in)
 static struct sandbox_cgroup group;
 static bool grouped;
 static pid_t process;
-static char self[256]; /* this program */
+static char self[256]; /* path of this program */
 
 static struct answer get_answer(void)
 {
@@ -145,7 +147,7 @@ static void give_order(char order)
 	assert_int_equal(write(orders[1], &order, 1), 1);
 }
 
-/* In that cgroup (NULL: the test's own). Its first thread has ended when this comes back. */
+/* Starts the process in that cgroup (NULL: the test's own). Its first thread has ended when this returns. */
 static struct answer start_process(const struct sandbox_cgroup *in)
 {
 	assert_int_equal(pipe2(orders, O_CLOEXEC) | pipe2(answers, O_CLOEXEC), 0);
@@ -193,20 +195,20 @@ static const char *number(pid_t pid)
 	return to;
 }
 
-/* What a summary says of it, when it has touched so many pages since tracing began. */
+/* Checks the summary's data of a process that has touched so many pages since tracing began. */
 static void check_account(const json_t *sum, const struct answer *before, const struct answer *after,
 			  long first)
 {
 	const json_t *p = live_process(sum, process);
 	long long faults = live_int(p, "faults.minor") + live_int(p, "faults.major");
 
-	/* one is of the order's read */
+	/* reading the order may take one fault */
 	if (faults < after->faults - before->faults - 1 || faults > after->faults - first + 1)
 		live_fail("faults: got %lld, want %ld to %ld", faults, after->faults - before->faults, after->faults - first);
 	assert_false(live_bool(p, "exited"));
 	live_near("resident", live_int(p, "memory.rss_bytes"), live_proc_status(after->tid, "VmRSS") * 1024, 64 * PAGE);
 	live_near("mapped", live_int(p, "memory.vm_bytes"), live_proc_status(after->tid, "VmSize") * 1024, 0);
-	/* before 6.2 the thread keeps back up to 64 changes of the kernel's count */
+	/* before 6.2, the thread may hold back up to 64 changes of the kernel's count */
 	assert_true(live_int(p, "memory.anon_bytes") >= (HELD_PAGES + TOUCHED_PAGES - 64) * PAGE);
 	assert_string_equal(live_str(p, "exe"), self);
 }
@@ -220,7 +222,7 @@ static bool has_text(const char *path, const char *text)
 	return found;
 }
 
-/* top, with these arguments: the process is there before, or moves into the group afterwards. */
+/* Runs top with these arguments. The process exists before top starts, or moves into the group afterwards. */
 static void watch(const char *option, const char *of, bool moves)
 {
 	const char *path = live_path("top");
@@ -238,7 +240,10 @@ static void watch(const char *option, const char *of, bool moves)
 	if (moves) {
 		first = start_process(NULL);
 		assert_true(sandbox_cgroup_add(&group, process));
-		/* of a process that moves, threads but the first one are traced from the next tick on: it does something */
+		/*
+		 * top traces the other threads of a moved process only from the next tick on, so touch pages
+		 * until it shows the process
+		 */
 		snprintf(pid, sizeof(pid), "\"pid\":%d,", (int)process);
 		do {
 			give_order('s');
@@ -279,7 +284,7 @@ static void test_cgroup(void **state)
 	watch("-c", group.path, true);
 }
 
-/* ---- started: this program once more, as COMMAND headless ---- */
+/* ---- started by memblame: this program again, as COMMAND headless ---- */
 
 static void *touch_and_end(void *arg)
 {
@@ -310,7 +315,7 @@ static void test_started(void **state)
 	live_equal("status", run->result->status, 7);
 	p = live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
 	faults = live_int(p, "faults.minor") + live_int(p, "faults.major");
-	/* printing and ending take some more */
+	/* printing and ending take some more faults */
 	live_near("faults", faults, live_int(run->workload, "before") + 25, 25);
 	assert_true(live_bool(p, "exited"));
 	live_equal("exit code", live_int(p, "exit_code"), 7);
@@ -365,7 +370,7 @@ static void test_killed(void **state)
 
 	(void)state;
 	open_group();
-	start_process(&group); /* one that has moved later cannot be killed: the kernel looks for first threads */
+	start_process(&group); /* not moved later: the OOM killer looks for first threads */
 	oom = live_start(LIVE_ARGV("oom", "--json", "-f", "fault,oom", "-o", path, "-c", group.path, "--state-dir",
 				   live_path("state")));
 	give_order('g');
@@ -414,7 +419,7 @@ static void look_for_leak(const char *heap, const char *level)
 	leaks = live_start(heap ? LIVE_ARGV("leaks", "--json", heap, "-o", path, "-p", number(process)) :
 				  LIVE_ARGV("leaks", "--json", "-o", path, "-p", number(process)));
 	give_order('l');
-	sleep(live_emulated() ? 20 : 6); /* some 10 MiB, of which a part is of the sample */
+	sleep(live_emulated() ? 20 : 6); /* some 10 MiB, of which the sample has a part */
 	live_result_free(live_stop(leaks));
 	sum = live_last_summary(path);
 	json_array_foreach(leaking_views(sum), i, g)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* trace: events of several CPUs come in order of time; those of memblame itself come when they are asked for. */
+/* trace: events of several CPUs appear in order of time; memblame's own events appear only on request. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +68,11 @@ static void faults(struct scripted *p)
 
 struct seen {
 	long long of[2], own; /* events of the scripted workloads, and of memblame */
-	long long turns; /* from one scripted workload's event to the other's */
+	long long turns; /* changes from one scripted workload's events to the other's */
 	long long backward, late;
 };
 
-/* What a trace of faults has, line by line. */
+/* Reads a trace of faults line by line. */
 static void read_trace(const char *path, pid_t own, struct seen *s)
 {
 	struct live_stream *stream = live_stream_open(path);
@@ -100,7 +100,10 @@ static void read_trace(const char *path, pid_t own, struct seen *s)
 	live_stream_close(stream);
 }
 
-/* Each CPU has a ring of its own, which is read after the other: without an order, 16 MiB of one come before the other's. */
+/*
+ * Each CPU has its own ring, and the rings are read one after another. Without sorting, 16 MiB of one ring
+ * would precede the other's events.
+ */
 static void test_order(void **state)
 {
 	const char *path = live_path("order.json");
@@ -130,7 +133,7 @@ static void test_order(void **state)
 	unlink(path);
 }
 
-/* A trace of the cgroup that memblame is in itself, with a scripted workload. */
+/* Traces memblame's own cgroup, which also contains a scripted workload. */
 static void trace_beside(bool self, struct seen *s)
 {
 	const char *path = live_path("self.json");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* vma: mmap, munmap, mremap and brk against calls of known number and size. */
+/* vma: mmap, munmap, mremap and brk, compared with calls of known number and size. */
 #include "live.h"
 
 #include <stdlib.h>
@@ -28,8 +28,9 @@ static const json_t *own_process(const struct live_run *run)
 }
 
 /*
- * The loader and libc map, too: "mapper base" does all but the work, so it is taken off. Exact,
- * since both runs start with the same arguments up to their length and load the same libraries.
+ * The loader and libc also map memory. "mapper base" does everything except the work, so the test subtracts
+ * its counts. The result is exact, since both runs have arguments of the same length and load the same
+ * libraries.
  */
 static void test_calls_and_bytes(void **state)
 {
@@ -54,8 +55,8 @@ static void test_calls_and_bytes(void **state)
 }
 
 /*
- * Calls that failed. The kernel refuses most before they touch the address space, where they are
- * not seen; those that are seen must not count as calls that mapped.
+ * Failed calls. The kernel refuses most of them before they touch the address space, where memblame does not
+ * see them. Those that memblame does see must not count as calls that mapped memory.
  */
 static void test_failed_calls(void **state)
 {
@@ -68,13 +69,13 @@ static void test_failed_calls(void **state)
 
 	(void)state;
 	assert_in_range(seen, 0, live_int(work->workload, "mmap_failed"));
-	/* mremap of nothing fails after it has taken the lock: seen, whether or not it counts */
+	/* mremap of nothing fails after it has taken the lock: memblame sees the call and may or may not count it */
 	assert_in_range(mremap, done, done + live_int(work->workload, "mremap_failed"));
 	live_run_free(base);
 	live_run_free(work);
 }
 
-/* Each program of a chain has the same start-up; the shell itself maps, so only children count. */
+/* Each program of a chain has the same start-up. The shell itself maps memory, so only the children count. */
 static void test_exec_children(void **state)
 {
 	char script[512];
@@ -97,7 +98,7 @@ static void test_exec_children(void **state)
 		children++;
 		live_equal("rounds", rounds, children);
 		assert_string_equal(live_str(process, "comm"), "mapper");
-		/* what a forked shell does before its exec is in the same process: brk, maybe */
+		/* a forked shell may call brk before its exec, in the same process */
 		live_equal("mmap_calls", vma(process, "mmap_calls"),
 			   vma(own_process(base), "mmap_calls") +
 				   live_int(workload, "mmap_calls"));
@@ -193,7 +194,7 @@ static void test_trace_shows_each_call(void **state)
 	json_decref(did);
 }
 
-/* munmap, mremap and brk have no MAP_ flags: what is in that register is not theirs to show. */
+/* munmap, mremap and brk have no MAP_ flags, so memblame must not show that register's value as flags. */
 static void test_flags_are_flags(void **state)
 {
 	const char *path = live_path("calls.json");

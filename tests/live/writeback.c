@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* writeback: pages dirtied, pauses and waits for writes, against the writer's own clock. */
+/* writeback: pages dirtied, pauses and waits for writes, compared with the writer's own clock. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,12 +7,12 @@
 #include "sandbox.h"
 
 #define MIB (1ll << 20)
-#define DIRTY_LIMIT (2 * MIB) /* small enough that a writer is mostly made to pause */
+#define DIRTY_LIMIT (2 * MIB) /* small, so that the kernel pauses a writer most of the time */
 #define FS_MIB 400
 
 static struct sandbox_fs fs;
 
-/* Every test has a file system of its own, so that one's writeback is not another's. */
+/* Every test has its own file system, so that its writeback does not mix with that of another test. */
 static void need_fs(unsigned long dirty_limit)
 {
 	const char *reason = sandbox_fs_open(&fs, FS_MIB, dirty_limit);
@@ -54,7 +54,7 @@ static json_t *writer_of(const struct live_run *run)
 	return live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
 }
 
-/* Within 2%: beside the data the writer dirties the file system's own blocks (inode, map). */
+/* Within 2%: besides the data, the writer dirties blocks of the file system itself (inode, map). */
 static void assert_dirtied(const struct live_run *run)
 {
 	long long written = live_int(run->workload, "written_bytes");
@@ -95,7 +95,7 @@ static void test_dirtied_odd(void **state)
 	test_dirtied("5000");
 }
 
-/* The file system takes large folios for these: pages count, not folios. */
+/* The file system uses large folios for these writes. memblame must count pages, not folios. */
 static void test_dirtied_1m(void **state)
 {
 	(void)state;
@@ -108,7 +108,7 @@ static void test_dirtied_8m(void **state)
 	test_dirtied("8388608");
 }
 
-/* What was dirtied stays counted when the file goes before it was ever written to the disk. */
+/* Dirtied pages still count if the file is deleted before it is written to the disk. */
 static void test_dirtied_unlinked(void **state)
 {
 	struct live_run *run;
@@ -145,7 +145,7 @@ static void test_tmpfs_dirties_nothing(void **state)
 	(void)state;
 	if (reason)
 		live_skip("%s", reason);
-	/* through a pipe: its own report would dirty a page of the file stdout is */
+	/* through a pipe: otherwise the writer's report would dirty a page of the stdout file */
 	assert_true(asprintf(&script, "%s %s 16 nosync | cat", live_workload("writer"), file()) > 0);
 	run = live_run(NULL, LIVE_ARGV("sh", "-c", script));
 	assert_non_null(run->workload);
@@ -155,7 +155,7 @@ static void test_tmpfs_dirties_nothing(void **state)
 	live_run_free(run);
 }
 
-/* One row per device, and their sums are the stall's. */
+/* One row per device; their sums equal those of the stall. */
 static void assert_pauses(json_t *p)
 {
 	json_t *rows = live_get(p, "writeback.pauses");
@@ -170,9 +170,9 @@ static void assert_pauses(json_t *p)
 }
 
 /*
- * The writer's truth is precise where its pauses are long beside its work: small blocks (a block
- * either copies for microseconds or pauses for a tick or more) and a limit low enough that it
- * pauses for most of its time.
+ * The writer's own measurement is precise if its pauses are long compared to its work. So blocks are small
+ * (each block either takes microseconds to copy or pauses for a tick or more), and the limit is so low that
+ * the writer pauses most of the time.
  */
 static void test_throttled(const char *block)
 {
@@ -185,11 +185,11 @@ static void test_throttled(const char *block)
 	p = writer_of(run);
 	blocked = live_int(run->workload, "blocked_ns");
 	assert_true(live_int(run->workload, "blocked_calls") >= 3);
-	/* in its calls it also waits for a CPU, which somebody else has when its pause is over */
+	/* in its calls, the writer also waits for a CPU, because another process may have it when a pause ends */
 	slack = blocked / 20 + live_int(run->workload, "cpu_wait_ns");
 	/*
-	 * An emulated CPU's clock, which is taken off, runs on while the emulator is with the other CPU. But no pause is
-	 * longer than the call that it is in.
+	 * memblame subtracts the CPU time. The clock of an emulated CPU continues while the emulator runs the
+	 * other CPU. But no pause is longer than the call around it.
 	 */
 	if (live_emulated() && live_int(p, "stalls.dirty_throttle.ns") < blocked)
 		slack += 1000000 * live_int(run->workload, "blocked_calls");
@@ -217,8 +217,8 @@ static void test_throttled_64k(void **state)
 }
 
 /*
- * fsync's own time and the waits for pages within are exclusive of one another. The writer's clock is read outside of
- * the call: where the emulator stood still in between, it is measured again.
+ * fsync's own time excludes the waits for pages inside of it. The writer reads its clock outside of the call,
+ * so the test measures again if the emulator stalled in between.
  */
 static void test_fsync(const char *mib, const char *mode, const char *block, long long fsyncs)
 {
@@ -299,8 +299,9 @@ static void read_stream(const char *path, pid_t pid, struct streamed *s)
 }
 
 /*
- * One memblame streams what another one, its command, adds up. Their hooks run one after the
- * other, so counts agree exactly and times to some microseconds each (more under emulation).
+ * One memblame streams events while a second one, which it runs as its command, adds them up. Their hooks run
+ * one after the other. So counts agree exactly, and each time agrees to within some microseconds (more under
+ * emulation).
  */
 static void compare_stream(const char *mib, const char *mode)
 {

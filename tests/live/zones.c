@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The object "system": memory, zones, free blocks and nodes against the kernel's files. What they tell moves
- * between two readings; a try in which it moved little must fit.
+ * The object "system": memory, zones, free blocks and nodes compared with the kernel's files. The values
+ * change between two readings, so the test repeats until it finds a try in which they changed little. That
+ * try must match.
  */
 #include "moments.h"
 
@@ -11,12 +12,12 @@
 
 #define MIB (1024L * 1024)
 #define DIRTY_BYTES (24 * MIB)
-/* What may come and go between two readings on a machine with other things to do. */
+/* Memory that other programs may take or free between two readings on a busy machine. */
 #define SLACK_BYTES (16 * MIB)
-/* A machine that is busy with something else is asked again. */
+/* On a busy machine, the test repeats this often. */
 #define TRIES 6
 
-/* What did not fit in a try, of the last of them. */
+/* The last mismatch of a try. */
 static char misfit[256];
 
 static bool between(const char *what, long long got, long long a, long long b, long long slack)
@@ -80,7 +81,7 @@ static bool gauges_fit(const struct trace *t)
 	return fit;
 }
 
-/* The section of a zone in a text, or NULL. */
+/* The section of a zone in the text, or NULL. */
 static const char *zone_text(const char *text, long long node, const char *zone)
 {
 	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
@@ -95,7 +96,7 @@ static const char *zone_text(const char *text, long long node, const char *zone)
 	return NULL;
 }
 
-/* As zoneinfo has it: "  pages free     3840", then "        min      26", ... */
+/* Parses the format of zoneinfo: "  pages free     3840", then "        min      26", ... */
 static long long zone_number(const char *section, const char *key)
 {
 	const char *at = section ? strstr(section, "pages free") : NULL, *end;
@@ -169,7 +170,7 @@ static bool blocks_fit(const struct trace *t, const json_t *zone)
 	return fit;
 }
 
-/* As unusable_free_index() has it, out of the same free blocks. */
+/* Computes the index from the same free blocks as unusable_free_index() does. */
 static void check_unusable(const json_t *zone)
 {
 	const json_t *blocks = live_get(zone, "free_blocks"), *shares = live_get(zone, "unusable");
@@ -209,7 +210,7 @@ static bool zones_fit(const struct trace *t)
 	return fit;
 }
 
-/* Kernels before 5.14 gather these from counters per CPU that may be on their way just then. */
+/* Before 5.14, kernels sum these values from per-CPU counters that may be in flux. */
 static bool node_fits(const struct trace *t)
 {
 	static const char *const names[] = { "numa_hit",       "numa_miss",  "numa_foreign",
@@ -235,7 +236,7 @@ static bool node_fits(const struct trace *t)
 	return fit;
 }
 
-/* The test's own unwritten data, which is there from before the end of the trace to after it. */
+/* Makes dirty data of the test itself, which stays dirty until after the end of the trace. */
 static void dirty_a_file(const char *path)
 {
 	FILE *f = fopen(path, "w");

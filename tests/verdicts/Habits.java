@@ -2,7 +2,7 @@
 import java.nio.ByteBuffer;
 import java.util.*;
 
-/** What JVMs do with memory: garbage, a cache of bounded size, a list that only grows, memory outside the heap. */
+/** Typical memory use of a JVM: garbage, a cache of bounded size, a list that only grows, memory outside the heap. */
 public class Habits {
 	static final List<Object> kept = new ArrayList<>();
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """The corpus: healthy programs and leaking ones. (name, old, command, environment)
 
-old: runs for more than three minutes before it is looked at. "@NAME": a program of build/workloads.
+old: the program runs for more than three minutes before memblame watches it. "@NAME": a program of build/workloads.
 """
 
 JEMALLOC = {"LD_PRELOAD": "libjemalloc.so.2"}
@@ -136,10 +136,10 @@ LEAKING = [
     ("JVM, malloc", False, ["java", "-Xmx64m", "-cp", "%J", "Habits", "direct"], {}),
 ]
 
-# those that tools/check runs: what they are is certain in half a minute
+# the members that tools/check runs: their verdict is certain within half a minute
 SHORT = {"store, 700 B", "store, 700 B, jemalloc", "store, 100 to 2000 B", "cache full in 8 s", "random keys, 10 s",
          "shared memory, touched", "shared memory, mapped", "in five places", "batches of 3 s", "log buffer", "fork server", "idle", "Python, garbage",
          "1 MB/s", "100 KB/s of 100 B", "by mmap", "in threads", "C++", "static"}
 
-# of those, what is never a leak, however unsure: shared memory in use is not the process's growth
+# members of SHORT that must never be called a leak, however unsure: shared memory in use is not the process's growth
 NEVER = {"idle", "shared memory, touched"}
