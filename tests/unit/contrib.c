@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
-  * Files that accompany the metrics: alerts, dashboard and documentation name only metrics that exist, and promtool
-  * accepts all of them. MB_WRITE_DOC=1 writes the table of docs/metrics.md again.
+ * Files that accompany the metrics: alerts, dashboard and documentation name only metrics that exist, and promtool
+ * accepts all of them. MB_WRITE_DOC=1 writes the table of docs/metrics.md again.
  */
 #include <jansson.h>
 #include <sys/wait.h>

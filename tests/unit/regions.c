@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
-  * Compares the region model with an address space recorded page by page. Both see the same random calls; the model gets
-  * only what the kernel reports (the arguments, the address found, the change in size). After each call both must have
-  * the same pages from the same callers.
+ * Compares the region model with an address space recorded page by page. Both see the same random calls; the model gets
+ * only what the kernel reports (the arguments, the address found, the change in size). After each call both must have
+ * the same pages from the same callers.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
-  * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must match
-  * the test's own account, for every column, and adjacent windows must add up to the whole.
-  * MB_CASES: how many cases; MB_CASE: this one only. With sanitizers more by default.
+   * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must
+   * match the test's own account, for every column, and adjacent windows must add up to the whole.
+ * MB_CASES: how many cases; MB_CASE: this one only. With sanitizers more by default.
  */
 #include <glob.h>
 #include <sqlite3.h>
@@ -390,7 +390,10 @@ static bool lives_in(const struct life *l, int first, int last)
 	return l->last >= first;
 }
 
-/* Ticks before the oldest are gone: a process whose last row was there has that row at the oldest tick now, without counts. */
+/*
+ * Ticks before the oldest are gone. A process whose last row was in one of them has a row at the oldest tick instead,
+ * without counts.
+ */
 static int64_t want_value(const struct life *l, size_t c, int first, int last, int oldest)
 {
 	const struct mb_column *col = &mb_columns(&w.n_columns)[c];
