@@ -116,8 +116,8 @@ static void each_cause_is_reported(void **state)
 }
 
 /*
- * The kernel also counts faults that it takes on its own behalf. Such a fault right after a failed one must not make the
- * failed one look successful.
+ * The kernel also counts faults that it takes on its own behalf. Such a fault right after a failed one must not make
+ * the failed one look successful.
  */
 static void a_failed_fault_stays_failed(void **state)
 {

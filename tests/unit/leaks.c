@@ -119,8 +119,8 @@ static int64_t bytes_of(const struct mb_leaks *l, uint32_t stack)
 }
 
 /*
- * Twice as many call sites as groups, in random order: the bytes of each one are right all the time, and nothing is left
- * when everything is freed.
+ * Twice as many call sites as groups, in random order: the bytes of each one are right all the time, and nothing is
+ * left when everything is freed.
  */
 static void test_more_places_than_groups(void **state)
 {

@@ -313,8 +313,8 @@ static struct mb_oom_task_event task_event(const struct mb_oom_event *kill, uint
 }
 
 /*
- * One process allocated 6,000 pages 2.6 s before the kill and nothing since; the shared memory of another process did the
- * rest. The tick between the two is the start of the window, for the cgroup and for processes alike.
+ * One process allocated 6,000 pages 2.6 s before the kill and nothing since; the shared memory of another process did
+ * the rest. The tick between the two is the start of the window, for the cgroup and for processes alike.
  */
 static void a_jump_before_the_window_is_not_in_it(void **state)
 {

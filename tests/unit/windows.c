@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
-   * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must
-   * match the test's own account, for every column, and adjacent windows must add up to the whole.
+ * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must
+ * match the test's own account, for every column, and adjacent windows must add up to the whole.
  * MB_CASES: how many cases; MB_CASE: this one only. With sanitizers more by default.
  */
 #include <glob.h>

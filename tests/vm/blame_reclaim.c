@@ -331,7 +331,7 @@ static bool check_evictions_once(const char *script, const char *rss, const char
 	return says;
 }
 
-/* The scheduler can preempt an emulated CPU's thread anywhere, in some runs much more often than in others: try again. */
+/* An emulated CPU can be preempted anywhere, in some runs much more often than in others: so the test tries again. */
 static void check_evictions(char *script, const char *rss, const char *kind)
 {
 	bool says = false;

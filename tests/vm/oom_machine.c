@@ -145,8 +145,8 @@ static void assert_machine(json_t *doc, const struct kmsg_kill *k)
 }
 
 /*
- * Freeing the hog's memory may be slow in an emulator, and then the kernel kills the next largest process: that must not
- * be the test. Processes that the test starts inherit the value unless they set their own.
+ * Freeing the hog's memory may be slow in an emulator, and then the kernel kills the next largest process: that must
+ * not be the test. Processes that the test starts inherit the value unless they set their own.
  */
 static void protect(const char *adj)
 {

@@ -79,7 +79,7 @@ static void assert_direct_reclaim(json_t *p, pid_t hog)
 
 /*
  * Ignores BPF programs that the kernel did not run. From 7.0 on the kernel skips a program while another
-  * thread is preempted within it. memblame reports this as lost; it happens more often on a busy machine.
+ * thread is preempted within it. memblame reports this as lost; it happens more often on a busy machine.
  */
 static void assert_nothing_lost(const json_t *summary)
 {
