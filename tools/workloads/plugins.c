@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * plugins DIR ROUNDS BYTES LIVE_US [stay]: loads DIR/a.so and DIR/b.so in turn, lets each leak BYTES (from 65536 on, a
- * mapping), and unloads it LIVE_US later. Does the same with DIR/c.so, then deletes it; then loads DIR/d.so, replaces it
+ * mapping), and unloads it LIVE_US later. Does the same with DIR/c.so and deletes it; then loads DIR/d.so, replaces it
  * by DIR/e.so, and loads it again. Deletes or replaces a file once its parent has it open, or after 20 s. JSON: loads;
  * loads at the first address; "opened": number of files that the parent had open. "stay": runs until SIGTERM.
  */
