@@ -75,7 +75,7 @@ static void mounts_are_a_list(void **state)
 	assert_string_equal(mb_device_text(&names, "254:0", text, sizeof(text)), "vda (/, /home)");
 	assert_string_equal(mb_device_text(&names, "254:1", text, sizeof(text)), "254:1");
 	assert_string_equal(mb_device_text(&names, "254:0", text, 7), "vda (/");
-	/* after unmounting, the last mount point stays known; after mounting again, the new one counts */
+	/* after unmounting, the last mount points stay known; after mounting again, the new one counts */
 	memset(d.mounts, 0, sizeof(d.mounts));
 	mb_device_named(&names, &d);
 	assert_string_equal(mb_device_text(&names, "254:0", text, sizeof(text)), "vda (/, /home)");

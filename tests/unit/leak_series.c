@@ -245,7 +245,7 @@ static struct said judge(const struct program *p, double seconds)
 	for (unsigned int i = 0; i < p->n_groups; i++)
 		fill_row(&rows[i], &sources[i], p, &p->groups[i], &sp, seconds);
 	mb_leak_verdicts(&session, &v);
-	/* rows whose owner is not in the file (blocks that do not vary) are judged on their own */
+	/* rows that are views of blocks missing from the file (blocks that do not vary) give no verdict of their own */
 	for (unsigned int i = 0; i < p->n_groups; i++) {
 		if (p->groups[i].owner == -2)
 			rows[i].owner = i;

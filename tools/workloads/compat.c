@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A 32-bit program without a C library: maps and touches 64 KiB every 20 ms, 50 times, frees nothing, then prints its
- * line and waits a second. The JSON line: bytes and count.
+ * A 32-bit program without a C library: maps and touches 64 KiB every 20 ms, 50 times, frees nothing, then waits a
+ * second and prints its line. The JSON line: bytes and count.
  */
 #define BYTES 65536
 #define COUNT 50
