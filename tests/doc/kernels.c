@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Writes docs/kernels.md: what "memblame doctor --json" said on each kernel, side by side. Arguments:
- * files of that, each named as its kernel.
+ * Writes docs/kernels.md: the output of "memblame doctor --json" on each kernel, side by side. The arguments are
+ * files with that output, each named after its kernel.
  */
 #include <err.h>
 #include <jansson.h>
@@ -39,7 +39,7 @@ static void read_kernel(char *path)
 	kernels[n_kernels++].questions = json_object_get(doctor, "questions");
 }
 
-/* Every kernel is asked the same questions in the same order. */
+/* Every kernel's output has the same questions in the same order. */
 static const json_t *answer(int kernel, size_t question)
 {
 	const json_t *a = json_array_get(kernels[kernel].questions, question);
@@ -88,7 +88,7 @@ static void print_kernels_with(const char *(*text)(int, size_t), size_t q, const
 	}
 }
 
-/* Was it said for an earlier kernel already? */
+/* Whether the same text was already printed for an earlier kernel. */
 static bool said(const char *(*text)(int, size_t), int kernel, size_t q)
 {
 	for (int k = 0; k < kernel; k++) {
@@ -103,7 +103,7 @@ static const char *missing(int kernel, size_t q)
 	return str(answer(kernel, q), "missing");
 }
 
-/* What was tried, as one text: "HOOK: ERROR; HOOK: ERROR". */
+/* The hooks that were tried, as one text: "HOOK: ERROR; HOOK: ERROR". */
 static const char *tried(int kernel, size_t q)
 {
 	static char text[MAX_KERNELS][4096];

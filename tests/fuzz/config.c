@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Any bytes as serve's configuration: mistakes or not, and what is taken must be read again as the same. */
+/* Any bytes as the configuration of serve: either it has mistakes, or printing and reading it again gives the same. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +24,7 @@ static size_t show(const struct mb_serve_config *c, bool help, char *buf, size_t
 	n = pread(fd, buf, size, 0);
 	if (n <= 0 || (size_t)n == size)
 		abort();
-	/* without the JSON behind it */
+	/* without the JSON after it */
 	return (size_t)((char *)memrchr(buf, '\n', (size_t)n) + 1 - buf);
 }
 

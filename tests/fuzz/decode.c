@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= used;
 	}
 	mb_model_tick(&m, 1000, true);
-	/* the input as the path of a cgroup, too: a container is told from that */
+	/* the input is also used as the path of a cgroup, from which the container is derived */
 	for (struct mb_process *p = m.all; p; p = p->next) {
 		if (!p->cgroup_path)
 			p->cgroup_path = strndup(path, path_len);

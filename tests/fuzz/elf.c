@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* An ELF file with anything changed in it: call-frame information, symbols and debug information are read. */
+/* Reads call-frame information, symbols and debug information of an ELF file in which any bytes are changed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +8,13 @@
 
 #include "symbols/module.h"
 
-#define PATCH 12 /* bytes of input for each: where, how many, what */
+#define PATCH 12 /* bytes of input per change: where, how many, what */
 
 static uint8_t *base, *changed;
 static size_t size;
 static uint64_t text, text_size;
 
-/* The file that is changed: a shared object with everything in it. */
+/* Reads the file to be changed: a shared object with all kinds of information. */
 static void read_base(void)
 {
 	FILE *f = fopen(ELF_BASE, "r");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Any file of names: the newest line that has an address is what is there. */
+/* Any file of names: the newest line that contains an address gives its name. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 static int fd = -1;
 
-/* By reading the whole file, line after line. */
+/* Finds the name by reading the whole file, line after line. */
 static bool name_of(const char *text, uint64_t address, char *name, size_t size)
 {
 	bool found = false;
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (fd < 0)
 		fd = memfd_create("perf-map", MFD_CLOEXEC);
-	/* a NUL ends a line there and here alike, but not where the next begins */
+	/* both sides end a line at a NUL, but disagree on where the next line begins: use blanks instead */
 	for (size_t i = 0; i < size; i++)
 		text[i] = data[i] ? (char)data[i] : ' ';
 	text[size] = '\0';

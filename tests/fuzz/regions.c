@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Any calls in any order: the list of an address space must stay a list, and its sum the sum of its pieces. */
+/* Any calls in any order: the list of an address space must stay valid, and its total must be the sum of its pieces. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void check(const struct mb_regions *r)
 		abort();
 }
 
-/* A number that is often that of a page in a small arena, and sometimes any. */
+/* A number that is often a page of a small arena, and sometimes any value. */
 static uint64_t number(const uint8_t *data)
 {
 	uint64_t any;

@@ -25,7 +25,7 @@ static void put_frame(unsigned int type, const void *data, size_t size)
 	len += sizeof(f) + padded;
 }
 
-/* An event of a size that passes, of a process that others meet. */
+/* An event of a valid size, from one of a few processes, so that events of the same process meet. */
 static size_t shape_event(char *record, const uint8_t *data, size_t size)
 {
 	size_t n;
@@ -44,7 +44,7 @@ static size_t shape_event(char *record, const uint8_t *data, size_t size)
 	return k->size;
 }
 
-/* Frames of the sizes that pass, filled with the input; of type 0, one of any size. */
+/* Frames of valid sizes, filled with the input; type 0 gives one of any size. */
 static size_t shape(char *record, unsigned int type, const uint8_t *data, size_t size)
 {
 	static const size_t sizes[] = {

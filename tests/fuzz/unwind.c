@@ -9,7 +9,7 @@
 #define MAX_IPS 64
 #define STACK_WORDS 512
 
-/* A number of the input, over and over: one that leads into code, or into the stack, or just any. */
+/* A number from the input, which repeats: it points into code, or into the stack, or anywhere. */
 static uint64_t word(const uint8_t *data, size_t size, size_t i, uint64_t sp)
 {
 	static const void *const code[] = { (const void *)qsort, (const void *)mb_address_space_unwind,
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[size - 1] % 8)
 		regs.sp = sp;
 	len = data[size / 2] * STACK_WORDS / 255 * 8;
-	stack = malloc(len + 1); /* so that a byte too far is seen */
+	stack = malloc(len + 1); /* so that sanitizers detect a byte too many */
 	if (!stack)
 		abort();
 	for (size_t i = 0; i < len / 8; i++)

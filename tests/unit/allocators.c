@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Which instruction is probed, for beginnings of functions as compilers write them; allocators of this machine. */
+/* Which instruction is probed, for function prologues as compilers write them; the allocators of this machine. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static void a_loop_does_not_come_by_again(void **state)
 	(void)state;
 	/* test %rdi,%rdi; je +1; dec %rdi; jmp back to the je */
 	EXPECT("jump to the probe", FREE, 0, true, 0x48, 0x85, 0xff, 0x74, 0x05, 0x48, 0xff, 0xcf, 0xeb, 0xf9, 0xc3);
-	/* the same, but back to the first instruction: another call, as it were */
+	/* the same, but back to the first instruction: the probe would see another call */
 	EXPECT("jump to the entry", FREE, 3, false, 0x48, 0x85, 0xff, 0x74, 0x05, 0x48, 0xff, 0xcf, 0xeb, 0xf6, 0xc3);
 }
 
@@ -113,7 +113,7 @@ LIBRARY(tcmalloc, LIBRARIES "libtcmalloc_minimal.so.4")
 LIBRARY(mimalloc, LIBRARIES "libmimalloc.so.2")
 LIBRARY(musl, "/usr/lib/x86_64-linux-musl/libc.so")
 
-/* It has operator new, which calls malloc of another library. */
+/* libstdc++ has operator new, but that calls malloc of another library. */
 static void a_library_of_cpp_is_no_allocator(void **state)
 {
 	int fd = open(LIBRARIES "libstdc++.so.6", O_RDONLY | O_CLOEXEC);

@@ -30,7 +30,7 @@ static void dirtied(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t in
 	mb_blame_dirtied(b, &w, &e);
 }
 
-/* A pause of that process, begun at t_ns. */
+/* A pause of process tgid that began at t_ns. */
 static void stall(struct mb_blame *b, uint32_t tgid, uint64_t bdi, uint64_t t_ns, uint64_t ns, uint64_t dirty)
 {
 	struct mb_writeback_event e = { .h = { .t_ns = t_ns, .type = MB_WRITEBACK_EVENT_PAUSE },
@@ -61,7 +61,7 @@ static const struct mb_culprit *culprit(const struct mb_victim *v, uint32_t tgid
 	return NULL;
 }
 
-/* In thousandths. */
+/* The share of a culprit in thousandths. */
 static long share(const struct mb_victim *v, uint32_t tgid)
 {
 	const struct mb_culprit *c = culprit(v, tgid);
@@ -86,14 +86,14 @@ static void shares_are_those_of_the_dirty_pages(void **state)
 	assert_int_equal(v->count[MB_BLAME_PAUSE], 1);
 	assert_int_equal(share(v, 1), 900);
 	assert_int_equal(share(v, 2), 100);
-	/* 450 of the 500 pages, all of one file */
+	/* 450 of the 500 pages, all in one file */
 	assert_int_equal((long)(culprit(v, 1)->pages_ns / (double)mb_victim_ns(v) + 0.5), 450);
 	assert_int_equal(culprit(v, 1)->n_files, 1);
 	assert_int_equal(culprit(v, 1)->files[0].file.ino, 11);
 	mb_blame_clear(&b);
 }
 
-/* What was dirtied before the last D pages has been written by now. */
+/* Of the pages dirtied, only the last D are still dirty: older ones have been written back by now. */
 static void the_last_pages_are_the_dirty_ones(void **state)
 {
 	struct mb_blame b = { 0 };
@@ -113,7 +113,7 @@ static void the_last_pages_are_the_dirty_ones(void **state)
 	mb_blame_clear(&b);
 }
 
-/* A stall from 2.25 to 2.75 s has half of what was dirtied from 2 to 3 s, and a quarter before it. */
+/* A stall from 2.25 to 2.75 s: of the pages dirtied from 2 to 3 s, half came during the stall, a quarter before it. */
 static void pages_of_the_time_of_the_stall_count(void **state)
 {
 	struct mb_blame b = { 0 };
@@ -127,7 +127,7 @@ static void pages_of_the_time_of_the_stall_count(void **state)
 	stall(&b, 9, 7, 2 * S + S / 4, S / 2, 200);
 	mb_blame_tick(&b, 3 * S);
 	v = victim(&b.total, 9);
-	/* before: 100 of process 2, then 100 of process 1; while it lasted: 200 of process 2 */
+	/* before the stall: 100 pages of process 2, then 100 of process 1; during the stall: 200 of process 2 */
 	assert_int_equal(share(v, 2), 750);
 	assert_int_equal(share(v, 1), 250);
 	mb_blame_clear(&b);
@@ -149,7 +149,7 @@ static void devices_are_apart_and_intervals_end(void **state)
 	mb_blame_interval(&b);
 	assert_null(b.interval.victims);
 	assert_int_equal(share(victim(&b.total, 9), 1), 1000);
-	/* nothing was dirtied there: nobody is to blame */
+	/* nothing was dirtied on this device: no process is to blame */
 	stall(&b, 5, 99, 3 * S + 1, 100, 10);
 	mb_blame_tick(&b, 4 * S);
 	assert_int_equal(victim(&b.interval, 5)->n_culprits, 0);
@@ -181,7 +181,7 @@ static void many_culprits_are_bounded(void **state)
 	assert_int_equal((long)(sum + 0.5), 1000);
 	assert_int_equal(culprit(v, 1)->n_files, MB_BLAME_CULPRIT_FILES);
 	assert_int_equal(v->culprits[0].ref.tgid, 1);
-	/* more than a device's history holds: the oldest goes, the newest is there */
+	/* more than a device's history holds: the oldest entry is dropped, the newest is there */
 	for (uint32_t i = 0; i < 3; i++) {
 		for (uint32_t j = 0; j < MB_BLAME_HISTORY; j++)
 			dirtied(&b, 5 + i, 7, j, 1);
@@ -215,7 +215,7 @@ static void names_become_paths(void **state)
 	assert_string_equal(mb_blame_path(&b, &key, path), "/top/dir/file");
 	key.ino = 12;
 	assert_string_equal(mb_blame_path(&b, &key, path), "");
-	/* a length that no kernel side sends must not be read beyond */
+	/* a length that the kernel side never sends must not cause reads beyond the buffer */
 	e.names_len = 0xffffffff;
 	memset(e.names, 'x', sizeof(e.names));
 	mb_blame_file(&b, &e);
@@ -225,7 +225,7 @@ static void names_become_paths(void **state)
 
 /* ---- reclaim ---- */
 
-/* Where this test keeps what the reclaim family would: the first slots there are. */
+/* This test stores the values of the reclaim family in the first slots. */
 static const struct mb_reclaim_slots slots = {
 	.stall = { [MB_BLAME_DIRECT] = 0,
 		   [MB_BLAME_MEMCG] = 2,
@@ -278,7 +278,7 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 
 	(void)state;
 	open_model(&m, cgroups);
-	allocates(2, 5000); /* while there was enough */
+	allocates(2, 5000); /* while there was enough memory */
 	tick(&m);
 	tick(&m);
 	allocates(1, 300);
@@ -289,12 +289,12 @@ static void who_took_the_memory_since_there_was_enough(void **state)
 	assert_int_equal(v->key.cause, MB_BLAME_DIRECT);
 	assert_int_equal(share(v, 1), 750);
 	assert_int_equal(share(v, 2), 250);
-	/* it goes on: what came before still counts */
+	/* the shortage goes on: earlier allocations still count */
 	allocates(1, 400);
 	stalls(2, MB_BLAME_DIRECT, 40);
 	tick(&m);
 	assert_int_equal((long)culprit(v, 1)->ns, 30 + 35);
-	/* there was enough for a tick, so it begins anew */
+	/* for one tick there was enough memory, so a new shortage begins */
 	tick(&m);
 	allocates(2, 10);
 	stalls(2, MB_BLAME_DIRECT, 40);
@@ -316,7 +316,7 @@ static void a_limit_is_its_cgroups_own(void **state)
 	for (uint32_t i = 1; i <= 5; i++)
 		allocates(i, 100);
 	stalls(1, MB_BLAME_MEMCG, 60); /* at the limit of /a/x */
-	stalls(2, MB_BLAME_MEMCG, 60); /* at that of /a */
+	stalls(2, MB_BLAME_MEMCG, 60); /* at the limit of /a */
 	processes[2]->values[slots.limit_up] = 1;
 	tick(&m);
 	v = victim(&mb_blame_of(&m)->total, 1);
@@ -341,7 +341,7 @@ static void a_limit_is_its_cgroups_own(void **state)
 	mb_model_free(&m);
 }
 
-/* Whoever has reclaim done by a cgroup's file is held up by no limit, and whose limit is not known is nobody's. */
+/* Reclaim requested through a cgroup's file is not due to a limit; if the limit is unknown, no process is blamed. */
 static void reclaim_asked_for_is_at_no_limit(void **state)
 {
 	static const char *const cgroups[] = { "/a", "/b", NULL };
@@ -378,7 +378,7 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 	assert_int_equal(ref.tgid, 1);
 	assert_int_equal((int)(share * 1000), 1000);
 	assert_false(mb_blame_reclaim_first(mb_blame_of(&m), 2, MB_BLAME_MEMCG, MB_LIMIT_UNKNOWN, &ref, &share));
-	/* a limit that was known stays that of the row, which has a later stall for one that is not */
+	/* the row's known limit stays, even if a later stall in the same row has an unknown limit */
 	allocates(2, 10);
 	stalls(2, MB_BLAME_MEMCG, 40);
 	processes[2]->values[slots.limit_up] = 0;
@@ -393,7 +393,7 @@ static void reclaim_asked_for_is_at_no_limit(void **state)
 	mb_model_free(&m);
 }
 
-/* Below memory.max and above memory.high it is the latter that has the cgroup reclaimed from. */
+/* With usage below memory.max and above memory.high, it is memory.high that causes the reclaim. */
 static void the_limit_that_is_reached(void **state)
 {
 	const uint64_t mib = 1 << 20;
@@ -407,7 +407,7 @@ static void the_limit_that_is_reached(void **state)
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 50);
 	v.key.cause = MB_BLAME_MEMCG;
 	v.limits.high_bytes = MB_UNKNOWN;
-	v.limits.usage_bytes = 10 * mib; /* it was read later */
+	v.limits.usage_bytes = 10 * mib; /* the usage was read later */
 	assert_int_equal(mb_victim_limit_bytes(&v) / mib, 100);
 	v.limits.max_bytes = MB_UNKNOWN;
 	assert_true(mb_victim_limit_bytes(&v) == MB_UNKNOWN);
@@ -437,19 +437,19 @@ static void a_program_is_one_culprit(void **state)
 	assert_int_equal((long)programs[0].sum.files[0].sum, 6);
 	assert_int_equal(programs[1].n, 1);
 	assert_false(mb_victim_is_culprit(&v, programs, 2));
-	/* of its own time alone */
+	/* the victim is the only culprit */
 	v.n_culprits = 0;
 	memset(v.culprits, 0, sizeof(v.culprits));
 	mb_blame_charge(&v, &v.ref, 100, 1);
 	assert_true(mb_victim_is_culprit(&v, programs, mb_victim_programs(&v, programs)));
-	/* of half of its time it was not known what was short: that is said, and it all adds up */
+	/* for half of the stall the cause is not known: that half is shown as (unknown), and all adds up */
 	v.ns[0] = 200;
 	assert_int_equal(mb_victim_programs(&v, programs), 2);
 	assert_false(mb_victim_is_culprit(&v, programs, 2));
 	assert_string_equal(programs[1].sum.ref.comm, "(unknown)");
 	assert_int_equal((long)programs[1].sum.ns, 100);
 	assert_int_equal(programs[1].n, 0);
-	/* of none of it: nobody */
+	/* the cause is not known at all: no culprits */
 	v.n_culprits = 0;
 	assert_int_equal(mb_victim_programs(&v, programs), 0);
 }

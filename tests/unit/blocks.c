@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Blocks by address against a plain list; events that are late, lost or twice; how much memory they take. */
+/* Compares blocks by address with a plain list; events that are late, lost or repeated; the memory used for blocks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,7 @@ static void an_end_is_that_of_one_block(void **state)
 	(void)state;
 	assert_false(mb_blocks_take(&b, 0x1000, 1000, &old));
 	assert_int_equal(mb_blocks_put(&b, &first, 1000, &old), MB_BLOCKS_NEW);
-	/* the end of the first is late, or lost */
+	/* the free of the first block is late or lost */
 	assert_int_equal(mb_blocks_put(&b, &second, 2000, &old), MB_BLOCKS_REPLACED);
 	assert_int_equal(old.size, 10);
 	assert_false(mb_blocks_take(&b, 0x1000, 1000, &old));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The configuration of serve: every key and unit, every mistake with its line. Sample file and documentation say what
- * the table says; with --write they are written from it.
+ * The configuration of serve: every key and unit, every mistake with its line. The sample file and the documentation
+ * match the table of keys; with --write they are written from it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 static struct mb_config_diagnostics m;
 static struct mb_err err;
 
-/* What is written into it, as a string to be freed. */
+/* Collects output as a string, which the caller frees. */
 struct sink {
 	struct mb_out out;
 	int fd;
@@ -87,7 +87,7 @@ static void parse(struct mb_serve_config *c, const char *text)
 		fail_msg("'%s': line %u: %s", text, m.list[0].line, m.list[0].text);
 }
 
-/* One mistake only, on this line, and its text has this. */
+/* There is exactly one mistake, on this line, and its message contains `what`. */
 static void wrong_bytes(const char *text, size_t len, unsigned int line, const char *what)
 {
 	struct mb_serve_config c;
@@ -105,7 +105,7 @@ static void wrong(const char *text, unsigned int line, const char *what)
 	wrong_bytes(text, strlen(text), line, what);
 }
 
-/* ---- what is right ---- */
+/* ---- valid configurations ---- */
 
 static void nothing_said_means_the_defaults(void **state)
 {
@@ -255,7 +255,7 @@ static void units_are_what_they_say(void **state)
 	}
 }
 
-/* ---- what is wrong ---- */
+/* ---- mistakes ---- */
 
 static void mistakes_have_their_line(void **state)
 {
@@ -300,7 +300,7 @@ static void mistakes_have_their_line(void **state)
 	memcpy(text, "[serve]\nstate-dir = /", 21);
 	strcpy(text + 1031, "\n[oom]\n");
 	wrong(text, 2, "the line has 1023 bytes; write at most 1021");
-	/* a value does not go on with the next line, however far in that begins */
+	/* a value does not continue on the next line, even if that is indented */
 	wrong("[oom]\nkeep = 5\n   6\n", 3, "no = behind the first word");
 }
 
@@ -427,7 +427,7 @@ static void the_command_line_has_the_last_word(void **state)
 		assert_int_equal(c.listen.n, 2);
 		assert_string_equal(c.listen.list[0], "127.0.0.1:7");
 		assert_int_equal(c.interval_ns, 20 * MB_NS_PER_S);
-		/* by default it follows */
+		/* by default the interval of the recording follows the interval of ticks */
 		assert_int_equal(c.record_interval_ns, 20 * MB_NS_PER_S);
 		assert_int_equal(c.families, 1u << MB_FAM_oom | 1u << MB_FAM_fault);
 		assert_int_equal(c.state_dir[0], '/');
@@ -476,7 +476,7 @@ static void a_reload_takes_what_it_can(void **state)
 	mb_serve_config_free(&b);
 }
 
-/* ---- what is shown ---- */
+/* ---- the configuration as printed ---- */
 
 static void what_is_shown_can_be_read_again(void **state)
 {

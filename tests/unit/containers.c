@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Containers are told from the paths of cgroups as runtimes write them, and nothing else is. */
+/* Containers are recognized by the cgroup paths that runtimes use; no other path is taken for a container. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -37,7 +37,7 @@ static const struct form {
 	{ "/system.slice/docker-" A ".scope/init.scope", A, "docker", "", "init.scope", "" },
 	{ "/system.slice/docker-" A ".scope/system.slice/nginx.service", A, "docker", "", "nginx.service", "" },
 	{ "/system.slice:docker:" A, A, "docker", "", "", "" },
-	/* AWS ECS, GitHub Actions: a parent of their own does not say which runtime it is */
+	/* AWS ECS, GitHub Actions: the parent cgroup does not show the runtime */
 	{ "/ecs/cluster/55091c13b8554b54b9f9a5f3e9a3d9b1/" A, A, NULL, "", "", "" },
 	{ "/actions_job/" A, A, NULL, "", "", "" },
 	/* Kubernetes with systemd */
@@ -55,13 +55,13 @@ static const struct form {
 	  UID, "containerd.service", "" },
 	{ "/kubepods-besteffort-pod" HASH ".slice:cri-containerd:" A, A, "containerd", HASH, "", "" },
 	{ "/kubepods-besteffort-pod" UID_ ".slice:crio:" A, A, "cri-o", UID, "", "" },
-	/* Kubernetes with cgroupfs: the path has no word of the runtime, but CRI-O's */
+	/* Kubernetes with cgroupfs: the path does not name the runtime, except for CRI-O */
 	{ "/kubepods/burstable/pod" UID "/" A, A, NULL, UID, "", "" },
 	{ "/kubepods/kubepods/besteffort/pod" UID "/" A, A, NULL, UID, "", "" },
 	{ "/kubepods/pod" HASH "/" A, A, NULL, HASH, "", "" },
 	{ "/kubepods/besteffort/pod" UID "/crio-" A, A, "cri-o", UID, "", "" },
 	{ "/kubepods/besteffort/pod" UID "/crio-conmon-" A, "", NULL, UID, "", "" },
-	/* Kubernetes in Docker (kind), Docker in Kubernetes: the innermost one */
+	/* Kubernetes in Docker (kind), Docker in Kubernetes: the innermost container counts */
 	{ "/docker/" B "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
 	  "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" A ".scope",
 	  A, "containerd", UID, "cri-containerd-" A ".scope", "" },
@@ -90,7 +90,7 @@ static const struct form {
 	{ "/libpod_parent/" B, "", NULL, "", "", "" },
 	{ "/libpod_parent/conmon", "", NULL, "", "", "" },
 	{ "/docker/" B "/libpod-conmon-" A ".scope", B, "docker", "", "libpod-conmon-" A ".scope", "" },
-	/* another prefix: a container, of whom is not known */
+	/* another prefix: a container of an unknown runtime */
 	{ "/system.slice/sysbox-" A ".scope", A, NULL, "", "sysbox-" A ".scope", "" },
 	{ "/kata_overhead/" A, A, NULL, "", "", "" },
 	/* LXC */
@@ -117,12 +117,12 @@ static const struct form {
 	  "" },
 	{ "/machine.slice/machine-web.scope/payload/system.slice/docker-" A ".scope", A, "docker", "",
 	  "docker-" A ".scope", "" },
-	/* from within another cgroup namespace */
+	/* as seen from within another cgroup namespace */
 	{ "/../cri-containerd-" A ".scope", A, "containerd", "", "cri-containerd-" A ".scope", "" },
 	{ "/../../pod" UID "/" A, A, NULL, UID, "", "" },
 	{ "/../" A, A, NULL, "", "", "" },
 	{ "/..", "", NULL, "", "", "" },
-	/* almost */
+	/* almost a container */
 	{ "/docker/" A "0", "", NULL, "", "", "" },
 	{ "/docker/0123456789abcdef", "", NULL, "", "", "" },
 	{ "/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "", NULL, "", "", "" },
@@ -163,7 +163,7 @@ static void nothing_is_known_of_no_path(void **state)
 	assert_null(mb_container_name(&c, "host"));
 }
 
-/* Whoever may make cgroups may call them what he likes. */
+/* Anyone who may create cgroups may give them any name. */
 static void hostile_names_are_harmless(void **state)
 {
 	static char longest[4200];
@@ -186,7 +186,7 @@ static void hostile_names_are_harmless(void **state)
 	longest[4096] = '\0';
 	mb_container_of(longest, &c);
 	assert_string_equal(c.id, "");
-	/* bytes of any kind stay what they are; none of them ends the text */
+	/* all bytes stay as they are; none of them ends the text */
 	mb_container_of("/lxc.payload.a\nb\x1b[31m\xff\"\\/x\\x00y\\x0az.service", &c);
 	assert_string_equal(c.name, "a\nb\x1b[31m\xff\"\\");
 	assert_string_equal(c.unit, "x\\x00y\nz.service");
@@ -197,7 +197,7 @@ static void hostile_names_are_harmless(void **state)
 	assert_string_equal(c.unit, "\\x2.scope");
 }
 
-/* The longest name a directory can have, in each form; the sanitizers see what is beyond. */
+/* The longest name a directory can have, in each form; the sanitizers detect reads beyond it. */
 static void longest_names_fit(void **state)
 {
 	static const char *const heads[] = { "lxc.payload.", "systemd-nspawn@", "machine-", "docker-", "pod", "" };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What goes with the metrics: alerts, dashboard and documentation name what there is, and promtool has nothing
- * against any of it. MB_WRITE_DOC=1 writes the table of docs/metrics.md anew.
+ * Files that accompany the metrics: alerts, dashboard and documentation name only metrics that exist, and promtool
+ * accepts all of them. MB_WRITE_DOC=1 writes the table of docs/metrics.md again.
  */
 #include <jansson.h>
 #include <sys/wait.h>
@@ -20,7 +20,7 @@ static void need_promtool(void)
 	skip();
 }
 
-/* Run it; what it said is told where it fails. */
+/* Runs the command; prints its output if it fails. */
 static void run(const char *command)
 {
 	int status = system(command);
@@ -73,7 +73,7 @@ static bool has_name(const struct exposition *x, const char *name)
 	return n > 0;
 }
 
-/* Every word of the text that begins as our metrics do is one; returns how many there are. */
+/* Every word of the text that begins like one of our metrics must be a metric; returns their number. */
 static unsigned int check_names(const struct exposition *x, const char *text)
 {
 	unsigned int found = 0;
@@ -125,7 +125,7 @@ static json_t *dashboard(void)
 	return d;
 }
 
-/* Call fn with each expression. */
+/* Calls fn with each expression of the dashboard. */
 static void each_expr(json_t *d, void (*fn)(void *arg, const char *expr), void *arg)
 {
 	json_t *panel, *target;
@@ -182,7 +182,7 @@ static void dashboard_names_what_there_is(void **state)
 	json_decref(d);
 }
 
-/* Put an expression into a file of rules, with something in the place of Grafana's variables. */
+/* Writes an expression into a file of rules, with values substituted for Grafana's variables. */
 static void add_rule(void *arg, const char *expr)
 {
 	FILE *f = arg;
@@ -199,7 +199,7 @@ static void add_rule(void *arg, const char *expr)
 			fputc(*expr++, f);
 		}
 	}
-	fprintf(f, "\n    labels:\n      number: \"%ld\"\n", ftell(f)); /* rules that are the same are not liked */
+	fprintf(f, "\n    labels:\n      number: \"%ld\"\n", ftell(f)); /* promtool rejects identical rules */
 }
 
 static void dashboard_expressions_are_valid(void **state)
@@ -252,7 +252,7 @@ static void promtool_takes_the_alerts(void **state)
 	run("promtool check rules " CONTRIB "memblame-alerts.yml >&2");
 }
 
-/* Each fires where it should, and nowhere else. */
+/* Each alert fires where it should, and nowhere else. */
 static void alerts_fire_and_do_not(void **state)
 {
 	(void)state;
@@ -260,7 +260,7 @@ static void alerts_fire_and_do_not(void **state)
 	run("cd " CONTRIB " && promtool test rules memblame-alerts.test.yml >&2");
 }
 
-/* Is each alert tested both ways? */
+/* Each alert must be tested both ways: firing and not firing. */
 static void every_alert_is_tested(void **state)
 {
 	char *rules = read_file(CONTRIB "memblame-alerts.yml"), *tests = read_file(CONTRIB "memblame-alerts.test.yml");
@@ -285,7 +285,7 @@ static void every_alert_is_tested(void **state)
 
 /* ---- the documentation ---- */
 
-/* How many series of that metric there can be: C cgroups, P processes. */
+/* How many series that metric can have at most, in terms of C cgroups and P processes. */
 static void most(char *buf, size_t size, const struct exposition *x, const char *name, const char *labels)
 {
 	const struct series *s, *t;
@@ -312,7 +312,7 @@ static void most(char *buf, size_t size, const struct exposition *x, const char 
 		snprintf(buf, size, "C");
 }
 
-/* The names of all labels that series of a family have, as `a`, `b`. */
+/* The names of all labels that the series of a family have, written as `a`, `b`. */
 static void label_names(char *buf, size_t size, const struct exposition *x, const char *family)
 {
 	const struct series *s, *t;
@@ -382,7 +382,7 @@ static void documentation_is_complete(void **state)
 	free_exposition(&x);
 }
 
-/* The labels of containers, and what serve tells of itself, in both formats. */
+/* The labels of containers, and what serve reports about itself, in both formats. */
 static void all_is_reported(void **state)
 {
 	struct exposition x;

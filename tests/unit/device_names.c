@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Names of devices: lines of mountinfo, mount points in one frame, and frames that nobody wrote. */
+/* Names of devices: lines of mountinfo, mount points in one frame, and frames that no memblame has written. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static void lines_of_mountinfo(void **state)
 	assert_string_equal(m.path, "/");
 	assert_string_equal(m.type, "ext4");
 	assert_string_equal(m.source, "/dev/vda3");
-	/* a space is octal; fields before the dash are optional, and may be several */
+	/* a space is written in octal; there may be zero or more optional fields before the dash */
 	assert_true(mb_mount_line_parse(
 		"40 27 0:47 /a\\040b /mnt/c\\040d ro master:1 shared:7 - nfs4 host:/export rw\n",
 		&m));
@@ -75,14 +75,14 @@ static void mounts_are_a_list(void **state)
 	assert_string_equal(mb_device_text(&names, "254:0", text, sizeof(text)), "vda (/, /home)");
 	assert_string_equal(mb_device_text(&names, "254:1", text, sizeof(text)), "254:1");
 	assert_string_equal(mb_device_text(&names, "254:0", text, 7), "vda (/");
-	/* of what has been unmounted the place stays; mounted again, it is the new one */
+	/* after unmounting, the last mount points stay known; after mounting again, the new one counts */
 	memset(d.mounts, 0, sizeof(d.mounts));
 	mb_device_named(&names, &d);
 	assert_string_equal(mb_device_text(&names, "254:0", text, sizeof(text)), "vda (/, /home)");
 	mb_device_add_mount(&d, "/srv");
 	mb_device_named(&names, &d);
 	assert_string_equal(mb_device_text(&names, "254:0", text, sizeof(text)), "vda (/srv)");
-	/* what does not fit is left out as a whole */
+	/* a path that does not fit is left out as a whole */
 	memset(path, 'p', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	while (mb_device_add_mount(&d, path))
@@ -99,7 +99,7 @@ static void the_oldest_gives_way(void **state)
 	struct mb_device_name d = { .device = "x" };
 
 	(void)state;
-	/* noted, but not looked for yet */
+	/* noted, but not looked up yet */
 	mb_device_note(&names, "", 1);
 	assert_int_equal(names.n, 0);
 	mb_device_note(&names, "8:0", 5);
@@ -132,7 +132,7 @@ static void frames(void **state)
 	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_DEVICE, &d, sizeof(d)), 0);
 	assert_string_equal(mb_device_text(&m.devices, "7:0", text, sizeof(text)),
 			    "loop0 (/mnt)");
-	/* without any end */
+	/* without a terminating NUL */
 	memset(&d, 'x', sizeof(d));
 	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_DEVICE, &d, sizeof(d)), 0);
 	d.bdi[sizeof(d.bdi) - 1] = '\0';

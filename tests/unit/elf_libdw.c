@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Our readers of ELF, symbol tables and call-frame information against elfutils', over every ELF file in /usr/bin and
- * /usr/lib: what both say of the same addresses must be the same (docs/decisions/unwinder.md).
- * MB_ELF=FILE looks at one file and prints what is compared.
+ * Compares our readers of ELF, symbol tables and call-frame information with those of elfutils, for every ELF file in
+ * /usr/bin and /usr/lib: both must give the same result for the same addresses (docs/decisions/unwinder.md).
+ * MB_ELF=FILE checks one file and prints what is compared.
  */
 #include "unit.h"
 
@@ -22,8 +22,8 @@
 #include "symbols/image.h"
 #include "symbols/symtab.h"
 
-#define ENTRIES 48u /* of call-frame information looked at in one file, spread over all of it */
-#define SYMBOLS 64u /* the same of symbols */
+#define ENTRIES 48u /* of call-frame information checked in one file, spread over all of it */
+#define SYMBOLS 64u /* the same for symbols */
 
 static struct {
 	uint64_t files, rows, symbols, build_ids;
@@ -33,7 +33,7 @@ static bool verbose;
 
 /* ---- call-frame information ---- */
 
-/* A rule in words that both readers' forms have in common. */
+/* Writes a rule in a notation common to both readers. */
 static void say_ours(const struct mb_cfi_row *row, int slot, char *text, size_t size)
 {
 	static const char *const names[] = { "rbx", "rbp", "rsp", "r12", "r13", "r14", "r15", "ra" };
@@ -80,7 +80,7 @@ static const char *dwarf_name(uint64_t number)
 	}
 }
 
-/* What libdw says of a register (dwarf_frame_register()) or of the CFA (dwarf_frame_cfa()). */
+/* The rule of libdw for a register (dwarf_frame_register()) or for the CFA (dwarf_frame_cfa()). */
 static void say_libdw(const Dwarf_Op *ops, size_t n, bool is_cfa, bool same, char *text, size_t size)
 {
 	const char *name;
@@ -101,7 +101,7 @@ static void say_libdw(const Dwarf_Op *ops, size_t n, bool is_cfa, bool same, cha
 		snprintf(text, size, "%s%+d", ops[n - 1].atom == DW_OP_stack_value ? "cfa" : "at cfa", off);
 	} else if (n == 1 && (ops[0].atom == DW_OP_regx || (ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31))) {
 		name = dwarf_name(ops[0].atom == DW_OP_regx ? ops[0].number : (uint64_t)(ops[0].atom - DW_OP_reg0));
-		/* in a register that is not followed, it cannot be found */
+		/* the value is in a register that is not tracked, so it cannot be found */
 		snprintf(text, size, "%s%s", name ? name : "undefined", name ? "+0" : "");
 	} else {
 		snprintf(text, size, "%s", ops[n - 1].atom == DW_OP_stack_value ? "expression" : "at expression");
@@ -139,7 +139,7 @@ static void compare_row(const char *path, const struct mb_cfi *ours, Dwarf_CFI *
 		assert_int_equal(dwarf_frame_register(frame, registers[i], memory, &ops, &n), 0);
 		say_libdw(ops, n, false, !ops, b, sizeof(b));
 		say_ours(&row, slot, a, sizeof(a));
-		/* without a rule libdw gives what the ABI says (the stack pointer is the CFA), or that there is none */
+		/* without a rule, libdw returns the ABI's rule (the stack pointer is the CFA), or that there is none */
 		if (row.regs[slot].how == MB_CFI_UNSPECIFIED)
 			snprintf(a, sizeof(a), "%s", !n && ops ? "undefined" : registers[i] == 7 ? "cfa+0" : "same");
 		if (strcmp(a, b) != 0)
@@ -149,7 +149,7 @@ static void compare_row(const char *path, const struct mb_cfi *ours, Dwarf_CFI *
 	seen.rows++;
 }
 
-/* The first address of each entry of .eh_frame, some of them: libdw finds the last in it. */
+/* Compares some entries of .eh_frame: the first, the middle and the last address of each. */
 static void compare_cfi(const char *path, const struct mb_image *im, Elf *elf)
 {
 	const Elf64_Shdr *sh = mb_image_section(im, ".eh_frame");
@@ -160,7 +160,7 @@ static void compare_cfi(const char *path, const struct mb_image *im, Elf *elf)
 	size_t size = 0;
 	uint8_t *bytes;
 
-	/* a shape of its own (a relocatable object, a file of debug information alone) has nothing to unwind */
+	/* other kinds of files (relocatable objects, separate debug information) have nothing to unwind */
 	if (!sh || sh->sh_type == SHT_NOBITS || !(libdw = dwarf_getcfi_elf(elf)))
 		return;
 	ours = mb_cfi_open(im);
@@ -222,7 +222,7 @@ static bool is_function(const GElf_Sym *sym)
 	return (type == STT_FUNC || type == STT_GNU_IFUNC) && sym->st_shndx != SHN_UNDEF && sym->st_size;
 }
 
-/* Of the functions that libelf has at an address, aliases among them, ours is one. */
+/* Our function must be one of those that libelf has at the address, which include aliases. */
 static void compare_symbol(const char *path, const struct mb_symtab *ours, Elf *elf, Elf_Data *data, const GElf_Shdr *sh,
 			   uint64_t address)
 {
@@ -279,7 +279,7 @@ static void compare_file(const char *path)
 	if (fd < 0)
 		return;
 	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	/* programs and libraries of this machine: objects are relocatable, and are never mapped */
+	/* only programs and shared libraries of this architecture: relocatable objects are never mapped */
 	if (!elf || elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &eh) || eh.e_machine != EM_X86_64 ||
 	    eh.e_ident[EI_CLASS] != ELFCLASS64 || (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)) {
 		elf_end(elf);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The fault family's arithmetic: the last fault of a ledger, causes that add up, no fault twice. */
+/* The arithmetic of the fault family: the last fault of a ledger, causes that add up, no fault counted twice. */
 #include <string.h>
 
 #include "memblame/family.h"
@@ -116,8 +116,8 @@ static void each_cause_is_reported(void **state)
 }
 
 /*
- * The kernel counts faults that it takes for itself, too: such a one behind a fault that has failed does not make that
- * a success of its own cause.
+ * The kernel also counts faults that it takes on its own behalf. Such a fault right after a failed one must not make
+ * the failed one look successful.
  */
 static void a_failed_fault_stays_failed(void **state)
 {
@@ -127,7 +127,7 @@ static void a_failed_fault_stays_failed(void **state)
 
 	(void)state;
 	assert_int_equal(mb_fault_classify(&p, false, false),
-			 MB_FAULT_FAILED); /* it ended in a signal */
+			 MB_FAULT_FAILED); /* the fault ended in a signal */
 	p = (struct mb_fault_pending){ .error = MB_PF_WRITE, .kind = NOTHING }; /* EFAULT */
 	assert_int_equal(mb_fault_classify(&p, false, false), MB_FAULT_FAILED);
 	p.kind = READONLY;
@@ -136,12 +136,12 @@ static void a_failed_fault_stays_failed(void **state)
 	assert_int_equal(mb_fault_classify(&p, false, false), MB_FAULT_FAILED);
 	p.error = 0; /* reading it is allowed */
 	assert_int_equal(mb_fault_classify(&p, false, false), MB_FAULT_OTHER);
-	/* the program's own would have ended in a signal: what was there has gone since */
+	/* a failed fault in user mode would have ended in a signal, so the mapping has gone since */
 	p = (struct mb_fault_pending){ .error = MB_PF_USER, .kind = NOTHING };
 	assert_int_equal(mb_fault_classify(&p, false, false), MB_FAULT_OTHER);
 }
 
-/* What the counters do not tell is asked, and nothing else: that is what faults pay for. */
+/* Looking up the mapping costs time in each fault, so only faults do it whose cause the counters do not show. */
 static void a_mapping_is_asked_for_where_needed(void **state)
 {
 	struct mb_fault_pending p = { .error = MB_PF_USER | MB_PF_WRITE, .moved = ANON };
@@ -160,7 +160,7 @@ static void a_mapping_is_asked_for_where_needed(void **state)
 	assert_false(mb_fault_asks_mapping(&p));
 }
 
-/* The same fault, first read as pending, then classified by the kernel side: one fault. */
+/* A fault first read as pending and later classified by the kernel side is one fault. */
 static void a_pending_fault_counts_once(void **state)
 {
 	const struct mb_family *fault = mb_family_by_name("fault");
@@ -180,7 +180,7 @@ static void a_pending_fault_counts_once(void **state)
 	mb_model_free(&m);
 }
 
-/* The hooks are taken off after a fault: it stays what it was, and those that follow are of no known cause. */
+/* The hooks are detached after a fault: it keeps its cause, and the faults that follow have no known cause. */
 static void a_settled_fault_is_not_counted_again(void **state)
 {
 	const struct mb_family *fault = mb_family_by_name("fault");
@@ -197,11 +197,11 @@ static void a_settled_fault_is_not_counted_again(void **state)
 	mb_model_init(&m);
 	mb_model_event(&m, &r, sizeof(r));
 	mb_model_event(&m, &gap, sizeof(gap));
-	/* as the iterator leaves it */
+	/* the ledger as the iterator leaves it */
 	r.ledger.fault.by_class[MB_FAULT_ANON] = 1;
 	r.ledger.fault.pending.settled = 1;
 	mb_model_event(&m, &r, sizeof(r));
-	/* ten more, which no hook sees; then one that a hook does */
+	/* ten more faults that no hook sees, then one that a hook sees */
 	r.info.min_flt = 11;
 	mb_model_event(&m, &r, sizeof(r));
 	mb_model_tick(&m, 1000, true);
@@ -237,7 +237,7 @@ static void count(void *arg, struct mb_model *m, const struct mb_event *e)
 	}
 }
 
-/* Faults seen in the ledger of an idle thread come again in its next batch: shown once. */
+/* Faults seen in the ledger of an idle thread come again in its next batch, and must be shown only once. */
 static void no_fault_is_shown_twice(void **state)
 {
 	struct mb_task_record r = record(MB_PF_WRITE, ANON, false);
@@ -250,7 +250,7 @@ static void no_fault_is_shown_twice(void **state)
 	mb_model_init(&m);
 	m.stream = 1u << MB_FAM_fault;
 	m.on_event = count;
-	/* three faults over, the fourth counted by the kernel; idle since the last tick */
+	/* three faults are over, the kernel has counted the fourth; the thread is idle since the last tick */
 	for (uint32_t i = 0; i < 3; i++)
 		r.ledger.fault.batch[i].seq = i + 1;
 	r.ledger.fault.n_batch = 3;
@@ -259,17 +259,17 @@ static void no_fault_is_shown_twice(void **state)
 	r.ledger.fault.pending.start_ns = 1;
 	r.info.min_flt = 4;
 	mb_model_event(&m, &r, sizeof(r));
-	assert_int_equal(shown, 0); /* it may be at work: wait for one tick */
+	assert_int_equal(shown, 0); /* the thread may be running: wait for one tick */
 	mb_model_event(&m, &r, sizeof(r));
 	assert_int_equal(shown, 4);
 	mb_model_event(&m, &r, sizeof(r));
 	assert_int_equal(shown, 4);
-	/* it goes on: the batch fills up and is sent */
+	/* the thread goes on: the batch fills up and is sent */
 	for (uint32_t i = 0; i < MB_FAULT_BATCH; i++)
 		b.batch[i].seq = i + 1;
 	mb_model_event(&m, &b, sizeof(b));
 	assert_int_equal(shown, MB_FAULT_BATCH);
-	/* and ends, with one more fault pending */
+	/* the thread ends, with one more fault pending */
 	r.info.h.type = MB_TASK_EVENT_EXIT;
 	r.ledger.fault.n_batch = 0;
 	r.ledger.fault.pending.seq = MB_FAULT_BATCH + 1;
@@ -289,7 +289,7 @@ static void tally(void *arg, struct mb_model *m, const struct mb_event *e)
 	shown++;
 }
 
-/* The exit record is in the ring that is read first: the batch from before it comes behind it. */
+/* The exit record is in the ring that is read first, so the older batch arrives after it. */
 static void a_batch_behind_the_exit_is_not_shown_again(void **state)
 {
 	struct mb_task_record r = record(MB_PF_WRITE, ANON, false);

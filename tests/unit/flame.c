@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Flame graphs: folded text to the byte; SVG that is XML whatever names there are, with true widths. */
+/* Flame graphs: folded text, exact to the byte; SVG that is valid XML whatever the names, with correct widths. */
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct frame {
 	int y;
 };
 
-/* What mb_flame_svg (svg set) or mb_flame_folded wrote, to be freed. */
+/* The output of mb_flame_svg (svg set) or mb_flame_folded; the caller frees it. */
 static char *written(bool svg, const char *title, const struct mb_flame_stack *stacks, size_t n)
 {
 	char path[] = "/tmp/mb-flame-XXXXXX", *text;
@@ -61,7 +61,7 @@ static const char *check_reference(const char *p)
 	return p;
 }
 
-/* From within a tag to after its '>'; true in *alone for <a/>. */
+/* Reads from within a tag to after its '>'; sets *alone to true for <a/>. */
 static const char *check_attributes(const char *p, bool *alone)
 {
 	for (;;) {
@@ -138,7 +138,7 @@ static void check_xml(const char *svg)
 	assert_int_equal(depth, 0);
 }
 
-/* ---- what is drawn ---- */
+/* ---- the drawing ---- */
 
 static int frames_of(const char *svg, struct frame *frames)
 {
@@ -279,7 +279,7 @@ static void hostile_names_do_no_harm(void **state)
 	free(svg);
 }
 
-/* No name, however its bytes fall, makes it anything but XML. */
+/* The output is valid XML whatever bytes the names have. */
 static void any_bytes_stay_xml(void **state)
 {
 	char bytes[8][40];
@@ -336,7 +336,7 @@ static void narrow_frames_are_left_out(void **state)
 	check_xml(svg);
 	assert_int_equal(frames_of(svg, f), 2);
 	assert_null(strstr(svg, "tiny"));
-	/* nor does what is not shown make it higher */
+	/* frames not shown do not make the image higher */
 	assert_non_null(strstr(svg, "height=\"126\""));
 	free(svg);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Recordings of several kernels (tests/golden/NAME.db), played again through every sink, give what they
- * gave when they were made (NAME.expected). GOLDEN_WRITE=1 writes that instead: tests/golden/refresh.
+ * Recordings of several kernels (tests/golden/NAME.db), replayed through every sink, give the same output as
+ * when they were made (NAME.expected). GOLDEN_WRITE=1 writes that output instead: see tests/golden/refresh.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static const struct view {
 	{ "oom --json", &mb_sink_json, 0, false, false, true },
 };
 
-/* Reports as the sinks make them, of which each must add up. */
+/* The numbers in each OOM report must add up. */
 static void check_oom(const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {
 	const char *wrong = mb_oom_check(k, c);
@@ -92,7 +92,7 @@ static void report(const char *path, struct mb_out *out)
 	mb_reader_close(r);
 }
 
-/* SQLite may write beside the file it reads. */
+/* Copies the recording first, because SQLite may write files next to the one that it reads. */
 static void copy_to(const char *from, const char *to)
 {
 	char buf[65536];

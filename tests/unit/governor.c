@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The governor, on simulated loads: how soon it steps, how seldom, and what it does without the kernel's times. */
+/* The governor with simulated loads: how soon and how rarely it steps, and what it does without the kernel's times. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 #define BUDGET 0.01
 
-/* What a load costs at each level, and of own time; own time is divided by the stretch. */
+/* The cost of a load at each level, and memblame's own time, which stretched ticks divide. */
 struct load {
 	double bpf[MB_LEVELS];
 	double own;
@@ -19,7 +19,7 @@ struct load {
 static const struct load quiet = { { 0.0005, 0.0005, 0.0005, 0.0001 }, 0.001, false };
 static const struct load storm = { { 0.03, 0.028, 0.025, 0.0001 }, 0.001, false };
 static const struct load big_storm = { { 0.09, 0.08, 0.07, 0.0001 }, 0.001, false };
-/* what level sampled bears */
+/* a load within budget at level "sampled" */
 static const struct load traffic = { { 0.02, 0.004, 0.004, 0.0001 }, 0.001, false };
 
 #define STEPS 4096
@@ -39,7 +39,7 @@ static void begin(struct sim *s)
 	mb_governor_init(&s->g, BUDGET);
 }
 
-/* One second of a load. Each step is checked for what holds of all. */
+/* One second of a load. Checks the rules that hold for every step. */
 static bool second(struct sim *s, const struct load *l)
 {
 	struct mb_governor_decision d;
@@ -55,7 +55,7 @@ static bool second(struct sim *s, const struct load *l)
 	assert_int_equal(d.to, s->g.level);
 	assert_int_equal(d.tick_divisor, s->g.tick_divisor);
 	assert_true(d.to < MB_LEVELS && d.tick_divisor >= 1 && d.tick_divisor <= MB_GOVERNOR_TICK_DIVISOR_MOST);
-	assert_true((d.to != d.from) != (d.tick_divisor != d.tick_divisor_from)); /* one means at a time */
+	assert_true((d.to != d.from) != (d.tick_divisor != d.tick_divisor_from)); /* never both */
 	assert_true(d.reason[0] != '\0');
 	s->last = d;
 	if (d.to > d.from || d.tick_divisor > d.tick_divisor_from)
@@ -91,7 +91,7 @@ static void a_storm_has_its_level_in_time(void **state)
 	seconds(&s, &quiet, 30);
 	seconds(&s, &storm, 4);
 	assert_int_equal(s.g.level, MB_LEVEL_ITERATOR);
-	assert_int_equal(s.downs, 3); /* it is not far over: one after the other */
+	assert_int_equal(s.downs, 3); /* not far over budget: one level at a time */
 	begin(&s);
 	seconds(&s, &big_storm, 3);
 	assert_int_equal(s.g.level, MB_LEVEL_ITERATOR);
@@ -113,7 +113,7 @@ static void one_spike_is_no_step(void **state)
 	assert_int_equal(s.downs, 0);
 }
 
-/* Each other second: no two measurements running are over, but what it costs is. */
+/* A spike every other second: no two measurements in a row are over budget, but the average cost is. */
 static void spikes_that_do_not_end_are_one(void **state)
 {
 	struct sim s;
@@ -153,7 +153,7 @@ static void the_level_that_bears_a_load_is_kept(void **state)
 	assert_int_equal(s.downs, 1);
 }
 
-/* A load without end, at whose level all seems quiet: each try comes later than the one before, up to ten minutes. */
+/* A steady load that seems quiet at its level: each attempt to step up comes later than the last, up to ten minutes. */
 static void tries_become_rare(void **state)
 {
 	struct sim s;
@@ -166,7 +166,7 @@ static void tries_become_rare(void **state)
 	for (unsigned int i = 2; i < s.ups; i++)
 		assert_true(s.up_ns[i] - s.up_ns[i - 1] >= s.up_ns[i - 1] - s.up_ns[i - 2] - 20 * MB_NS_PER_S);
 	assert_true(s.up_ns[s.ups - 1] - s.up_ns[s.ups - 2] >= 600 * MB_NS_PER_S);
-	/* a tenth of the time that it was tried, at most: two measurements each */
+	/* every attempt is followed by one step down */
 	assert_in_range(s.downs, s.ups, s.ups + 1);
 }
 
@@ -187,7 +187,7 @@ static void a_calm_minute_forgets(void **state)
 	assert_int_equal(s.g.level, MB_LEVEL_FULL);
 }
 
-/* Loads that change at any pace: steps up are 10 s apart, whatever happens. */
+/* However fast the load changes, steps up are 10 s apart. */
 static void it_never_flaps_faster_than_the_rule(void **state)
 {
 	static const struct load *const loads[] = { &quiet, &storm, &big_storm, &traffic };
@@ -207,7 +207,7 @@ static void it_never_flaps_faster_than_the_rule(void **state)
 	}
 }
 
-/* Many threads to read: ticks are stretched, hooks stay. */
+/* Many threads to read: the time between ticks is stretched, and hooks stay attached. */
 static void own_time_is_stretched(void **state)
 {
 	static const struct load threads = { { 0.001, 0.001, 0.001, 0 }, 0.025, false };
@@ -232,7 +232,7 @@ static void without_the_kernels_times_own_time_counts(void **state)
 	begin(&s);
 	seconds(&s, &unknown, 100);
 	assert_int_equal(s.downs, 0);
-	/* a flood of events: when no stretch helps, there are to be fewer of them */
+	/* a flood of events: when stretching ticks does not help, the level must go down */
 	unknown.own = 0.5;
 	seconds(&s, &unknown, 10);
 	assert_int_equal(s.g.tick_divisor, MB_GOVERNOR_TICK_DIVISOR_MOST);
@@ -240,7 +240,7 @@ static void without_the_kernels_times_own_time_counts(void **state)
 	assert_false(s.last.bpf_known);
 }
 
-/* Nothing that is left would help: no step, and no end of tries. */
+/* At the lowest level nothing more can help: no further steps in either direction. */
 static void the_bottom_is_the_bottom(void **state)
 {
 	static const struct load hopeless = { { 0.05, 0.05, 0.05, 0.05 }, 0.0001, false };

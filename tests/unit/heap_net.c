@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What a whole heap says of call sites: stores that replace their values, leaks beside them, sizes that move. */
+/* What the whole heap shows about call sites: stores that replace their values, leaks beside them, changing sizes. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 #define SECOND 1000000000ull
 
-/* A heap of which we see what is allocated from now on, and every free. */
+/* A heap in which every free is seen, but only the allocations from now on. */
 struct world {
 	struct mb_heap_net net;
 	struct mb_heap_known known;
@@ -77,7 +77,7 @@ static void classes_are_in_order(void **state)
 	assert_int_equal(last, MB_HEAP_CLASSES - 1);
 }
 
-/* 300 values a second are replaced by others as large. */
+/* 300 values a second are replaced by others of the same size. */
 static void a_store_does_not_grow(void **state)
 {
 	(void)state;
@@ -99,7 +99,7 @@ static void a_store_does_not_grow(void **state)
 	}
 }
 
-/* A leak of another size beside it is whole, and one of the same size is what the class grows by. */
+/* A leak of another size counts in full; a leak of the same size counts as much as its size class grows. */
 static void a_leak_beside_a_store(void **state)
 {
 	struct world w = { .words = true };
@@ -118,7 +118,7 @@ static void a_leak_beside_a_store(void **state)
 	}
 }
 
-/* All known since the beginning: nothing is taken off, whatever comes and goes. */
+/* All blocks are known since the beginning: they count in full, whatever is allocated and freed. */
 static void what_is_known_counts_in_full(void **state)
 {
 	struct world w = { 0 };
@@ -133,7 +133,7 @@ static void what_is_known_counts_in_full(void **state)
 	}
 }
 
-/* Values that were there before go for good, and later something leaks: seen when that has lasted as long. */
+/* Old values are freed for good, and later something leaks: the leak counts once it has lasted as long as the low. */
 static void after_a_low_growth_counts_again(void **state)
 {
 	struct world w = { .words = true };
@@ -168,7 +168,7 @@ static void an_account_that_begins_again_says_nothing(void **state)
 	assert_false(w.shares.known);
 }
 
-/* A sample of 100,000 blocks of 1,000 bytes that says 1,000 more than there are: chance; 10,000 more are not. */
+/* A sample estimates 100,000 blocks of 1,000 bytes: 1,000 blocks too many are chance, 10,000 too many are not. */
 static void what_chance_says_is_not_freed(void **state)
 {
 	struct world w = { .words = true };
@@ -191,7 +191,7 @@ static void what_chance_says_is_not_freed(void **state)
 	assert_true(w.shares.unknown_error > 1e6 && w.shares.unknown_error < 2e6);
 }
 
-/* As groups have it: the series of a site of a full store does not rise, that of a leak does. */
+/* The same for groups: the series of a call site that fills a full store does not rise, that of a leak does. */
 static void groups_have_their_share(void **state)
 {
 	struct mb_leaks *l = mb_leaks_new();

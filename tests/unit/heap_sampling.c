@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Which blocks are followed: the distance to the next one as the BPF program draws it, and what comes of it. */
+/* Which blocks are sampled: the distance to the next one as the BPF program draws it, and the resulting estimate. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "memblame/abi.h"
 #include "unit.h"
 
-/* Random numbers evenly over all 32 bits: what is found has no error of its own. */
+/* "Random" numbers spread evenly over all 32 bits, so that the result has no sampling error. */
 #define DRAWS (1u << 22)
 #define DRAW(i) ((i) * 1024u + 512u)
 
@@ -22,7 +22,7 @@ static void logarithm_is_close(void **state)
 	assert_true(mb_heap_log2(1u << 31) == 31u << 24);
 }
 
-/* Distances are whole bytes: the geometric distribution's mean. */
+/* Distances are whole bytes, so the mean is that of the geometric distribution. */
 static void mean_is_as_asked(void **state)
 {
 	static const uint64_t means[] = { 2, 16, 100, 4096, 16384, 65536, 1 << 20, 1ull << 32 };
@@ -52,7 +52,7 @@ static void a_block_is_chosen_as_its_size_says(void **state)
 	}
 }
 
-/* What the programs do: count down, draw again. What is found, scaled up, is what there was. */
+/* Does what the BPF programs do: count down, draw again. The scaled-up samples must match the real amount. */
 static void estimate_has_no_bias(void **state)
 {
 	double bytes = 0, estimate = 0, variance = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The log-linear histogram: bucket edges, relative error, quantiles against a sorted list. */
+/* The log-linear histogram: bucket edges, relative error, quantiles compared with a sorted list. */
 #include <stdlib.h>
 
 #include "base/hist.h"

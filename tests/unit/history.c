@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The flight history: what is in it, for how long, and who gives way when it is full. */
+/* The flight history: what is in it, for how long, and which series is dropped when it is full. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ static void close_model(struct mb_model *m)
 	mb_history_free(h);
 }
 
-/* One second later. Processes that are there must be seen, or the model ends them. */
+/* One second later. Live processes must be seen again, or the model ends them. */
 static void tick(struct mb_model *m, uint64_t s)
 {
 	for (struct mb_process *p = m->all; p; p = p->next)
@@ -66,7 +66,7 @@ static void points_are_what_was(void **state)
 		assert_int_equal(at->t_ns, (i + 1) * S);
 		assert_int_equal(mb_point_pages(at), (i + 1) * 101);
 		assert_int_equal(at->peak_pages, (i + 1) * 100);
-		/* what it had done before it was first seen did not come in that step */
+		/* faults from before the process was first seen do not count in that step */
 		assert_int_equal(at->faults, i ? 7 : 0);
 	}
 	assert_null(mb_series_at(p->series, S - 1));
@@ -95,7 +95,7 @@ static void what_does_not_change_takes_no_room(void **state)
 	close_model(&m);
 }
 
-/* The high-water mark tells of growth that came and went between two ticks. */
+/* The high-water mark shows growth that came and went between two ticks. */
 static void peaks_between_ticks_are_kept(void **state)
 {
 	struct mb_model m;
@@ -116,7 +116,7 @@ static void peaks_between_ticks_are_kept(void **state)
 	close_model(&m);
 }
 
-/* Fine points become coarse ones; nothing of sums and peaks is lost on the way, the oldest goes at last. */
+/* Fine points become coarse ones. Sums and peaks are preserved; the oldest point is dropped at last. */
 static void old_points_become_coarse(void **state)
 {
 	struct mb_model m;
@@ -133,7 +133,7 @@ static void old_points_become_coarse(void **state)
 		p->minor += s;
 		tick(&m, s);
 	}
-	/* 31..38 fine; of 1..30 three whole tens and what follows */
+	/* seconds 31..38 are fine points; 1..30 are coarse ones */
 	n = mb_series_points(p->series);
 	assert_int_equal(n, 8 + 4);
 	for (uint32_t i = 0; i < n; i++)
@@ -162,7 +162,7 @@ static void who_ended_first_gives_way(void **state)
 	(void)state;
 	open_model(&m, 8, 4, three);
 	assert_in_range(m.history->n_series, 3, 4);
-	/* one is the machine's */
+	/* one series belongs to the machine */
 	for (uint32_t i = 0; i + 1 < m.history->n_series; i++)
 		p[i] = process(&m, i + 1, NULL);
 	tick(&m, 1);
@@ -197,7 +197,7 @@ static void cgroups_are_sums(void **state)
 	assert_int_equal(mb_series_point(mb_history_cgroup(m.history, "/"), 0)->rss_pages[1], 4321);
 	assert_int_equal(mb_series_point(mb_history_cgroup(m.history, ""), 0)->rss_pages[1], 4321);
 	assert_null(mb_history_cgroup(m.history, "/b"));
-	/* what one did last counts, though it is gone at the tick */
+	/* the last counts of a process matter, though it is gone at the tick */
 	mb_model_find(&m, 1)->minor = 50;
 	mb_model_find(&m, 1)->exited = true;
 	tick(&m, 2);

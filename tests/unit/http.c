@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The HTTP server of serve, asked by many, by slow ones and by hostile ones. */
+/* The HTTP server of serve, with many clients, slow clients and hostile clients. */
 #include <sys/resource.h>
 #include <time.h>
 
@@ -78,7 +78,7 @@ static void do_short_limits(void)
 	mb_http_set_limits(server.http, &limits);
 }
 
-/* The statistics, once no connection is open: a client sees its end before the server has put it away. */
+/* Waits until no connection is open, then reads the statistics: a client sees the end before the server cleans up. */
 static void stats_when_all_are_closed(void)
 {
 	struct timespec pause = { .tv_nsec = 10000000 };
@@ -110,17 +110,17 @@ static void who_stalls_is_dropped_and_holds_up_nobody(void **state)
 	assert_true(is_closed(silent));
 	assert_true(is_closed(halfway));
 	assert_true(is_closed(retained));
-	/* waiting for them is no work */
+	/* waiting for clients must not make the loop spin */
 	assert_in_range(server.turns - turns, 1, 100);
 	stats_when_all_are_closed();
-	/* one that waits between two requests has done nothing wrong */
+	/* a client that waits between two requests is not counted as an error */
 	assert_int_equal(seen.timed_out, 2);
 	close(silent);
 	close(halfway);
 	close(retained);
 }
 
-/* A byte now and then keeps a client from being idle, but not for ever. */
+/* A byte now and then prevents the idle timeout, but not for ever. */
 static void who_dawdles_is_dropped(void **state)
 {
 	int fd;
@@ -233,7 +233,7 @@ static void only_get_and_head(void **state)
 	ask("GET /small HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 200, "hello\n");
 }
 
-/* Names that a page of the web may have given this machine. */
+/* Host names that a web page may have given this machine (DNS rebinding). */
 static void other_hosts_are_refused(void **state)
 {
 	static const char *const here[] = { "localhost", "LocalHost:1", "127.0.0.1", "10.1.2.3:80", "[::1]",
@@ -298,7 +298,7 @@ static void garbage_ends_the_connection(void **state)
 
 		for (size_t j = 0; j < sizeof(bytes); j++)
 			bytes[j] = (char)(rand_r(&seed) >> 8);
-		if (i % 2) /* what looks like a request at first */
+		if (i % 2) /* begins like a request */
 			memcpy(bytes, "GET / HTTP/1.1\r\n", 16);
 		send(fd, bytes, 1 + (size_t)rand_r(&seed) % (sizeof(bytes) - 1), MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
@@ -321,7 +321,7 @@ static void do_few_fds(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Clients then wait, and the loop must neither spin nor forget them. */
+/* Without free descriptors clients wait, and the loop must neither spin nor forget them. */
 static void without_descriptors_it_waits(void **state)
 {
 	struct rlimit before;
@@ -345,7 +345,7 @@ static void without_descriptors_it_waits(void **state)
 		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server.port),
 					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
-		/* the lowest free descriptor is beyond the limit but for the holes, which these fill */
+		/* fill the holes, so that the lowest free descriptor is beyond the limit */
 		int holes[64], n = 0;
 
 		while (n < 64 && (holes[n] = dup(0)) >= 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Where serve can be asked: addresses, unix sockets, and other sets of them while it is asked. */
+/* Where serve listens: addresses, unix sockets, and changes of both while clients are connected. */
 #include <fcntl.h>
 
 #include "http_server.h"
@@ -59,7 +59,7 @@ static void unix_sockets_are_the_owners(void **state)
 	assert_int_equal(lstat(socket_path, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 07777, 0600);
-	/* no browser comes this way, so any host will do */
+	/* browsers do not use unix sockets, so any Host is accepted */
 	say(fd, "GET /echo%20a?q=1 HTTP/1.1\r\nHost: memblame\r\n\r\n");
 	hear(fd, &r, false);
 	assert_int_equal(r.status, 200);
@@ -107,7 +107,7 @@ static void stale_socket_files_are_replaced(void **state)
 	assert_int_equal(listen_at(3, "127.0.0.1:0", socket_address, text), 0);
 	assert_int_equal(listen_at(2, "127.0.0.1:0", socket_address, NULL), 0);
 	assert_int_equal(lstat(at.sun_path, &st), -1);
-	/* what is no socket is not ours to remove */
+	/* the server must not remove a file that is not a socket */
 	close(open(at.sun_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	assert_int_not_equal(listen_at(3, "127.0.0.1:0", socket_address, text), 0);
 	assert_non_null(strstr(err.text, "no socket"));
@@ -134,7 +134,7 @@ static void addresses_in_use_change_nothing(void **state)
 	assert_int_equal(listen_at(3, "127.0.0.1:0", "[::1]:0", text), -EADDRINUSE);
 	assert_non_null(strstr(err.text, text));
 	assert_int_equal(mb_http_addresses(server.http), 2);
-	/* in the place of the old one, which must stay then */
+	/* replacing the old address fails, so the old one must stay */
 	assert_int_equal(listen_at(1, text, NULL, NULL), -EADDRINUSE);
 	assert_int_equal(listen_at(1, "127.0.0.1", NULL, NULL), -EINVAL);
 	assert_int_equal(listen_at(2, "127.0.0.1:1", "localhost:1", NULL), -EINVAL);
@@ -166,7 +166,7 @@ static void connections_outlive_a_reload(void **state)
 	say(retained, GET("/small"));
 	hear_status(retained, 200);
 	ask(GET("/small"), 200, "hello\n");
-	/* the address it came by is gone, and so is it */
+	/* its address is gone, so the connection is closed */
 	assert_true(is_closed(leaving));
 	assert_int_equal(lstat(socket_path, &st), -1);
 	close(leaving);
@@ -175,7 +175,7 @@ static void connections_outlive_a_reload(void **state)
 	assert_int_equal(dial(port), -1);
 }
 
-/* From one address to all of the machine's, and back, without giving the port away in between. */
+/* Changes from one address to all addresses of the machine and back, without giving up the port in between. */
 static void a_port_can_change_its_address(void **state)
 {
 	char one[64], all[64];
@@ -188,7 +188,7 @@ static void a_port_can_change_its_address(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(listen_at(1, all, NULL, NULL), 0);
 		ask(GET("/small"), 200, "hello\n");
-		/* whoever listens at all of its addresses is asked by any name */
+		/* a server that listens on all addresses accepts any host name */
 		ask("GET /small HTTP/1.1\r\nHost: name.example\r\n\r\n", 200, "hello\n");
 		memset(&err, 0, sizeof(err));
 		assert_int_equal(mb_address_parse(&at, all, &err), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Names of code made at run time: which is at an address, at which time, of a file that grows. */
+/* Names of code made at run time: which function is at an address at which time, read from a file that grows. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -70,7 +70,7 @@ static void test_newest_wins(void **state)
 	is(0x1180, NULL, NULL);
 }
 
-/* Of one address: which function it was at a time, or either where it was replaced around it. */
+/* The function at an address at a given time, or both candidates if one replaced the other around that time. */
 static void test_times(void **state)
 {
 	(void)state;
@@ -81,7 +81,7 @@ static void test_times(void **state)
 	put("1000 10 h\n1000 10 i\n");
 	mb_jit_look(&f.jit, 30);
 	mb_jit_at(&f.jit, 5);
-	is(0x1000, "f", NULL); /* it must have been written by then, though not yet seen */
+	is(0x1000, "f", NULL); /* the line must have been written by then, though it was not read yet */
 	is(0x3000, NULL, NULL);
 	mb_jit_at(&f.jit, 12);
 	is(0x1000, "g", "f");
@@ -149,7 +149,7 @@ static void test_only_what_is_allowed(void **state)
 	}
 }
 
-/* Code that is made again and again at the same place takes no more memory. */
+/* Code generated again and again at the same address uses no more memory. */
 static void test_bounded(void **state)
 {
 	char line[64];

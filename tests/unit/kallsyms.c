@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Names of the kernel's functions: those of modules that come later, and none of those that are gone. */
+/* Names of kernel functions: includes modules loaded later, and none that are unloaded. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 static char folder[] = "/tmp/mb-kallsyms-XXXXXX", symbols[64], modules[64];
 
-/* In place, as the kernel's file is: it is kept open. */
+/* Overwrites the file in place, because the reader holds it open like the kernel's file. */
 static void write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -42,7 +42,7 @@ static void modules_come_and_go(void **state)
 	expect(k, 0xffffffff81001900, "middle+0x900");
 	expect(k, 0xffffffff81002001, "weak+0x1");
 	expect(k, 0xffffffffc0001020, "old_fn+0x20");
-	/* only its users are others: nothing is read again */
+	/* only the users of the module changed: the symbols are not read again */
 	write_file(symbols, VMLINUX "ffffffffc0001000 t new_fn\t[new]\n");
 	write_file(modules, "old 16384 3 x,y, Live 0x0\n");
 	mb_kallsyms_refresh(k);
@@ -51,7 +51,7 @@ static void modules_come_and_go(void **state)
 	mb_kallsyms_refresh(k);
 	expect(k, 0xffffffffc0001020, "new_fn+0x20");
 	expect(k, 0xffffffff81001010, "middle+0x10");
-	/* what cannot be read changes nothing */
+	/* unreadable files change nothing */
 	write_file(symbols, "");
 	write_file(modules, "");
 	mb_kallsyms_refresh(k);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the kernel says of its own memory: its texts as they are, cut anywhere, and full of nonsense. */
+/* The kernel's texts about its own memory: as they are, cut anywhere, and with garbage. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,7 +67,7 @@ static void areas(void **state)
 	assert_false(mb_kmemfs_vmallocinfo(&text, &line));
 }
 
-/* In a piece of memory of just its length, so that reading behind it is found. */
+/* Copies the text into a buffer of exactly its length, so that sanitizers detect reads beyond it. */
 static void read_all(const char *text, size_t len)
 {
 	char *copy = malloc(len + 1);
@@ -109,7 +109,7 @@ static void long_lines(void **state)
 	read_all(text, sizeof(text) - 1);
 }
 
-/* Texts in which characters have been exchanged; the same ones each time. */
+/* Texts with some characters replaced; the same ones in each run. */
 static void exchanged(void **state)
 {
 	static const char other[] = "0189aZ+ \n#:=-\t\xff.x";
@@ -130,7 +130,7 @@ static void exchanged(void **state)
 	}
 }
 
-/* One in 16 of what lies side by side, whatever its size. */
+/* Samples one in 16 neighbouring objects, whatever their size. */
 static void the_sample_is_even(void **state)
 {
 	(void)state;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The corpus of tests/verdicts without the corpus: what verdicts were made of when its programs ran (tests/verdicts/series,
- * written by tests/verdicts/run --series) goes through the same rules again, for several times watched. No more healthy
- * programs are a leak, and no more leaks are missed, than docs/families/vma.md says; what is said to be 95 % sure is true.
- * So are simulated programs, which the rules were not made with.
+ * Tests verdicts without running the programs of tests/verdicts: the series recorded when they ran, which are in
+ * tests/verdicts/series (written by tests/verdicts/run --series), go through the same rules again, for several
+ * durations. The rules must not report more healthy programs as leaks, nor miss more leaks, than docs/families/vma.md
+ * says, and verdicts with 95 % confidence must be true. The same holds for simulated programs, which were not used to
+ * make the rules.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -17,13 +18,13 @@
 
 #define MS 1000000ull
 #define SURE 0.95
-/* Ticks are so late after the start that no time before it is below 0. */
+/* Ticks begin this late so that times before the start are not below 0. */
 #define BEGIN_NS (100000000ull * MS)
 #define TICKS MB_TREND_POINTS
 #define GROUPS 64
 #define NAME 128
 
-/* A series as the file has it. */
+/* A series as in the file. */
 struct values {
 	unsigned int first, n; /* ticks */
 	int64_t last[TICKS], least[TICKS];
@@ -31,7 +32,7 @@ struct values {
 
 struct group {
 	char level[16], what[16], symbol[NAME], module[NAME];
-	int allocators; /* in the memory of an allocator */
+	int allocators; /* in memory of an allocator */
 	int stack, owner; /* owner: group; -1: none; -2: blocks that are not in the file */
 	uint64_t error;
 	struct values values;
@@ -51,7 +52,7 @@ struct program {
 
 /* ---- reading ---- */
 
-/* "difference(,how much less the least was)(*times) ..." behind the first tick. */
+/* "difference(,how much lower the minimum was)(*times) ..." after the first tick. */
 static void read_values(struct values *v, char *text)
 {
 	int64_t last = 0;
@@ -148,7 +149,7 @@ static void read_program(struct program *p, const char *name)
 
 /* ---- judging ---- */
 
-/* What was seen after so many seconds; the last value then. */
+/* Adds the values seen within this many seconds to the series; returns the last of them. */
 static int64_t ingest(struct mb_trend_series *s, const struct program *p, const struct values *v,
 		      double seconds, int64_t zero)
 {
@@ -195,7 +196,7 @@ static void fill_row(struct mb_leak_row *r, struct mb_source_frame *source, cons
 	r->allocators = g->allocators;
 	r->owner = g->owner == -1 ? MB_LEAK_NO_OWNER : (uint32_t)g->owner;
 	now = ingest(&r->sum.series, p, &g->values, seconds, 0);
-	/* a sample's error grows as the root of what it is of */
+	/* the error of a sample grows with the square root of the total */
 	mb_trend_of(&r->sum.series,
 		    end > 0 && now > 0 ?
 			    (uint64_t)((double)g->error * sqrt((double)now / (double)end)) :
@@ -210,7 +211,7 @@ struct said {
 	const char *missing;
 };
 
-/* In words; what has numbers is too early. */
+/* The missing condition in words, if there is one. */
 static const char *missing_of(const struct mb_trend *t)
 {
 	static char buf[64];
@@ -219,7 +220,7 @@ static const char *missing_of(const struct mb_trend *t)
 	return text ? text : "";
 }
 
-/* The strongest verdict of a program's rows, as docs/families/vma.md counts. */
+/* The strongest verdict among a program's rows, as docs/families/vma.md counts them. */
 static struct said judge(const struct program *p, double seconds)
 {
 	static struct mb_leak_row rows[GROUPS];
@@ -244,7 +245,7 @@ static struct said judge(const struct program *p, double seconds)
 	for (unsigned int i = 0; i < p->n_groups; i++)
 		fill_row(&rows[i], &sources[i], p, &p->groups[i], &sp, seconds);
 	mb_leak_verdicts(&session, &v);
-	/* views of blocks that do not vary, and are not in the file, have no word */
+	/* rows that are views of blocks missing from the file (blocks that do not vary) give no verdict of their own */
 	for (unsigned int i = 0; i < p->n_groups; i++) {
 		if (p->groups[i].owner == -2)
 			rows[i].owner = i;
@@ -269,7 +270,7 @@ struct score {
 	int healthy, false_leaks, unfounded, leaking, missed, sure, sure_true;
 };
 
-/* After a minute nothing tells these from a leak: they fill evenly for longer, or wander. */
+/* After a minute these look exactly like a leak: they fill evenly for longer, or wander. */
 static const char *const unreported[] = { "cache full in 100 s", "cache full in 100 s, old",
 				      "queue, old" };
 
@@ -304,7 +305,7 @@ static void count(struct score *s, const struct program *p, double seconds)
 	s->unfounded += leak && (said.confidence >= 0.9 || (seconds >= 60 && !is_unreported(p->name)));
 }
 
-/* At most, as docs/families/vma.md says: without and with --heap. */
+/* The most errors that docs/families/vma.md allows, without and with --heap. */
 static const struct {
 	double seconds;
 	int false_leaks[2], missed[2];
@@ -350,7 +351,7 @@ static void corpus_is_judged_rightly(void **state)
 	assert_true(all.sure_true >= SURE * all.sure);
 }
 
-/* ---- held out: programs that no rule was made with ---- */
+/* ---- held out: programs that were not used to make the rules ---- */
 
 enum way {
 	TEETH,
@@ -367,15 +368,15 @@ enum way {
 	LEAK = HEALTHY_WAYS,
 	LEAK_NOISY,
 	LEAK_OLD,
-	LEAK_SOURCES, /* in five places alike */
+	LEAK_SOURCES, /* at five call sites equally */
 	WAYS,
 };
 
-/* What a program of this way has after t seconds; a and b: what chance made of it. */
+/* The memory of a program that behaves this way, after t seconds; a and b are its random parameters. */
 static double amount(struct sim *s, enum way way, double t, double a, double b)
 {
 	switch (way) {
-	case TEETH: /* of 4 to 9 s */
+	case TEETH: /* periods of 4 to 9 s */
 		return a * (fmod(t, 4 + 5 * b) / 9);
 	case FILLS:
 		return a * (1 - exp(-t / (3 + 5 * b)));
@@ -385,11 +386,11 @@ static double amount(struct sim *s, enum way way, double t, double a, double b)
 		return a * (1 + between(s, -0.1, 0.1));
 	case STEPS:
 		return a * ((t > 3 + 5 * b) + (t > 12 + 40 * b));
-	case BURST: /* of the last third */
+	case BURST: /* in the last third */
 		return t < 38 ? 0 : a * (t - 38) / 22;
-	case COLLECTOR: /* half of what it had */
+	case COLLECTOR: /* grows by half of what it had */
 		return 16 * MIB * t / 60;
-	case LEAK_NOISY: /* below what comes and goes */
+	case LEAK_NOISY: /* the leak is smaller than the noise */
 		return a * t / 60 + between(s, 0, a / 30);
 	default: /* evenly */
 		return a * t / 60;
@@ -426,7 +427,7 @@ static void simulate(struct program *p, struct sim *s, enum way way, bool heap)
 	bool old = way == LEAK_OLD || way == HAD_MORE || way == BURST_OLD;
 
 	memset(p, 0, sizeof(*p));
-	/* of before anyone looked: less than all of its life would have made of a burst */
+	/* the memory from before the watch: for a burst, less than its rate would have made in all of its life */
 	base = way == BURST_OLD ? 6 * a : way == LEAK_OLD ? 32 * MIB + 10 * a : 32 * MIB;
 	p->heap = heap;
 	p->blocks = heap;
@@ -489,7 +490,7 @@ static void others_are_judged_rightly(void **state)
 	assert_true(missed <= 0.05 * late);
 }
 
-/* An old leak by its pages, whose process has blocks that do not grow. What do they say of it? */
+/* The verdict on an old leak seen by its pages, in a process whose known blocks do not grow. */
 static enum mb_verdict beside_blocks(bool allocators, bool gives_out)
 {
 	static struct program p;
@@ -503,7 +504,10 @@ static enum mb_verdict beside_blocks(bool allocators, bool gives_out)
 	return judge(&p, 60).verdict;
 }
 
-/* They acquit what is the allocator's, if it gave out no more; not pools of the program's own, nor what is not followed. */
+/*
+ * Blocks that do not grow acquit an allocator's memory if the allocator handed out no more. They do not acquit the
+ * program's own pools, nor memory that is not tracked.
+ */
 static void an_allocator_speaks_of_its_own(void **state)
 {
 	(void)state;

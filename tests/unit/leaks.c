@@ -57,7 +57,7 @@ static void test_sums(void **state)
 	mb_leaks_free(l);
 }
 
-/* Two moments are compared: who has ended by the second has nothing then, though its groups stay. */
+/* Compares two moments: a process that has ended by the second one holds nothing then, though its groups stay. */
 static void test_marks(void **state)
 {
 	struct mb_leaks *l = mb_leaks_new();
@@ -75,7 +75,10 @@ static void test_marks(void **state)
 	mb_leaks_free(l);
 }
 
-/* The group that has been empty longest gives its place; without one that is empty, what comes is a rest until there is room. */
+/*
+ * A new group replaces the group that has been empty longest. While no group is empty, its bytes are counted as a rest
+ * until a slot becomes free.
+ */
 static void test_bounds(void **state)
 {
 	struct mb_leaks *l = mb_leaks_new();
@@ -102,7 +105,7 @@ static void test_bounds(void **state)
 
 #define PLACES (2 * MB_LEAK_GROUPS)
 
-/* Of each place either the group or the rest. */
+/* The bytes of this stack: it has either a group or a rest, never both. */
 static int64_t bytes_of(const struct mb_leaks *l, uint32_t stack)
 {
 	struct mb_leak_key key = { .tgid = 1, .stack = stack, .start_ns = 7 };
@@ -115,7 +118,10 @@ static int64_t bytes_of(const struct mb_leaks *l, uint32_t stack)
 	return g ? g->bytes : r ? r->bytes : 0;
 }
 
-/* Twice as many places as groups, in any order: what each has is right all the time, and nothing stays when all is freed. */
+/*
+ * Twice as many call sites as groups, in random order: the bytes of each one are right all the time, and nothing is
+ * left when everything is freed.
+ */
 static void test_more_places_than_groups(void **state)
 {
 	static int64_t truth[PLACES];
@@ -129,7 +135,7 @@ static void test_more_places_than_groups(void **state)
 
 		rng = rng * 6364136223846793005u + 1442695040888963407u;
 		i = (uint32_t)(rng >> 33) % PLACES;
-		if (n >= 200000) /* the more is freed, the longer it goes on */
+		if (n >= 200000) /* the second half only frees, until nothing is left */
 			i = (uint32_t)n % PLACES;
 		if (truth[i] && (n >= 200000 || rng >> 63)) {
 			int64_t bytes = n >= 300000 ? truth[i] : 1 + (int64_t)(rng >> 40) % truth[i];
@@ -220,18 +226,18 @@ static void test_pages(void **state)
 	mb_pages_touch(&p, 0x5000, 1, false, true);
 	mb_pages_touch(&p, 0x3000, 2, false, true);
 	mb_pages_touch(&p, 0x200000, 3, true, true); /* a marker counts nothing */
-	assert_int_equal(resident[1], 0); /* nobody has said yet that it is there */
+	assert_int_equal(resident[1], 0); /* not yet confirmed as present */
 	answer_all(&p, true, false);
 	assert_int_equal(resident[1], 1);
 	assert_int_equal(resident[2], 1);
 	assert_int_equal(resident[3], 0);
-	/* what came with the first page of a huge one is its toucher's, else who mapped it */
+	/* a page within a touched huge page belongs to whoever touched the huge page, any other to whoever mapped it */
 	mb_pages_found(&p, 0x205000, 4, false);
 	mb_pages_found(&p, 0x405000, 4, false);
 	mb_pages_sort(&p);
 	assert_int_equal(resident[3], 1);
 	assert_int_equal(resident[4], 1);
-	/* a write to a page that was read-only changes nothing; one that came anew is its new toucher's */
+	/* a write to a read-only page changes nothing; a page that arrives again belongs to its new toucher */
 	mb_pages_touch(&p, 0x5000, 6, false, false);
 	assert_int_equal(resident[1], 1);
 	mb_pages_touch(&p, 0x5000, 5, false, true);
@@ -241,7 +247,7 @@ static void test_pages(void **state)
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(resident[i], 0);
 	assert_int_equal(p.n, 0);
-	/* pages of shared memory are told apart, also where other memory is mapped in their place */
+	/* pages of shared memory are counted separately, even if other memory is mapped at their address later */
 	mb_pages_touch(&p, 0x5000, 1, false, true);
 	answer_all(&p, true, true);
 	assert_int_equal(shared, 1);

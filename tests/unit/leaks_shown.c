@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What sinks make of a view of leaks, names included that somebody chose with care. */
+/* How sinks show a view of leaks, including hostile names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +59,7 @@ static struct mb_leaks_view view_of(void)
 				       .stacks_whole = 3, .stacks_cut = 1, .left_out = 2 };
 }
 
-/* What a sink writes, as text to be freed. */
+/* The output of a sink; the caller frees it. */
 static char *shown_by(void (*sink)(struct mb_out *, const struct mb_snapshot *, const struct mb_leaks_view *))
 {
 	struct mb_leaks_view view = view_of();
@@ -146,11 +146,11 @@ static void test_text(void **state)
 	assert_non_null(strstr(text, "2.0 MiB        77    1.5 KiB/s    99 %  (+-1000 B)"));
 	assert_non_null(strstr(text, "(pid 12) grows 1.5 KiB/s; reaches the limit of cgroup /x (500 MiB, 180 MiB used) in "
 				     "120 min, as all that grows there together takes 2.9 KiB/s\n"));
-	/* the allocator's own frames are passed over */
+	/* the allocator's own frames are skipped */
 	assert_non_null(strstr(text, "in leak at a.c:42\n"));
 	assert_non_null(strstr(text, "called by main at a.c:50\n"));
 	assert_null(strstr(text, "malloc"));
-	/* what does not grow and was there before is left out */
+	/* memory that was there before and does not grow is left out */
 	assert_null(strstr(text, "region"));
 	assert_non_null(strstr(text, "3.0 MiB mapped, 1.0 MiB of it mapped before tracing"));
 	for (const char *c = text; *c; c++)

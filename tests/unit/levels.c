@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What a level leaves out: by the families' tables, in time, and for a process that lived in such a time only. */
+/* What a level leaves out: by the tables of families, over time, and for a process that lived only at such a level. */
 #include <string.h>
 
 #include "model/model.h"
 #include "unit.h"
 
-/* The first level at which some program that an answer needs is off; MB_LEVEL_FULL: none ever is. */
+/* The first level at which a program that an answer needs is off; MB_LEVEL_FULL: no level turns one off. */
 static enum mb_level programs_off_from(const struct mb_family *fam, const struct mb_hook *h)
 {
 	enum mb_level from = MB_LEVEL_FULL;
@@ -20,7 +20,7 @@ static enum mb_level programs_off_from(const struct mb_family *fam, const struct
 	return from;
 }
 
-/* Where a program is taken off, its question says so: but for pauses, of which that program only tells the end sooner. */
+/* A question is off where its program is detached. Except pauses: their program only reports the end sooner. */
 static void questions_agree_with_hooks(void **state)
 {
 	size_t n;
@@ -36,7 +36,7 @@ static void questions_agree_with_hooks(void **state)
 				from = programs_off_from(fam[i], &q->hooks[k]);
 			if (q->on_request || !strcmp(q->name, "pause"))
 				continue;
-			/* what is timed is not, from level counts on, though its programs stay */
+			/* from level "counts" on nothing is timed, though the programs stay attached */
 			if (!strcmp(q->name, "latency"))
 				assert_int_equal(q->off_from, MB_LEVEL_COUNTS);
 			else

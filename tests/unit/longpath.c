@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Paths that are longer than the kernel takes at once: opened whole, shortened with a mark. */
+/* Paths longer than the kernel accepts in one call: opened as a whole, shortened with a mark. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ static void the_middle_is_marked(void **state)
 	assert_string_equal(to, "/the/first/pa...(id 12)...g/for/the/room");
 }
 
-/* Where there is no room for the mark either, the front remains. */
+/* If there is no room for the mark, only the beginning of the path remains. */
 static void too_small_for_a_mark(void **state)
 {
 	char to[8];
@@ -91,7 +91,7 @@ static void a_path_of_any_length_is_opened(void **state)
 	assert_int_equal(read(fd, &byte, 1), 1);
 	assert_int_equal(byte, 'x');
 	close(fd);
-	/* one that is not there, one whose part is too long, and the root itself */
+	/* a path that does not exist, one with a component that is too long, and the root itself */
 	assert_int_equal(mb_long_open_in(root, path, "other", O_RDONLY), -ENOENT);
 	fd = mb_long_open(root, "/", O_PATH);
 	assert_true(fd >= 0);

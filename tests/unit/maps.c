@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Mappings that are put over each other, cut, and filled up from /proc: against a table of pages that does the same. */
+/* Mappings that overlap, are cut, and are completed from /proc, compared with a table of pages that does the same. */
 #include "unit.h"
 
 #include <stdlib.h>
@@ -34,11 +34,11 @@ static void test_cut(void **state)
 
 	(void)state;
 	mb_maps_put(&maps, &one);
-	mb_maps_cut(&maps, 0x5000, 0x9000); /* behind it */
+	mb_maps_cut(&maps, 0x5000, 0x9000); /* after it */
 	mb_maps_cut(&maps, 0, 0x1000); /* before it */
 	mb_maps_cut(&maps, 0x3000, 0x3000); /* nothing */
 	has(&maps, 0, 0x1000, 0x5000, 0x10000, 1);
-	mb_maps_cut(&maps, 0x2000, 0x3000); /* in its midst */
+	mb_maps_cut(&maps, 0x2000, 0x3000); /* in its middle */
 	assert_int_equal(maps.n, 2);
 	has(&maps, 0, 0x1000, 0x2000, 0x10000, 1);
 	has(&maps, 1, 0x3000, 0x5000, 0x12000, 1);
@@ -79,7 +79,7 @@ static void test_put(void **state)
 	mb_maps_free(&maps);
 }
 
-/* What is at each page, and where in its file. */
+/* The code at each page, and its offset in its file. */
 struct model {
 	uint32_t code[PAGES];
 	uint64_t offset[PAGES];
@@ -140,7 +140,7 @@ static bool admit(void *arg, const struct mb_mapping *m)
 	return m->start != (uintptr_t)a->refused;
 }
 
-/* What is mapped and nowhere known is added; what is known stays, though something else is there now. */
+/* Adds mappings at unknown addresses; known ones stay, even if something else is mapped there now. */
 static void test_add(void **state)
 {
 	char *code = mmap(NULL, 8 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -153,7 +153,7 @@ static void test_add(void **state)
 
 	(void)state;
 	assert_true(code != MAP_FAILED && refused != MAP_FAILED && modules);
-	/* a mapping of its own, of which what is beside is no code */
+	/* make it a separate mapping between pages that are not code */
 	assert_int_equal(mprotect(refused + PAGE, PAGE, PROT_READ | PROT_EXEC), 0);
 	mb_maps_put(&maps, &known);
 	assert_true(mb_maps_add(&maps, modules, (uint32_t)getpid(), admit, &a));
@@ -168,7 +168,7 @@ static void test_add(void **state)
 	assert_non_null(mb_maps_find(&maps, (uintptr_t)test_add)->module);
 	n = maps.n;
 	a.refused = NULL;
-	assert_true(mb_maps_add(&maps, modules, (uint32_t)getpid(), admit, &a)); /* now it is there, and nothing twice */
+	assert_true(mb_maps_add(&maps, modules, (uint32_t)getpid(), admit, &a)); /* added now, nothing twice */
 	assert_int_equal(maps.n, n + 1);
 	assert_non_null(mb_maps_find(&maps, (uintptr_t)refused + PAGE));
 	mb_maps_free(&maps);

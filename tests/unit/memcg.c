@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What a memory cgroup is charged by kind: reading the kernel's texts, and the history of a fixed size. */
+/* The charge of a memory cgroup by kind: reading the kernel's texts, and a history of fixed size. */
 #include <string.h>
 
 #include "model/memcg.h"
@@ -47,7 +47,7 @@ static void v2_has_all_kinds(void **state)
 	assert_int_equal(sum(&s), s.usage_pages);
 }
 
-/* 5.10: no sum of kernel memory, no page tables; what is not told is not accounted for. */
+/* 5.10: no sum of kernel memory, no page tables; what the kernel does not report is not accounted for. */
 static void old_v2_leaves_page_tables_out(void **state)
 {
 	struct mb_memcg_split s = parsed("anon 409600\nfile 0\nkernel_stack 4096\npercpu 8192\nsock 0\nshmem 0\n"
@@ -98,7 +98,7 @@ static void note(struct mb_memcgs *m, uint64_t cgroup, uint64_t t_ns, uint64_t a
 	mb_memcg_note(m, cgroup, &s);
 }
 
-/* The newest points stay as they are; the longer ago, the farther apart; the first one stays. */
+/* The newest points stay as they are; the older points are, the more they are thinned out; the first one stays. */
 static void history_reaches_back_in_a_fixed_size(void **state)
 {
 	struct mb_memcgs m = { 0 };
@@ -121,7 +121,7 @@ static void history_reaches_back_in_a_fixed_size(void **state)
 		assert_true(mb_memcg_at(series, (10000 - back) * 1000 + 999, &s));
 		assert_int_equal(s.usage_pages, 10000 - back);
 	}
-	/* of before there is one that is older by a tenth at most */
+	/* for any earlier time there is a point at most a tenth older */
 	for (uint64_t back = 10; back < 9000; back++) {
 		assert_true(mb_memcg_at(series, (10000 - back) * 1000, &s));
 		assert_true(10000 - s.usage_pages <= back + back / 10);

@@ -54,7 +54,7 @@ static void work(struct churn *c, struct mb_process *p)
 	t->dirtied_pages += n / 2;
 }
 
-/* It ends; sometimes it leaves the model before the next tick, with what it did until then. */
+/* The process ends. Sometimes it leaves the model before the next tick, and its last counts must not be lost. */
 static void leave(struct churn *c, int i)
 {
 	struct mb_process *p = c->p[i];
@@ -67,7 +67,7 @@ static void leave(struct churn *c, int i)
 	}
 }
 
-/* Numbers are used again, but not while they are in use. */
+/* A pid is used again, but not while it is in use. */
 static uint32_t free_number(struct churn *c)
 {
 	bool used;
@@ -180,7 +180,7 @@ static void churn_once(unsigned int seed)
 		gauges_are_right(&now, &c->w.model);
 		bounds_hold(&now, c->w.metrics);
 		free_exposition(&now);
-		/* what is compared must be of one format */
+		/* both scrapes must have the same format to be compared */
 		scrape(&c->w, &now, false);
 		nothing_fell(&before, &now);
 		free_exposition(&before);
@@ -246,7 +246,7 @@ static void ten_thousand_cgroups(void **state)
 	world_end(&w);
 }
 
-/* A cgroup stays for five minutes after its last process, and (other) is where there is no room. */
+/* A cgroup stays for five minutes after its last process; cgroups for which there is no room count as (other). */
 static void cgroups_come_and_go(void **state)
 {
 	struct exposition x;
@@ -270,7 +270,7 @@ static void cgroups_come_and_go(void **state)
 	free_exposition(&x);
 	p->exited = true;
 	mb_model_find(&w.model, 4)->exited = true;
-	mb_model_find(&w.model, 2)->exited = true; /* nobody wants room any more */
+	mb_model_find(&w.model, 2)->exited = true; /* nothing else needs the slot any more */
 	tick(&w, 299 * S);
 	scrape(&w, &x, false);
 	expect(&x, "memblame_faults_total", "cgroup=\"/a\",type=\"minor\"", 18);
@@ -286,7 +286,7 @@ static void cgroups_come_and_go(void **state)
 	world_end(&w);
 }
 
-/* What a kernel does not tell has no series, and what it tells has one from the start on. */
+/* Values that the kernel does not report have no series; values that it reports have one from the start. */
 static void unknown_is_absent(void **state)
 {
 	struct exposition x;
@@ -315,7 +315,7 @@ static void unknown_is_absent(void **state)
 	world_end(&w);
 }
 
-/* A kill without a process around is told as long as anything else that happens there. */
+/* A kill in a cgroup without processes is reported for as long as anything else that happens there. */
 static void kills_keep_a_cgroup(void **state)
 {
 	struct exposition x;
@@ -377,7 +377,7 @@ static void histograms_keep_what_is_gone(void **state)
 	world_end(&w);
 }
 
-/* What is left of a total can shrink once a process has ended; what was told must not. */
+/* The rest of a total can shrink once a process has ended; the counter already reported must not. */
 static void shrinking_is_paid_later(void **state)
 {
 	unsigned int other = slot_of("vma", "munmap_bytes");
@@ -403,7 +403,7 @@ static void shrinking_is_paid_later(void **state)
 	world_end(&w);
 }
 
-/* Names that are not made for a text format, and how they look in it. */
+/* Names that a text format must escape, and how they look in it. */
 static void hostile_names_are_read_back(void **state)
 {
 	char *longest = malloc(4001), buf[8192];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Metrics: who is told singly, from when on, and for how long. */
+/* Metrics: which processes are reported singly, from when on, and for how long. */
 #include "metrics_world.h"
 
 static bool is_reported(const struct world *w, const char *metric, uint32_t pid, long double *value)
@@ -15,7 +15,7 @@ static bool is_reported(const struct world *w, const char *metric, uint32_t pid,
 	return n == 1;
 }
 
-/* Each of the processes 1..3 takes so many faults a second. */
+/* For n seconds, the processes 1..3 take a, b and c faults a second. */
 static void seconds(struct world *w, int n, uint64_t a, uint64_t b, uint64_t c)
 {
 	while (n--) {
@@ -40,12 +40,12 @@ static void seats_change_hands_slowly(void **state)
 	born(&w, 1, 1, "/a");
 	born(&w, 2, 2, "/a");
 	seconds(&w, 4, 100, 10, 0);
-	assert_false(is_reported(&w, MINOR, 1, &v)); /* not for long enough yet */
+	assert_false(is_reported(&w, MINOR, 1, &v)); /* not on top for long enough yet */
 	seconds(&w, 6, 100, 10, 0);
 	assert_true(is_reported(&w, MINOR, 1, &v));
-	assert_true(v >= 500 && v < 1000); /* from then on */
+	assert_true(v >= 500 && v < 1000); /* counted from that moment on */
 	seconds(&w, 280, 100, 1000, 0);
-	assert_true(is_reported(&w, MINOR, 1, &v)); /* five minutes it stays */
+	assert_true(is_reported(&w, MINOR, 1, &v)); /* it stays for five minutes */
 	seconds(&w, 40, 100, 1000, 0);
 	assert_true(is_reported(&w, MINOR, 2, &v));
 	assert_false(is_reported(&w, MINOR, 1, &v));
@@ -53,10 +53,10 @@ static void seats_change_hands_slowly(void **state)
 	assert_true(is_reported(&w, MINOR, 2, &v)); /* 1.25 times is not enough */
 	seconds(&w, 600, 1400, 1000, 0);
 	assert_true(is_reported(&w, MINOR, 1, &v));
-	/* one that ended is told for a minute more, and then its seat is free */
+	/* a process that has ended is reported for a minute more, and then its slot is free */
 	mb_model_find(&w.model, 1)->exited = true;
 	mb_model_forget_ended(&w.model, 0);
-	born(&w, 1, 99, "/b"); /* its number is in use again, by one that does nothing */
+	born(&w, 1, 99, "/b"); /* its pid is used again, by a process that does nothing */
 	seconds(&w, 50, 0, 1000, 0);
 	assert_true(is_reported(&w, MINOR, 1, &v));
 	seconds(&w, 20, 0, 1000, 0);
@@ -65,7 +65,7 @@ static void seats_change_hands_slowly(void **state)
 	world_end(&w);
 }
 
-/* A series of that number and name goes on with the next process of both, as it must not be there twice. */
+/* The next process with the same pid and name continues the series, as a series must not appear twice. */
 static void a_number_used_again_is_one_series(void **state)
 {
 	struct world w;
@@ -80,7 +80,7 @@ static void a_number_used_again_is_one_series(void **state)
 	mb_model_find(&w.model, 1)->exited = true;
 	born(&w, 1, 5, "/a");
 	seconds(&w, 10, 200, 0, 0);
-	assert_true(is_reported(&w, MINOR, 1, &v)); /* read_exposition() fails if it is there twice */
+	assert_true(is_reported(&w, MINOR, 1, &v)); /* read_exposition() fails if the series appears twice */
 	assert_int_equal(w.metrics->quantities[MB_Q_MINOR].topk_slots, 1);
 	assert_true(v > 1400);
 	world_end(&w);
@@ -111,7 +111,7 @@ static void no_processes_if_not_wanted(void **state)
 	world_end(&w);
 }
 
-/* A process that moves or becomes another program is another series, which has all of its counts. */
+/* A process that changes its cgroup or its program becomes another series, which has all of its counts. */
 static void labels_follow_the_process(void **state)
 {
 	struct exposition x;
@@ -137,7 +137,7 @@ static void labels_follow_the_process(void **state)
 	world_end(&w);
 }
 
-/* What has ended has no memory, which is not to have 0 of it. */
+/* A process that has ended reports no memory at all, which is not the same as 0 bytes. */
 static void the_ended_have_no_memory(void **state)
 {
 	struct exposition x;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The model: records become accounts; twice, late, out of order, too many, or malformed. */
+/* The model: records become accounts, even if they are repeated, late, out of order, too many, or malformed. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +96,7 @@ static void threads_add_up_and_stay_after_exit(void **state)
 	mb_model_free(&m);
 }
 
-/* Counting began when the thread already had faults: only those since belong to the trace. */
+/* Counting begins when the thread already has faults: only later faults belong to the trace. */
 static void counts_start_at_the_base(void **state)
 {
 	struct mb_model m;
@@ -137,7 +137,7 @@ static void a_number_used_again_is_another_process(void **state)
 	mb_model_free(&m);
 }
 
-/* exec by a thread that is not the leader: it keeps its ledger and takes the leader's number */
+/* exec by a thread that is not the leader: the thread keeps its ledger and gets the leader's tid */
 static void exec_by_another_thread_counts_once(void **state)
 {
 	struct mb_model m;
@@ -171,7 +171,7 @@ static void late_faults_are_added(void **state)
 	r.info.min_flt = 10;
 	take(&m, &r);
 	mb_model_event(&m, &late, sizeof(late));
-	late.start_ns = 1; /* of an earlier process with this number */
+	late.start_ns = 1; /* of an earlier process with this pid */
 	mb_model_event(&m, &late, sizeof(late));
 	mb_model_tick(&m, 1000, true);
 	assert_int_equal(value(&m, 60, "faults", "minor"), 12);
@@ -206,11 +206,11 @@ static void whoever_adds_up_gets_what_is_forgotten(void **state)
 	assert_int_equal(mb_lost_total(&m.lost), 0);
 	assert_int_equal(forgotten, 300);
 	mb_model_forget_ended(&m, 10);
-	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES / 2 + 50 + 10); /* those that live, and ten */
+	assert_int_equal(m.n_processes, MB_MODEL_PROCESSES / 2 + 50 + 10); /* the live processes, and ten more */
 	assert_int_equal(forgotten, 3 * (MB_MODEL_PROCESSES / 2 + 50 - 10));
 	assert_non_null(mb_model_find(&m, 2));
 	assert_null(mb_model_find(&m, 101));
-	assert_non_null(mb_model_find(&m, MB_MODEL_PROCESSES + 99)); /* ended last */
+	assert_non_null(mb_model_find(&m, MB_MODEL_PROCESSES + 99)); /* the one that ended last */
 	mb_model_free(&m);
 }
 
@@ -247,7 +247,7 @@ static void count_nameless(void *arg, struct mb_model *m, struct mb_process *p)
 		assert_string_equal(p->cgroup_path, "/of.slice");
 }
 
-/* More of them within one tick than there is room for: none has been looked up when it leaves. */
+/* More processes come and go in one tick than the model has room for: none has been looked up when it is removed. */
 static void who_leaves_before_its_tick_has_its_parents_cgroup(void **state)
 {
 	struct mb_task_record parent = record(1, 1, 1);
@@ -268,13 +268,13 @@ static void who_leaves_before_its_tick_has_its_parents_cgroup(void **state)
 
 		r.info.h.type = MB_TASK_EVENT_EXIT;
 		r.info.group_dead = 1;
-		r.info.ppid = i % 2 ? 1 : i - 1; /* a grandchild's has no path itself */
+		r.info.ppid = i % 2 ? 1 : i - 1; /* the parent of a grandchild has no path itself */
 		r.info.cgroup = i == 50 ? 78 : 77;
 		take(&m, &r);
 	}
 	assert_int_equal(m.ended.n_rows, 2);
 	assert_int_equal(m.ended.rows->ended_processes, 99);
-	assert_int_equal(nameless, 1); /* number 50, of whose cgroup nobody is known */
+	assert_int_equal(nameless, 1); /* only number 50: no other process of its cgroup is known */
 	mb_model_free(&m);
 }
 
@@ -289,7 +289,7 @@ static uint64_t sum_of(struct mb_process *all, uint64_t *processes)
 	return sum;
 }
 
-/* Of more programs than there are rows, some exited while all others were alive: the sums are exact. */
+/* More programs than rows; some exit while all others are alive: the sums are exact. */
 static void sums_of_what_was_folded_are_exact(void **state)
 {
 	const uint32_t many = MB_MODEL_PROCESSES + 3000;
@@ -317,7 +317,7 @@ static void sums_of_what_was_folded_are_exact(void **state)
 	assert_int_equal(m.ended.n_rows, MB_ENDED_ROWS);
 	assert_int_equal(sum_of(m.all, &processes) + sum_of(m.ended.rows, &processes), want);
 	assert_int_equal(processes, many);
-	/* what still comes of one that was folded */
+	/* late records of a process that was folded into a row */
 	m.ended.other->minor = 0;
 	assert_ptr_not_equal(mb_model_account(&m, many, 1000 + many), NULL);
 	assert_true(mb_model_account(&m, many, 1000 + many)->is_sum);
@@ -325,7 +325,7 @@ static void sums_of_what_was_folded_are_exact(void **state)
 	mb_model_free(&m);
 }
 
-/* An interval shows what the row has gained in it, not what processes had before. */
+/* An interval shows what the row gained in it, not what its processes had before. */
 static void a_row_has_its_interval(void **state)
 {
 	struct mb_model m;
@@ -372,7 +372,7 @@ static void threads_that_vanish_are_retired(void **state)
 	mb_model_free(&m);
 }
 
-/* The exit record of a thread that is not listed any more comes late: what is known of it counts once. */
+/* The exit record of a thread that is no longer listed arrives late: what is already known counts once. */
 static void late_words_are_counted_once(void **state)
 {
 	struct mb_model m;

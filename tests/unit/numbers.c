@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What is below zero, missing or very large in a recording stays that in every view of it: no number wraps around,
+ * Values that are negative, missing or very large in a recording stay so in every view: no number wraps around,
  * none becomes 0. Each column of each process is set to one of `values` in the file.
  */
 #include <jansson.h>
@@ -17,7 +17,7 @@
 #define HUGE_ONE (1ll << 56)
 #define LIMIT (1ull << 62)
 
-/* Of the process with this index; the last one is longest of stalls that were longer before. */
+/* The value for the process with this index; the last process had longer stalls before, so its maximum is missing. */
 static const struct {
 	const char *sql;
 	long long value;
@@ -54,7 +54,7 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
-/* PROCESSES processes, from pid 1 on, of as many programs; shift: which of the values is whose. */
+/* PROCESSES processes, from pid 1 on, each of its own program. */
 static void record(const char *path)
 {
 	struct mb_sample_meta at = { .t_ns = 2000000000, .since_start_ns = 1000000000, .self_rss_bytes = MB_UNKNOWN };
@@ -116,7 +116,7 @@ static struct mb_reader *open_reader(const char *path)
 	return r;
 }
 
-/* What a view writes of the first recording, or of both; the caller frees it. */
+/* What a view writes for the first recording, or for both; the caller frees it. */
 enum view { SUMMARY, SUMMARY_JSON, TIMELINE, TIMELINE_JSON, DIFF, DIFF_JSON, CSV, VIEWS };
 
 static char *show(enum view view)
@@ -160,7 +160,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* In text and JSON alike: no number that has wrapped around. */
+/* Neither text nor JSON has a number that wrapped around. */
 static void test_nothing_is_huge(void **state)
 {
 	(void)state;
@@ -211,7 +211,7 @@ static void check_field(const json_t *p, const struct mb_field *f, size_t i)
 	check(json_object_get(v, "max_ns"), f->name, i, values[i].null_max);
 }
 
-/* Each column of a window of a recording is in JSON as it is in the file. */
+/* JSON has each column of a window exactly as the file has it. */
 static void test_json_is_exact(void **state)
 {
 	char *text = show(SUMMARY_JSON);
@@ -240,7 +240,7 @@ static void test_json_is_exact(void **state)
 	free(text);
 }
 
-/* As text: a minus sign, and "?" for what is missing. */
+/* Text has a minus sign for negative values, and "?" for missing ones. */
 static void test_text(void **state)
 {
 	char *text = show(SUMMARY), *line, *end;
@@ -251,7 +251,7 @@ static void test_text(void **state)
 
 		snprintf(name, sizeof(name), "%8zu p%zu ", i + 1, i);
 		line = strstr(text, name);
-		if (!values[i].null && !values[i].value) { /* it did nothing */
+		if (!values[i].null && !values[i].value) { /* the process did nothing */
 			assert_null(line);
 			continue;
 		}
@@ -270,7 +270,7 @@ static void test_text(void **state)
 	free(text);
 }
 
-/* Programs that only one recording has are new or gone; what one does not know is not compared. */
+/* Programs in only one recording are new or gone; values missing in one are not compared. */
 static void test_diff(void **state)
 {
 	char *text = show(DIFF_JSON);
@@ -321,7 +321,7 @@ static void test_new_and_gone(void **state)
 	free(text);
 }
 
-/* CSV: what is missing is empty. */
+/* CSV has empty fields for missing values. */
 static void test_csv(void **state)
 {
 	char *text = show(CSV), *line = text;

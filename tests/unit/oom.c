@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reports of OOM kills: what belongs together, whose growth it was, and what is said of it. */
+/* Reports of OOM kills: which events belong together, which process grew, and the words of the report. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +108,7 @@ static void log_line(const char *text)
 	mb_oom_log_line(mb_oom_of(&m), 0, text, strlen(text));
 }
 
-/* As below, with anonymous memory in swap beside. */
+/* As charged() below, plus anonymous memory in swap. */
 static void charged_in(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t swap, uint64_t kernel)
 {
 	struct mb_memcg_record f = { .cgroup = cgroup };
@@ -124,7 +124,7 @@ static void charged_in(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t s
 	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_MEMCG, &f, sizeof(f)), 0);
 }
 
-/* What a cgroup was charged at that time, by kind: as the session reads it in each tick. */
+/* What a cgroup was charged at that time, by kind, as the session reads it at each tick. */
 static void charged(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t shmem, uint64_t file, uint64_t kernel)
 {
 	struct mb_memcg_record f = { .cgroup = cgroup };
@@ -141,7 +141,7 @@ static void charged(uint64_t cgroup, uint64_t t_ns, uint64_t anon, uint64_t shme
 	assert_int_equal(mb_ingest_apply(&m, MB_INGEST_MEMCG, &f, sizeof(f)), 0);
 }
 
-/* The culprit, and that the account adds up. */
+/* Finds the culprit, and checks that the numbers add up. */
 static void find_culprit(const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	const char *wrong;
@@ -175,9 +175,9 @@ static bool says(const struct mb_oom_kill *k, const char *what)
 	return strstr(text, what);
 }
 
-/* ---- whose growth it was ---- */
+/* ---- which process grew ---- */
 
-/* The one with most is not the one that grew. */
+/* The process with most memory is not the one that grew. */
 static void the_one_that_grew_is_the_culprit(void **state)
 {
 	struct mb_process *large = process(1, "large", 1), *grower = process(2, "grower", 2);
@@ -202,7 +202,7 @@ static void the_one_that_grew_is_the_culprit(void **state)
 	assert_int_equal(c.verdict, MB_OOM_CULPRIT_CLEAR);
 	assert_int_equal(c.task->tgid, 2);
 	assert_int_equal(c.processes, 1);
-	/* a third of the 10,000 in use grew in 34 s; a longer window has more of the same, up to where it began */
+	/* a third of the 10,000 pages in use grew in 34 s; the window reaches back to where that growth began */
 	assert_int_equal(c.growth_pages, 4500);
 	assert_int_equal(c.window_ns, 41 * S);
 	assert_int_equal(c.kind, MB_MEMCG_ANON);
@@ -210,7 +210,7 @@ static void the_one_that_grew_is_the_culprit(void **state)
 			    "came from grower (pid 2, +17.6 MiB in 41.0 s), not from the victim."));
 }
 
-/* One that waits between, for the disk or for a CPU, has grown all the same. */
+/* A process that pauses in between, for the disk or for a CPU, has grown all the same. */
 static void growth_may_pause(void **state)
 {
 	struct mb_process *grower = process(2, "grower", 2);
@@ -313,8 +313,8 @@ static struct mb_oom_task_event task_event(const struct mb_oom_event *kill, uint
 }
 
 /*
- * One took 6,000 pages 2.6 s before the kill and has been still since; shared memory of another did the rest. The tick
- * between is the start of the window, for the cgroup and for processes alike.
+ * One process allocated 6,000 pages 2.6 s before the kill and nothing since; the shared memory of another process did
+ * the rest. The tick between the two is the start of the window, for the cgroup and for processes alike.
  */
 static void a_jump_before_the_window_is_not_in_it(void **state)
 {
@@ -351,7 +351,7 @@ static void a_jump_before_the_window_is_not_in_it(void **state)
 	assert_int_equal(c.window_ns, 1640 * S / 1000);
 }
 
-/* It has taken what another gave back: its growth is part of all growth. */
+/* A process allocates what an earlier one freed: its growth is part of all growth. */
 static void a_successor_has_grown(void **state)
 {
 	struct mb_oom_event e = kill_event(20 * S, 2, 2);
@@ -374,13 +374,13 @@ static void a_successor_has_grown(void **state)
 	tell_all(&e);
 	find_culprit(ready(UINT64_MAX), &c);
 	assert_int_equal(c.verdict, MB_OOM_CULPRIT_CLEAR);
-	/* as the kernel has it: the tick missed 100 */
+	/* as the kernel counts: the tick missed 100 pages */
 	assert_int_equal(c.growth_pages, 8900);
 	free(before->cgroup_path);
 	before->cgroup_path = NULL;
 }
 
-/* Its log has fewer pages on its lists than a process has. */
+/* The kernel's log has fewer pages on its LRU lists than one process has. */
 static void of_the_machine_processes_know_better(void **state)
 {
 	struct mb_oom_event e = kill_event(20 * S, 2, 2);
@@ -413,7 +413,7 @@ static void of_the_machine_processes_know_better(void **state)
 	assert_true(c.all_growth_pages >= 45000);
 }
 
-/* Killed while the tick was taken: its processes were looked at before, its memory after that. */
+/* The kill came during the tick: processes were read before it, the memory of the cgroup after it. */
 static void who_was_about_to_end_has_nothing_to_give_back(void **state)
 {
 	struct mb_oom_event e = kill_event(20 * S, 2, 2);
@@ -443,7 +443,7 @@ static void who_was_about_to_end_has_nothing_to_give_back(void **state)
 	before->cgroup_path = NULL;
 }
 
-/* Without the kernel's log. */
+/* There is no kernel log to split the usage by kind. */
 static void what_came_since_the_last_tick_may_be_anything(void **state)
 {
 	struct mb_oom_event e = kill_event(20 * S, 2, 1);
@@ -532,7 +532,7 @@ static void shared_memory_that_grew_is_named(void **state)
 	assert_true(says(k, "35.2 MiB of shared memory in 15.0 s, files on tmpfs or memory that no process maps."));
 }
 
-/* v1 tells kernel memory as one: what of it is page tables is known from processes. */
+/* cgroup v1 reports kernel memory as one number: the share of page tables in it is known from processes. */
 static void page_tables_are_those_of_their_process(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 1, 1);
@@ -561,7 +561,7 @@ static void page_tables_are_those_of_their_process(void **state)
 	assert_int_equal(c.verdict, MB_OOM_CULPRIT_CLEAR);
 	assert_int_equal(c.kind, MB_MEMCG_PAGE_TABLES);
 	assert_int_equal(c.task->tgid, 1);
-	/* 7,300 of the kernel's came, of which 350 may be no page tables, and 50 of innocent's */
+	/* kernel memory grew by 7,300 pages: 350 of these may not be page tables, and 50 belong to "innocent" */
 	assert_int_equal(c.at.pages[MB_MEMCG_PAGE_TABLES], 7050);
 	assert_int_equal(c.kind_growth_pages[MB_MEMCG_PAGE_TABLES], 6950);
 	assert_int_equal(c.growth_pages, 6900);
@@ -580,7 +580,7 @@ static void one_address_space_counts_once(void **state)
 	charged(77, 10 * S - 1, 9900, 0, 0, 50);
 	tick(5 * S);
 	take(&e);
-	/* the oldest stands for all, wherever it is in the list */
+	/* the oldest process stands for all, wherever it is in the list */
 	for (uint32_t i = 0; i < 6; i++) {
 		t = task_event(&e, 100 + i, i == 3 ? "first" : "other", 8 * S - (i == 3));
 		t.rss_pages[1] = 5900;
@@ -600,7 +600,7 @@ static void one_address_space_counts_once(void **state)
 	assert_int_equal(c.n_growers, 2);
 }
 
-/* Children of a large server share its memory until they write: that is not growth. */
+/* Children of a large server share its memory until they write to it, so that memory is not growth. */
 static void what_a_child_has_from_its_parent_is_not_growth(void **state)
 {
 	struct mb_process *server = process(1, "server", 1);
@@ -636,7 +636,7 @@ static void what_a_child_has_from_its_parent_is_not_growth(void **state)
 	assert_int_equal(c.growth_pages, 5400);
 }
 
-/* Processes without a history, whose sums are more than was charged: the excess is nobody's. */
+/* Processes without a history add up to more than was charged: the excess is not attributed to any process. */
 static void sums_above_the_charge_are_not_believed(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 5, 5);
@@ -658,12 +658,12 @@ static void sums_above_the_charge_are_not_believed(void **state)
 	take(&t);
 	tell_all(&e);
 	find_culprit(ready(UINT64_MAX), &c);
-	/* 16,000 and 5,000 of the 9,450 that came: 4,450 at the least are those of the four */
+	/* the sums are 16,000 and 5,000, but only 9,450 were charged: at least 4,450 belong to the four */
 	assert_int_equal(c.verdict, MB_OOM_CULPRIT_SEVERAL);
 	assert_int_equal(c.growth_pages, 4450);
 }
 
-/* Page cache gives way to what a process takes: usage stays, and yet there is growth. */
+/* Page cache is reclaimed for what a process allocates: the usage stays the same, and yet the process grew. */
 static void growth_at_the_expense_of_the_cache(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 5, 5);
@@ -698,7 +698,7 @@ static void without_the_cgroups_figures_it_is_unknown(void **state)
 	assert_int_equal(c.verdict, MB_OOM_CULPRIT_UNKNOWN);
 	assert_true(says(k, "whose growth it was is not known: how the cgroup's memory was split before the kill was "
 			    "not seen."));
-	/* with the split at the kill, but none before it */
+	/* the split by kind is known at the kill, but not before it */
 	take(&log);
 	tell_task(&log, 6, "hog", 8 * S, 9000);
 	tell_all(&log);
@@ -720,7 +720,7 @@ static void without_the_cgroups_figures_it_is_unknown(void **state)
 	assert_int_equal(c.at.pages[MB_MEMCG_UNACCOUNTED], LIMIT - 9200);
 }
 
-/* ---- what belongs together ---- */
+/* ---- which events belong together ---- */
 
 static void a_report_waits_for_what_belongs_to_it(void **state)
 {
@@ -738,13 +738,13 @@ static void a_report_waits_for_what_belongs_to_it(void **state)
 	victim->exited = true;
 	assert_null(ready(10 * S + MB_OOM_WAIT_NS - 1));
 	log_line("Memory cgroup out of memory: Killed process 2 (victim) total-vm:1kB");
-	/* complete, but others of its group may follow at once */
+	/* complete, but other kills of its group may follow at once */
 	assert_null(ready(10 * S + 1000));
 	assert_non_null(ready(10 * S + MB_OOM_WAIT_NS / 2));
 	assert_null(ready(UINT64_MAX));
 }
 
-/* On a busy machine the kernel's program loses the CPU while it goes through the processes. */
+/* On a busy machine the BPF program is preempted while it walks the processes. */
 static void a_report_waits_for_its_processes(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 1, 2);
@@ -788,7 +788,7 @@ static void lines_of_two_kills_do_not_mix(void **state)
 				    "Out of memory: Killed process 4 (victim)\n");
 }
 
-/* A leader that has left: the kernel names a thread that goes on. */
+/* The thread group leader has exited: the kernel names a thread that still runs. */
 static void a_line_of_a_thread_is_its_process(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 1, 20), other = kill_event(11 * S, 3, 30);
@@ -808,7 +808,7 @@ static void a_line_of_a_thread_is_its_process(void **state)
 	assert_int_equal(mb_oom_find(mb_oom_of(&m), 11 * S)->log_len, 0);
 }
 
-/* The kernel writes ten dumps in 5 s: with -p, the one before a victim's line may be that of somebody else's kill. */
+/* The kernel writes ten dumps in 5 s. With -p, the dump before a victim's line may belong to another kill. */
 static void a_dump_of_another_kill_is_not_its_own(void **state)
 {
 	struct mb_oom_event a = kill_event(10 * S, 1, 2), b = kill_event(11 * S, 3, 4), c = kill_event(12 * S, 5, 6);
@@ -822,7 +822,7 @@ static void a_dump_of_another_kill_is_not_its_own(void **state)
 	log_line("Memory cgroup out of memory: Killed process 77 (other) total-vm:1kB");
 	log_line("Memory cgroup out of memory: Killed process 2 (victim) total-vm:1kB");
 	assert_null(strstr(mb_oom_find(mb_oom_of(&m), 10 * S)->log, "other"));
-	/* its line has been overwritten */
+	/* the line of this kill has been overwritten */
 	log_line("other invoked oom-killer: gfp_mask=0x1");
 	log_line("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),task=other,pid=77,uid=0");
 	log_line("Memory cgroup out of memory: Killed process 4 (victim) total-vm:1kB");
@@ -889,7 +889,7 @@ static void a_storm_is_bounded(void **state)
 		shown++;
 	assert_int_equal(shown, MB_OOM_KILLS);
 	assert_int_equal(mb_oom_of(&m)->kills_left_out, 2 * MB_OOM_KILLS);
-	/* those that are shown make room */
+	/* reports already shown make room for new ones */
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		struct mb_oom_event e = kill_event(20 * S + i, 1, 2000 + i);
 
@@ -924,7 +924,7 @@ static void tasks_are_sorted_by_badness(void **state)
 		assert_true(badness <= last);
 		last = badness;
 	}
-	/* 1000 of 1000 thousandths of all memory */
+	/* oom_score_adj 1000 adds all of the memory to the score */
 	assert_true(mb_oom_badness(&mb_oom_of(&m)->tasks[501], LIMIT, &last));
 	assert_int_equal(last, (int64_t)mb_oom_of(&m)->tasks[501].rss_pages[1] + LIMIT);
 	assert_int_equal(mb_oom_score(&mb_oom_of(&m)->tasks[500], LIMIT), 0);
@@ -943,7 +943,7 @@ static void a_sigkill_counts_when_memory_is_short(void **state)
 	take(&e);
 	assert_null(ready(UINT64_MAX));
 	e.memcg_usage_pages = LIMIT - LIMIT / 20;
-	/* full of what it has read of files */
+	/* the cgroup is full of page cache */
 	charged(77, 9 * S, 100, 0, LIMIT - LIMIT / 20 - 100, 0);
 	take(&e);
 	assert_null(ready(UINT64_MAX));
@@ -964,7 +964,7 @@ static void a_sigkill_counts_when_memory_is_short(void **state)
 	m.system.now.values[MB_SYS_psi_memory_some_avg10_bp] = MB_UNKNOWN;
 	take(&e);
 	assert_null(ready(UINT64_MAX));
-	/* stalls of a cgroup elsewhere are in the machine's pressure */
+	/* the machine's pressure includes stalls of unrelated cgroups */
 	m.system.now.values[MB_SYS_psi_memory_some_avg10_bp] = 5000;
 	e.memcg = 77;
 	e.memcg_usage_pages = LIMIT / 2;
@@ -981,7 +981,7 @@ static void a_sigkill_counts_when_memory_is_short(void **state)
 	assert_true(says(ready(UINT64_MAX), "while memory was short (the machine had 84.0 KiB available), not by"));
 }
 
-/* As few per cent are as few of any limit: from 1 MiB to 1 TiB. */
+/* The percentage that counts as "short" is the same for any limit, from 1 MiB to 1 TiB. */
 static void a_limit_of_any_size_is_short_alike(void **state)
 {
 	uint64_t t = 10;
@@ -1004,7 +1004,7 @@ static void a_limit_of_any_size_is_short_alike(void **state)
 	}
 }
 
-/* The same growth in a limit of any size, with what went to swap or without, is told alike. */
+/* The same growth gives the same report for a limit of any size, with or without pages swapped out. */
 static void growth_in_a_limit_of_any_size_is_clear(void **state)
 {
 	uint64_t s = 100;
@@ -1041,7 +1041,7 @@ static void growth_in_a_limit_of_any_size_is_clear(void **state)
 	}
 }
 
-/* The usage at such a kill is not that of the last tick, and nobody has told of what the difference was. */
+/* The usage at such a kill differs from that of the last tick, and the kinds of the difference are not known. */
 static void a_split_is_never_more_than_the_usage(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 1, 2);

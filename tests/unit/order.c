@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Events that come in the order of rings are shown in order of time, once nothing of before can come. */
+/* Events arrive ring by ring, and are shown in order of time once no earlier event can arrive. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ static void two_rings_become_one_order(void **state)
 	mb_order_show(o, 1000);
 	assert_int_equal(shown.number, 1000);
 	assert_int_equal(shown.last_ns, 999);
-	/* who it was when it was read */
+	/* an event shows the name that the process had when the event was read */
 	strcpy(mb_model_find(&m, 1)->comm, "after");
 	mb_order_show(o, UINT64_MAX);
 	assert_int_equal(shown.number, 2000);
@@ -79,7 +79,7 @@ static void what_comes_too_late_is_counted(void **state)
 	mb_model_free(&m);
 }
 
-/* What waits is bounded: the older half goes. */
+/* The number of waiting events is bounded: when it is reached, the older half is shown. */
 static void a_flood_is_shown(void **state)
 {
 	struct mb_model m;
@@ -96,7 +96,7 @@ static void a_flood_is_shown(void **state)
 	mb_model_free(&m);
 }
 
-/* A thread that has not sent its faults, or is in a stall, holds up what came after. */
+/* A thread with faults not yet sent, or in a stall, holds up all later events. */
 static void what_is_unsent_is_known(void **state)
 {
 	struct mb_task_record r;

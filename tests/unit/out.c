@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The output buffer and the JSON writer: what is written can be parsed back, whatever the text. */
+/* The output buffer and the JSON writer: the output can be parsed, whatever the text. */
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -176,7 +176,7 @@ static unsigned int mode_of(const char *file)
 	return st.st_mode & 07777;
 }
 
-/* Whoever could read the file before cannot read what is written now. */
+/* Users who could read the old file cannot read the new content. */
 static void a_file_becomes_its_owners(void **state)
 {
 	struct mb_err e = { 0 };
@@ -198,7 +198,7 @@ static void a_file_becomes_its_owners(void **state)
 	assert_int_equal(mode_of(path), 0600);
 }
 
-/* What is not ours to change: a pipe, and the file that the shell has opened for standard output. */
+/* memblame must not change the mode of a pipe, nor of the file that the shell opened for standard output. */
 static void pipes_and_streams_keep_their_mode(void **state)
 {
 	int out = dup(STDOUT_FILENO), reader;

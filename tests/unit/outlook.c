@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Rates of growth and times to limits, of series that are known. */
+/* Rates of growth and times until limits, for series whose answers are known. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static uint64_t steps(unsigned int i)
 	return 100 * MIB + i / 5 * 10ull * MIB;
 }
 
-/* Teeth of 100 MiB, 10 s each: wherever it is seen last. */
+/* Teeth of 100 MiB, 10 s each; the last value may be anywhere in a tooth. */
 static uint64_t teeth(unsigned int i)
 {
 	return 50 * MIB + i % 10 * 10ull * MIB;
@@ -103,7 +103,7 @@ static void test_growth(void **state)
 	near(growth_of(noisy, 20).slope_bytes_per_s, 8 * MIB, 10);
 	near(growth_of(steps, 40).slope_bytes_per_s, 2 * MIB, 10);
 	near(growth_of(steps, 300).slope_bytes_per_s, 2 * MIB, 5);
-	/* the rate of now, not that of all its life */
+	/* the current rate, not the average of the whole series */
 	near(growth_of(faster, 100).slope_bytes_per_s, 10 * MIB, 5);
 	near(growth_of(slower, 60).slope_bytes_per_s, 2 * MIB, 5);
 }
@@ -140,13 +140,13 @@ static void test_nearest(void **state)
 	(void)state;
 	assert_int_equal(mb_limit_room(&full), 0);
 	assert_int_equal(mb_limit_room(&cache), 350);
-	/* what is not reached: the one with the least room */
+	/* no limit will be reached: the one with the least room counts */
 	mb_outlook_take(&o, &far, 0);
 	mb_outlook_take(&o, &cache, 0);
 	mb_outlook_take(&o, &far, -5);
 	assert_true(o.limited && !o.eta_known);
 	assert_string_equal(o.limit.kind, "cache");
-	/* what is reached is nearer, however much room there is */
+	/* a limit that will be reached is nearer, however much room there is */
 	mb_outlook_take(&o, &far, 9);
 	assert_string_equal(o.limit.kind, "far");
 	assert_int_equal(o.eta_ns, 100 * SECOND);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Every query of docs/recording.md runs on the golden recordings and on one of this build, and says
- * something of one of them. Golden ones that are older than a table are not asked for it.
+ * Every query of docs/recording.md runs on the golden recordings and on one of this build, and returns rows
+ * for at least one of them. Golden recordings older than a table skip the queries on it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "record/recorder.h"
 #include "record/system.h"
 
-/* These say nothing when all is well. */
+/* These queries return nothing when all is well. */
 static const char *const may_be_empty[] = { "FROM lost" };
 
 static char dir[64];
@@ -45,7 +45,7 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
-/* One at a time; it is as long as the next. */
+/* The path is valid until the next call. */
 static const char *make_path(const char *name)
 {
 	static char path[128];
@@ -54,7 +54,7 @@ static const char *make_path(const char *name)
 	return path;
 }
 
-/* The recording as an older build would have left it. */
+/* Makes a recording as an older build would have written it. */
 static const char *make_old(const char *path)
 {
 	sqlite3 *db = NULL;
@@ -83,7 +83,7 @@ static bool has_system(sqlite3 *db)
 	return !sqlite3_table_column_metadata(db, NULL, "system", "tick", NULL, NULL, NULL, NULL, NULL);
 }
 
-/* Rows of the query on one recording; fails when SQLite does not understand it. */
+/* The number of rows of the query on one recording; fails if SQLite does not understand the query. */
 static int rows(const char *path, const char *sql)
 {
 	char uri[512];
@@ -91,7 +91,7 @@ static int rows(const char *path, const char *sql)
 	sqlite3_stmt *s = NULL;
 	int n = 0, code;
 
-	/* as it lies there: nothing may be written beside it */
+	/* immutable: SQLite must not write files next to it */
 	snprintf(uri, sizeof(uri), "file:%s?immutable=1", path);
 	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL))
 		fail_msg("%s: %s", path, sqlite3_errmsg(db));
@@ -110,7 +110,7 @@ static int rows(const char *path, const char *sql)
 	return n;
 }
 
-/* The machine at a moment: everything grows with it. */
+/* The machine at a moment: every value grows with the moment. */
 static void make_system(struct mb_system *s, uint64_t moment)
 {
 	mb_system_init(s);
@@ -127,7 +127,7 @@ static void make_system(struct mb_system *s, uint64_t moment)
 	s->zones_left_out = (uint32_t)moment;
 }
 
-/* A recording of this build: four ticks of a machine without processes. The model is what it told. */
+/* A recording of this build: four ticks of a machine without processes. `m` is the model it recorded. */
 static void record(const char *path, struct mb_model *m)
 {
 	struct mb_ingest ingest = { .model = m };
@@ -167,7 +167,7 @@ static void same_moment(const struct mb_system *got, const struct mb_system *wan
 	assert_memory_equal(got, want, sizeof(*got));
 }
 
-/* What went into the tables comes out of them for any window: its end, and where it began. */
+/* Any window returns the values written to the tables: those at its end and at its beginning. */
 static void test_system(void **state)
 {
 	const char *path = make_path("system.db");
@@ -190,7 +190,7 @@ static void test_system(void **state)
 	make_system(&want, 1);
 	same_moment(&got.first, &want);
 	mb_reader_close(r);
-	/* older ones have no such table */
+	/* older recordings have no such table */
 	r = open_reader(make_old(path));
 	assert_int_equal(mb_system_report(r, &(struct mb_window){ 0, 3, true }, &got, &e), 0);
 	assert_false(got.known);

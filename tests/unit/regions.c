@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Regions against an address space kept page by page: the same random calls, of which the model is told what the kernel
- * tells (arguments, where room was found, by how much the size changed), and after each both must have the same
- * pages from the same callers.
+ * Compares the region model with an address space recorded page by page. Both see the same random calls; the model gets
+ * only what the kernel reports (the arguments, the address found, the change in size). After each call both must have
+ * the same pages from the same callers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,13 +24,13 @@
 #define ANONYMOUS 0x22u /* and private */
 #define MAYMOVE 1u
 
-/* The truth: who mapped each page; 0: it is not mapped. */
+/* The truth: the caller that mapped each page; 0: not mapped. */
 struct truth {
 	uint32_t by[PAGES];
 	uint64_t t_ns;
 };
 
-/* What the model says has come, less what has gone, by caller. */
+/* By caller: what the model reports as mapped, less what it reports as unmapped. */
 static int64_t reported[CALLS + 2];
 
 static int64_t reported_pieces;
@@ -65,7 +65,7 @@ static struct mb_region_event call(struct truth *t, uint32_t op)
 	return e;
 }
 
-/* The call is over: by how much the size changed. */
+/* Ends the call: records by how much the size changed. */
 static void end(const struct truth *t, struct mb_region_event *e, uint64_t before)
 {
 	e->total_vm_bytes = mapped(t);
@@ -77,7 +77,7 @@ static unsigned int any(unsigned int below)
 	return (unsigned int)rand() % below;
 }
 
-/* First run of n free pages from a random place on; PAGES: none. */
+/* The first run of n free pages after a random page; PAGES: none. */
 static unsigned int find_room(const struct truth *t, unsigned int n)
 {
 	unsigned int from = any(PAGES);
@@ -113,7 +113,7 @@ static void do_mmap(struct truth *t, struct mb_regions *r, uint32_t by)
 		at = find_room(t, n);
 		if (at == PAGES)
 			return;
-		if (any(4) == 0) { /* where the caller said */
+		if (any(4) == 0) { /* at the address the caller asked for */
 			e.args[0] = addr_of(at);
 		} else {
 			e.area_addr = addr_of(at);
@@ -139,7 +139,7 @@ static void do_munmap(struct truth *t, struct mb_regions *r)
 		mb_regions_apply(r, &e, 0);
 }
 
-/* A mapped run, moved, grown or shrunk. */
+/* Moves, grows or shrinks a mapped run. */
 static void do_mremap(struct truth *t, struct mb_regions *r, uint32_t by)
 {
 	struct mb_region_event e = call(t, MB_VMA_MREMAP);
@@ -221,7 +221,7 @@ static void test_random_calls(void **state)
 		assert_int_equal(reported[i], 0);
 }
 
-/* A lost call: the sum is wrong, which is noticed, and the list that is read then keeps what it knows. */
+/* A call was lost: the model notices that the sum is wrong, and the list read next keeps the origins already known. */
 static void test_sync_keeps_origin(void **state)
 {
 	struct mb_regions r = { 0 };
@@ -237,7 +237,7 @@ static void test_sync_keeps_origin(void **state)
 	assert_false(r.unsure);
 	e.args[0] = addr_of(5);
 	e.args[1] = PAGE;
-	e.total_vm_bytes = 4 * PAGE; /* another page went, unseen */
+	e.total_vm_bytes = 4 * PAGE; /* another page was unmapped without being seen */
 	mb_regions_apply(&r, &e, 0);
 	assert_true(r.unsure);
 	mb_regions_sync(&r, now, 2, 100, 110);
@@ -247,7 +247,7 @@ static void test_sync_keeps_origin(void **state)
 	assert_null(mb_regions_at(&r, addr_of(4)));
 	assert_int_equal(mb_regions_at(&r, addr_of(11))->stack, 0);
 	assert_int_equal(mb_regions_at(&r, addr_of(11))->kind, MB_REGION_FILE);
-	/* a call from before the list was read tells whose it is, and changes nothing else */
+	/* a call older than the list only identifies the caller of a mapping, and changes nothing else */
 	e = (struct mb_region_event){ .op = MB_VMA_MMAP, .h.t_ns = 90, .result = MB_RESULT_UNKNOWN };
 	e.args[0] = addr_of(9);
 	e.args[1] = 3 * PAGE;
@@ -260,8 +260,7 @@ static void test_sync_keeps_origin(void **state)
 	mb_regions_free(&r);
 }
 
-/* Room for a huge page is larger than what is mapped of it (mm/huge_memory.c, mm/shmem.c). */
-/* The parent's list was read after the fork: what the child does from the fork on is news nevertheless. */
+/* The parent's list was read after the fork. Calls of the child since the fork must count nevertheless. */
 static void test_copy_is_of_the_fork(void **state)
 {
 	struct mb_regions parent = { 0 }, child = { .changed = changed };
@@ -284,6 +283,7 @@ static void test_copy_is_of_the_fork(void **state)
 	mb_regions_free(&parent);
 }
 
+/* The room found for a huge page is larger than the mapping made in it (mm/huge_memory.c, mm/shmem.c). */
 static void test_huge_alignment(void **state)
 {
 	struct mb_regions r = { 0 };
@@ -304,7 +304,7 @@ static void test_huge_alignment(void **state)
 	mb_regions_apply(&r, &e, 1);
 	assert_int_equal(r.list[0].start, 0x7f0000200000);
 	mb_regions_free(&r);
-	/* not understood: that is said */
+	/* not understood: the model must report this */
 	e.area_len = 5 * huge;
 	mb_regions_apply(&r, &e, 1);
 	assert_true(r.unsure);
@@ -337,7 +337,7 @@ static void test_heap_and_stack(void **state)
 	mb_regions_free(&r);
 }
 
-/* SHM attach at page at of n pages, and detach, as they are told. */
+/* Attach n pages of shared memory at page `at`, and detach them, as the kernel reports it. */
 static void attach(struct mb_regions *r, unsigned int at, unsigned int n, uint32_t stack)
 {
 	struct mb_region_event e = { .op = MB_VMA_OTHER, .h.t_ns = 1, .call = 30, .result = MB_RESULT_UNKNOWN };
@@ -358,7 +358,7 @@ static void detach(struct mb_regions *r, unsigned int at, unsigned int gone)
 	mb_regions_apply(r, &e, 0);
 }
 
-/* System V shared memory that was cut: detached goes what is left of it, wherever that is, and nothing else. */
+/* Parts of attached System V memory were unmapped: detaching removes the rest, wherever it is, and nothing else. */
 static void test_detach_what_is_left(void **state)
 {
 	struct mb_regions r = { 0 };
@@ -375,10 +375,10 @@ static void test_detach_what_is_left(void **state)
 	assert_int_equal(r.bytes, 25 * PAGE);
 	assert_int_equal(mb_regions_at(&r, addr_of(22))->stack, 3);
 	assert_int_equal(mb_regions_at(&r, addr_of(30))->stack, 2);
-	/* its second half moves: shmdt takes the address where it would begin */
+	/* its second half moves: shmdt then takes the address at which the whole segment would begin */
 	move.args[0] = addr_of(40);
 	move.args[1] = move.args[2] = 10 * PAGE;
-	move.args[3] = MAYMOVE | 4; /* the place stays mapped */
+	move.args[3] = MAYMOVE | 4; /* MREMAP_DONTUNMAP: the old address stays mapped */
 	move.area_addr = addr_of(110);
 	move.area_len = 10 * PAGE;
 	move.delta_bytes = 10 * (int64_t)PAGE;
@@ -388,13 +388,13 @@ static void test_detach_what_is_left(void **state)
 	detach(&r, 100, 10);
 	assert_false(r.unsure);
 	assert_null(mb_regions_at(&r, addr_of(110)));
-	/* what does not add up is said */
+	/* the model must report sizes that do not add up */
 	detach(&r, 30, 5);
 	assert_true(r.unsure);
 	mb_regions_free(&r);
 }
 
-/* What was attached before tracing is known from the list of mappings. */
+/* Segments attached before tracing are known from the list of mappings. */
 static void test_detach_from_before(void **state)
 {
 	struct mb_regions r = { 0 };
@@ -405,7 +405,7 @@ static void test_detach_from_before(void **state)
 	};
 
 	(void)state;
-	/* one piece for what are two mappings */
+	/* the model has one region where the kernel has two mappings */
 	mb_regions_map(&r, addr_of(14), addr_of(20), 7, MB_REGION_ANON);
 	mb_regions_sync(&r, now, 3, 0, 1);
 	assert_int_equal(r.bytes, 8 * PAGE);

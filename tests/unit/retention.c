@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A recording that is kept: within its limits, over sessions and beside readers, and exact throughout. */
+/* A retained recording: it stays within its limits and exact, over several sessions and while others read it. */
 #include "retention_world.h"
 
 static void killed_writer(uint64_t serial, const struct mb_retention *keep)
@@ -12,14 +12,14 @@ static void killed_writer(uint64_t serial, const struct mb_retention *keep)
 
 		begin(&w, serial, keep);
 		moments(&w, 60, PROCESSES);
-		sample_meta(&w, PROCESSES); /* in the middle of this one, or before or after it */
+		sample_meta(&w, PROCESSES); /* kill the session in the middle of this sample, or before or after it */
 		kill(getpid(), SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* Filled several times over, by sessions that end well and one that is killed. */
+/* The recording is filled several times over, by sessions that end normally and one that is killed. */
 static void by_size(void **state)
 {
 	struct mb_retention keep = { .max_bytes = 4 << 20 };
@@ -50,10 +50,10 @@ static void by_size(void **state)
 	assert_true(ask("SELECT min(tick) FROM tick") > 0);
 	assert_true((double)ask("SELECT (SELECT page_count FROM pragma_page_count) -"
 				" (SELECT freelist_count FROM pragma_freelist_count)") * 4096 >= 3.8 * MIB);
-	/* those that are there all along are the same ones all along */
+	/* processes that live all along have one row each */
 	assert_int_equal(ask("SELECT count(*) FROM process WHERE pid < 100000"), PROCESSES);
 	assert_int_equal(size_of("") % 4096, 0);
-	/* another limit, while it runs: the file gets shorter */
+	/* a lower limit, set while the recorder runs: the file gets shorter */
 	begin(&w, serial, &keep);
 	moments(&w, 1, PROCESSES);
 	mb_recorder_retain(w.r, &(struct mb_retention){ .max_bytes = 2 << 20 });
@@ -76,13 +76,13 @@ static void by_age(void **state)
 	wait_for(&w, has_ticks, 101);
 	end(&w);
 	assert_int_equal(ask("SELECT count(*) FROM tick"), 101);
-	/* after half an hour in which nobody recorded */
+	/* after half an hour without a recorder */
 	begin(&w, 330, &keep);
 	moments(&w, 250, 5);
 	wait_for(&w, has_ticks, 101);
 	assert_int_equal(ask("SELECT count(*) FROM tick"), 101);
 	assert_int_equal(ask("SELECT count(*) FROM session"), 1);
-	/* the last moment, and it is 25 in all */
+	/* the last moment: there are 25 in all */
 	mb_recorder_retain(w.r, &(struct mb_retention){ .max_age_ns = 24 * STEP_NS });
 	moments(&w, 1, 5);
 	wait_for(&w, has_ticks, 25);
@@ -113,7 +113,7 @@ static void over_sessions(void **state)
 		json_object_get(json_object_get(process_of(doc, 1001), "faults"), "latency"), "count")), 60);
 	json_decref(doc);
 	begin_at(&w, path, 200, &keep, "boot-b");
-	w.boot_ns = 199 * STEP_NS; /* the clock of events has begun again */
+	w.boot_ns = 199 * STEP_NS; /* the clock of events starts again at boot */
 	moments(&w, 10, 5);
 	end(&w);
 	assert_int_equal(ask("SELECT count(*) FROM process WHERE pid = 1001"), 2);
@@ -125,14 +125,14 @@ static void over_sessions(void **state)
 	assert_string_equal(json_string_value(json_object_get(doc, "version")), "a");
 	assert_null(process_of(doc, 100001));
 	json_decref(doc);
-	doc = report("+310", "+610"); /* of tracing: from the second session into the third */
+	doc = report("+310", "+610"); /* seconds of tracing: from the second session into the third */
 	assert_string_equal(json_string_value(json_object_get(doc, "kernel")), "boot-b");
 	assert_int_equal(json_integer_value(json_object_get(doc, "duration_ns")), 30 * STEP_NS);
 	json_decref(doc);
 	check_sums();
 }
 
-/* Counters since boot: what came while somebody looked, which a later boot with smaller ones does not hide. */
+/* Counters since boot: only growth during tracing counts, and a later boot with smaller counters does not hide it. */
 static void system_over_sessions(void **state)
 {
 	enum mb_system_number n = MB_SYS_paging_faults;
@@ -162,7 +162,7 @@ static void system_over_sessions(void **state)
 	mb_reader_close(r);
 }
 
-/* Who reads sees one state of it, whatever is written and goes meanwhile. */
+/* A reader sees one state of the recording, whatever is written and removed meanwhile. */
 static void read_meanwhile(void **state)
 {
 	struct mb_retention keep = { .max_age_ns = 20 * STEP_NS };
@@ -186,7 +186,7 @@ static void read_meanwhile(void **state)
 	check_sums();
 }
 
-/* Somebody who does not stop reading: the files keep their limit, and what is not written comes later. */
+/* A reader that never stops: the files stay within their limit, and the recorder writes the delayed data later. */
 static void read_for_ever(void **state)
 {
 	struct mb_retention keep = { .max_bytes = 4 << 20 };

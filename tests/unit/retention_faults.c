@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A recording that is kept, and what can happen to it: others, damage, and disks that take nothing. */
+/* A retained recording, and what can go wrong: other writers, damage, and disks that accept no data. */
 #include "retention_world.h"
 
-/* Nobody else may write, nor is a recording of record written to, and there is nothing to play. */
+/* A second writer is refused, and so is writing to a file of memblame record, and replaying a retained recording. */
 static void refused(void **state)
 {
 	struct mb_retention keep = { 0 };
@@ -63,7 +63,7 @@ static void overwrite(off_t at, size_t len)
 	close(fd);
 }
 
-/* No database at all; one with a damaged middle; one that is damaged under a session. */
+/* A file that is no database; one with a damaged middle; one that is damaged while a session writes to it. */
 static void damaged(void **state)
 {
 	struct mb_retention keep = { .max_bytes = 64 << 20 };
@@ -85,7 +85,7 @@ static void damaged(void **state)
 	assert_int_equal(ask("SELECT count(*) FROM session"), 1);
 	end(&w);
 	check_sums();
-	/* half of it is missing */
+	/* half of the file is missing */
 	assert_int_equal(truncate(path, 40960), 0);
 	begin(&w, 80, &keep);
 	moments(&w, 3, PROCESSES);
@@ -105,7 +105,7 @@ static void limit_files(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Files cannot grow: what is there stays, what comes waits; with more than can wait, only moments are missing. */
+/* Files cannot grow: old data stays, new data waits. When more comes than can wait, only moments are missing. */
 static void write_error(void **state)
 {
 	struct mb_retention keep = { .max_bytes = 64 << 20 };
@@ -147,7 +147,7 @@ static void write_error(void **state)
 	json_decref(doc);
 }
 
-/* The same on a file system that is full, where this test may make one. */
+/* The same on a full file system, if this test may mount one. */
 static void full_disk(void)
 {
 	struct mb_retention keep = { .max_bytes = 64 << 20 };
@@ -191,7 +191,7 @@ static void full_disk(void)
 
 static void disk_is_full(void **state)
 {
-	pid_t pid = fork(); /* with mounts of its own */
+	pid_t pid = fork(); /* with its own mount namespace */
 	char mnt[80];
 	int status;
 

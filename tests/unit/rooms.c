@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The rooms of src/ (docs/architecture.md): a file may include and call only what stands in its own room or below it.
- * Reads the #include lines of every file, and the symbols of every room's library. An exception that is no longer needed
- * fails, too.
+ * The rooms of src/ (docs/architecture.md): a file may include and call only files of its own room or of a lower one.
+ * Reads the #include lines of every file, and the symbols of every room's library. The test also fails for an exception
+ * that is no longer needed.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 
 #include "unit.h"
 
-/* From the ground up. Rooms of one height do not know each other. */
+/* From the lowest to the highest. Rooms of the same height must not use each other. */
 static const struct room {
 	const char *name;
 	int height;
@@ -56,7 +56,7 @@ static bool is_excepted(const char *file, const char *includes)
 	return false;
 }
 
-/* file: as includes name it, from src/ on. */
+/* `file` is the path as in #include lines, relative to src/. */
 static void check_include(const char *file, const char *includes)
 {
 	const struct room *own = room_of(file), *other = room_of(includes);
@@ -64,7 +64,7 @@ static void check_include(const char *file, const char *includes)
 	struct stat st;
 
 	snprintf(path, sizeof(path), SOURCE_DIR "/src/%s", includes);
-	if (stat(path, &st)) /* of include/, or generated */
+	if (stat(path, &st)) /* a header of include/, or generated */
 		return;
 	if (!other) {
 		print_error("%s includes %s, which is in no room\n", file, includes);
@@ -143,7 +143,7 @@ struct symbol {
 	UT_hash_handle hh;
 };
 
-/* The one room that uses another's symbols: a family's descriptor is what the model counts by. */
+/* The one exception: the model uses the symbols of families, as it counts by their descriptors. */
 static bool is_descriptors(const struct room *user, const struct room *of)
 {
 	return !strcmp(user->name, "model") && !strcmp(of->name, "families");
@@ -204,7 +204,7 @@ static void take_used(void *arg, const struct room *r, const char *name, char ty
 static void nobody_calls_up(void **state)
 {
 	struct symbol *all = NULL, *s, *tmp;
-	size_t n = sizeof(rooms) / sizeof(rooms[0]) - 1, libraries = 0; /* main.c is no library */
+	size_t n = sizeof(rooms) / sizeof(rooms[0]) - 1, libraries = 0; /* main.c is not in a library */
 
 	(void)state;
 	n_wrong = 0;

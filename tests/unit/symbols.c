@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Unwinding and naming this program's own functions, whose truth is known: order, files, lines. */
+/* Unwinds and names this program's own functions, whose order, files and lines are known. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The first frame from `from` on whose function has this name; fails where there is none. */
+/* The first frame from `from` on whose function has this name; fails if there is none. */
 static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned int n, unsigned int from,
 			     struct mb_source_frame *place)
 {
@@ -141,10 +141,10 @@ static void an_inlined_function_is_a_place_of_its_own(void **state)
 	assert_here(&p[1], lines[1]);
 	assert_true(p[0].ip == ips[1] && p[1].ip == ips[1]);
 	assert_true(p[0].module_offset == p[1].module_offset);
-	/* the same again, from what is remembered */
+	/* the same again, from the cache */
 	assert_int_equal(mb_address_space_resolve(self, ips[1], true, p, 4), 2);
 	assert_here(&p[1], lines[1]);
-	/* no room for the outer one */
+	/* no room for the outer function */
 	assert_int_equal(mb_address_space_resolve(self, ips[1], true, p, 1), 1);
 	assert_string_equal(p[0].symbol, "inlined_part");
 }
@@ -176,7 +176,7 @@ static void a_stack_that_is_cut_off_gives_the_inner_frames(void **state)
 	assert_int_equal(unwind(self, &snap.regs, snap.bytes, snap.len, ips, 0, &whole), 0);
 }
 
-/* A page that is not in the copy ends no chain that does not need it; what lies in it, if only in part, is not known. */
+/* A page missing from the copy only matters to reads that need it: a read that touches it, even in part, fails. */
 static void what_is_missing_is_not_read(void **state)
 {
 	static uint8_t bytes[3 * MB_PAGE_SIZE];
@@ -195,7 +195,7 @@ static void what_is_missing_is_not_read(void **state)
 	assert_int_equal(v, 0x0707070707070707);
 }
 
-/* Lazy binding pushes a number from byte 11 of each entry on: its rule for the CFA is an expression. */
+/* From byte 11 of each entry on, lazy binding has pushed a number: the CFA rule of the PLT is an expression. */
 static void an_entry_of_the_plt_is_unwound(void **state)
 {
 	uint64_t words[] = { 1, 2, 3 };
@@ -276,7 +276,7 @@ static void a_signal_is_unwound_to_what_it_interrupted(void **state)
 	assert_true(whole);
 	i = frame_of("chain_handler", ips, n, 0, &p);
 	assert_here(&p, lines[6]);
-	assert_true(ips[i + 2] == (uint64_t)(uintptr_t)chain_trap); /* behind the kernel's frame */
+	assert_true(ips[i + 2] == (uint64_t)(uintptr_t)chain_trap); /* after the kernel's frame */
 	i = frame_of("chain_signal", ips, n, i, &p);
 	assert_here(&p, lines[7]);
 	frame_of("main", ips, n, i, &p);
@@ -320,7 +320,7 @@ static void names_are_demangled(void **state)
 	assert_false(mb_demangle("malloc", buf, sizeof(buf)));
 	assert_false(mb_demangle("_Z", buf, sizeof(buf)));
 	assert_false(mb_demangle("_ZNSt6vectorIiSaIiEE9push_backERKi", buf, 20));
-	/* each parameter has the one before it twice: 2 to the 29th names */
+	/* each parameter contains the one before it twice: 2 to the 29th names */
 	strcpy(bomb, "_Z1fSt4pairIiiE");
 	for (int i = 0; i < 28; i++)
 		sprintf(bomb + strlen(bomb), "S_IS%c_S%c_E", digits[i], digits[i]);
@@ -330,7 +330,7 @@ static void names_are_demangled(void **state)
 /* push rbp; mov rbp, rsp; call rdi; pop rbp; ret */
 static const unsigned char made_code[] = { 0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3 };
 
-/* To the perf map: before, the address, after. */
+/* Writes to the perf map: `before`, the address, `after`. */
 static void write_map(const char *mode, const char *before, uint64_t start, const char *after)
 {
 	char path[64];
@@ -346,7 +346,7 @@ static void write_map(const char *mode, const char *before, uint64_t start, cons
 static void code_made_at_run_time_is_unwound_and_named(void **state)
 {
 	unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned char *code = page + 64; /* sanitizers read what is before a function */
+	unsigned char *code = page + 64; /* sanitizers read the bytes before a function */
 	void (*made)(void (*)(void));
 	uint64_t ips[MAX_IPS], start = (uint64_t)(uintptr_t)code;
 	char path[64];
@@ -360,7 +360,7 @@ static void code_made_at_run_time_is_unwound_and_named(void **state)
 	assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_EXEC), 0);
 	memcpy(&made, &code, sizeof(made));
 	chain_jit(made);
-	usleep(110000); /* the page is not in the maps that were read */
+	usleep(110000); /* the page is not in the maps read earlier */
 	n = unwind(self, &snap.regs, snap.bytes, snap.len, ips, MAX_IPS, &whole);
 	assert_true(whole);
 	assert_true(ips[1] == start + 6);
@@ -413,7 +413,7 @@ static void a_process_that_has_ended_is_still_resolved(void **state)
 	assert_null(mb_address_space_new(modules, (uint32_t)pid));
 }
 
-/* A copy of this very program, that waits as its argument says. */
+/* Runs a copy of this program, which waits as its argument says. */
 static pid_t run_copy(const char *path)
 {
 	char command[256], byte;
@@ -451,7 +451,7 @@ static void a_deleted_program_is_resolved(void **state)
 	unlink(path);
 	s = mb_address_space_new(modules, (uint32_t)pid);
 	assert_non_null(s);
-	/* where the same function is there */
+	/* where the same function is in the copy */
 	mb_address_space_resolve(self, (uint64_t)(uintptr_t)chain_c, false, p, 1);
 	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
 	f = fopen(line, "r");
@@ -468,7 +468,7 @@ static void a_deleted_program_is_resolved(void **state)
 	mb_address_space_free(s);
 }
 
-/* A second mapping of this program's code, its end, and what comes in its place. */
+/* Maps this program's code a second time, unmaps it, and maps something else at its address. */
 static void code_that_is_mapped_no_more_stays_known(void **state)
 {
 	struct mb_address_space *s;
@@ -492,7 +492,7 @@ static void code_that_is_mapped_no_more_stays_known(void **state)
 	assert_string_equal(p[n - 1].symbol, "chain_a");
 	assert_true(page == mmap(page, 4096, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	assert_false(mb_address_space_refresh(s));
-	usleep(110000); /* the refusal is made up for */
+	usleep(110000); /* the refused refresh is made up for */
 	assert_int_equal(mb_address_space_resolve(s, ip, false, p, 4), 1);
 	assert_null(p[0].symbol);
 	assert_string_equal(p[0].module, "[jit]");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The machine's state: texts of several kernels, whole and cut; the arithmetic; what sinks make of it. */
+/* The machine's state: texts of several kernels, whole and cut off; the arithmetic; the output of sinks. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static const char vmstat[] = "nr_free_pages 128000\n"
 			     "nonsense\n"
 			     "compact_stall";
 
-/* Of 5.10: no "boost", no "promo", a zone without pages, two nodes; numbers per CPU named alike. */
+/* From 5.10: no "boost", no "promo", a zone without pages, two nodes; numbers per CPU have the same names. */
 static const char zoneinfo[] = "Node 0, zone      DMA\n"
 			       "  per-node stats\n"
 			       "      nr_inactive_anon 5\n"
@@ -137,7 +137,7 @@ static void pressure_has_two_decimals(void **state)
 	is(s.values[MB_SYS_psi_memory_some_avg300_bp], 30);
 	is(s.values[MB_SYS_psi_memory_some_total_us], 3709105);
 	is(s.values[MB_SYS_psi_memory_full_avg10_bp], 0);
-	is(s.values[MB_SYS_psi_memory_full_avg300_bp], MB_UNKNOWN); /* not that of the line above */
+	is(s.values[MB_SYS_psi_memory_full_avg300_bp], MB_UNKNOWN); /* not the value of the line above */
 	is(s.values[MB_SYS_psi_memory_full_total_us], 7);
 }
 
@@ -165,7 +165,7 @@ static void zones_of_several_nodes(void **state)
 	is(s.zones[2].free_pages, 11);
 	is(s.zones[2].low_pages, MB_UNKNOWN);
 	is(s.zones[2].orders, 0);
-	/* 100 pages free of a low watermark of 50; 3840 of 32 */
+	/* 100 free pages with a low watermark of 50; 3840 with 32 */
 	assert_ptr_equal(mb_system_tightest(&s), &s.zones[1]);
 }
 
@@ -202,7 +202,7 @@ static void what_does_not_fit_is_counted(void **state)
 	is(s.nodes_left_out, 2);
 }
 
-/* A text that ends anywhere, in memory that ends there too (the sanitizer sees a byte too many). */
+/* The text ends anywhere, in a buffer that ends there too, so that the sanitizer detects reads beyond it. */
 static void texts_may_be_cut_anywhere(void **state)
 {
 	static const char *const texts[] = { meminfo, vmstat, zoneinfo, buddyinfo, numastat, pressure };
@@ -226,8 +226,8 @@ static void texts_may_be_cut_anywhere(void **state)
 }
 
 /*
- * By hand: blocks of 1, 2, 4, 8, 16 pages: 4, 2, 1, 0, 1 of them, so 4 + 4 + 4 + 0 + 16 = 28 pages free.
- * Of no use to order 1 are 4, to order 2 are 8, to orders 3 and 4 are 12.
+ * Computed by hand: there are 4, 2, 1, 0, 1 blocks of 1, 2, 4, 8, 16 pages, so 4 + 4 + 4 + 0 + 16 = 28 pages are free.
+ * Of these, 4 are unusable for order 1, 8 for order 2, and 12 for orders 3 and 4.
  */
 static void unusable_share(void **state)
 {
@@ -253,7 +253,7 @@ static void growth_and_rates(void **state)
 	is(mb_system_rate(7, 2000000000), 3500); /* thousandths */
 	is(mb_system_rate(7, 0), MB_UNKNOWN);
 	is(mb_system_rate(MB_UNKNOWN, 1), MB_UNKNOWN);
-	is(mb_system_rate(MB_UNKNOWN - 1, 1), MB_UNKNOWN); /* more than can be told */
+	is(mb_system_rate(MB_UNKNOWN - 1, 1), MB_UNKNOWN); /* too large for the result */
 	is(mb_system_share(1, 3), 333);
 	is(mb_system_share(0, 3), 0);
 	is(mb_system_share(3, 0), MB_UNKNOWN);
@@ -269,7 +269,7 @@ static void frames(void **state)
 	mb_system_init(&t);
 	is((uint64_t)mb_system_from_record(&t, &s, sizeof(s)), 0);
 	assert_memory_equal(&s, &t, sizeof(s));
-	/* of a build that had a number less */
+	/* from a build that had one number less */
 	is((uint64_t)mb_system_from_record(&t, &s, sizeof(s) - sizeof(uint64_t)), 0);
 	is(t.values[MB_SYS_NUMBERS - 1], MB_UNKNOWN);
 	is(t.values[MB_SYS_NUMBERS - 2], s.values[MB_SYS_NUMBERS - 2]);
@@ -287,7 +287,7 @@ static void frames(void **state)
 
 /* --- the model and the sinks --- */
 
-/* What a sink says of these two moments, in a buffer that the caller frees. */
+/* The output of a sink for these two moments; the caller frees it. */
 static char *shown(const struct mb_sink *sink, const struct mb_system *first,
 		   const struct mb_system *now, bool interval)
 {
@@ -407,7 +407,7 @@ static void counters_are_of_the_scope(void **state)
 	}
 }
 
-/* On a machine at peace most counters stand still: here each has a number of its own. */
+/* On an idle machine most counters do not change, so here each one has a different number. */
 static void every_counter_has_its_key(void **state)
 {
 	static const struct {
@@ -460,7 +460,7 @@ static void every_counter_has_its_key(void **state)
 	json_decref(j);
 }
 
-/* Four lines, none over 80 columns, on machines of any size. */
+/* The header has four lines of at most 80 columns on machines of any size. */
 static void the_header_is_80_columns_wide(void **state)
 {
 	struct mb_system first, now;

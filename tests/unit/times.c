@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Times that people write, and clocks that are set, against the ticks of a recording: one each 10 s. */
+/* Times as people write them, and clocks that are set, for a recording with one tick every 10 s. */
 #include "retention_world.h"
 
-/* The window of two times, or what is said against them. */
+/* The window between two times, or the error message. */
 static struct mb_window window(const char *from, const char *to, const char *says)
 {
 	struct mb_window win = { -1, -1, false };
@@ -30,7 +30,7 @@ static void check(const char *from, const char *to, long long first, long long l
 			 first, last);
 }
 
-/* The file of memblame record, from a time on, one tick each 10 s, 10 s after the start. */
+/* A file as memblame record writes it: it starts at this time, and has one tick every 10 s, the first after 10 s. */
 static void record_from(const char *start, unsigned int ticks)
 {
 	struct mb_sample_meta at = { .self_rss_bytes = MB_UNKNOWN };
@@ -97,7 +97,7 @@ static void of_two_days_one_is_to_be_named(void **state)
 	check("12:00", "13:00", 720, 1079);
 }
 
-/* A clock that is set back has some times twice, one that is set ahead has some not at all. */
+/* With a clock set back some times occur twice; with a clock set ahead some times never occur. */
 static void a_clock_that_was_set(void **state)
 {
 	struct mb_retention keep = { 0 };
@@ -119,7 +119,7 @@ static void a_clock_that_was_set(void **state)
 	check("+600", NULL, 60, 89);
 }
 
-/* What is kept by age goes by age, though for one tick it was tomorrow. */
+/* Retention by age uses the real age, although the clock showed tomorrow for one tick. */
 static void tomorrow_for_a_tick(void **state)
 {
 	struct mb_retention keep = { .max_age_ns = 100 * STEP_NS };

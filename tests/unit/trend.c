@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Trends: simulated programs that leak are found out, others are never accused, whatever the seed. */
+/* Trends: simulated programs that leak are detected, others are never reported as leaks, whatever the seed. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "unit.h"
 
 #define SECOND 1000000000ull
-/* under sanitizers, which take five times as long, what counts is that all is run */
+/* sanitizers take five times as long, so with them fewer seeds have to do */
 #if defined(__SANITIZE_ADDRESS__)
 #define SEEDS 40
 #elif defined(__has_feature)
@@ -40,7 +40,7 @@ static void run(struct outcome *o, source_fn source, struct sim *s, int ticks)
 
 		mb_trend_add(&o->series, 5 * SECOND + (uint64_t)(i * s->tick * 1e9), (uint64_t)v,
 			     (uint64_t)v);
-		/* later on, not at each: for the sake of time */
+		/* later only every fifth value, to save time */
 		if (i < 130 || i % 5 == 0 || i == ticks - 1)
 			mb_trend_of(&o->series, (uint64_t)sqrt(v * s->period), &o->last);
 		assert_true(o->last.confidence >= 0 && o->last.confidence <= 1);
@@ -65,7 +65,7 @@ static void never_leaks(source_fn source, double rate, double period, double tic
 	}
 }
 
-/* From some time on no verdict is "leak", whatever there was before. */
+/* From value `after` on no verdict is "leak", whatever came before. */
 static void no_leak_after(source_fn source, double rate, double period, int after, int ticks)
 {
 	static struct outcome o;
@@ -82,8 +82,8 @@ static void no_leak_after(source_fn source, double rate, double period, int afte
 }
 
 /*
- * A leak in every seed: first said within that many values, then in nearly all that follow, and its slope is
- * right in the end (off: by how many parts of 1 it may differ; 0: not looked at).
+ * A leak for every seed: first reported within that many values, then in nearly all later verdicts, and the slope is
+ * right in the end (off: the relative error allowed; 0: not checked).
  */
 static void always_leaks(source_fn source, double rate, double period, int ticks, int within, double off)
 {
@@ -237,7 +237,7 @@ static void few_values_are_growing_at_most(void **state)
 	assert_int_equal(t.slope_bytes_per_s, 4096);
 }
 
-/* Nothing that was seen too little of is stable. */
+/* A series with too few values is never "stable". */
 static void too_little_is_unknown(void **state)
 {
 	struct mb_trend_series series = { 0 };
@@ -294,7 +294,7 @@ static void changes_within_the_error_are_none(void **state)
 	assert_true(t.confidence == 0);
 }
 
-/* What the memory fell to between two values is its floor. */
+/* The minimum of the memory between two values counts as its floor. */
 static void the_least_between_values_counts(void **state)
 {
 	struct mb_trend_series series = { 0 };

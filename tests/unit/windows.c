@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Random lives of processes over random ticks, sessions, boots and clocks that are set: each window of the recording
- * has what its own account of them says, for every column, and windows that meet add up to the whole.
- * MB_CASES: how many; MB_FROM: from this one on; MB_CASE: this one only. Where the sanitizers watch, more by default.
+ * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must
+ * match the test's own account, for every column, and adjacent windows must add up to the whole.
+ * MB_CASES: how many cases; MB_FROM: from this one on; MB_CASE: this one only. With sanitizers more by default.
  */
 #include <glob.h>
 #include <sqlite3.h>
@@ -33,22 +33,22 @@
 #define MIN_NS (300 * 1000000ull)
 #define NOT_YET (-1)
 
-/* What a process did in a tick, and had at its end. */
+/* What a process did in a tick, and what it had at the end of the tick. */
 struct step {
 	int64_t minor, major;
-	int64_t *values; /* by column; of a longest one, the longest so far where it grew, else 0 */
+	int64_t *values; /* by column; a maximum is the maximum so far if it grew, else 0 */
 	uint64_t pages[4], peak_pages;
-	bool row; /* something changed: it has an account */
+	bool row; /* something changed, so the recording has a row */
 };
 
 struct life {
 	uint32_t pid;
 	uint64_t start_ns;
 	int boot, born, died, ended_known; /* ticks; NOT_YET */
-	int last; /* tick in which it lived, or NOT_YET: to the end */
+	int last; /* the last tick in which it lived; NOT_YET: it lives to the end */
 	struct step steps[TICKS];
 	struct mb_process *p;
-	uint64_t written_minor; /* to see changes as the recorder does */
+	uint64_t written_minor; /* to detect changes as the recorder does */
 };
 
 struct moment {
@@ -67,7 +67,7 @@ static struct {
 	int n_lives, n_moments, sessions;
 	bool retained;
 	struct mb_retention keep;
-	int64_t *store; /* of all values */
+	int64_t *store; /* storage for all values */
 	size_t n_columns;
 } w;
 
@@ -112,7 +112,7 @@ static void give_birth(struct mb_model *m, int tick, int boot, uint64_t t_ns)
 	l->p->rss_pages[1] = l->p->peak_pages = 1;
 }
 
-/* The same process in the model of a later session: counts begin anew. */
+/* The same process in the model of a later session: its counts start from zero again. */
 static void meet_again(struct mb_model *m, struct life *l)
 {
 	l->p = mb_model_process(m, l->pid, l->start_ns);
@@ -160,7 +160,7 @@ static void live(struct life *l, int tick, bool is_new)
 		p->rss_pages[1] = 1 + (uint64_t)below(100000);
 		s->row = true;
 	}
-	/* what a peak alone has changed is no account */
+	/* a change of the peak alone writes no row */
 	if (s->row && p->rss_pages[1] > p->peak_pages)
 		p->peak_pages = p->rss_pages[1];
 	memcpy(s->pages, p->rss_pages, sizeof(s->pages));
@@ -171,7 +171,7 @@ static void live(struct life *l, int tick, bool is_new)
 	}
 }
 
-/* UTC is the boot-time clock's, but for when it is set: for a tick, or for good. */
+/* UTC follows the boot-time clock, except where the clock is set: for one tick, or for good. */
 static void set_clock(struct mb_sample_meta *at, uint64_t t_ns, int64_t *off_ms)
 {
 	int64_t once = chance(0.08) ? (int64_t)between(&w.sim, -8e6, 8e6) : 0;
@@ -208,13 +208,13 @@ static void begin(struct session *s)
 	}
 	mb_model_init(&s->m);
 	s->m.off = s->off;
-	s->m.recorded = true; /* nothing is derived: each column is what it is set to */
+	s->m.recorded = true; /* the model derives nothing: each column has the value set here */
 	mb_recorder_watch(s->r, &s->m);
 	s->m.on_forget = on_forget;
 	s->m.on_forget_arg = s->r;
 }
 
-/* What lived when the last session ended has ended since, or is met again. */
+/* Processes that lived when the last session ended have ended since, or the new session meets them again. */
 static void take_over(struct session *s)
 {
 	for (int i = 0; i < w.n_lives; i++) {
@@ -324,7 +324,7 @@ static void make_world(int seed)
 	}
 }
 
-/* ---- what is said of it ---- */
+/* ---- what the recording says ---- */
 
 static struct {
 	struct mb_process *processes; /* a copy of each */
@@ -371,7 +371,7 @@ static bool is_off(int tick, const struct mb_column *c)
 	return w.moments[tick].off >> c->family->id & 1;
 }
 
-/* The last tick up to one at which it has an account; NOT_YET: none. oldest: of the recording. */
+/* The last tick up to `until` at which the process has a row; NOT_YET: none. */
 static int last_row(const struct life *l, int until)
 {
 	for (; until >= 0; until--) {
@@ -390,7 +390,10 @@ static bool lives_in(const struct life *l, int first, int last)
 	return l->last >= first;
 }
 
-/* Ticks before the oldest are gone: who had its account there has it at the oldest now, with nothing that came. */
+/*
+ * Ticks before the oldest are gone. A process whose last row was in one of them has a row at the oldest tick instead,
+ * without counts.
+ */
 static int64_t want_value(const struct life *l, size_t c, int first, int last, int oldest)
 {
 	const struct mb_column *col = &mb_columns(&w.n_columns)[c];
@@ -413,7 +416,7 @@ static int64_t want_value(const struct life *l, size_t c, int first, int last, i
 	}
 	if (col->is_max && longest)
 		return longest;
-	if (col->is_max) /* nothing grew: nothing came, or it is not known */
+	if (col->is_max) /* the maximum did not grow: nothing happened, or it is not known */
 		return want_value(l, c - 2, first, last, oldest) ? (int64_t)MB_NO_VALUE : 0;
 	if (!rows)
 		known = !is_off(last_row(l, last), col);
@@ -443,7 +446,7 @@ static void check_process(const struct life *l, const struct mb_process *p, cons
 			fail_in_case("%s of p%u in %d to %d: %lld, want %lld", c[i].name, l->pid, first, last,
 				 (long long)values[c[i].slot], (long long)want);
 	}
-	/* a peak from before the window is not one of the window */
+	/* a peak reached before the window does not count in the window */
 	if (first == oldest || l->born > first || (before != NOT_YET && l->steps[row].peak_pages > l->steps[before].peak_pages))
 		peak = l->steps[row].peak_pages;
 	if ((l->born != first || peak) && p->peak_pages != peak)
@@ -456,7 +459,7 @@ static uint64_t counter(int tick, uint64_t (*of)(const struct moment *), int old
 	const struct moment *t = &w.moments[tick];
 
 	if (tick && w.moments[tick - 1].session == t->session)
-		return tick == oldest ? 0 : of(t) - of(t - 1); /* what the one before had has gone */
+		return tick == oldest ? 0 : of(t) - of(t - 1); /* the tick before, to which this one adds, is gone */
 	return of(t);
 }
 
@@ -486,10 +489,10 @@ static uint64_t want_uncounted(const struct mb_column *c, int first, int last)
 	for (int j = 0; j < w.n_lives; j++)
 		known |= lives_in(&w.lives[j], first, last) &&
 			 want_value(&w.lives[j], (size_t)(c - mb_columns(&n)), first, last, 0) != (int64_t)MB_NO_VALUE;
-	return known ? ns : 0; /* of a number that is not known at all, there is no part */
+	return known ? ns : 0; /* a number that is not known at all has no partial time */
 }
 
-/* CSV: at the first tick all that live, and nothing twice. */
+/* CSV: the first tick lists all live processes, and nothing appears twice. */
 static void check_csv(struct mb_reader *r, int first, int last)
 {
 	struct mb_window win = { .first = first, .last = last };
@@ -526,7 +529,7 @@ static void check_csv(struct mb_reader *r, int first, int last)
 	free(text);
 }
 
-/* oldest: the tick at which the recording begins. */
+/* `oldest` is the tick at which the recording begins. */
 static void check_window(struct mb_reader *r, int first, int last, int oldest)
 {
 	uint64_t cpu = 0, events = 0, ns = 0;
@@ -568,7 +571,7 @@ static void check_window(struct mb_reader *r, int first, int last, int oldest)
 	}
 }
 
-/* "+SECONDS" at random: each tick is in one window. */
+/* Random cuts at "+SECONDS": each tick must be in exactly one window. */
 static void check_cuts(struct mb_reader *r, int oldest)
 {
 	char from[32] = "+0", to[32];
@@ -625,14 +628,14 @@ static int oldest_tick(void)
 	return v;
 }
 
-/* Has something gone? */
+/* Checks the whole recording; returns whether old ticks were removed. */
 static bool check_world(void)
 {
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	int oldest = oldest_tick();
 
-	/* nothing goes before its time, whatever UTC says */
+	/* no tick is removed before its time, whatever UTC says */
 	if (oldest)
 		assert_true(w.keep.max_age_ns && age_ns(oldest - 1) > (int64_t)w.keep.max_age_ns);
 	if (mb_reader_open(&r, path, &e))
@@ -668,7 +671,7 @@ static void test_random_lives(void **state)
 	int n = cases ? atoi(cases) : CASES, cut = 0, sessions = 0;
 
 	(void)state;
-	/* in memory: it is not about disks */
+	/* in memory: the test is not about disks */
 	strcpy(dir, "/dev/shm/mb-windows-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/a.db", dir);

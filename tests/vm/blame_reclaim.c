@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * blame in a machine that is short of memory: who took it, whose pages went, and that what one
- * cgroup does at its limit is not laid upon another.
+ * blame in a machine that is short of memory: which process allocated it, and whose pages were reclaimed. What one
+ * cgroup does at its limit must not be blamed on another.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,10 +18,10 @@
 #define SCALE "/proc/sys/vm/watermark_scale_factor"
 #define MIN_FREE "/proc/sys/vm/min_free_kbytes"
 
-/* Beside guest_cgroup, for who must not be blamed. */
+/* Besides guest_cgroup, for the process that must not be blamed. */
 static struct sandbox_cgroup other_cgroup;
 
-/* The kernel's threads have numbers below those of the guest's init scripts. */
+/* kswapd; kernel threads have lower pids than the guest's init scripts. */
 static pid_t kswapd;
 
 static void find_kswapd(void)
@@ -58,7 +58,7 @@ static long long now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* Nothing but a length: read, it takes memory like any file, but no time to make or to read. */
+/* A sparse file: its page cache uses memory like any other, but it takes no time to make or to read. */
 static const char *make_file(const char *name, long mib)
 {
 	const char *path = live_path(name);
@@ -77,7 +77,7 @@ static struct live_bg *start_blame(void)
 				    live_path("blame.json")));
 }
 
-/* What was lost for a reason. */
+/* How much was lost for this reason. */
 static long long lost_by(const json_t *doc, const char *reason)
 {
 	long long count = 0;
@@ -90,13 +90,13 @@ static long long lost_by(const json_t *doc, const char *reason)
 	return count;
 }
 
-/* Programs that a preemptible kernel did not run: counted, and no fault of memblame's. */
+/* How often a preemptible kernel did not run a BPF program: counted as lost, but not an error of memblame. */
 static long long not_run(const json_t *doc)
 {
 	return lost_by(doc, "program not run");
 }
 
-/* The end of a stall may be among them, which is seen when the next one begins. */
+/* The program not run may be the end of a stall, which is noticed when the next stall begins. */
 static void check_lost(const json_t *doc)
 {
 	long long missed = not_run(doc), untimed = lost_by(doc, "wait not timed");
@@ -129,7 +129,7 @@ static bool is_pid(const json_t *object, const char *path, pid_t pid)
 	return live_int(object, path) == pid;
 }
 
-/* NULL: it did not stall in this. */
+/* The victim's stalls of this kind; NULL: none. */
 static json_t *find_stall(const json_t *doc, pid_t victim, const char *what)
 {
 	json_t *e;
@@ -149,7 +149,7 @@ static double share_of(const json_t *culprit)
 	return json_number_value(share);
 }
 
-/* All of the time is laid upon somebody, none of it twice, and who is blamed most comes first. */
+/* All of the time is blamed on some process, none of it twice, and the process blamed most comes first. */
 static void check_shares(const json_t *stall)
 {
 	long long ns = live_int(stall, "stalled_ns"), blamed = 0;
@@ -179,12 +179,12 @@ static void check_shares(const json_t *stall)
 	live_near("blamed_ns", blamed, ns, (long long)json_array_size(live_get(stall, "culprits")));
 }
 
-/* --- who took the memory --- */
+/* --- which process allocated the memory --- */
 
 /*
- * One takes much of the memory and then all of the page cache, the other a little, again and again.
- * The reserve that kswapd keeps is made small, and kswapd slow, so that both must free some
- * themselves.
+ * One process fills much of the memory and then all of the page cache; the other allocates a little, again and again.
+ * The reserve that kswapd maintains is made small, and kswapd slow, so that both must reclaim
+ * memory themselves.
  */
 static void test_direct_reclaim(void **state)
 {
@@ -232,7 +232,7 @@ static void test_direct_reclaim(void **state)
 	json_decref(doc);
 }
 
-/* --- whose pages went --- */
+/* --- whose pages were reclaimed --- */
 
 struct evicted {
 	long long pages, by_kswapd;
@@ -259,7 +259,7 @@ static struct evicted add_up_evictions(const json_t *doc, pid_t owner, const cha
 	return sum;
 }
 
-/* Somebody else takes memory, little by little, until the owner has lost a third of what it had. */
+/* Another process allocates memory, little by little, until the owner has lost a third of what it had. */
 static void take_third(pid_t owner, const char *rss, long long had_kb)
 {
 	struct live_bg *creep = live_spawn(LIVE_ARGV(live_workload("memhog"), "1024", "creep"));
@@ -271,7 +271,7 @@ static void take_third(pid_t owner, const char *rss, long long had_kb)
 	live_result_free(live_stop(creep));
 }
 
-/* What it has when kswapd, which goes on for a while, is done. */
+/* What the owner still has when kswapd, which goes on for a while, is done. */
 static long long settled_kb(pid_t owner, const char *rss)
 {
 	long long now = live_proc_status(owner, rss), last;
@@ -285,8 +285,8 @@ static long long settled_kb(pid_t owner, const char *rss)
 }
 
 /*
- * The owner, a script, says "ready" and then waits for its input, which is $0. Returns false where that says nothing:
- * programs that the kernel did not run have missed more than half.
+ * The owner, a script, says "ready" and then waits for its input, which is $0. Returns false if the run proves nothing,
+ * because the kernel did not run the BPF programs for more than half of the pages.
  */
 static bool check_evictions_once(const char *script, const char *rss, const char *kind)
 {
@@ -299,11 +299,11 @@ static bool check_evictions_once(const char *script, const char *rss, const char
 	int input;
 
 	guest_keep(SCALE);
-	/* kswapd wakes early: 3% of the memory before anybody must free some himself */
+	/* kswapd wakes early: with 3% of the memory left before a process must reclaim memory itself */
 	guest_write(SCALE, "300");
 	unlink(fifo);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	/* both ways: it does not wait for the reader */
+	/* read and write, as open() then does not wait for the reader */
 	input = open(fifo, O_RDWR | O_CLOEXEC);
 	assert_true(input >= 0);
 	owner = live_spawn(LIVE_ARGV("sh", "-c", script, fifo));
@@ -315,7 +315,7 @@ static bool check_evictions_once(const char *script, const char *rss, const char
 	lost = (before - settled_kb(owner->pid, rss)) / PAGE_KB;
 	doc = end_blame(blame);
 	print_message("%s: %lld kB before, %lld pages lost\n", rss, before, lost);
-	/* the kernel has done what this is about, even if it ran out of swap meanwhile */
+	/* the kernel did reclaim a good part, even if it ran out of swap meanwhile */
 	assert_true(lost >= before / PAGE_KB / 6);
 	evicted = add_up_evictions(doc, owner->pid, kind);
 	assert_true(evicted.by_kswapd > 0);
@@ -331,7 +331,7 @@ static bool check_evictions_once(const char *script, const char *rss, const char
 	return says;
 }
 
-/* An emulated CPU can be taken from a thread at any place, in one run of many more often than in others. */
+/* An emulated CPU can be preempted anywhere, in some runs much more often than in others: so the test tries again. */
 static void check_evictions(char *script, const char *rss, const char *kind)
 {
 	bool says = false;
@@ -391,7 +391,7 @@ static void end_well(struct live_bg *bg)
 	live_result_free(r);
 }
 
-/* Who is alone in a cgroup has only itself to blame for its limit. */
+/* A process alone in a cgroup has only itself to blame for the limit. */
 static void check_alone(const json_t *stall, const struct sandbox_cgroup *cg)
 {
 	const json_t *culprits = live_get(stall, "culprits");
@@ -408,7 +408,7 @@ static void check_alone(const json_t *stall, const struct sandbox_cgroup *cg)
 		   live_int(stall, "victim.pid"));
 }
 
-/* As "high" is answered nowhere without trampolines. */
+/* Skips the test on kernels that cannot answer the question: "high" always needs trampolines. */
 static void skip_unless_asked(const char *question)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("doctor", "--json"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A file that is mapped and read while it is in memory, and again when the whole page cache was
- * dropped: major faults from the disk, as many as the kernel counts, and none before.
+ * A mapped file is read while it is in the page cache, and again after the whole page cache was
+ * dropped: only then there are major faults, as many as the kernel counts.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 #define FILE_MIB "8"
 #define FILE_PAGES 2048
 
-/* Each reading is a process of its own, whose report goes to a file of its number. */
+/* Each reading is its own process, whose report goes to a file named by its number. */
 static char *readings_script(const char *file)
 {
 	char *script;
@@ -35,7 +35,7 @@ static json_t *report_of(int reading)
 	return report;
 }
 
-/* Returns its major faults, and how long they took. */
+/* Returns the major faults of that reading, and how long they took. */
 static long long check_reading(const json_t *summary, int reading, long long *ns)
 {
 	json_t *report = report_of(reading);
@@ -56,7 +56,7 @@ static long long check_reading(const json_t *summary, int reading, long long *ns
 	return major;
 }
 
-/* Else one fault, with what is read ahead of it and meanwhile, would bring the whole file. */
+/* With read-ahead, one fault would bring in the whole file. */
 static void no_read_ahead(void)
 {
 	static char path[64];
@@ -80,7 +80,7 @@ static void test_dropped(void **state)
 	disk_ns = guest_disk_read_ns() - disk_ns;
 	live_equal("status", run->result->status, 0);
 	live_equal("lost", live_lost(run->summary), 0);
-	/* the first one wrote the file, so it is in memory */
+	/* the first reading wrote the file, so it is in memory */
 	live_equal("major, just written", check_reading(run->summary, 0, &ns), 0);
 	live_equal("major, in the page cache", check_reading(run->summary, 1, &ns), 0);
 	major = check_reading(run->summary, 2, &ns);
@@ -88,7 +88,7 @@ static void test_dropped(void **state)
 		      disk_ns);
 	live_near("major, after dropping", major, FILE_PAGES, FILE_PAGES / 100);
 	assert_true(major <= majors);
-	/* one read after the other, each within its fault but for those that open the file */
+	/* the reads follow one another, each within its fault, except those that open the file */
 	assert_true(ns >= disk_ns - disk_ns / 10);
 	live_run_free(run);
 }

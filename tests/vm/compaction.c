@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A process that compacts all memory, because it writes to /proc/sys/vm/compact_memory: how often
- * and for how long, against the kernel's own trace. Only for the guest that tests/vm/run boots.
+ * A process compacts all memory by writing to /proc/sys/vm/compact_memory. Compares how often and
+ * how long with the kernel's own trace. Only for the guest that tests/vm/run boots.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,14 +14,14 @@
 #define SPARSE_BYTES (96L << 20)
 #define PAGE 4096
 
-/* Small pages with a hole after each: memory that compaction has to move. */
+/* Maps small pages with a hole after each: memory that compaction has to move. */
 static char *map_sparse(void)
 {
 	char *map = mmap(NULL, SPARSE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 
 	assert_true(map != MAP_FAILED);
-	/* fails on a kernel that has no huge pages to begin with, as -rt */
+	/* fails on a kernel that has no huge pages at all, such as -rt */
 	assert_true(!madvise(map, SPARSE_BYTES, MADV_NOHUGEPAGE) || errno == EINVAL);
 	for (long at = 0; at < SPARSE_BYTES; at += PAGE)
 		map[at] = 1;
@@ -55,7 +55,7 @@ static void test_compact_memory(void **state)
 	live_equal("status", run->result->status, 0);
 	pid = (pid_t)live_int(run->workload, "pid");
 	truth = pairs_read(&guest_pairs, pid);
-	/* each write compacts every zone that has memory */
+	/* each write compacts every zone with memory */
 	assert_true(truth.count >= WRITES);
 	assert_true(truth.min_ns > 0);
 	p = live_process(run->summary, pid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The sums of stalls against what the kernel itself says that a workload lost: delay accounting
- * (taskstats and /proc/PID/stat) and the pressure (PSI) in its cgroup.
+ * Compares the sums of stalls with the time that the kernel itself says a workload lost: delay
+ * accounting (taskstats and /proc/PID/stat) and the pressure (PSI) of its cgroup.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -18,23 +18,23 @@
 
 /*
  * The kernel starts its clocks after the tracepoint that begins a reclaim and stops them before the
- * one that ends it, so memblame's time has a part of its two programs as well: in an emulator, up to
- * 10 us. It is never shorter, but for the clocks, which are not the same.
+ * one that ends it. So memblame's time includes part of its own two programs: in an emulator, up to
+ * 10 us. It is shorter only because the clocks are not the same.
  */
 #define HOOKS_NS 10000
 #define MORE(ns) ((ns) / 20)
 #define LESS(ns) ((ns) / 50)
 
 /*
- * PSI and newer delay accounting use the scheduler's clock. In an emulator that hides that a CPU stood
- * still, or that its ticks came late, and makes up for it at the next tick, in whatever the thread does
- * then: of two traces of the same reclaims, one with that clock, sums differed by a third. So what does
- * not agree is measured again; what memblame gets wrong it gets wrong each time.
+ * PSI and newer delay accounting use the scheduler's clock. In an emulator this clock does not show that
+ * a CPU stood still or that its ticks came late; it catches up at the next tick, in whatever the thread
+ * does then. In two traces of the same reclaims, one with that clock, the sums differed by a third. So a
+ * measurement that does not agree is repeated; an error of memblame would appear each time.
  */
 #define TRIES 5
 
 #define CONTROLLERS "/sys/fs/cgroup/cgroup.subtree_control"
-#define READS_PER_S "riops=250" /* slow enough that waits for the disk are most of a major fault */
+#define READS_PER_S "riops=250" /* slow enough that a major fault mostly waits for the disk */
 
 static bool with_io;
 
@@ -71,7 +71,7 @@ static void set(const char *file, const char *text)
 	guest_write(path, text);
 }
 
-/* Every read of the cgroup waits its turn. */
+/* Throttles reads of the cgroup, so that each one has to wait. */
 static void slow_disk(void)
 {
 	char limit[64];
@@ -96,7 +96,7 @@ static int delays_teardown(void **state)
 	return result;
 }
 
-/* On disk and, clean, in the page cache. */
+/* A file that is on disk, and clean in the page cache. */
 static const char *clean_file(const char *mib)
 {
 	const char *path = live_path("clean");
@@ -120,7 +120,7 @@ static const char *cold_file(const char *mib)
 	return path;
 }
 
-/* The workload on one CPU: the kernel's clocks of two differ, and PSI weighs them when it adds. */
+/* Runs the workload on one CPU: the kernel's clocks of two CPUs differ, and PSI weights CPUs when it adds them up. */
 #define ON_ONE_CPU(...) LIVE_ARGV("taskset", "1", __VA_ARGS__)
 
 static json_t *process(const struct live_run *run)
@@ -135,7 +135,7 @@ static json_t *process(const struct live_run *run)
 	return live_process(run->summary, (pid_t)live_int(run->workload, "pid"));
 }
 
-/* A stall that this kernel does not tell, or that was not asked for, is part of the one around it. */
+/* A stall kind that this kernel does not report, or that is not traced, counts as part of the stall around it. */
 static long long stall(json_t *p, const char *kind, const char *what)
 {
 	json_t *reported = json_object_get(live_get(p, "stalls"), kind);
@@ -149,7 +149,7 @@ static long long in_reclaim_ns(json_t *p)
 	return stall(p, "direct_reclaim", "ns") + stall(p, "memcg_reclaim", "ns");
 }
 
-/* What may be inside of reclaim, and has nothing else to be in here. */
+/* Stalls that happen inside reclaim; these workloads have no others of their kinds. */
 static long long nested_ns(json_t *p)
 {
 	return stall(p, "throttle", "ns") + stall(p, "writeback_wait", "ns") +
@@ -158,7 +158,7 @@ static long long nested_ns(json_t *p)
 
 /* --- delay accounting: all of reclaim, with what it waits for --- */
 
-/* elsewhere_ns: of the nested stalls, what may not have been in reclaim. */
+/* elsewhere_ns: the part of the nested stalls that may have been outside reclaim. */
 static bool freepages_agree(const struct live_run *run, json_t *p, long long elsewhere_ns)
 {
 	long long want = live_int(run->workload, "delay_freepages_ns");
@@ -176,7 +176,7 @@ static bool freepages_agree(const struct live_run *run, json_t *p, long long els
 
 /* --- pressure --- */
 
-/* Total in us of "some" or "full"; -1: this kernel keeps none. */
+/* The total of "some" or "full" in us; -1: this kernel has none. */
 static long long pressure_us(const char *line)
 {
 	char path[320], *text, *at;
@@ -196,7 +196,7 @@ static long long pressure_us(const char *line)
 	return us;
 }
 
-/* The thread is alone: its time under pressure is the cgroup's, and whoever stalls is all there are. */
+/* The thread is alone in its cgroup, so its time under pressure is that of the cgroup, and "some" equals "full". */
 static bool pressure_agrees(json_t *p, long long before_us, int percent)
 {
 	long long some_us = pressure_us("some"), full_us = pressure_us("full"), want, got;
@@ -213,7 +213,7 @@ static bool pressure_agrees(json_t *p, long long before_us, int percent)
 
 /* --- the tests --- */
 
-/* Each page read once: nothing comes back, for which PSI would count the wait for the disk, too. */
+/* Reads each page once: no page comes back after reclaim, as PSI would count that wait for the disk, too. */
 static bool clean_pages_agree(void)
 {
 	struct live_run *run;
@@ -236,8 +236,8 @@ static bool clean_pages_agree(void)
 }
 
 /*
- * Half of the cgroup at most: one full of them has no memory, and its writer is killed. Not much less,
- * or the writer pauses for a minute.
+ * Dirty pages may fill half of the cgroup at most: in a cgroup full of them the writer is killed. The limit must
+ * not be much lower either, or the writer pauses for a minute.
  */
 static bool dirty_pages_agree(void)
 {
@@ -258,7 +258,7 @@ static bool dirty_pages_agree(void)
 	return agree;
 }
 
-/* Until 5.16 an allocation that reclaims in vain also sleeps between two reclaims. */
+/* Until 5.16, an allocation whose reclaim frees nothing also sleeps between two reclaims. */
 static bool sleeps_between_reclaims(void)
 {
 	struct utsname name;
@@ -269,7 +269,7 @@ static bool sleeps_between_reclaims(void)
 	return major < 5 || (major == 5 && minor < 16);
 }
 
-/* As an argument: so many percent of what the guest has left. */
+/* As an argument for memhog: this percentage of the guest's free memory. */
 static const char *of_memory(char text[16], int percent)
 {
 	char *meminfo = live_slurp("/proc/meminfo", NULL), *at = strstr(meminfo, "MemAvailable:");
@@ -283,8 +283,8 @@ static const char *of_memory(char text[16], int percent)
 }
 
 /*
- * Holds what the one traced comes to need, until it is killed for it: so reclaim is at its wits' end,
- * where it sleeps, and the one traced survives it.
+ * Holds the memory that the traced process will need, until the OOM killer kills the holder. So reclaim
+ * fails, which makes it sleep, and yet the traced process survives.
  */
 static struct live_bg *start_victim(int *input, const char *mib)
 {
@@ -309,7 +309,7 @@ static bool machine_agree(void)
 	struct live_result *victim;
 	struct live_bg *bg;
 	struct live_run *run;
-	/* memblame itself needs some, so both do not fit, and one alone does */
+	/* memblame itself needs some memory: the two workloads together do not fit, one alone does */
 	char hold[16], need[16];
 	int input;
 	json_t *p;
@@ -333,7 +333,7 @@ static bool machine_agree(void)
 	return agree;
 }
 
-/* Little over memory.high: see tests/vm/high.c. */
+/* The workload goes a little over memory.high: see tests/vm/high.c. */
 static bool high_agree(void)
 {
 	struct live_run *run;
@@ -354,9 +354,9 @@ static bool high_agree(void)
 }
 
 /*
- * From 6.12 on a thread that goes to sleep may stay on its queue for a while, and then the beginning of
- * its wait is noted for another thread, so the wait seems to last since any earlier one. This does
- * not happen to real-time threads.
+ * From 6.12 on, a thread that goes to sleep may stay on its run queue for a while. The kernel then notes
+ * the beginning of its wait for another thread, so the wait seems to last since an earlier one. This
+ * does not happen to real-time threads.
  */
 static void count_waits_rightly(void)
 {
@@ -366,8 +366,8 @@ static void count_waits_rightly(void)
 }
 
 /*
- * What the thread lost to the disk is in the stall; in the stall is nothing but that and the fault's
- * own work.
+ * The stall contains the time that the thread lost to the disk, and otherwise only the fault's own
+ * work.
  */
 static bool waits_agree(const struct live_run *run, json_t *p, const char *kind)
 {
@@ -378,13 +378,13 @@ static bool waits_agree(const struct live_run *run, json_t *p, const char *kind)
 
 	print_message("waited for the disk: %lld ticks; %s: %lld ns in %lld; the thread's work: %lld\n",
 		      ticks, kind, got, stall(p, kind, "count"), worked);
-	/* the ticks are of the same sum that taskstats tell in ns, before 5.18 in two parts */
+	/* the ticks are the same sum that taskstats report in ns, before 5.18 in two parts */
 	live_near("ticks", waited,
 		  live_int(run->workload, "delay_blkio_ns") +
 			  (live_int(run->workload, "delay_version") < 11 ?
 				   live_int(run->workload, "delay_swapin_ns") : 0),
 		  TICK_NS);
-	assert_true(ticks >= 50); /* or one of them is too much */
+	assert_true(ticks >= 50); /* otherwise one tick would be too much */
 	return got >= waited - LESS(waited) - TICK_NS && got <= waited + worked + TICK_NS;
 }
 
@@ -423,7 +423,7 @@ static bool swap_in_agree(void)
 	count_waits_rightly();
 	run = live_run(NULL, ON_ONE_CPU(live_workload("memhog"), "24", "again", "2"));
 	p = process(run);
-	/* now and then the kernel pushes out other pages than those that come back */
+	/* now and then the kernel swaps out other pages than those that come back */
 	agree = live_int(p, "stalls.swap_in.count") >= 400 && waits_agree(run, p, "swap_in");
 	live_run_free(run);
 	return agree;

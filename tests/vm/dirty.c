@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A machine that may have few dirty pages in all: a writer to the guest's disk is made to pause,
- * against the kernel's own trace and the writer's own clock. (tests/live/writeback.c has the limit of one device.)
+ * A machine that allows few dirty pages: the kernel makes a writer to the guest's disk pause. Compares the pauses with
+ * the kernel's own trace and the writer's own clock. (tests/live/writeback.c tests the limit of one device.)
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,12 @@
 #include "ftrace.h"
 #include "guest.h"
 
-/* Small enough that a writer is mostly made to pause. */
+/* Small enough that a writer pauses most of the time. */
 #define DIRTY_BYTES "131072"
 #define BACKGROUND_BYTES "65536"
 #define WRITTEN_MIB "48"
 
-/* Bytes set make the ratio 0, and a ratio set makes its bytes 0: the ratios are to be put back. */
+/* Setting bytes makes the ratio 0, and setting a ratio makes its bytes 0: the test must restore the ratios. */
 static void limit_dirty_pages(void)
 {
 	guest_keep("/proc/sys/vm/dirty_ratio");
@@ -23,7 +23,7 @@ static void limit_dirty_pages(void)
 	guest_write("/proc/sys/vm/dirty_bytes", DIRTY_BYTES);
 }
 
-/* One row, for the guest's disk, with all of the stall. */
+/* There is one row, for the guest's disk, with all of the stall. */
 static void assert_pauses(json_t *p)
 {
 	json_t *rows = live_get(p, "writeback.pauses");
@@ -39,7 +39,7 @@ static void assert_pauses(json_t *p)
 
 static struct sandbox_trace trace;
 
-/* Also of a test that failed. */
+/* Runs after a failed test, too. */
 static int teardown(void **state)
 {
 	if (trace.dir[0])
@@ -47,7 +47,7 @@ static int teardown(void **state)
 	return guest_teardown(state);
 }
 
-/* The times that a thread was made to sleep for, by the kernel's own trace; it also says so where there is no need. */
+/* The pauses of the thread in the kernel's own trace, which also has events for writes that need no pause. */
 static long long traced_pauses(pid_t tid)
 {
 	struct ftrace_records all = ftrace_read(&trace, tid);
@@ -89,12 +89,12 @@ static void test_throttled(void **state)
 	live_equal("pauses", live_int(p, "stalls.dirty_throttle.count"),
 		   traced_pauses((pid_t)live_int(run->workload, "pid")));
 	assert_true(live_int(p, "stalls.dirty_throttle.count") >= 10);
-	/* what the writer's thread ran within those calls, it also ran between its pauses: which emulated takes long */
+	/* within those calls the thread also ran, between its pauses: in an emulator that takes long */
 	paused = live_int(p, "stalls.dirty_throttle.ns");
 	assert_true(paused >= blocked - blocked / 20 - live_int(run->workload, "cpu_wait_ns"));
 	most = live_int(run->workload, "blocked_call_ns");
 	assert_true(paused <= (most > blocked + blocked / 20 ? most : blocked + blocked / 20));
-	/* without trampolines a pause is over when the next write is seen, a little later */
+	/* without trampolines a pause ends when the next write is seen, a little later */
 	assert_true(live_int(p, "stalls.dirty_throttle.max_ns") <= longest + longest / 20);
 	assert_true(live_int(p, "stalls.total_ns") <= live_int(run->workload, "write_ns"));
 	assert_pauses(p);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* memory.high (cgroup v2): who goes over it is made to sleep, for as long as its own clock says. */
+/* memory.high (cgroup v2): a process above it is made to sleep; its own clock shows for how long. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
 
 #define HIGH_MIB 16
-#define HOG_MIB "17" /* a little over it: the sleeps grow with the square of the excess */
+#define HOG_MIB "17" /* a little over the limit: the sleeps grow with the square of the excess */
 
 static long long high_events(void)
 {
@@ -47,7 +47,7 @@ static void test_high(void **state)
 	print_message("asleep for %lld ns in %lld sleeps; memory.high passed %lld times; blocked: %lld ns\n",
 		      slept, live_int(p, "stalls.high_throttle.count"), high_events(), blocked);
 	assert_true(blocked > 50000000);
-	/* one sleep at most each time, and none without */
+	/* at most one sleep for each "high" event */
 	assert_in_range(live_int(p, "stalls.high_throttle.count"), 1, high_events());
 	live_near("high_throttle.ns", slept, blocked, blocked / 20);
 	assert_true(live_int(p, "stalls.high_throttle.max_ns") <= slept);

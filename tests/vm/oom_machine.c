@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * memblame oom where the whole machine runs out of memory, memblame with it; and where a cgroup dies as one
- * (memory.oom.group, cgroup v2).
+ * memblame oom when the whole machine, and so memblame itself, runs out of memory; and when the kernel kills a whole
+ * cgroup at once (memory.oom.group, cgroup v2).
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -16,9 +16,9 @@
 
 #define HOG_MIB "2048"
 #define GROUP 4
-#define OTHERS 8 /* who would be killed next */
+#define OTHERS 8 /* the processes to be killed next */
 
-/* What the kernel's log says of kills: who, and who could not be reaped. */
+/* What the kernel's log says of kills: which processes, and which could not be reaped. */
 static const char *kernel_said(void)
 {
 	static char log[1 << 20], said[1 << 16];
@@ -35,7 +35,7 @@ static const char *kernel_said(void)
 	return said;
 }
 
-/* The memblame has said this; else the test fails, with why it has not. */
+/* Waits until memblame has printed this text. Otherwise the test fails and prints what may explain it. */
 static void wait_for(struct live_bg *oom, const char *text)
 {
 	struct live_result *r;
@@ -51,7 +51,7 @@ static void wait_for(struct live_bg *oom, const char *text)
 	live_fail("no report: %s\n%s", live_slurp(oom->err_path, NULL), live_slurp(stack, NULL));
 }
 
-/* The memblame is stopped; all that it has said. */
+/* Stops memblame; returns everything it has printed. */
 static char *all_said(struct live_bg *oom)
 {
 	struct live_result *r = live_stop(oom);
@@ -76,7 +76,7 @@ static json_t *the_report(struct live_bg *oom)
 	return doc;
 }
 
-/* The report that has the whole group: of who dies late one is written anew. */
+/* The report that has the whole group: memblame writes it again if a process dies late. */
 static json_t *report_of_group(struct live_bg *oom, const char *sentence)
 {
 	char *text;
@@ -110,15 +110,15 @@ static void assert_zone(json_t *zone, const struct kmsg_kill *k)
 	if (!line)
 		live_fail("the kernel has no line \"%s\"", begin);
 	/*
-	 * For a while after fragmentation the kernel adds a boost to all three, which it takes back when
-	 * kswapd has done: between its line and the kill, maybe.
+	 * For a while after fragmentation the kernel adds a boost to all three watermarks, and removes it when
+	 * kswapd is done: perhaps between the kernel's line and the kill.
 	 */
 	boost = strstr(line, " boost:") ? kib_after(line, " boost:") : 2 << 20;
 	live_near("min_bytes", live_int(zone, "min_bytes"), kib_after(line, " min:"), boost);
 	live_near("low_bytes", live_int(zone, "low_bytes"), kib_after(line, " low:"), boost);
 	live_near("high_bytes", live_int(zone, "high_bytes"), kib_after(line, " high:"), boost);
 	live_equal("managed_bytes", live_int(zone, "managed_bytes"), kib_after(line, " managed:"));
-	/* pages come and go between the kernel's line and the kill: writing the log takes an emulator long */
+	/* pages come and go between the kernel's line and the kill: an emulator takes long to write the log */
 	live_near("free_bytes", live_int(zone, "free_bytes"), kib_after(line, " free:"), 16 << 20);
 }
 
@@ -136,7 +136,7 @@ static void assert_machine(json_t *doc, const struct kmsg_kill *k)
 	assert_true(i >= 1);
 	live_equal("free_bytes", live_int(doc, "memory.free_bytes"), free_bytes);
 	live_near("managed", managed, live_int(doc, "memory.total_bytes"), 1 << 20);
-	/* what the kernel had its scores of: memory and swap */
+	/* the kernel bases its scores on memory and swap */
 	live_near("score_base_bytes", live_int(doc, "score_base_bytes"),
 		  managed + live_int(doc, "memory.swap_total_bytes"), 1 << 20);
 	live_equal("tasks", (long long)json_array_size(live_get(doc, "tasks")), (long long)k->n_tasks);
@@ -145,15 +145,15 @@ static void assert_machine(json_t *doc, const struct kmsg_kill *k)
 }
 
 /*
- * Whoever frees the hog's memory may be slow in an emulator, and the kernel goes on to the next largest: not the test. What
- * it starts has the same value, if it sets none.
+ * Freeing the hog's memory may be slow in an emulator, and then the kernel kills the next largest process: that must
+ * not be the test. Processes that the test starts inherit the value unless they set their own.
  */
 static void protect(const char *adj)
 {
 	guest_write("/proc/self/oom_score_adj", adj);
 }
 
-/* Nor memblame: these go before it. */
+/* The next process killed must not be memblame either: these are killed before it. */
 static void offer_others(pid_t *pids)
 {
 	for (int i = 0; i < OTHERS; i++) {
@@ -175,7 +175,7 @@ static void end_others(const pid_t *pids)
 	}
 }
 
-/* Alone, or with a swap file that is used up first. */
+/* Uses up all memory: without swap, or with a swap file that fills first. */
 static void use_up(unsigned int swap_mib)
 {
 	char path[64], *adj, *script;
@@ -193,7 +193,7 @@ static void use_up(unsigned int swap_mib)
 	assert_string_equal(adj, "-999\n");
 	free(adj);
 	assert_true(live_proc_status(oom->pid, "VmLck") > 0);
-	usleep(2200000); /* ticks without growth come before */
+	usleep(2200000); /* some ticks without growth come first */
 	protect("-998");
 	offer_others(others);
 	assert_true(asprintf(&script, "echo 0 >/proc/self/oom_score_adj; exec %s %s anon", live_workload("memhog"), HOG_MIB) > 0);
@@ -215,7 +215,7 @@ static void use_up(unsigned int swap_mib)
 	live_near("anon_rss_bytes", live_int(doc, "victim.anon_rss_bytes"), k.anon, kmsg_slack());
 	assert_machine(doc, &k);
 	live_equal("culprit", live_int(doc, "culprit.pid"), pid);
-	/* pages of its files are taken away until the last moment */
+	/* the kernel reclaims file pages of the hog until the last moment */
 	if (live_int(doc, "culprit.growth_bytes") < k.anon - (4 << 20))
 		print_error("%s\n%s\n%s\n%s\n", live_str(doc, "sentence"), json_dumps(live_get(doc, "culprit"), 0),
 			    json_dumps(live_get(doc, "memory.split"), 0), json_dumps(live_get(doc, "history.kinds"), 0));

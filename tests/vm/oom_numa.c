@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* memblame oom where only the node that a cpuset allows runs out of memory (cgroup v2, two NUMA nodes). */
+/* memblame oom when only the node that a cpuset allows runs out of memory (cgroup v2, two NUMA nodes). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A whole machine that runs out of memory: kswapd, direct reclaim and a global OOM kill. Only for
- * a guest made for it, which tests/vm/run boots with 320 MB and no swap.
+ * A whole machine runs out of memory: kswapd, direct reclaim and a global OOM kill. Only for the
+ * guest that tests/vm/run boots for it with 320 MB and no swap.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #define CACHED_MIB "96"
 #define HOG_MIB "1024"
 
-/* Clean page cache, for reclaim to find something. */
+/* Makes clean page cache, so that reclaim finds something. */
 static void fill_cache(void)
 {
 	const char *path = live_path("cached");
@@ -28,7 +28,7 @@ struct kswapd {
 	long long runs, pages, woken_by_hog;
 };
 
-/* Each run has an end after its begin, and somebody who wanted it. */
+/* Each run of kswapd ends after it begins, and has a process that woke it. */
 static struct kswapd add_up_kswapd(const json_t *summary, pid_t hog)
 {
 	struct kswapd k = { 0 };
@@ -78,8 +78,8 @@ static void assert_direct_reclaim(json_t *p, pid_t hog)
 }
 
 /*
- * Not counting programs that the kernel did not run: from 7.0 on it leaves one out where another thread lost the CPU
- * within it, which is told as lost, and more often the busier the machine is.
+ * Ignores BPF programs that the kernel did not run. From 7.0 on the kernel skips a program while another
+ * thread is preempted within it. memblame reports this as lost; it happens more often on a busy machine.
  */
 static void assert_nothing_lost(const json_t *summary)
 {
@@ -105,7 +105,7 @@ static void test_shortage(void **state)
 	if (reason)
 		live_skip("%s", reason);
 	fill_cache();
-	/* kswapd goes back to sleep some tenths of a second after there is enough again */
+	/* kswapd goes back to sleep some tenths of a second after there is enough memory again */
 	assert_true(asprintf(&commands, "%s " HOG_MIB " anon; sleep 2", live_workload("memhog")) > 0);
 	script = pairs_script(&guest_pairs, "vmscan", commands);
 	free(commands);
@@ -124,7 +124,7 @@ static void test_shortage(void **state)
 	assert_true(k.runs > 0);
 	assert_true(k.woken_by_hog > 0);
 	assert_true(live_int(p, "reclaim.kswapd_wakeups") >= k.woken_by_hog);
-	/* the kernel's count has also what kswapd did before and after memblame watched */
+	/* the kernel's count includes what kswapd did before and after memblame watched */
 	assert_true(k.pages > 0);
 	assert_true(k.pages <= guest_vmstat("pgsteal_kswapd") - stolen);
 	assert_nothing_lost(run->summary);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A machine under stress for a while: whatever memblame says of it must be possible. No time is
- * negative or counted twice, each stall has its length, and what was lost is counted.
+ * A machine under stress for a while: everything that memblame reports must be possible. No time is
+ * negative or counted twice, each stall has its length, and lost events are counted.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "guest.h"
 
-/* On the guest's disk, with its libraries, so that it takes no memory from other tests. */
+/* stress-ng and its libraries are on the guest's disk, so that they use no memory in other tests. */
 #define STRESS_DIR "/tmp/stress-ng"
 #define GRACE_S 120
 
@@ -36,7 +36,7 @@ static const char *seconds(void)
 
 /* --- what a summary says --- */
 
-/* Returns its time. */
+/* Returns the time of the stall. */
 static long long check_stall(const json_t *p, const char *kind, const json_t *stall)
 {
 	long long count = live_int(stall, "count"), ns = live_int(stall, "ns");
@@ -53,7 +53,7 @@ static long long check_stall(const json_t *p, const char *kind, const json_t *st
 	return ns;
 }
 
-/* No thread can have waited for longer than it was watched. */
+/* No thread can have waited longer than it was watched. */
 static long long check_process(const json_t *p, long long end_ns, long long duration_ns)
 {
 	long long sum = 0, total = live_int(p, "stalls.total_ns");
@@ -99,7 +99,7 @@ static void check_summary(const json_t *summary, long long end_ns)
 	json_array_foreach(live_get(summary, "processes"), i, p)
 		total += check_process(p, end_ns, duration);
 	print_message("run: %zu processes, %lld ns of stalls in %lld ns\n", n, total, duration);
-	/* the stressors, and whoever started them; and there was something to see */
+	/* the stressors, and the process that started them; and there were stalls */
 	assert_true(n >= 5);
 	assert_true(total > 0);
 }
@@ -146,7 +146,7 @@ static void check_blame(const json_t *doc)
 		assert_true(live_int(e, "pages") > 0);
 }
 
-/* --- both, of the same minute --- */
+/* --- the summary and blame, of the same minute --- */
 
 static json_t *read_json(const char *path)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Memory that goes to swap and comes back, by the owner's own doing and by somebody else's: against
- * what the kernel counts for the process and for the machine, and the disk's own clock.
+ * Memory goes to swap and comes back, because of the owner itself or of another process. Compares with
+ * the kernel's counts for the process and the machine, and with the disk's own clock.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 /* See test_live_memory in tests/live/task.c: counters per CPU, read at two moments. */
 #define RSS_SLACK (128 * PAGE)
 
-/* As tests/live/fault.c has it: 1%, and what start-up varies by. */
+/* As in tests/live/fault.c: 1%, plus what the start of a program varies by. */
 static long long slack_of(long long want)
 {
 	return want / 100 > 24 ? want / 100 : 24;
@@ -40,8 +40,8 @@ static long long again_faults(const json_t *workload)
 }
 
 /*
- * Those before the second reading are few: the kernel takes what was used last, stack and data,
- * later than the rest. They are in the stall, but not on the workload's clock.
+ * Swap-ins before the second reading are few, as the kernel reclaims the most recently used pages (stack
+ * and data) last. They are in the stall, but not on the workload's clock.
  */
 static void assert_swap_in_time(json_t *p, const json_t *workload)
 {
@@ -56,7 +56,7 @@ static void assert_swap_in_time(json_t *p, const json_t *workload)
 		live_fail("swap_in.ns: %lld in %lld", ns, live_int(workload, "again_ns"));
 }
 
-/* A process that needs more than it may have pushes its own pages out, and brings them back. */
+/* A process that needs more memory than its limit swaps its own pages out, and brings them back. */
 static void test_own_limit(void **state)
 {
 	long long in = guest_vmstat("pswpin"), out = guest_vmstat("pswpout"), major;
@@ -74,7 +74,7 @@ static void test_own_limit(void **state)
 	major = live_int(run->workload, "majflt");
 	print_message("%lld swap faults, %lld major; kernel: %lld pages out, %lld in\n",
 		      live_int(p, "faults.swap"), major, out, in);
-	/* the kernel has done what this is about: half of it at least went out and is back */
+	/* the kernel did swap: at least half of the memory went out and is back */
 	assert_true(out >= 24 * MIB / PAGE);
 	assert_true(again_faults(run->workload) >= 24 * MIB / PAGE);
 	live_equal("minor", live_int(p, "faults.minor"), live_int(run->workload, "minflt"));
@@ -84,7 +84,7 @@ static void test_own_limit(void **state)
 	live_near("anon", live_int(p, "faults.anon"), live_int(run->workload, "anon"),
 		  slack_of(live_int(run->workload, "anon")));
 	live_equal("swap_in.count", live_int(p, "stalls.swap_in.count"), major);
-	/* each reads at least its own page, and some ahead */
+	/* each swap-in reads at least its own page, and perhaps some ahead */
 	assert_true(live_int(p, "stalls.swap_in.count") <= in);
 	assert_swap_in_time(p, run->workload);
 	assert_true(live_int(p, "stalls.total_ns") <= live_int(run->workload, "wall_ns"));
@@ -94,7 +94,7 @@ static void test_own_limit(void **state)
 	live_run_free(run);
 }
 
-/* --- by somebody else, while the owner waits --- */
+/* --- swapped out because of another process, while the owner waits --- */
 
 #define HOG_MIB "48"
 #define AGAIN_MIB "16"
@@ -112,7 +112,7 @@ static struct hog start_hog(void)
 	char *script;
 
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	/* both ways: it does not wait for the reader */
+	/* read and write, as open() then does not wait for the reader */
 	hog.input = open(fifo, O_RDWR | O_CLOEXEC);
 	assert_true(hog.input >= 0);
 	assert_true(asprintf(&script, "exec %s " HOG_MIB " again " AGAIN_MIB " <%s",
@@ -144,7 +144,7 @@ static json_t *end_hog(struct hog *hog)
 	return workload;
 }
 
-/* What the kernel says of the hog and of the machine. */
+/* The kernel's counts for the hog and for the machine. */
 struct seen {
 	long long minor, major, rss, swap, in, out, disk_ns;
 };
@@ -169,7 +169,7 @@ static struct seen see(const struct hog *hog)
 	return now;
 }
 
-/* memory.high: who lowers it takes the pages himself, at once. */
+/* A process that lowers memory.high reclaims the pages itself, at once. */
 static void push_out(const char *to)
 {
 	char path[160];
@@ -186,10 +186,10 @@ static void assert_brought_back(json_t *p, const struct seen *out, const struct 
 	live_equal("minor", live_int(p, "faults.minor"), back->minor - out->minor);
 	live_equal("major", live_int(p, "faults.major"), major);
 	live_equal("swap_in.count", live_int(p, "stalls.swap_in.count"), major);
-	/* nothing is read ahead */
+	/* there is no read-ahead */
 	live_near("swap_in.count, for the machine", live_int(p, "stalls.swap_in.count"),
 		  back->in - out->in, slack_of(major));
-	/* one read after the other, each within its fault */
+	/* the reads follow one another, each within its fault */
 	print_message("swap_in: %lld ns; the disk read for %lld ns\n",
 		      live_int(p, "stalls.swap_in.ns"), back->disk_ns - out->disk_ns);
 	assert_true(live_int(p, "stalls.swap_in.ns") >= back->disk_ns - out->disk_ns);
@@ -221,7 +221,7 @@ static void test_pushed_out(void **state)
 	print_message("%lld pages went, %lld to swap (%lld written), %lld came back (%lld read)\n",
 		      begin.rss - out.rss, out.swap, out.out - begin.out, out.swap - back.swap,
 		      back.in - out.in);
-	/* the kernel has done what this is about, and some of it is still out */
+	/* the kernel did swap, and some of the memory is still swapped out */
 	assert_true(out.swap >= 32 * MIB / PAGE);
 	assert_true(back.swap >= 16 * MIB / PAGE);
 	assert_true(back.major - out.major >= 8 * MIB / PAGE);

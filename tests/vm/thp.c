@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Huge pages as the machine's rule, and pages of 64 KiB: each first touch is one fault, of which
- * the kernel keeps its own count. (tests/live/fault.c has huge pages that a process asked for.)
+ * Huge pages enabled for the whole machine, and pages of 64 KiB: each first touch is one fault, which
+ * the kernel counts, too. (tests/live/fault.c tests huge pages that a process asks for.)
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,17 +12,17 @@
 #define THP_64K THP "/hugepages-64kB"
 #define COUNT_2M "sed -n 's/^thp_fault_alloc //p' /proc/vmstat"
 #define COUNT_64K "cat " THP_64K "/stats/anon_fault_alloc"
-/* What the start of two processes of one program differs by. */
+/* How far the start-up faults of two processes of one program may differ. */
 #define SLACK 6
-/* Each one's resident set may be off by 32 pages per CPU and kind (docs/families/task.md). */
+/* The resident set of each process may be off by 32 pages per CPU and kind (docs/families/task.md). */
 #define RSS_SLACK (256 * 4096)
 
 /* Two processes in one run: one touches nothing, the other its regions, once each. */
 struct both {
 	long long regions;
 	struct live_run *run;
-	json_t *nothing, *touched; /* as memblame has them */
-	long long counted;	   /* huge pages by the kernel's count, meanwhile */
+	json_t *nothing, *touched; /* as memblame reports them */
+	long long counted;	   /* huge pages that the kernel counted meanwhile */
 };
 
 static struct both run_both(int regions, const char *unasked, const char *count)
@@ -56,7 +56,7 @@ static long long more(const struct both *b, const char *path)
 	return live_int(b->touched, path) - live_int(b->nothing, path);
 }
 
-/* Each touch brought a page of that size by one fault. */
+/* Each touch brought in a page of that size by one fault. */
 static void check_both(const struct both *b, long long bytes)
 {
 	print_message("anon %lld, rss %lld KiB more; kernel: %lld huge pages, %lld KiB of 2 MiB\n",
@@ -71,7 +71,7 @@ static void check_both(const struct both *b, long long bytes)
 	live_near("rss", more(b, "memory.rss_peak_bytes"), b->regions * bytes, RSS_SLACK);
 }
 
-/* Memory in one piece, as far as it goes: there is no other reason to get a smaller page. */
+/* Makes free memory as contiguous as possible: its fragmentation is the only reason to get a smaller page. */
 static void make_room(void)
 {
 	guest_drop_caches();
@@ -87,7 +87,7 @@ static void test_always(void **state)
 		live_skip("this kernel has no transparent huge pages");
 	guest_keep(THP "/enabled");
 	guest_write(THP "/enabled", "always");
-	/* where the tests before left memory in pieces, the kernel itself says that it gave smaller pages */
+	/* if earlier tests left memory fragmented, the kernel's own count shows that it used smaller pages */
 	for (int tries = 1;; tries++) {
 		make_room();
 		b = run_both(24, "unasked", COUNT_2M);
@@ -97,12 +97,12 @@ static void test_always(void **state)
 	}
 	check_both(&b, 2LL << 20);
 	live_equal("AnonHugePages, kB", live_int(b.run->workload, "huge_kb"), b.regions * 2048);
-	/* it is the rule for others, too */
+	/* other processes get huge pages, too */
 	assert_in_range(b.counted, b.regions, b.regions + 2);
 	live_run_free(b.run);
 }
 
-/* Larger than a page and smaller than what one entry of the directory maps. */
+/* Pages larger than the base page and smaller than what one page directory entry maps. */
 static void test_64k(void **state)
 {
 	struct both b;
@@ -120,7 +120,7 @@ static void test_64k(void **state)
 	b = run_both(96, "", COUNT_64K);
 	check_both(&b, 64LL << 10);
 	live_equal("AnonHugePages, kB", live_int(b.run->workload, "huge_kb"), 0);
-	/* nobody else asks for any */
+	/* no other process asks for any */
 	live_equal("the kernel's count", b.counted, b.regions);
 	live_run_free(b.run);
 }

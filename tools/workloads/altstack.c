@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * altstack BLOCKS far|near: an allocator of its own, interrupted in each call by a signal whose handler allocates
- * as well, on an alternate stack: far below the one that it has interrupted, or right below it. Not above
- * it: the kernel then takes the interrupted call for one that was left, and its return ends the program. Its JSON
- * line: bytes and blocks of each function.
+ * altstack BLOCKS far|near: has its own allocator. A signal interrupts each call, and its handler allocates, too,
+ * on an alternate stack: far below the interrupted stack, or right below it. It must not be above it:
+ * the kernel would then assume that the interrupted call was abandoned, and its return would end the program.
+ * The JSON line: bytes and blocks of each function.
  */
 #include "workload.h"
 
@@ -48,7 +48,7 @@ void free(void *block)
 
 void *calloc(size_t n, size_t size)
 {
-	return malloc(n * size); /* nothing is given twice */
+	return malloc(n * size); /* no memory is handed out twice */
 }
 
 DEEP void *realloc(void *old, size_t size)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Makes a known number of page faults of causes that the counters of a process's pages do not tell. */
+/* Makes a known number of page faults with causes that the page counters of a process do not show. */
 #include "workload.h"
 
 #include <err.h>
@@ -37,7 +37,7 @@ static void end_count(const char *key)
 	wl_num(key, now.minor - before.minor + now.major - before.major);
 }
 
-/* Clean pages of a shared file, all of them mapped: each write makes one writable. Then again after write-back. */
+/* All pages of a shared file are clean and mapped: each write makes one writable. Repeated after write-back. */
 static void run_mkwrite(int argc, char **argv)
 {
 	size_t n = wl_arg(argc, argv, 0, DEFAULT_PAGES);
@@ -56,7 +56,7 @@ static void run_mkwrite(int argc, char **argv)
 	}
 }
 
-/* Pages copied on write in a child that is gone: the parent has them alone, and is given each by a fault. */
+/* Copy-on-write pages whose other owner, a child, has ended: the parent reuses each page, by one fault each. */
 static void run_reuse(int argc, char **argv)
 {
 	size_t n = wl_arg(argc, argv, 0, DEFAULT_PAGES);
@@ -76,7 +76,7 @@ static void run_reuse(int argc, char **argv)
 	end_count("cow");
 }
 
-/* Anonymous memory and a page of a shared file in turn at one address: what was there is gone when one asks. */
+/* Maps anonymous memory and a shared file page in turn at one address: the mapping is gone when memblame looks. */
 static void run_alternate(int argc, char **argv)
 {
 	size_t n = wl_arg(argc, argv, 0, DEFAULT_PAGES), size = wl_page();
@@ -91,7 +91,7 @@ static void run_alternate(int argc, char **argv)
 			err(1, "mmap");
 		wl_read_pages(at, 1);
 		wl_write_pages(at, 1);
-		/* it must be clean again for the next one */
+		/* the page must be clean again for the next turn */
 		if (munmap(at, size) || fdatasync(fd))
 			err(1, "munmap");
 		if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
@@ -110,7 +110,7 @@ static void write_huge(char *area, size_t n)
 		*(volatile char *)(area + i * HUGE_BYTES) = 1;
 }
 
-/* Huge pages of the pool: half of them read first, the rest written; then all written after a fork. */
+/* Huge pages of the hugetlb pool: half of them are read first, the rest written; after a fork all are written. */
 static void run_hugetlb(int argc, char **argv)
 {
 	size_t n = wl_arg(argc, argv, 0, 4);
@@ -149,8 +149,8 @@ static void on_signal(int signal)
 }
 
 /*
- * Accesses that fail, by SIGSEGV, by SIGBUS beyond a file's end and by EFAULT in turn; after each the kernel takes a page of
- * this process for itself (mlock), which it counts for this thread as well.
+ * Accesses that fail in turn with SIGSEGV, with SIGBUS beyond the end of a file, and with EFAULT. After each one, the
+ * kernel itself faults in a page of this process (mlock), which also counts for this thread.
  */
 static void run_failed(int argc, char **argv)
 {
@@ -182,7 +182,7 @@ static void run_failed(int argc, char **argv)
 	wl_num("locked", locked);
 }
 
-/* Pages of a child written by this process (process_vm_writev): the kernel counts them here, not there. */
+/* This process writes a child's pages (process_vm_writev): the kernel counts the faults here, not for the child. */
 static void run_remote(int argc, char **argv)
 {
 	size_t n = wl_arg(argc, argv, 0, DEFAULT_PAGES), size = n * wl_page();
@@ -240,7 +240,7 @@ static int answer(struct answering *a, unsigned long long at)
 	return ioctl(a->fd, UFFDIO_COPY, &copy);
 }
 
-/* Answers each fault after a while, until there is nobody left to ask. */
+/* Answers each fault after a while, until no more faults can come. */
 static void *answer_thread(void *arg)
 {
 	struct answering *a = arg;
@@ -255,7 +255,7 @@ static void *answer_thread(void *arg)
 	return NULL;
 }
 
-/* What this kernel does not have ends the program with status 3. */
+/* If the kernel lacks a feature, the program ends with status 3. */
 static int watch(unsigned long long mode, char *area, size_t size)
 {
 	unsigned long long features =
@@ -274,7 +274,7 @@ static int watch(unsigned long long mode, char *area, size_t size)
 	return fd;
 }
 
-/* Pages touched one by one, by the program or by read(2), each of which another thread must answer first. */
+/* The program or read(2) touches pages one by one; another thread must first answer the fault of each. */
 static void run_userfault(int argc, char **argv)
 {
 	static struct answering a;

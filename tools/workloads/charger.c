@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Has its cgroup charged for memory of one kind, MIB of it over MS milliseconds, or dies trying: to be run in a cgroup
- * that has less. Most of it is in no process's resident set, or in that of several.
+ * Charges MIB of memory of one kind to its cgroup over MS milliseconds, or dies trying if the limit of the cgroup is
+ * lower. Most of this memory is in the resident set of no process, or of several.
  */
 #include "workload.h"
 
@@ -25,7 +25,7 @@
 
 static char block[64 << 10];
 
-/* Sleeps after each of so many steps, so that all take that long. */
+/* Sleeps for one step's share of the time, so that all steps together take ms. */
 static void pace(unsigned long steps, unsigned long ms)
 {
 	usleep((useconds_t)(ms * 1000 / (steps ? steps : 1)));
@@ -51,7 +51,7 @@ static void touch(volatile char *area, unsigned long mib, unsigned long ms)
 	}
 }
 
-/* Written, and mapped by nobody. */
+/* Written, but not mapped by any process. */
 static void run_memfd(int argc, char **argv)
 {
 	int fd = memfd_create("charger", MFD_CLOEXEC);
@@ -62,7 +62,7 @@ static void run_memfd(int argc, char **argv)
 	pause();
 }
 
-/* One page read in each 2 MiB: a page table for each, and no memory. */
+/* Reads one page in each 2 MiB: this allocates a page table each, but no other memory. */
 static void run_tables(int argc, char **argv)
 {
 	size_t tables = wl_parse(argv[0]) * 256, span = 2 * MIB;
@@ -79,7 +79,7 @@ static void run_tables(int argc, char **argv)
 	pause();
 }
 
-/* N processes fault in the same memory. */
+/* N processes fault in the same shared memory. */
 static void run_shared(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]), n = wl_arg(argc, argv, 2, 4);
@@ -122,7 +122,7 @@ static int clone_main(void *arg)
 	return 0;
 }
 
-/* N processes with one address space; only one of them fills it. */
+/* N processes share one address space; only one of them fills it. */
 static void run_clones(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]), n = wl_arg(argc, argv, 2, 4);
@@ -148,7 +148,7 @@ static void *grow(void *arg)
 	return NULL;
 }
 
-/* The main thread leaves, another one goes on. */
+/* The main thread exits, another thread goes on. */
 static void run_orphan(int argc, char **argv)
 {
 	static struct clone_arg a;
@@ -162,7 +162,7 @@ static void run_orphan(int argc, char **argv)
 	pthread_exit(NULL);
 }
 
-/* A parent that holds MIB/4 forks N children, which read it and take nothing; then it takes the rest. */
+/* A parent that holds MIB/4 forks N children, which only read it; then the parent allocates the rest. */
 static void run_forks(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]), n = wl_arg(argc, argv, 2, 4), part = mib / 4;
@@ -189,7 +189,7 @@ static void more_files(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* Pipes that are full: memory of the kernel's. */
+/* Full pipes, whose buffers are kernel memory. */
 static void run_pipes(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]);
@@ -208,7 +208,7 @@ static void run_pipes(int argc, char **argv)
 	pause();
 }
 
-/* Sockets with data that nobody reads. */
+/* Sockets with data that no process reads. */
 static void run_sockets(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]);
@@ -227,7 +227,7 @@ static void run_sockets(int argc, char **argv)
 	pause();
 }
 
-/* Names and inodes of a file system: slabs. DIR is where it may make empty files. */
+/* Dentries and inodes, which are slab memory. DIR is a folder for many empty files. */
 static void run_inodes(int argc, char **argv)
 {
 	unsigned long n = wl_parse(argv[0]) * 1000;

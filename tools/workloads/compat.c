@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A 32-bit program without a C library: maps 64 KiB every 20 ms and touches them, 50 times, keeps all, then says so and
- * waits a second. Its JSON line: bytes and count.
+ * A 32-bit program without a C library: maps and touches 64 KiB every 20 ms, 50 times, frees nothing, then waits a
+ * second and prints its line. The JSON line: bytes and count.
  */
 #define BYTES 65536
 #define COUNT 50
@@ -14,7 +14,7 @@ static long call(long n, long a, long b, long c, long d, long e)
 {
 	long result;
 
-	/* ebp, the sixth argument, is where frame pointers are: no number that leads anywhere */
+	/* ebp is both the sixth argument and the frame pointer: 0, so that an unwinder does not follow it */
 	__asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
 			 : "=a"(result)
 			 : "a"(n), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)

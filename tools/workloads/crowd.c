@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Many at once: processes that each do a little again and again, or threads that only wait. */
+/* A crowd: many processes that each do a little again and again, or many threads that only wait. */
 #include "workload.h"
 
 #include <err.h>
@@ -15,7 +15,7 @@
 #define PAUSE_US 100000
 #define PAGES 16
 
-/* Ten times a second: memory taken, touched and given back. */
+/* Ten times a second: allocates, touches and frees memory. */
 static void be_active(void)
 {
 	size_t bytes = PAGES * wl_page();
@@ -65,7 +65,7 @@ static void make_threads(unsigned long n)
 			errx(1, "%lu threads are all there can be", i);
 }
 
-/* Until its input ends. */
+/* Runs until its input ends. */
 int main(int argc, char **argv)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What the kernel's delay accounting says of this thread: taskstats, and a field of /proc/self/stat. */
+/* The kernel's delay accounting of this thread: taskstats, and a field of /proc/self/stat. */
 #include "workload.h"
 
 #include <err.h>
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Version 15 put new fields between the old ones; 16 took them out again. */
+/* Version 15 inserted new fields between the old ones; version 16 removed them again. */
 #define VERSION_DISORDERED 15
 /* 5.17 */
 #define VERSION_COMPACT 11
@@ -74,7 +74,7 @@ static size_t attrs_len(void)
 }
 
 /*
- * Newer kernels say more than we know, older ones less: what is missing is 0. Without taskstats, all.
+ * Newer kernels return more fields than we know, older ones fewer: missing fields are 0, all without taskstats.
  */
 static void read_taskstats(struct taskstats *stats)
 {
@@ -123,7 +123,7 @@ static long long blkio_ticks(void)
 	return atoll(at);
 }
 
-/* Up, where there is no limit: what comes after the delays are read must not wait for memory again. */
+/* Moves to the parent cgroup, which has no limit: after reading the delays the thread must not wait for memory. */
 static void leave_cgroup(void)
 {
 	const char *dir = getenv("WORKLOAD_CGROUP");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Dirties pages for a while: each thread writes a file of its own from end to end, again and again. Says
- * how much was written, for how long write() slept, and for how long a thread had no CPU. Several of them
- * begin together at WORKLOAD_START_NS (of CLOCK_MONOTONIC), where that is set.
+ * Dirties pages for a while: each thread writes its own file from beginning to end, again and again. Reports
+ * how much was written, for how long write() slept, and for how long a thread had no CPU. If WORKLOAD_START_NS
+ * (of CLOCK_MONOTONIC) is set, several dirtiers begin at that same time.
  */
 #include "workload.h"
 

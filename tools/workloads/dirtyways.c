@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Dirties pages of a file in each of the ways there are, block by block of one page, and says how many. The
- * interfaces of AIO and io_uring are the kernel's own: no library is needed.
+ * Dirties pages of a file in every possible way, in blocks of one page, and reports how many. Uses the kernel
+ * interfaces of AIO and io_uring directly, so no library is needed.
  */
 #include "workload.h"
 
@@ -61,7 +61,7 @@ static void run_write(int argc, char **argv)
 	dirtied = pages;
 }
 
-/* A dirty page that is written to does not become dirty; one that has been written back does. */
+/* A write to a dirty page does not make it dirty; a write after write-back makes the page dirty again. */
 static void run_again(int argc, char **argv)
 {
 	int fd = new_file(0);
@@ -117,7 +117,7 @@ static void run_mmap(int argc, char **argv)
 	if (ftruncate(fd, at_page(pages)))
 		err(1, "cannot size %s", path);
 	map = wl_map_file(fd, pages, PROT_READ | PROT_WRITE, MAP_SHARED);
-	if (madvise(map, pages * wl_page(), MADV_RANDOM)) /* or reading ahead makes large folios */
+	if (madvise(map, pages * wl_page(), MADV_RANDOM)) /* otherwise read-ahead makes large folios */
 		err(1, "madvise");
 	wl_write_pages(map, pages);
 	dirtied = pages;
@@ -191,7 +191,7 @@ static void ring_open(struct ring *r, unsigned int flags)
 		array[i] = i;
 }
 
-/* Submit what is in the ring, and take its answer. polled: a thread of the kernel looks for it. */
+/* Submits the entry in the ring and reads its result. polled: a kernel thread polls the ring. */
 static void ring_wait(struct ring *r, bool polled)
 {
 	unsigned int flags = IORING_ENTER_GETEVENTS, head = *r->cq_head;
@@ -227,7 +227,7 @@ static void write_by_ring(unsigned int setup_flags, unsigned char sqe_flags)
 
 		memset(sqe, 0, sizeof(*sqe));
 		sqe->opcode = IORING_OP_WRITE;
-		sqe->fd = polled ? 0 : fd; /* of the registered ones */
+		sqe->fd = polled ? 0 : fd; /* index of a registered file */
 		sqe->flags = sqe_flags | (polled ? IOSQE_FIXED_FILE : 0);
 		sqe->addr = (uintptr_t)data;
 		sqe->len = (unsigned int)wl_page();
@@ -245,7 +245,7 @@ static void run_uring(int argc, char **argv)
 	write_by_ring(0, 0);
 }
 
-/* By workers of io_uring, which are threads of the process, or until 5.11 the kernel's. */
+/* Through workers of io_uring, which are threads of the process, or kernel threads until 5.11. */
 static void run_workers(int argc, char **argv)
 {
 	(void)argc;

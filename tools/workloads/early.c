@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Allocates from its first instruction on: 10 blocks in a constructor, 10 at the beginning of main, then 100 in 0.1 s;
- * all stay. Its JSON line: blocks of each function. With an argument it ends at once.
+ * Allocates from its first instruction on: 10 blocks in a constructor, 10 at the beginning of main, then 100 in 0.1 s,
+ * and frees none. The JSON line: blocks of each function. With an argument the program ends at once.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * edges BLOCKS: so many blocks stay, though reallocarray is asked for more than there is, with products that are more
- * than 64 bits hold; as many others are given back by asking for 0 bytes. Its JSON line: bytes and count of what stays.
+ * edges BLOCKS: this many blocks stay, although reallocarray is called on them with impossible sizes, whose products
+ * overflow 64 bits; as many others are freed by asking for 0 bytes. The JSON line: bytes and count of blocks that stay.
  */
 #include "workload.h"
 
@@ -41,12 +41,12 @@ int main(int argc, char **argv)
 		if (!block || !other)
 			err(1, "no memory");
 		*(volatile char *)block = 1;
-		/* volatile, as the compiler knows better than to ask for these */
-		must_fail(block, 1ul << 33, 1ul << 31); /* is 0 in 64 bits */
+		/* volatile, as the compiler would reject such sizes */
+		must_fail(block, 1ul << 33, 1ul << 31); /* the product is 0 in 64 bits */
 		must_fail(block, (1ul << 32) + 1, 1ul << 32);
 		must_fail(block, ~0ul, 2);
 		must_fail(block, 3, 1ul << 62);
-		/* the C library's frees it */
+		/* the C library frees the block */
 		if (reallocarray(other, none, 1ul << 40))
 			errx(1, "a block of no size");
 	}

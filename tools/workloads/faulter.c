@@ -68,7 +68,7 @@ static void run_cow(int argc, char **argv)
 	wl_num("child_cow", (long long)n);
 }
 
-/* The pages are in the page cache: one fault maps up to 16 of them, so faults are measured. */
+/* The pages are in the page cache: one fault maps up to 16 of them, so the program measures its own faults. */
 static void read_cached(char *area, size_t n)
 {
 	struct wl_faults before, after;
@@ -111,8 +111,8 @@ static void run_file(int argc, char **argv)
 }
 
 /*
- * MADV_RANDOM: the kernel reads the one page asked for, nothing ahead, and fault-around maps only
- * what is in the page cache; so each page is a read of its own and a major fault.
+ * With MADV_RANDOM the kernel reads only the page asked for, without read-ahead, and fault-around maps
+ * only pages in the page cache; so each page needs its own read and major fault.
  */
 static void run_cold(int argc, char **argv)
 {
@@ -260,7 +260,7 @@ static void *storm_thread(void *arg)
 	return NULL;
 }
 
-/* Starts all at once, ends them after `seconds` unless 0, returns the sums. */
+/* Starts all threads at once, ends them after `seconds` unless 0, returns the sums. */
 static struct worker run_threads(unsigned long count, unsigned long want, unsigned long seconds,
 				 void *(*body)(void *))
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A program of which every function keeps a frame pointer, as no program with Debian's C library is one: it has none.
- * Maps 16 KiB and touches them every 20 ms, for the number of seconds that is its argument, and keeps all.
- * Its JSON line: bytes, count, function, line.
+ * A program whose functions all have a frame pointer. It uses no C library, because Debian's has no frame pointers.
+ * Maps and touches 16 KiB every 20 ms for the number of seconds in its argument, and frees nothing.
+ * The JSON line: bytes, count, function, line.
  */
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -87,7 +87,7 @@ __attribute__((noreturn, used)) static void begin(long *stack)
 		call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
 }
 
-/* The outermost frame: it has no caller, and says so in both ways. */
+/* The outermost frame: both its CFI and its frame pointer show that it has no caller. */
 __asm__(".globl _start\n"
 	".type _start, @function\n"
 	"_start:\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What programs do with memory, one habit each, until they are killed: the members of tests/verdicts that are written
- * in C. Those whose name begins with "leak" leak; all others are healthy, however much they grow at first.
+ * The C programs of tests/verdicts. Each habit is a way in which programs use memory, and runs until it is killed.
+ * Habits whose name begins with "leak" leak; all others are healthy, however much they grow at first.
  */
 #include <err.h>
 #include <math.h>
@@ -22,7 +22,7 @@
 
 static void *slot[SLOTS];
 static long n_slots;
-static double arg[4]; /* of the command line */
+static double arg[4]; /* from the command line */
 static uint64_t rng = 88172645463325252ull;
 
 static double chance(void)
@@ -69,7 +69,7 @@ static void pause_tick(void)
 	usleep(TICK_US);
 }
 
-/* How many are due in this tick, on average rate a second. */
+/* How many operations are due in this tick, for an average of `rate` a second. */
 static long due(double rate)
 {
 	static double left;
@@ -83,7 +83,7 @@ static long due(double rate)
 
 /* ---- healthy ---- */
 
-/* slots SIZE RATE SPREAD: full before anyone looks, values are replaced; sizes vary by SPREAD. */
+/* slots SIZE RATE SPREAD: full from the start, then replaces values; sizes vary by SPREAD. */
 static void store(void)
 {
 	n_slots = 60000;
@@ -94,7 +94,7 @@ static void store(void)
 			put(any(n_slots), (long)(arg[0] + arg[2] * chance()));
 }
 
-/* fill SIZE SLOTS RATE: fills, evenly, then replaces. */
+/* fill SIZE SLOTS RATE: fills evenly, then replaces values. */
 static void fill(void)
 {
 	for (;; pause_tick())
@@ -106,7 +106,7 @@ static void fill(void)
 		}
 }
 
-/* keys SIZE SLOTS RATE: random keys are set: fills more and more slowly. */
+/* keys SIZE SLOTS RATE: sets random keys, so it fills more and more slowly. */
 static void keys(void)
 {
 	for (;; pause_tick())
@@ -114,7 +114,7 @@ static void keys(void)
 			put(any((long)arg[1]), (long)arg[0]);
 }
 
-/* sessions SIZE RATE LIFE: come by chance, stay for LIFE seconds on average; 0: is full at the start. */
+/* sessions SIZE RATE LIFE FULL: sessions come at random and stay LIFE seconds on average; FULL 1: starts full. */
 static void sessions(void)
 {
 	double alive = arg[3] * arg[1] * arg[2];
@@ -136,7 +136,7 @@ static void sessions(void)
 	}
 }
 
-/* teeth SIZE RATE SECONDS: allocates, and gives all back every so many seconds. */
+/* teeth SIZE RATE SECONDS: allocates, and frees everything every SECONDS seconds. */
 static void teeth(void)
 {
 	for (long tick = 0;; tick++, pause_tick()) {
@@ -148,7 +148,7 @@ static void teeth(void)
 	}
 }
 
-/* buffer LIMIT RATE: one that grows by realloc, and is written out and shrunk at LIMIT. */
+/* buffer LIMIT RATE: a buffer that grows by realloc, and is written out and shrunk at LIMIT. */
 static void buffer(void)
 {
 	char *at = NULL;
@@ -165,7 +165,7 @@ static void buffer(void)
 	}
 }
 
-/* warm SIZE BYTES TAU: takes what it needs faster at first: 1 - exp(-t / TAU). */
+/* warm SIZE BYTES TAU: allocates up to BYTES, faster at first: 1 - exp(-t / TAU). */
 static void warm(void)
 {
 	double have = 0, t = 0;
@@ -190,7 +190,7 @@ static void *idle_thread(void *unused)
 	return mine;
 }
 
-/* threads N SECONDS: a pool that starts one every so many seconds. */
+/* threads N SECONDS: a pool that starts a thread every SECONDS seconds. */
 static void threads(void)
 {
 	for (int n = 0;; n++) {
@@ -202,7 +202,7 @@ static void threads(void)
 	}
 }
 
-/* forks RATE: a child for each request, which allocates and ends. */
+/* forks RATE: forks a child for each request, which allocates and ends. */
 static void forks(void)
 {
 	for (n_slots = 0; n_slots < 5000; n_slots++)
@@ -253,7 +253,7 @@ static void reserve(void)
 			at[used] = 1;
 }
 
-/* shared BYTES RATE: comes to use shared memory that was mapped at the start. */
+/* shared BYTES RATE: gradually touches shared memory that was mapped at the start. */
 static void shared(void)
 {
 	size_t len = (size_t)arg[0], used = 0, more = (size_t)(arg[1] / PER_S);
@@ -266,7 +266,7 @@ static void shared(void)
 			at[used] = 1;
 }
 
-/* fragments: what is freed is not what is allocated: the heap grows to a plateau, its blocks do not. */
+/* fragments: freed and new blocks differ in size: the heap grows to a plateau, the sum of its blocks does not. */
 static void fragments(void)
 {
 	n_slots = 20000;
@@ -285,7 +285,7 @@ static void idle(void)
 		pause();
 }
 
-/* steps SIZE N SECONDS: N modules are loaded, one every so many seconds, by chance. */
+/* steps SIZE N SECONDS: loads N modules at random times, one every SECONDS seconds on average. */
 static void steps(void)
 {
 	for (long n = 0;; pause_tick()) {
@@ -297,7 +297,7 @@ static void steps(void)
 	}
 }
 
-/* queue SIZE RATE MOST: its length wanders. */
+/* queue SIZE RATE MOST: a queue whose length wanders. */
 static void queue(void)
 {
 	n_slots = (long)arg[2] / 2;
@@ -322,7 +322,7 @@ static void leak(void)
 			lose((long)arg[0]);
 }
 
-/* leak_store SIZE RATE STORE_SIZE STORE_RATE: beside a full store whose values are replaced. */
+/* leak_store SIZE RATE STORE_SIZE STORE_RATE: leaks beside a full store whose values are replaced. */
 static void leak_store(void)
 {
 	long ticks = 0;
@@ -333,13 +333,13 @@ static void leak_store(void)
 	for (;; pause_tick(), ticks++) {
 		for (long n = due(arg[3]); n > 0; n--)
 			put(any(n_slots), (long)arg[2]);
-		/* due() is the store's */
+		/* due() has state, which the store uses */
 		if (ticks % (long)(PER_S / arg[1] < 1 ? 1 : PER_S / arg[1]) == 0)
 			lose((long)arg[0]);
 	}
 }
 
-/* leak_part SIZE RATE SHARE: requests of which a share is not freed. */
+/* leak_part SIZE RATE SHARE: does not free a share of its requests. */
 static void leak_part(void)
 {
 	for (;; pause_tick())
@@ -351,7 +351,7 @@ static void leak_part(void)
 		}
 }
 
-/* leak_old SIZE RATE SECONDS: has leaked for that long before. */
+/* leak_old SIZE RATE SECONDS: starts with the leaks of SECONDS seconds. */
 static void leak_old(void)
 {
 	for (long n = (long)(arg[1] * arg[2]); n > 0; n--)
@@ -366,7 +366,7 @@ static void *leaking_thread(void *unused)
 	return unused;
 }
 
-/* leak_threads SIZE N: each of N, 20 a second. */
+/* leak_threads SIZE N: N threads leak 20 blocks a second each. */
 static void leak_threads(void)
 {
 	pthread_t t;
@@ -389,7 +389,7 @@ static void leak_maps(void)
 		}
 }
 
-/* leak_shared BYTES RATE: shared memory that is mapped and not unmapped. */
+/* leak_shared BYTES RATE: maps shared memory and never unmaps it. */
 static void leak_shared(void)
 {
 	for (;; pause_tick())
@@ -413,7 +413,7 @@ PLACE(3)
 PLACE(4)
 PLACE(5)
 
-/* leak_places BYTES RATE: in five places alike, while others allocate and free. */
+/* leak_places BYTES RATE: leaks equally at five call sites, while other code allocates and frees. */
 static void leak_places(void)
 {
 	static void (*const places[])(long) = { place_1, place_2, place_3, place_4, place_5 };
@@ -442,7 +442,7 @@ static void leak_realloc(void)
 		}
 }
 
-/* leak_teeth SIZE RATE: beside garbage that is given back every 6 s. */
+/* leak_teeth SIZE RATE: leaks beside garbage that is freed every 6 s. */
 static void leak_teeth(void)
 {
 	for (long tick = 0;; tick++, pause_tick()) {
@@ -456,7 +456,7 @@ static void leak_teeth(void)
 	}
 }
 
-/* leak_pool BYTES RATE: a pool of the program's own at the end of its heap, while others allocate and free. */
+/* leak_pool BYTES RATE: leaks in its own pool at the end of the heap, while other code allocates and frees. */
 static void leak_pool(void)
 {
 	n_slots = 1000;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Holds mapped file pages and does nothing, so that what it loses was taken by someone else. */
+/* Holds mapped file pages and does nothing, so that it loses pages only because of other processes. */
 #include "workload.h"
 
 #include <err.h>
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	wl_begin("holder", "file");
 	pages = (wl_parse(argv[1]) << 20) / wl_page();
 	fd = wl_file(argv[2], pages);
-	/* no read-ahead, so no large folios, which may be mapped by the 2 MiB */
+	/* no read-ahead, so no large folios, which may be mapped in units of 2 MiB */
 	if (argc > 4 && posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM))
 		err(1, "POSIX_FADV_RANDOM");
 	wl_cache_file(fd, pages);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Start, pace, end and truth of the programs that leak. None of it allocates. */
+/* Start, pace, end and the truth for the programs that leak. None of this code allocates. */
 #include "workload.h"
 
 #include <err.h>
@@ -33,7 +33,7 @@ static void say(const char *what)
 		err(1, "stderr");
 }
 
-/* Any thread may have got the signal, so nothing here relies on its ending a sleep. */
+/* Any thread may have received the signal, so this code does not rely on the signal to end a sleep. */
 static void wait_for(volatile sig_atomic_t *flag)
 {
 	const struct timespec step = { .tv_nsec = 5000000 };

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Leaks as programs of Node.js do: an array of buffers that only grows.
+ * Leaks like a Node.js program: an array of buffers that only grows.
  *
  * usage: node [--perf-basic-prof] leak.js RATE_BYTES_PER_S SECONDS. With --perf-basic-prof the names of
- * compiled functions are in /tmp/perf-PID.map, which stays when the program has ended, as does a log in the
- * working directory (none with --no-logfile-per-isolate --logfile=+). The environment, signals and the last
- * line are those of the other leaking workloads.
+ * compiled functions are in /tmp/perf-PID.map, which stays after the program has ended, as does a log in the
+ * working directory (none with --no-logfile-per-isolate --logfile=+). The environment, the signals and the last
+ * line are the same as for the other leaking workloads.
  */
 "use strict";
 const path = require("path");
@@ -48,7 +48,7 @@ function tick() {
 	if (stop || (go && Number(now - begin) / 1e9 >= seconds))
 		end();
 	if (go) {
-		/* a signal is only seen after the timers: not much is due after a stop */
+		/* the program sees a signal only after its timers: after a stop only little may be due */
 		due += rate * Math.min(Number(now - last) / 1e9, 0.02);
 		last = now;
 		leakDue();
@@ -56,7 +56,7 @@ function tick() {
 	setTimeout(tick, 10);
 }
 
-/* where the call above is */
+/* the line of the call above */
 const text = leakSome.toString().split("\n").findIndex((line) => line.includes("Buffer.alloc"));
 const all = require("fs").readFileSync(__filename, "utf8").split("\n");
 site.line = all.indexOf("function leakSome() {") + 1 + text;

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""Leaks as Python programs do: a list that only grows, or a C function's memory that nobody frees.
+"""Leaks like a Python program: a list that only grows, or memory of a C function that is never freed.
 
 usage: leak.py list|malloc RATE_BYTES_PER_S SECONDS. The environment, signals and the last line are
-those of the other leaking workloads; the line is Python's own.
+the same as for the other leaking workloads; the line number is that of the Python code.
 """
 import ctypes
 import json

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Leaks at a steady pace, by one line that is a few functions deep: heap, blocks that grow, regions.
- * What looks like a leak and is none is in leaker_steady.c.
+ * Leaks at a steady pace, at one line a few functions deep: heap, growing blocks, regions.
+ * Programs that only look like a leak are in leaker_steady.c.
  */
 #include "workload.h"
 
@@ -19,13 +19,13 @@
 #define GROWTH	    (16 << 10)
 
 static struct lk_site sites[3];
-static void *volatile lost; /* what was there before is gone */
+static void *volatile lost; /* overwriting it loses the old block */
 
 /* --- heap --- */
 
 static LK_DEEP void leak_block(size_t size)
 {
-	/* bytes that are not zero, lest this become calloc */
+	/* bytes that are not zero, or the compiler makes this a calloc */
 	lost = LK_AT(&sites[0], memset(malloc(size), 1, size));
 	lk_count(&sites[0], (long)size);
 }
@@ -57,7 +57,7 @@ static LK_DEEP void leak_heap(int argc, char **argv)
 		noise_report();
 }
 
-/* --- calloc, memalign: the same by other functions --- */
+/* --- calloc, memalign: the same with other functions --- */
 
 static LK_DEEP void leak_zeroes(size_t n, size_t size)
 {
@@ -65,7 +65,7 @@ static LK_DEEP void leak_zeroes(size_t n, size_t size)
 	lk_count(&sites[0], (long)(n * size));
 }
 
-/* Pages of its frame are never touched: they are not there, between those of its callers and of what it calls. */
+/* Has a frame with pages that are never touched: they are missing between those of its caller and its callee. */
 static LK_DEEP void in_large_frame(size_t n, size_t size)
 {
 	char room[12800];
@@ -116,7 +116,7 @@ static LK_DEEP void leak_aligned(int argc, char **argv)
 	lk_finish(sites, 3);
 }
 
-/* --- realloc: one block that grows for ever --- */
+/* --- realloc: one block that grows forever --- */
 
 static LK_DEEP char *grow_block(char *block, size_t size)
 {
@@ -138,7 +138,7 @@ static LK_DEEP void leak_realloc(int argc, char **argv)
 	wl_str("chain", "grow_block leak_realloc wl_main main");
 }
 
-/* --- regions: stacks of threads that nobody unmaps --- */
+/* --- regions: thread stacks that are never unmapped --- */
 
 static LK_DEEP char *map_stack(void)
 {
@@ -151,7 +151,7 @@ static LK_DEEP char *map_stack(void)
 	return at;
 }
 
-/* It has no libc of its own: it must not call it. */
+/* The thread has no libc state of its own, so it must not call libc. */
 static int thread_work(void *arg)
 {
 	volatile char on_stack[12 << 10];

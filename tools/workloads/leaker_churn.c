@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Threads that allocate and free as fast as they can, blocks of their own and of each other's, and leak
- * exactly known numbers of blocks by two lines. For counts that must be exact.
+ * Threads allocate and free as fast as they can, their own blocks and those of each other, and leak
+ * an exactly known number of blocks at two lines. For tests of exact counts.
  */
 #include "workload.h"
 
@@ -22,9 +22,9 @@
 
 static struct lk_site sites[2];
 static void *volatile lost;
-static void *slots[SLOTS]; /* what one thread puts there, another frees */
+static void *slots[SLOTS]; /* one thread stores a block, another frees it */
 static unsigned long pairs;
-static int pair_line; /* of the blocks that are all given back */
+static int pair_line; /* of the blocks that are all freed */
 static unsigned long long calls;
 
 static LK_DEEP void churn_small(void)
@@ -45,7 +45,7 @@ static unsigned int next_random(unsigned int *seed)
 	return *seed >> 8;
 }
 
-/* A block by one of the ways there are; all of them in use at once in all threads. */
+/* Allocates a block with one of the allocation functions; the threads use all of them at the same time. */
 static LK_DEEP char *some_block(unsigned int random)
 {
 	size_t size = 1 + random % 5000;
@@ -64,7 +64,7 @@ static LK_DEEP char *some_block(unsigned int random)
 	}
 }
 
-/* The block goes into a slot; what was there, by whichever thread, is freed. */
+/* Puts a new block into a slot; frees the old block, whichever thread allocated it. */
 static LK_DEEP void churn_pair(unsigned int *seed)
 {
 	const int line = __LINE__ + 1;

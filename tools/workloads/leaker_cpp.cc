@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Leaks as C++ programs do: a vector that only grows, filled by a template with an inlined helper. */
+/* Leaks like a C++ program: a vector that only grows, filled by a template with an inlined helper. */
 #define _Noreturn [[noreturn]]
 extern "C" {
 #include "workload.h"

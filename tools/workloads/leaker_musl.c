@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* `leaker heap` for another C library: it has no part of the others, which ask for this one's. */
+/* `leaker heap` for another C library: it shares no code with the other workloads, which need glibc. */
 #define _GNU_SOURCE 1
 #include <signal.h>
 #include <stdio.h>

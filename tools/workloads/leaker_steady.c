@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Memory that grows like a leak's and is none: it is used, given back, or kept at a bound. */
+/* Memory that grows like a leak but is none: it is used, freed, or limited. */
 #include "workload.h"
 
 #include <err.h>
@@ -99,7 +99,7 @@ static LK_DEEP void warm_up(unsigned int *have, uint64_t wanted)
 		warm[(*have)++] = filled(WARM_BYTES);
 }
 
-/* Most look-ups find what they look for; one in ten replaces it: after a few seconds each entry has been. */
+/* Look-ups find an entry; one in ten replaces it: after a few seconds each entry has been replaced. */
 static LK_DEEP unsigned int warm_use(unsigned int have)
 {
 	unsigned int sum = 0, slot;
@@ -130,14 +130,14 @@ void steady_warmup(int argc, char **argv)
 	wl_num("found", found);
 }
 
-/* --- fragments: as much is live all the time, but in ever more room --- */
+/* --- fragments: the live bytes stay the same, but the heap needs more and more room --- */
 
 #define PIECE  1024
 #define PIECES (32 << 10) /* 32 MiB */
 
 static void *pieces[PIECES], *pairs[PIECES / 4];
 
-/* Every other piece goes, and what has twice its size comes: it fits into none of the holes. */
+/* Frees every other piece, and allocates a block of twice the size, which fits into none of the holes. */
 static LK_DEEP void crack(unsigned int pair)
 {
 	free(pieces[4 * pair]);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Changes its address space at random, and at times says what it really is: "checkpoint N T_NS" on stdout,
- * with its /proc/self/maps in DIR/maps.N, then nothing until a byte comes on stdin (or its end: no more
- * waiting). The first, 0, is before all, the last after all. It does not use malloc: the break is its own. With
- * MAPFUZZ_PLAIN in its environment it does nothing of which one cannot see what it has done; with MAPFUZZ_CALLS it
- * uses no shared memory of System V, and its stack does not grow.
+ * Changes its address space at random, and reports its real state at checkpoints: "checkpoint N T_NS" on stdout,
+ * with its /proc/self/maps in DIR/maps.N; then it waits for a byte on stdin (after the end of stdin it no longer
+ * waits). Checkpoint 0 is before all changes, the last one after them. It does not use malloc, as it moves the break.
+ * With MAPFUZZ_PLAIN in the environment it makes only changes whose effect is visible; with MAPFUZZ_CALLS it
+ * uses no System V shared memory, and its stack does not grow.
  */
 #include "workload.h"
 
@@ -23,7 +23,7 @@
 #include "leak.h"
 #include "mapfuzz.h"
 
-/* far from where the kernel puts what has no place of its own */
+/* far from the addresses that the kernel chooses */
 #define ARENAS ((char *)0x200000000000)
 
 static struct mf_thread threads[2];
@@ -32,7 +32,7 @@ static unsigned long operations;
 static const char *dir;
 static bool input_ended;
 static long most_mappings;
-/* the second thread: told to stand still; does; there is none, or not any more */
+/* the second thread: is asked to stand still; stands still; does not run (yet, or any more) */
 static bool halt, halted, ended = true;
 
 static void write_all(int fd, const char *text, size_t len)
@@ -151,7 +151,7 @@ static void start_thread(struct mf_thread *t, unsigned long seed, unsigned int i
 	if (!i)
 		return;
 	ended = false;
-	/* no thread of libc's: that would allocate */
+	/* not a thread of libc, which would allocate */
 	if (clone(second_thread, second_stack + sizeof(second_stack),
 		  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, t) < 0)
 		err(1, "clone");
@@ -193,11 +193,11 @@ int main(int argc, char **argv)
 	for (unsigned long done = 0, next = 0; done < operations && !lk_over(); done++) {
 		if (done == next && done)
 			checkpoint();
-		if (done == next) /* at random, but so that there are about as many */
+		if (done == next) /* checkpoints at random, but about as many as requested */
 			next += 1 + t->random % (2 * operations / checkpoints + 1);
 		mf_step(t);
 	}
-	/* its operations, too */
+	/* the operations of the second thread, too */
 	while (!is(&ended))
 		pause_a_little();
 	checkpoint();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* One thread of mapfuzz: where it may do what it likes, and the operations. */
+/* One thread of mapfuzz: the arena that it may change freely, and its operations. */
 #ifndef WORKLOAD_MAPFUZZ_H
 #define WORKLOAD_MAPFUZZ_H
 
@@ -23,17 +23,17 @@ struct mf_thread {
 	uint64_t random;
 	char *arena;
 	bool first;			   /* has the break and the stack */
-	bool plain;			   /* MAPFUZZ_PLAIN: nothing of which one cannot see what it has done */
+	bool plain;			   /* MAPFUZZ_PLAIN: only changes whose effect is visible */
 	bool calls;			   /* MAPFUZZ_CALLS: only mmap, munmap, mremap and brk change something */
 	bool child;			   /* a forked process: it has no children */
 	struct mf_map recent[MF_RECENT];   /* in the arena, if they are still there */
-	struct mf_map outside[MF_OUTSIDE]; /* where the kernel put them; no others of ours are there */
+	struct mf_map outside[MF_OUTSIDE]; /* at addresses that the kernel chose; we have no others there */
 	unsigned long ok[MF_KINDS], failed[MF_KINDS];
 };
 
-/* Files and such that all threads use; dir is for a file that is unlinked at once. */
+/* Opens the files and memory that all threads use; dir is for a file that is unlinked at once. */
 void mf_prepare(const char *dir);
-/* Any one operation. */
+/* Does one random operation. */
 void mf_step(struct mf_thread *t);
 const char *mf_kind_name(unsigned int kind); /* NULL: there are no more */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * What mapfuzz does to its address space: all calls that change it, well or badly. No memory of its own is
- * touched other than by the kernel (read() of zeroes): what is not there is an error, not a signal.
+ * What mapfuzz does to its address space: all calls that change it, valid or not. Only the kernel touches the
+ * memory (read() of zeroes), so that missing memory gives an error, not a signal.
  */
 #include "workload.h"
 
@@ -79,7 +79,7 @@ static size_t some_len(struct mf_thread *t)
 	return (1 + below(t, 2)) * HUGE_BYTES;
 }
 
-/* So many bytes of the arena; what may be a huge page is aligned like one. */
+/* A random range of len bytes in the arena; one large enough for a huge page is sometimes aligned for it. */
 static char *some_place(struct mf_thread *t, size_t len)
 {
 	size_t align = len >= HUGE_BYTES && chance(t, 2) ? HUGE_BYTES : PAGE;
@@ -99,10 +99,10 @@ static void touch(struct mf_thread *t, char *at, size_t len)
 {
 	for (unsigned int i = below(t, 8); i; i--)
 		if (read(zeroes, at + below(t, (unsigned int)(len / PAGE) + 1) * PAGE, 1) < 0)
-			continue; /* not writable, or not there */
+			continue; /* not writable, or not mapped */
 }
 
-/* A mapping that the kernel has made. Outside the arena the one before in its place makes room. */
+/* Remembers a mapping that the kernel made. Outside the arena it replaces an older one, which is unmapped. */
 static void remember(struct mf_thread *t, char *at, size_t len, bool shared)
 {
 	bool inside = at >= t->arena && at < t->arena + MF_ARENA_BYTES;
@@ -121,7 +121,7 @@ static struct mf_map *some_map(struct mf_thread *t)
 	return chance(t, 3) ? &t->outside[below(t, MF_OUTSIDE)] : &t->recent[below(t, MF_RECENT)];
 }
 
-/* Part of something that was mapped, or anything in the arena: holes, several mappings. */
+/* Part of a known mapping, or any range of the arena, with holes or several mappings. */
 static char *some_range(struct mf_thread *t, size_t *len)
 {
 	struct mf_map *map = some_map(t);
@@ -169,7 +169,7 @@ static void do_munmap(struct mf_thread *t)
 	size_t len;
 	char *at = some_range(t, &len);
 
-	/* all of it now and then, lest there be ever more pieces */
+	/* all of the arena now and then, or there would be more and more pieces */
 	if (chance(t, 600)) {
 		at = t->arena;
 		len = MF_ARENA_BYTES;
@@ -189,7 +189,7 @@ static void do_mremap(struct mf_thread *t)
 
 	if (!from)
 		return;
-	if (len > PAGE && chance(t, 4)) { /* the end, or the start, of it */
+	if (len > PAGE && chance(t, 4)) { /* only its end or its start */
 		len = (1 + below(t, (unsigned int)(len / PAGE))) * PAGE;
 		from += chance(t, 2) ? map->len - len : 0;
 	}
@@ -203,7 +203,7 @@ static void do_mremap(struct mf_thread *t)
 		flags |= DONTUNMAP;
 		to = len;
 	} else if (flags && shared && chance(t, 3)) {
-		len = 0; /* the same once more */
+		len = 0; /* maps the same pages a second time */
 	}
 	at = mremap(from, len, to, flags, where);
 	if (!count(t, MREMAP, (long)at))
@@ -223,7 +223,7 @@ static void do_mprotect(struct mf_thread *t)
 
 static void do_madvise(struct mf_thread *t)
 {
-	/* by number: some are newer than this libc; 99 is none */
+	/* some by number, as they are newer than this libc; 99 does not exist */
 	static const int advices[] = { MADV_DONTNEED, MADV_DONTNEED, MADV_FREE,	  MADV_WILLNEED,
 				       MADV_HUGEPAGE, MADV_NORMAL,   MADV_RANDOM, MADV_NOHUGEPAGE,
 				       MADV_REMOVE,   MADV_DONTFORK, MADV_DOFORK, MADV_DONTDUMP,
@@ -253,7 +253,7 @@ static void do_name(struct mf_thread *t)
 	count(t, NAME, prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, len, chance(t, 2) ? "fuzz" : NULL));
 }
 
-/* The system call itself: libc thinks that the break is its own. It fails by staying where it is. */
+/* Uses the system call, as libc assumes that it owns the break. If brk fails, the break stays where it is. */
 static void do_brk(struct mf_thread *t)
 {
 	char *to = brk_base + below(t, BRK_BYTES);
@@ -275,7 +275,7 @@ static void do_shm(struct mf_thread *t)
 	if (shm_id < 0 || t->calls)
 		return;
 	if (chance(t, 2)) {
-		count(t, SHM, shmdt(map->at)); /* which may be none */
+		count(t, SHM, shmdt(map->at)); /* the address may have no attached segment */
 		return;
 	}
 	at = chance(t, 2) ? shmat(shm_id, NULL, flags) :
@@ -346,7 +346,7 @@ static void do_invalid(struct mf_thread *t)
 	count(t, INVALID, result);
 }
 
-/* The rare ones: each is what a process has one of, or takes long. */
+/* Rare operations: each changes something that a process has only once, or takes long. */
 static void do_rare(struct mf_thread *t)
 {
 	unsigned int dice = below(t, 100);
@@ -394,8 +394,8 @@ void mf_prepare(const char *dir)
 		err(1, "%s", path);
 	shm_id = shmget(IPC_PRIVATE, SHM_BYTES, IPC_CREAT | 0600);
 	if (shm_id < 0)
-		return; /* a kernel without */
-	/* it goes when nobody has it any more, and this one stays */
+		return; /* the kernel has no System V shared memory */
+	/* IPC_RMID frees the segment after the last detach; this attachment stays */
 	if (shmat(shm_id, NULL, 0) == (void *)-1)
 		err(1, "shmat");
 	shmctl(shm_id, IPC_RMID, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Changes its address space by known calls of known sizes. libc's start-up maps as well: `mapper
- * base` does all but the work, so the difference of the two is what is reported here.
+ * Changes its address space by known calls of known sizes. As libc's start-up also maps memory, `mapper
+ * base` does everything except the work: the difference of the two must be what this program reports.
  */
 #include "workload.h"
 
@@ -34,7 +34,7 @@ static char *map(char *where, size_t bytes, int prot, size_t replaces)
 	return (char *)at;
 }
 
-/* `mapped`: how many of the pages are there to be unmapped. */
+/* `mapped`: how many of the pages are mapped. */
 static void unmap(char *at, size_t pages, size_t mapped)
 {
 	if (syscall(SYS_munmap, at, pages * page))
@@ -84,11 +84,11 @@ static void work_maps(void)
 	unmap(at + 6 * page, 5, 5);
 	unmap(at, 17, 12);
 	unmap(at, 17, 0);
-	/* over an existing map: unmapped, but not by munmap */
+	/* over an existing mapping: this unmaps pages without munmap */
 	at = map(NULL, 32 * page, PROT_NONE, 0);
 	map(at + 4 * page, 8 * page, PROT_READ | PROT_WRITE, 8);
 	unmap(at, 32, 32);
-	/* stays */
+	/* stays mapped */
 	map(NULL, 3 * page, PROT_READ, 0);
 }
 
@@ -156,7 +156,7 @@ static void report(long vm_pages)
 	wl_num("brk_bytes", did.brk_grown * size);
 	wl_num("brk_shrunk_bytes", did.brk_shrunk * size);
 	wl_num("net_bytes", net * size);
-	/* what the kernel says of the same, to check this program by */
+	/* the kernel's own numbers, as a check of this program */
 	wl_num("vm_change_bytes", vm_pages * size);
 }
 

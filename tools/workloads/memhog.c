@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Takes a known amount of memory, or dies trying: to be run in a cgroup that has less. */
+/* Allocates a known amount of memory, or dies trying: to be run in a cgroup with a lower limit. */
 #include "workload.h"
 
 #include <err.h>
@@ -29,7 +29,7 @@ static void wait_for_end_of_input(void)
 		;
 }
 
-/* Keeps what it took until the end of its input. */
+/* Holds its memory until the end of its input. */
 static void run_hold(int argc, char **argv)
 {
 	run_anon(argc, argv);
@@ -37,7 +37,7 @@ static void run_hold(int argc, char **argv)
 	wait_for_end_of_input();
 }
 
-/* Reads some of it again when its input has something or ends, then waits for the end. */
+/* Reads some of the memory again when its input has data or ends, then waits for the end of the input. */
 static void run_again(int argc, char **argv)
 {
 	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
@@ -81,7 +81,7 @@ static void run_file(int argc, char **argv)
 	wl_num("page_reads", (long long)(pages * passes));
 }
 
-/* Takes it, and then all page cache there is: has the file read ahead, again and again, until killed. */
+/* Allocates the memory, then fills the page cache: reads ahead the file again and again, until it is killed. */
 static void run_flood(int argc, char **argv)
 {
 	const size_t block = 128 << 10; /* as much as a device reads ahead by default */
@@ -97,7 +97,7 @@ static void run_flood(int argc, char **argv)
 			err(1, "%s", argv[2]);
 }
 
-/* Takes it and gives it back, so many times; how long the taking took is on its own clock. */
+/* Allocates and frees the memory, ROUNDS times; measures how long the allocations took. */
 static void run_pulse(int argc, char **argv)
 {
 	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();
@@ -117,7 +117,7 @@ static void run_pulse(int argc, char **argv)
 	wl_num("write_ns", (long long)write_ns);
 }
 
-/* Takes it by and by, so that whoever frees memory in the background can keep up. */
+/* Allocates slowly, so that kswapd or another process that frees memory in the background can keep up. */
 static void run_creep(int argc, char **argv)
 {
 	size_t pages = (wl_parse(argv[0]) << 20) / wl_page();

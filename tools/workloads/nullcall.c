@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Times a system call that has nothing to do with memory: what tracing must not slow. */
+/* Times a system call that has nothing to do with memory, and that tracing must not slow down. */
 #include "workload.h"
 
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Times pairs of free and malloc: the oldest of a thousand blocks goes, a new one comes. */
+/* Times pairs of free and malloc: frees the oldest of a thousand blocks and allocates a new one. */
 #include "workload.h"
 
 #include <err.h>
@@ -21,7 +21,7 @@ static void *new_block(size_t size)
 	return at;
 }
 
-/* Gives back every block once, and takes another for it. */
+/* Frees every block once, and allocates another one instead. */
 static LK_DEEP void renew_blocks(size_t size)
 {
 	for (int i = 0; i < BLOCKS; i++) {

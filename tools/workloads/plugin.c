@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* A library that leaks, in a function whose name is that of the build: NAME. */
+/* A library that leaks, in a function whose name the build sets: NAME. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 void *NAME(size_t bytes);
 void *leak(size_t bytes);
 
-/* Of the heap if it is small, else a mapping of its own. */
+/* From the heap if it is small, otherwise in its own mapping. */
 __attribute__((noinline)) void *NAME(size_t bytes)
 {
 	void *at = bytes < 65536 ? malloc(bytes) :

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * plugins DIR ROUNDS BYTES LIVE_US [stay]: loads DIR/a.so and DIR/b.so in turn, has each leak a block of BYTES (from 65536 on a
- * mapping) and unloads it LIVE_US later. Then DIR/c.so, the same, which it deletes; then DIR/d.so is loaded, replaced by
- * DIR/e.so, and loaded again. A file is deleted or replaced when its parent has it open, or 20 s later. Its JSON line: how
- * many times one was loaded, and how many times at the address of the first; opened: how many the parent had open. "stay": it ends with SIGTERM.
+ * plugins DIR ROUNDS BYTES LIVE_US [stay]: loads DIR/a.so and DIR/b.so in turn, lets each leak BYTES (from 65536 on, a
+ * mapping), and unloads it LIVE_US later. Does the same with DIR/c.so and deletes it; then loads DIR/d.so, replaces it
+ * by DIR/e.so, and loads it again. Deletes or replaces a file once its parent has it open, or after 20 s. JSON: loads;
+ * loads at the first address; "opened": number of files that the parent had open. "stay": runs until SIGTERM.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -67,7 +67,7 @@ static void wait_opened(const char *path)
 {
 	int looks = 0;
 
-	/* not only for the moment in which it looks for allocators */
+	/* several looks, as the parent also opens it for a moment to look for allocators */
 	for (int i = 0; i < 400 && looks < 5; i++) {
 		looks = parent_has(path) ? looks + 1 : 0;
 		usleep(50000);

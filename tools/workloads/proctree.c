@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Starts processes and threads that end, exec and fork in awkward ways; wait4() is the truth. */
+/* Starts processes and threads that end, exec and fork in awkward ways; wait4() gives the true counts. */
 #include "workload.h"
 
 #include <err.h>
@@ -69,7 +69,7 @@ static void write_detail(const struct child *children, unsigned long n)
 		err(1, "%s", path);
 }
 
-/* `parallel` at a time; the area is touched by the children only, so each finds it fresh. */
+/* Runs `parallel` children at a time. Only the children touch the area, so it is untouched for each of them. */
 static void short_children(unsigned long n, unsigned long parallel)
 {
 	struct child *children = calloc(n + 1, sizeof(*children));
@@ -114,7 +114,7 @@ static void run_shortpar(int argc, char **argv)
 	short_children(wl_arg(argc, argv, 0, 1000), wl_arg(argc, argv, 1, 8));
 }
 
-/* This program again, under its own name: /proc/self/exe itself would make its comm "exe". */
+/* Executes this program again by its real path: /proc/self/exe itself would set comm to "exe". */
 static _Noreturn void exec_self(const char *mode, unsigned long left, int fd)
 {
 	static char self[4096], left_text[24], fd_text[12];
@@ -128,7 +128,7 @@ static _Noreturn void exec_self(const char *mode, unsigned long left, int fd)
 	err(1, "exec of %s", self);
 }
 
-/* One program of a chain; the last one reports. Not for users: exec_self() starts it. */
+/* One program of an exec chain; the last one reports. Not for users: exec_self() starts it. */
 static void run_link(int argc, char **argv)
 {
 	unsigned long left = wl_arg(argc, argv, 0, 0);
@@ -230,10 +230,10 @@ static volatile bool leave;
 static unsigned long fork_threads;
 
 /*
- * Each fork makes the threads' memory read-only. A third of the threads returns and a third ends by
- * the bare system call while that is so; the last third sleeps until the end of the process, which
- * then finds their pages read-only inside exit, where the kernel clears each tid word: faults after
- * the last the program can see of its own count, one for each such thread but perhaps one.
+ * Each fork makes the threads' memory read-only. Meanwhile a third of the threads returns and a third
+ * ends by the bare system call; the last third sleeps until the process exits. In exit, the kernel
+ * clears each tid word and finds these threads' pages read-only: this causes faults that the program
+ * cannot see in its own count any more, one for each such thread, except perhaps one.
  */
 static void *stack_thread(void *arg)
 {
@@ -246,7 +246,7 @@ static void *stack_thread(void *arg)
 			for (size_t at = 0; at < sizeof(stack); at += 1024)
 				stack[at] = 1;
 		}
-		if (index % 3 == 2) { /* by syscall(): no libc write to the thread's memory */
+		if (index % 3 == 2) { /* by syscall(), as libc would write to the thread's memory */
 			asleep++;
 			for (;;)
 				syscall(SYS_ppoll, NULL, 0, NULL, NULL);
@@ -266,7 +266,7 @@ static void fork_beside_threads(unsigned long forks, int fd)
 	char scrap;
 
 	must_pipe(hold);
-	signal(SIGCHLD, SIG_IGN); /* not waited for: their faults stay out of our account */
+	signal(SIGCHLD, SIG_IGN); /* children are not waited for, so their faults are not added to ours */
 	for (unsigned long i = 0; i < fork_threads; i++) {
 		errno = pthread_create(&ids[i], NULL, stack_thread, (void *)(uintptr_t)i);
 		if (errno)
@@ -277,7 +277,7 @@ static void fork_beside_threads(unsigned long forks, int fd)
 		if (!must_fork())
 			_exit(0);
 	}
-	/* This one shares our memory until we are gone, so late writes are real copies. */
+	/* This child shares our memory until we are gone, so late writes cause real copies. */
 	if (!must_fork()) {
 		close(hold[1]);
 		close(fd);
@@ -290,7 +290,7 @@ static void fork_beside_threads(unsigned long forks, int fd)
 			pthread_join(ids[i], NULL);
 	while (asleep < fork_threads / 3)
 		sched_yield();
-	/* A little longer, so that they do sleep: only then is it the kernel that writes next. */
+	/* Wait a little longer, so that they really sleep: only then the kernel does the next write. */
 	nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	if (!must_fork())
 		_exit(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Brings memory into a state that is not what its faults alone tell, and says what the kernel has of it. */
+/* Brings memory into a state that its faults alone do not show, and reports how much of it the kernel counts. */
 #include "workload.h"
 
 #include <err.h>
@@ -28,7 +28,7 @@ static char *map_private(size_t bytes)
 	return map(bytes, MAP_PRIVATE, PROT_READ | PROT_WRITE);
 }
 
-/* Huge pages only where they are asked for. */
+/* An aligned area with huge pages only as advised. */
 static char *map_huge(size_t bytes, int advice)
 {
 	char *at = map_private(bytes + HUGE_BYTES);
@@ -44,7 +44,7 @@ static char *touch(char *at, size_t bytes)
 	return at;
 }
 
-/* What smaps has of the mappings from here on: what is nobody else's, or is shared with who maps it too. */
+/* The Rss in smaps of the mappings in this range, both private pages and pages shared with other processes. */
 static long long smaps_bytes(const char *at, size_t bytes)
 {
 	unsigned long start = 0, end = 0, kib;
@@ -101,7 +101,7 @@ static void moved(size_t bytes)
 		err(1, "mremap");
 }
 
-/* As a vector that grows, larger than what malloc() has in its heap: it is moved as it gets larger. */
+/* Like a growing vector too large for the heap of malloc(): it is moved as it grows. */
 static void grown(size_t bytes)
 {
 	char *at = NULL;
@@ -131,7 +131,7 @@ static void shared(size_t bytes)
 	is_at(touch(map(bytes, MAP_SHARED, PROT_READ | PROT_WRITE), bytes), bytes);
 }
 
-/* 20 TiB, as an address sanitizer has them, and a little of it in use. */
+/* Reserves 20 TiB, as an address sanitizer does, and uses a little of it. */
 static void reserved(size_t bytes)
 {
 	char *at = map(20 * TERABYTE, MAP_PRIVATE, PROT_NONE);
@@ -142,7 +142,7 @@ static void reserved(size_t bytes)
 	touch(now.at, bytes);
 }
 
-/* Twice its own, of which a child has the half. */
+/* The process touches all of the area; its child then touches the first half. */
 static void forked(size_t bytes)
 {
 	pid_t child;

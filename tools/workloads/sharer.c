@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Two processes that share a known amount of memory and then do nothing. Linked statically: no other
- * program maps any page of theirs, so that the kernel's shares stay as they are.
+ * Two processes share a known amount of memory and then do nothing. Linked statically, so that no other
+ * program maps any of their pages, and the kernel's proportional shares stay the same.
  */
 #include "workload.h"
 
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child takes half of the private pages for itself; the rest stays shared by two. */
+/* The child gets its own copy of half of the private pages; the rest stays shared by both. */
 static void be_child(char *private, size_t pages, int ready, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * For some seconds: touches new memory, writes a block of a file, and has it written back. Says how long the calls that
- * wait for that took, so that it can be compared at each level of tracing.
+ * For some seconds: touches new memory, writes a block of a file, and has it written back. Reports how long the calls
+ * waited for the write-back, so that each level of tracing can be compared.
  */
 #include "workload.h"
 

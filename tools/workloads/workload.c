@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* What all workloads share; above all a last line whose fault counts stay true until exit. */
+/* Shared code of all workloads; above all a last line whose fault counts stay true until exit. */
 #include "workload.h"
 
 #include <err.h>
@@ -111,8 +111,8 @@ void wl_begin(const char *workload, const char *mode)
 }
 
 /*
- * The kernel itself writes here: the rseq area whenever the thread was preempted. After a fork that
- * write is a fault, and it may come late, so make the pages ours before the counts are taken.
+ * The kernel itself writes here: to the rseq area whenever the thread was preempted. After a fork that
+ * write is a fault, and it may come late, so this copies the pages before the counts are read.
  */
 static void own_thread_block(void)
 {
@@ -125,17 +125,17 @@ static void own_thread_block(void)
 }
 
 /*
- * Takes the counts, has them written and exits. Two passes that differ in data only, the first into
- * /dev/null and without the exit: every instruction, stack slot and byte of the last pass has been
- * used by the rehearsal, so no page of it can be missing. All calls go through syscall(): one libc
- * function, hence no page of libc that the rehearsal did not touch either.
+ * Reads the counts, prints them and exits. It makes two passes that differ only in data, the first one
+ * to /dev/null and without the exit. This rehearsal uses every instruction, stack slot and byte of the
+ * last pass, so no page of it can be missing. All calls go through syscall(): as this is one libc
+ * function, the rehearsal touches all pages of libc that are needed.
  */
 static _Noreturn __attribute__((noinline)) void
 last_words(int fd, int status, const char *buf, size_t *len, void (*compose)(void))
 {
 	const int fds[2] = { devnull, fd };
 	const long nrs[2] = { SYS_getpid, SYS_exit_group };
-	volatile unsigned int pass = 0; /* volatile, lest the loop be compiled twice */
+	volatile unsigned int pass = 0; /* volatile, so that the loop is not compiled twice */
 
 	for (;;) {
 		own_thread_block();
@@ -167,7 +167,7 @@ void wl_end(int status)
 {
 	if (getenv("WORKLOAD_DELAYS"))
 		wl_delays();
-	/* Children waited for: wait4() in our parent adds them to our own counts. */
+	/* The children that we waited for: wait4() in our parent adds them to our own counts. */
 	getrusage(RUSAGE_CHILDREN, &usage);
 	wl_num("children_minflt", usage.ru_minflt);
 	wl_num("children_majflt", usage.ru_majflt);
@@ -239,7 +239,7 @@ char *wl_anon(size_t pages)
 
 	if (area == MAP_FAILED)
 		err(1, "cannot map %zu pages", pages);
-	/* EINVAL: a kernel without huge pages, which is just as good. */
+	/* EINVAL: a kernel without huge pages, which does not matter. */
 	if (madvise(area, pages * wl_page(), MADV_NOHUGEPAGE) && errno != EINVAL)
 		err(1, "MADV_NOHUGEPAGE");
 	return area;

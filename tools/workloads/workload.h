@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What all workloads share: arguments, clocks, touched memory, and one exact JSON line as last act.
- * Include it first: it asks libc for the Linux interfaces.
+ * Shared by all workloads: arguments, clocks, touched memory, and one exact JSON line at the end.
+ * Include this header first: it makes libc declare the Linux interfaces.
  */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
@@ -20,56 +20,56 @@ struct wl_mode {
 	const char *name;
 	const char *args; /* for the usage message */
 	int min_args;
-	void (*run)(int argc, char **argv); /* its arguments only */
+	void (*run)(int argc, char **argv); /* only the mode's own arguments */
 };
 
-/* Faults of the whole process so far. */
+/* The faults of the whole process so far. */
 struct wl_faults {
 	long minor, major;
 };
 
-/* Runs the mode argv[1] names, then wl_end(). */
+/* Runs the mode that argv[1] names, then wl_end(). */
 _Noreturn void wl_main(int argc, char **argv, const char *workload, const struct wl_mode *modes);
 const struct wl_mode *wl_find_mode(const struct wl_mode *modes, const char *name);
 _Noreturn void wl_usage(const char *workload, const struct wl_mode *modes);
-/* Argument i as a number, or fallback when there are not that many. */
+/* Argument i as a number, or fallback if there are fewer arguments. */
 unsigned long wl_arg(int argc, char **argv, int i, unsigned long fallback);
 unsigned long wl_parse(const char *text);
 
-/* Opens the line; joins the cgroup WORKLOAD_CGROUP names. Every program calls it first. */
+/* Begins the JSON line; joins the cgroup that WORKLOAD_CGROUP names. Every program calls it first. */
 void wl_begin(const char *workload, const char *mode);
 void wl_num(const char *key, long long value);
 void wl_str(const char *key, const char *value);
 /* value / 100 with two decimals */
 void wl_hundredths(const char *key, unsigned long long value);
-/* Closes the line with the final fault counts, prints it, exits: nothing faults after. */
+/* Ends the line with the final fault counts, prints it, exits: no fault comes after the counts. */
 _Noreturn void wl_end(int status);
-/* As numbers of the line, what the kernel says this thread waited for; wl_end() with WORKLOAD_DELAYS. */
+/* Adds the kernel's delay accounting of this thread to the line; wl_end() calls it if WORKLOAD_DELAYS is set. */
 void wl_delays(void);
-/* As wl_end() for a child: its struct rusage goes raw into fd, then it exits. */
+/* Like wl_end(), for a child: writes its raw struct rusage to fd, then exits. */
 _Noreturn void wl_report(int fd, int status);
-/* Parent's side of wl_report(). */
+/* The parent's side of wl_report(). */
 void wl_read_report(int fd, struct rusage *usage);
 
 struct wl_faults wl_faults(void);
 uint64_t wl_now_ns(void);
 uint64_t wl_thread_cpu_ns(void);
-/* How long this thread was ready to run without a CPU; 0 where the kernel keeps no such count. */
+/* How long this thread was ready to run without a CPU; 0 if the kernel has no such count. */
 uint64_t wl_thread_cpu_wait_ns(void);
 size_t wl_page(void);
 
-/* Private anonymous memory that nothing has touched and no huge page will fill. */
+/* Private anonymous memory that is untouched and gets no huge pages. */
 char *wl_anon(size_t pages);
 void wl_read_pages(const char *area, size_t pages);
 void wl_write_pages(char *area, size_t pages);
-/* FILE opened, with at least that many pages written and on disk, none of it through a fault. */
+/* Opens the file, with at least this many pages written and on disk, none of them through a fault. */
 int wl_file(const char *path, size_t pages);
-/* Reads the file into the page cache, by read(), so again without a fault on its pages. */
+/* Reads the file into the page cache by read(), so also without a fault on its pages. */
 void wl_cache_file(int fd, size_t pages);
 char *wl_map_file(int fd, size_t pages, int prot, int flags);
 /* How many pages of the mapping are in the page cache. */
 size_t wl_resident(char *area, size_t pages);
-/* First number after `label` in a /proc file (label "" takes the first one), -1 when absent. */
+/* The first number after `label` in a /proc file (label "": the first number), -1 if absent. */
 long wl_proc_number(const char *path, const char *label);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Writes a known amount into a new file and measures how long it was held up doing so. */
+/* Writes a known amount into a new file and measures how long the writes were held up. */
 #include "workload.h"
 
 #include <err.h>
@@ -28,7 +28,7 @@ static int new_file(void)
 	return fd;
 }
 
-/* A block in which the thread gave up the CPU of its own accord did not just copy. */
+/* Voluntary context switches: if their number grows during a block, the thread did more than copy. */
 static long sleeps(void)
 {
 	struct rusage now;
@@ -37,7 +37,7 @@ static long sleeps(void)
 	return now.ru_nvcsw;
 }
 
-/* ns: the call's time; cpu_ns: of it, the time that the thread ran. */
+/* ns: the time of the call; cpu_ns: the part of it in which the thread ran. */
 static void account(uint64_t ns, uint64_t cpu_ns, bool slept)
 {
 	spent.calls++;
@@ -61,7 +61,7 @@ static void sync_file(int fd)
 	spent.fsyncs++;
 }
 
-/* Into `map` where given, else by write(). */
+/* Writes into `map` if given, otherwise by write(). */
 static void write_all(int fd, char *map, bool sync_each)
 {
 	uint64_t cpu = wl_thread_cpu_ns(), wait = wl_thread_cpu_wait_ns();
@@ -121,7 +121,7 @@ static void run_mmap(int argc, char **argv)
 		  false);
 }
 
-/* Looks at the clocks before and after only: what writing costs, without the cost of measuring it. */
+/* Reads the clocks only before and after: the cost of writing, without the cost of measuring. */
 static void run_plain(int argc, char **argv)
 {
 	int fd = new_file();
