@@ -233,7 +233,7 @@ static bool gives_out_more(const struct mb_leaks_view *v, const struct mb_leak_s
  * the verdict: the memory grows but is not leaked. This does not apply to memory that the program
  * requests from the kernel itself, such as its own pools.
  */
-static void acquit(struct mb_leaks_view *v, const struct mb_leak_space *sp)
+static void downgrade_verdict(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 {
 	static const enum mb_leak_level levels[] = { MB_LEAK_PAGE, MB_LEAK_REGION };
 
@@ -410,7 +410,7 @@ void mb_leak_verdicts(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 		check_level(v, sp, MB_LEAK_ALLOC);
 		check_level(v, sp, MB_LEAK_PAGE);
 		check_level(v, sp, MB_LEAK_REGION);
-		acquit(v, sp);
+		downgrade_verdict(v, sp);
 		check_age(v, sp);
 	}
 }

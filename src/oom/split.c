@@ -93,7 +93,7 @@ static uint64_t own_anon(const struct mb_model *m, const struct mb_oom_kill *k)
 	return anon;
 }
 
-enum { A_ANON, I_ANON, A_FILE, I_FILE, SHMEM, TABLES, SLAB, SLAB_KEPT, UNEVICTABLE, WORDS };
+enum { A_ANON, I_ANON, A_FILE, I_FILE, SHMEM, TABLES, SLAB_RECLAIMABLE, SLAB_UNRECLAIMABLE, UNEVICTABLE, WORDS };
 
 /*
  * Parses "active_anon:123 inactive_anon:45 ...", in pages. The numbers of single nodes come later
@@ -110,8 +110,8 @@ static bool split_of_machine(const struct mb_model *m, const struct mb_oom_kill 
 		[I_FILE] = " inactive_file:",
 		[SHMEM] = "shmem:",
 		[TABLES] = "pagetables:",
-		[SLAB] = "slab_reclaimable:",
-		[SLAB_KEPT] = "slab_unreclaimable:",
+		[SLAB_RECLAIMABLE] = "slab_reclaimable:",
+		[SLAB_UNRECLAIMABLE] = "slab_unreclaimable:",
 		[UNEVICTABLE] = "unevictable:",
 	};
 	uint64_t v[WORDS], anon, locked, own = own_anon(m, k), total, unused;
@@ -127,7 +127,7 @@ static bool split_of_machine(const struct mb_model *m, const struct mb_oom_kill 
 	s->pages[MB_MEMCG_FILE] = v[A_FILE] + v[I_FILE] + v[UNEVICTABLE] - locked;
 	s->pages[MB_MEMCG_SHMEM] = v[SHMEM];
 	s->pages[MB_MEMCG_PAGE_TABLES] = v[TABLES];
-	s->pages[MB_MEMCG_SLAB] = v[SLAB] + v[SLAB_KEPT];
+	s->pages[MB_MEMCG_SLAB] = v[SLAB_RECLAIMABLE] + v[SLAB_UNRECLAIMABLE];
 	if (logged_pages(k, "Total swap = ", &total) && logged_pages(k, "Free swap  = ", &unused))
 		s->swap_pages = total > unused ? total - unused : 0;
 	return true;

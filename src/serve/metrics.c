@@ -56,7 +56,7 @@ struct mb_metrics *mb_metrics_new(const struct mb_metrics_config *c)
 	m->clock = mb_now_ns;
 	m->slots = mb_slots();
 	m->columns = mb_prom_columns(&m->n_columns);
-	if (!m->columns || !mb_cgroup_series_all_init(m)) {
+	if (!m->columns || !mb_cgroup_series_init(m)) {
 		mb_metrics_free(m);
 		return NULL;
 	}
@@ -73,7 +73,7 @@ void mb_metrics_free(struct mb_metrics *m)
 		return;
 	HASH_ITER(hh, m->tracks, t, tmp)
 	mb_track_free(m, t);
-	mb_cgroup_series_all_free(m);
+	mb_cgroup_series_free(m);
 	free(m->columns);
 	free(m);
 }
@@ -81,7 +81,7 @@ void mb_metrics_free(struct mb_metrics *m)
 void mb_metrics_configure(struct mb_metrics *m, const struct mb_metrics_config *c)
 {
 	set_config(m, c);
-	mb_cgroup_series_all_configure(m);
+	mb_cgroup_series_configure(m);
 	mb_top_configure(m);
 }
 
@@ -230,7 +230,7 @@ void mb_metrics_tick(struct mb_metrics *m, const struct mb_model *model)
 	take_time(m);
 	if (model->events > m->events)
 		m->events = model->events;
-	mb_cgroup_series_all_begin_tick(m);
+	mb_cgroup_series_begin_tick(m);
 	DL_FOREACH(model->all, p)
 	take_process(m, p);
 	/* processes that left the model without a call of mb_metrics_forget() */
@@ -239,7 +239,7 @@ void mb_metrics_tick(struct mb_metrics *m, const struct mb_model *model)
 		if (t->in_model && t->seen != m->ticks)
 			mb_track_leave(m, t);
 	}
-	mb_cgroup_series_all_fold(m);
+	mb_cgroup_series_fold(m);
 	mb_top_rank(m);
 }
 

@@ -63,7 +63,7 @@ static struct mb_cgroup_series *special(struct mb_metrics *m, const char *name)
 	return g;
 }
 
-bool mb_cgroup_series_all_init(struct mb_metrics *m)
+bool mb_cgroup_series_init(struct mb_metrics *m)
 {
 	m->other = special(m, "(other)");
 	m->unknown = special(m, "(unknown)");
@@ -141,7 +141,7 @@ static void fold(struct mb_metrics *m, struct mb_cgroup_series *g, struct mb_cgr
 	m->folded_cgroup_series++;
 }
 
-void mb_cgroup_series_all_begin_tick(struct mb_metrics *m)
+void mb_cgroup_series_begin_tick(struct mb_metrics *m)
 {
 	struct mb_cgroup_series *g, *tmp;
 
@@ -157,7 +157,7 @@ void mb_cgroup_series_all_begin_tick(struct mb_metrics *m)
 	}
 }
 
-void mb_cgroup_series_all_fold(struct mb_metrics *m)
+void mb_cgroup_series_fold(struct mb_metrics *m)
 {
 	uint64_t after = m->wanted_room ? MB_GROUP_FULL_FOLD_NS : MB_GROUP_FOLD_NS;
 	struct mb_cgroup_series *g, *tmp;
@@ -172,7 +172,7 @@ void mb_cgroup_series_all_fold(struct mb_metrics *m)
 }
 
 /* The limit may be lower now: fold the newest series first. */
-void mb_cgroup_series_all_configure(struct mb_metrics *m)
+void mb_cgroup_series_configure(struct mb_metrics *m)
 {
 	while (m->n_groups > m->config.cgroups) {
 		struct mb_cgroup_series *g, *tmp, *last = NULL;
@@ -186,7 +186,7 @@ void mb_cgroup_series_all_configure(struct mb_metrics *m)
 	}
 }
 
-void mb_cgroup_series_all_free(struct mb_metrics *m)
+void mb_cgroup_series_free(struct mb_metrics *m)
 {
 	struct mb_cgroup_series *g, *tmp;
 

@@ -132,7 +132,7 @@ void mb_sum_add(struct mb_sum *s, int64_t more);
 void mb_sum_fold(struct mb_sum *to, const struct mb_sum *s);
 
 /* metrics_cgroup_series.c: create the special series. Returns false if there is no memory. */
-bool mb_cgroup_series_all_init(struct mb_metrics *m);
+bool mb_cgroup_series_init(struct mb_metrics *m);
 
 /* Get the series of a cgroup path, creating it if there is room, else (other). path NULL: not known, so (unknown). */
 struct mb_cgroup_series *mb_cgroup_series_get(struct mb_metrics *m, const char *path);
@@ -141,14 +141,14 @@ struct mb_cgroup_series *mb_cgroup_series_get(struct mb_metrics *m, const char *
 void mb_cgroup_series_hold(struct mb_cgroup_series *g, struct mb_track *t);
 
 /* A tick starts: reset the gauges of all series. */
-void mb_cgroup_series_all_begin_tick(struct mb_metrics *m);
+void mb_cgroup_series_begin_tick(struct mb_metrics *m);
 
 /* End of a tick: fold series without live processes into (gone), when they have been idle for long enough. */
-void mb_cgroup_series_all_fold(struct mb_metrics *m);
+void mb_cgroup_series_fold(struct mb_metrics *m);
 
 /* Apply a changed limit: fold the newest series into (other). */
-void mb_cgroup_series_all_configure(struct mb_metrics *m);
-void mb_cgroup_series_all_free(struct mb_metrics *m);
+void mb_cgroup_series_configure(struct mb_metrics *m);
+void mb_cgroup_series_free(struct mb_metrics *m);
 
 /* metrics_top.c: find the columns of each quantity. */
 void mb_top_init(struct mb_metrics *m);

@@ -505,8 +505,8 @@ static enum mb_verdict beside_blocks(bool allocators, bool gives_out)
 }
 
 /*
- * Blocks that do not grow acquit an allocator's memory if the allocator handed out no more. They do not acquit the
- * program's own pools, nor memory that is not tracked.
+ * Blocks that do not grow downgrade the verdict on an allocator's memory if the allocator handed out no more. They say
+ * nothing of the program's own pools, nor of memory that is not tracked.
  */
 static void an_allocator_speaks_of_its_own(void **state)
 {
