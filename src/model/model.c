@@ -223,11 +223,12 @@ void mb_model_name_shrinker(struct mb_model *m, uint64_t address, const char *na
  */
 static void inherit_cgroup_path(struct mb_model *m, struct mb_process *p)
 {
-	const struct mb_process *parent = mb_model_find(m, p->ppid);
+	const struct mb_process *parent;
 	const char *path = NULL;
 
 	if (!p->cgroup || p->cgroup_path)
 		return;
+	parent = mb_model_find(m, p->ppid);
 	if (parent && parent->cgroup == p->cgroup)
 		path = parent->cgroup_path;
 	if (!path)
