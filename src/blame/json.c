@@ -157,16 +157,14 @@ static const char *limit_missing(const struct mb_victim *v)
 /* Writes the cgroup whose limit was reached; the path of the root is "/". */
 static void put_limit(struct mb_out *o, const struct mb_victim *v)
 {
-	uint64_t bytes = mb_victim_limit_bytes(v), usage = v->limits.usage_bytes;
-
 	if (!v->limit_path) {
 		mb_json_null(o, "limit");
 		return;
 	}
 	mb_json_object(o, "limit");
 	mb_json_str(o, "path", v->limit_path[0] ? v->limit_path : "/");
-	mb_json_u64_if(o, "bytes", bytes != MB_UNKNOWN, bytes);
-	mb_json_u64_if(o, "usage_bytes", usage != MB_UNKNOWN, usage);
+	mb_json_known(o, "bytes", mb_victim_limit_bytes(v));
+	mb_json_known(o, "usage_bytes", v->limits.usage_bytes);
 	mb_json_object_end(o);
 }
 
@@ -219,20 +217,15 @@ static void put_device(struct mb_out *o, const struct mb_snapshot *s, struct mb_
 	mb_json_object_end(o);
 }
 
-static void put_sysctl(struct mb_out *o, const char *key, uint64_t v)
-{
-	mb_json_u64_if(o, key, v != MB_UNKNOWN, v);
-}
-
 static void put_sysctls(struct mb_out *o, const struct mb_dirty_sysctls *d)
 {
 	mb_json_object(o, "sysctl");
-	put_sysctl(o, "dirty_ratio", d->ratio);
-	put_sysctl(o, "dirty_background_ratio", d->background_ratio);
-	put_sysctl(o, "dirty_bytes", d->bytes);
-	put_sysctl(o, "dirty_background_bytes", d->background_bytes);
-	put_sysctl(o, "dirty_expire_centisecs", d->expire_centisecs);
-	put_sysctl(o, "dirty_writeback_centisecs", d->writeback_centisecs);
+	mb_json_known(o, "dirty_ratio", d->ratio);
+	mb_json_known(o, "dirty_background_ratio", d->background_ratio);
+	mb_json_known(o, "dirty_bytes", d->bytes);
+	mb_json_known(o, "dirty_background_bytes", d->background_bytes);
+	mb_json_known(o, "dirty_expire_centisecs", d->expire_centisecs);
+	mb_json_known(o, "dirty_writeback_centisecs", d->writeback_centisecs);
 	mb_json_object_end(o);
 }
 

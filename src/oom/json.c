@@ -326,9 +326,7 @@ static void put_zones(struct mb_out *o, const struct report *r)
 
 static void put_number(struct mb_out *o, const struct report *r, const char *name, enum mb_system_number n)
 {
-	uint64_t v = r->m->system.known ? r->m->system.now.values[n] : MB_UNKNOWN;
-
-	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
+	mb_json_known(o, name, r->m->system.known ? r->m->system.now.values[n] : MB_UNKNOWN);
 }
 
 /*
@@ -550,7 +548,7 @@ static void put_shortage(struct mb_out *o, const struct mb_oom_kill *k)
 	mb_json_object(o, "shortage");
 	mb_json_str(o, "of", of[k->was_short]);
 	put_pages_if(o, "available_bytes", k->available_pages != MB_UNKNOWN, k->available_pages);
-	mb_json_u64_if(o, "pressure_bp", k->pressure_bp != MB_UNKNOWN, k->pressure_bp);
+	mb_json_known(o, "pressure_bp", k->pressure_bp);
 	mb_json_object_end(o);
 }
 

@@ -10,6 +10,11 @@
 #include "sinks/json.h"
 #include "sinks/system.h"
 
+void mb_json_known(struct mb_out *o, const char *name, uint64_t v)
+{
+	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
+}
+
 void mb_json_put_kind(struct mb_out *o, const char *kind)
 {
 	mb_json_object(o, NULL);
@@ -341,7 +346,7 @@ void mb_json_put_overhead(struct mb_out *o, const struct mb_snapshot *s)
 	mb_json_object(o, "overhead");
 	mb_json_u64_if(o, "bpf_ns", s->bpf_ns_known, s->bpf_ns);
 	mb_json_u64(o, "self_cpu_ns", s->self_cpu_ns);
-	mb_json_u64_if(o, "self_rss_bytes", s->self_rss_bytes != MB_UNKNOWN, s->self_rss_bytes);
+	mb_json_known(o, "self_rss_bytes", s->self_rss_bytes);
 	mb_json_u64(o, "events", s->model->events);
 	put_levels(o, s);
 	mb_json_object_end(o);

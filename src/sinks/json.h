@@ -5,6 +5,9 @@
 
 #include "memblame/sink.h"
 
+/* Write a number; null if it is MB_UNKNOWN. */
+void mb_json_known(struct mb_out *o, const char *name, uint64_t v);
+
 /* Write the start of a document: schema and kind. */
 void mb_json_put_kind(struct mb_out *o, const char *kind);
 

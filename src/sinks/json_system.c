@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sinks/json.h"
 #include "sinks/system.h"
 
 /* Two samples: a counter is shown as its increase between them. */
@@ -10,11 +11,6 @@ struct scope {
 	const struct mb_system *from, *to;
 	uint64_t ns;
 };
-
-static void put_u64(struct mb_out *o, const char *name, uint64_t v)
-{
-	mb_json_u64_if(o, name, v != MB_UNKNOWN, v);
-}
 
 static void put_fixed(struct mb_out *o, const char *name, uint64_t v, unsigned int decimals)
 {
@@ -43,18 +39,18 @@ static void put_number(struct mb_out *o, const struct scope *s, enum mb_system_n
 
 	switch (d->kind) {
 	case MB_SYSTEM_NOW:
-		put_u64(o, d->name, s->to->values[n]);
+		mb_json_known(o, d->name, s->to->values[n]);
 		return;
 	case MB_SYSTEM_PERCENT:
 		put_fixed(o, plain(name, sizeof(name), d->name), s->to->values[n], 2);
 		return;
 	case MB_SYSTEM_TOTAL:
-		put_u64(o, d->name, s->to->values[n]);
-		put_u64(o, "stalled_us", growth(s, n));
+		mb_json_known(o, d->name, s->to->values[n]);
+		mb_json_known(o, "stalled_us", growth(s, n));
 		return;
 	case MB_SYSTEM_COUNT:
 	case MB_SYSTEM_RATE:
-		put_u64(o, d->name, growth(s, n));
+		mb_json_known(o, d->name, growth(s, n));
 	}
 	if (d->kind == MB_SYSTEM_RATE) {
 		snprintf(name, sizeof(name), "%s_per_s", d->name);
@@ -110,15 +106,15 @@ static void put_zone(struct mb_out *o, const struct mb_system_zone *z)
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "node", z->node);
 	mb_json_str(o, "zone", z->name);
-	put_u64(o, "free_pages", z->free_pages);
-	put_u64(o, "min_pages", z->min_pages);
-	put_u64(o, "low_pages", z->low_pages);
-	put_u64(o, "high_pages", z->high_pages);
-	put_u64(o, "managed_pages", z->managed_pages);
+	mb_json_known(o, "free_pages", z->free_pages);
+	mb_json_known(o, "min_pages", z->min_pages);
+	mb_json_known(o, "low_pages", z->low_pages);
+	mb_json_known(o, "high_pages", z->high_pages);
+	mb_json_known(o, "managed_pages", z->managed_pages);
 	if (z->orders) {
 		mb_json_array(o, "free_blocks");
 		for (uint32_t i = 0; i < z->orders; i++)
-			put_u64(o, NULL, z->free_blocks[i]);
+			mb_json_known(o, NULL, z->free_blocks[i]);
 		mb_json_array_end(o);
 		mb_json_array(o, "unusable");
 		for (uint32_t i = 0; i < z->orders; i++)
@@ -138,7 +134,7 @@ static void put_node(struct mb_out *o, const struct scope *s, const struct mb_sy
 	mb_json_object(o, NULL);
 	mb_json_u64(o, "node", n->node);
 	for (int i = 0; i < MB_NUMA_COUNTS; i++)
-		put_u64(o, mb_system_node_names[i],
+		mb_json_known(o, mb_system_node_names[i],
 			mb_system_growth(from ? from->counts[i] : MB_UNKNOWN, n->counts[i]));
 	mb_json_object_end(o);
 }
@@ -184,7 +180,7 @@ void mb_system_json(struct mb_out *o, const struct mb_snapshot *snap)
 						    mb_system_growth(s.from->t_ns, s.to->t_ns);
 	mb_json_object(o, "system");
 	mb_json_u64(o, "t_ns", s.to->t_ns);
-	put_u64(o, "scope_ns", s.ns);
+	mb_json_known(o, "scope_ns", s.ns);
 	put_group(o, &s, "memory", "memory");
 	put_group(o, &s, "swap", "swap");
 	put_group(o, &s, "dirty", "dirty");
