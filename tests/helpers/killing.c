@@ -216,15 +216,13 @@ static long long assert_split(json_t *split, long long *growth)
  */
 static long long logged_usage(json_t *doc)
 {
-	long long usage = live_int(doc, "memcg.usage_bytes"), kib;
+	long long usage = live_int(doc, "memcg.usage_bytes"), logged;
 	json_t *line;
 	size_t i;
 
 	json_array_foreach(live_get(doc, "kernel_log"), i, line) {
-		const char *at = strstr(json_string_value(line), "memory: usage ");
-
-		if (at && sscanf(at, "memory: usage %lldkB", &kib) == 1)
-			return kib * 1024 > usage ? kib * 1024 : usage;
+		if (kmsg_memcg_usage(json_string_value(line), &logged))
+			return logged > usage ? logged : usage;
 	}
 	return usage;
 }

@@ -28,6 +28,14 @@ static long long number_after(const char *line, const char *key)
 	return atoll(at + strlen(key));
 }
 
+bool kmsg_memcg_usage(const char *line, long long *usage)
+{
+	if (strncmp(line, "memory: usage ", 14) != 0)
+		return false;
+	*usage = number_after(line, "usage ") << 10;
+	return true;
+}
+
 static void parse_victim(struct kmsg_kill *k, const char *line)
 {
 	const char *at = strstr(line, "Killed process ");
@@ -69,8 +77,7 @@ static void parse_line(struct kmsg_kill *k, const char *line, bool *in_tasks, bo
 		snprintf(k->trigger_comm, sizeof(k->trigger_comm), "%.*s", (int)(at - line), line);
 		assert_int_equal(sscanf(at, " invoked oom-killer: gfp_mask=0x%llx(%255[^)]), order=%lld",
 					(unsigned long long *)&k->gfp_mask, k->gfp, &k->order), 3);
-	} else if (!strncmp(line, "memory: usage ", 14)) {
-		k->usage = number_after(line, "usage ") << 10;
+	} else if (kmsg_memcg_usage(line, &k->usage)) {
 		k->limit = number_after(line, "limit ") << 10;
 	} else if (!strncmp(line, "swap: usage ", 12) || !strncmp(line, "memory+swap: usage ", 19)) {
 		k->swap = number_after(line, "usage ") << 10;

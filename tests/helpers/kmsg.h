@@ -36,6 +36,8 @@ void kmsg_free(struct kmsg_kill *k);
 
 /* The table row of this process; fails the test if there is none. */
 const struct kmsg_task *kmsg_task(const struct kmsg_kill *k, long long pid);
+/* Is it the log line with the usage of the memory cgroup? Then stores the usage, in bytes. */
+bool kmsg_memcg_usage(const char *line, long long *usage);
 bool kmsg_has_line(const struct kmsg_kill *k, const char *line);
 
 /* Compares flags regardless of order: "A|B" equals "B|A". */

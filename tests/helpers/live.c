@@ -62,14 +62,20 @@ void live_skip(const char *format, ...)
 	skip();
 }
 
+bool live_is_near_at(const char *what, long long got, long long want, long long slack, bool last,
+		     const char *file, int line)
+{
+	if (llabs(got - want) <= slack)
+		return true;
+	if (last)
+		live_fail_at(file, line, "%s: got %lld, want %lld (slack %lld)", what, got, want, slack);
+	return false;
+}
+
 void live_near_at(const char *what, long long got, long long want, long long slack,
 		  const char *file, int line)
 {
-	long long diff = got > want ? got - want : want - got;
-
-	if (diff > slack)
-		live_fail_at(file, line, "%s: got %lld, want %lld (slack %lld)", what, got, want,
-			     slack);
+	live_is_near_at(what, got, want, slack, true, file, line);
 }
 
 /* --- paths --- */

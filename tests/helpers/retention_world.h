@@ -6,11 +6,11 @@
 #ifndef MB_TESTS_RETENTION_WORLD_H
 #define MB_TESTS_RETENTION_WORLD_H
 
+#include "scratch.h"
 #include "unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <jansson.h>
 #include <sched.h>
 #include <signal.h>
@@ -351,17 +351,8 @@ static inline int make_dir(void **state)
 
 static inline int remove_dir(void **state)
 {
-	char pattern[80];
-	glob_t found;
-
 	(void)state;
-	snprintf(pattern, sizeof(pattern), "%s/*", dir);
-	if (!glob(pattern, 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			unlink(found.gl_pathv[i]);
-		globfree(&found);
-	}
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 #endif

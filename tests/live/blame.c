@@ -430,9 +430,7 @@ static bool fsync_behind_once(bool exited, bool last)
 	live_equal("fsyncs", live_int(v, "fsyncs"), 1);
 	ns = live_int(v, "fsync_ns") + live_int(v, "waited_ns");
 	slack = fsync_ns / 20 + 2000000;
-	near = llabs(ns - fsync_ns) <= slack;
-	if (last)
-		live_near("fsync_ns and waited_ns", ns, fsync_ns, slack);
+	near = live_is_near("fsync_ns and waited_ns", ns, fsync_ns, slack, last);
 	c = json_array_get(live_get(v, "culprits"), 0);
 	live_equal("the culprit", live_int(c, "pid"), culprit);
 	assert_true(json_number_value(live_get(c, "share")) > 0.85);
@@ -450,11 +448,10 @@ static bool fsync_behind_once(bool exited, bool last)
 /* Measures again if the emulator stalled between the system call and the writer's reading of the clock. */
 static void fsync_behind(bool exited)
 {
-	int tries = live_emulated() ? 3 : 1;
 	bool near = false;
 
 	need_fs(&fs, 0);
-	for (; tries && !near; tries--)
+	for (int tries = LIVE_CLOCK_TRIES; tries && !near; tries--)
 		near = fsync_behind_once(exited, tries == 1);
 }
 

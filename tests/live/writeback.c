@@ -225,18 +225,16 @@ static void test_fsync(const char *mib, const char *mode, const char *block, lon
 	bool near = false;
 
 	need_fs(0);
-	for (int tries = live_emulated() ? 3 : 1; tries && !near; tries--) {
+	for (int tries = LIVE_CLOCK_TRIES; tries && !near; tries--) {
 		struct live_run *run = write_traced(mib, mode, block);
 		json_t *p = writer_of(run);
 		long long truth = live_int(run->workload, "fsync_ns"), slack = truth / 20 + 2000000, ns;
 
 		ns = live_int(p, "stalls.fsync.ns") + live_int(p, "stalls.writeback_wait.ns");
-		near = llabs(ns - truth) <= slack;
 		live_equal("fsyncs made", live_int(run->workload, "fsyncs"), fsyncs);
 		live_equal("fsync.count", live_int(p, "stalls.fsync.count"), fsyncs);
 		live_equal("lost", live_lost(run->summary), 0);
-		if (tries == 1)
-			live_near("fsync.ns + writeback_wait.ns", ns, truth, slack);
+		near = live_is_near("fsync.ns + writeback_wait.ns", ns, truth, slack, tries == 1);
 		live_run_free(run);
 	}
 }

@@ -3,20 +3,18 @@
  * Every query of docs/recording.md runs on the golden recordings and on one of this build, and returns rows
  * for at least one of them. Golden recordings older than a table skip the queries on it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-#include <glob.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
 #include "record/recorder.h"
 #include "record/system.h"
+#include "scratch.h"
+#include "unit.h"
 
 /* These queries return nothing when all is well. */
 static const char *const may_be_empty[] = { "FROM lost" };
@@ -32,17 +30,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	char pattern[80];
-	glob_t found;
-
 	(void)state;
-	snprintf(pattern, sizeof(pattern), "%s/*", dir);
-	if (!glob(pattern, 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			unlink(found.gl_pathv[i]);
-		globfree(&found);
-	}
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 /* The path is valid until the next call. */

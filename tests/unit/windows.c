@@ -4,7 +4,6 @@
  * match the test's own account, for every column, and adjacent windows must add up to the whole.
  * MB_CASES: how many cases; MB_FROM: from this one on; MB_CASE: this one only. With sanitizers more by default.
  */
-#include <glob.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "memblame/sink.h"
 #include "record/recorder.h"
 #include "record/report.h"
+#include "scratch.h"
 #include "unit.h"
 
 #include "chance.h"
@@ -651,19 +651,6 @@ static bool check_world(void)
 	return oldest;
 }
 
-static void remove_files(void)
-{
-	char pattern[80];
-	glob_t found;
-
-	snprintf(pattern, sizeof(pattern), "%s/*", dir);
-	if (!glob(pattern, 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			unlink(found.gl_pathv[i]);
-		globfree(&found);
-	}
-}
-
 static void test_random_lives(void **state)
 {
 	const char *cases = getenv("MB_CASES"), *one = getenv("MB_CASE"), *from = getenv("MB_FROM");
@@ -683,7 +670,7 @@ static void test_random_lives(void **state)
 		make_world(i);
 		cut += check_world();
 		sessions += w.sessions > 1;
-		remove_files();
+		scratch_empty(dir);
 	}
 	print_message("%d worlds without their oldest ticks, %d of several sessions\n", cut, sessions);
 	assert_true(one || (cut > (n - first) / 20 && sessions > (n - first) / 20));
