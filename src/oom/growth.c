@@ -180,10 +180,10 @@ static void add_to_name(struct mb_oom_name_sum *n, const struct change *x)
 		n->largest_tables = t;
 		n->tables_of_largest = tables;
 	}
-	if (x->shmem > 0) {
+	/* a mapper that stood still within the window maps the memory as well */
+	n->mappers += t->rss_pages[3] > 0;
+	if (x->shmem > 0)
 		n->shmem_growth += x->shmem;
-		n->mappers++;
-	}
 	if (x->shmem > n->shmem_of_largest) {
 		n->largest_shmem = t;
 		n->shmem_of_largest = x->shmem;

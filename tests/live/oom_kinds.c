@@ -20,7 +20,7 @@ static struct killing_holder innocent;
  * One process has a little memory and is there first; another takes what is left. Returns the report of the
  * first kill.
  */
-static json_t *charge(const char *const args[])
+static json_t *charge_once(const char *const args[])
 {
 	const char *argv[8] = { live_workload("charger") };
 	json_t *all, *first;
@@ -56,6 +56,25 @@ static int close_all(void **state)
 	return 0;
 }
 
+/* The room for the workload. */
+#define ROOM (KILLING_LIMIT - 6 * MIB)
+
+/*
+ * Charges again if the report covers only a part of the growth: in an emulator that stands still, the first tick
+ * with the cgroup may come when the workload has charged a part of it.
+ */
+static json_t *charge(const char *const args[])
+{
+	for (int tries = LIVE_CLOCK_TRIES;; tries--) {
+		json_t *doc = charge_once(args);
+
+		if (tries == 1 || live_int(doc, "culprit.growth_bytes") > ROOM * 3 / 4)
+			return doc;
+		json_decref(doc);
+		close_all(NULL);
+	}
+}
+
 /*
  * The kind grew by the available room. The culprit is the workload, with this attribution; no culprit if how
  * is NULL.
@@ -66,7 +85,7 @@ static void assert_grew(json_t *doc, const char *kind, const char *how, long lon
 
 	if (strcmp(live_str(doc, "culprit.verdict"), verdict) || strcmp(live_str(doc, "culprit.kind"), kind))
 		live_fail("not %s, %s: %s", verdict, kind, live_str(doc, "sentence"));
-	live_near("growth", live_int(doc, "culprit.growth_bytes"), KILLING_LIMIT - 6 * MIB - slack / 2, slack);
+	live_near("growth", live_int(doc, "culprit.growth_bytes"), ROOM - slack / 2, slack);
 	if (!how) {
 		assert_true(live_null(doc, "culprit.comm"));
 		return;

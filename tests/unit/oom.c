@@ -490,9 +490,11 @@ static void shared_memory_counts_once(void **state)
 	assert_int_equal(c.kind_growth_pages[MB_MEMCG_SHMEM], 4000);
 }
 
+/* Eight processes map it; one of them faulted in its pages before the window. */
 static void shared_memory_that_grew_is_named(void **state)
 {
 	struct mb_oom_event e = kill_event(10 * S, 5, 5), files = kill_event(20 * S, 5, 5);
+	struct mb_process *still = process(100, "worker", 1 * S);
 	struct mb_oom_task_event t;
 	struct mb_oom_kill *k;
 	struct mb_oom_culprit c;
@@ -503,10 +505,11 @@ static void shared_memory_that_grew_is_named(void **state)
 	charged(77, 10 * S - 1, 500, 9000, 0, 100);
 	charged(78, 5 * S, 500, 0, 0, 0);
 	charged(78, 20 * S - 1, 500, 9000, 0, 100);
+	still->rss_pages[3] = 9000;
 	tick(5 * S);
 	take(&e);
 	for (uint32_t i = 0; i < 8; i++) {
-		t = task_event(&e, 100 + i, "worker", 6 * S + i);
+		t = task_event(&e, 100 + i, "worker", i ? 6 * S + i : 1 * S);
 		t.rss_pages[3] = 9000;
 		take(&t);
 	}

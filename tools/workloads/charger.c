@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +80,12 @@ static void run_tables(int argc, char **argv)
 	pause();
 }
 
-/* N processes fault in the same shared memory. */
+/* N processes fault in the same shared memory. Each waits until all have its first page. */
 static void run_shared(int argc, char **argv)
 {
 	unsigned long mib = wl_parse(argv[0]), n = wl_arg(argc, argv, 2, 4);
 	char *area = mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	atomic_ulong *started = (atomic_ulong *)area;
 
 	if (area == MAP_FAILED)
 		err(1, "mmap");
@@ -93,7 +95,10 @@ static void run_shared(int argc, char **argv)
 			break;
 		}
 	}
-	touch(area, mib, wl_arg(argc, argv, 1, 0));
+	atomic_fetch_add(started, 1);
+	while (atomic_load(started) < n)
+		usleep(1000);
+	touch(area + MIB, mib - 1, wl_arg(argc, argv, 1, 0));
 	pause();
 }
 
