@@ -23,9 +23,10 @@ struct group {
 	bool read; /* memory was read at the last tick */
 	struct mb_cgroup_memory memory;
 	struct mb_trend_series used; /* memory that is not reclaimable, plus what was swapped out */
-	/* of the processes in it and below: sum of the anonymous growth; largest growth of all memory */
-	int64_t sum_slope, most_slope;
-	struct mb_growth growth; /* set by find_growth() */
+	/* set by find_growth(): growth of used; sum of the anonymous growth of the processes in it and below; the rate */
+	struct mb_growth growth;
+	int64_t sum_slope;
+	struct mb_rate rate;
 	UT_hash_handle hh;
 	char path[];
 };
@@ -56,6 +57,7 @@ struct mb_leak_limits {
 	struct proc *procs;
 	uint64_t left_out;
 	struct mb_trend_series machine;
+	struct mb_rate machine_rate; /* set by find_growth() */
 	struct mb_limit machine_limit; /* kind NULL: not known */
 	uint64_t swap_free_bytes;
 };
@@ -204,49 +206,71 @@ static int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-static void add_slopes(struct group *g, const struct proc *p, int64_t own, int64_t anon)
+static bool is_old(const struct mb_trend_series *s, const struct mb_trend_series *whole)
 {
-	/* skip a process that is young compared to the cgroup: it can end soon and free its memory */
-	if (span_ns(&p->own) < span_ns(&g->used) / 2)
-		return;
-	if (__builtin_add_overflow(g->sum_slope, anon, &g->sum_slope))
-		g->sum_slope = INT64_MAX;
-	g->most_slope = larger(g->most_slope, own);
+	return span_ns(s) >= span_ns(whole) / 2;
+}
+
+/* Add what grows to the rates of the cgroups from g up, and of the machine. */
+static void take_rates(struct mb_leak_limits *h, struct group *g, const struct mb_trend_series *s, int64_t slope)
+{
+	for (; g; g = g->above)
+		mb_rate_take(&g->rate, slope, span_ns(s), span_ns(&g->used));
+	mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));
+}
+
+static void take_process(struct mb_leak_limits *h, const struct proc *p)
+{
+	struct mb_growth own, anon;
+
+	mb_growth_of(&p->own, &own);
+	mb_growth_of(&p->anon, &anon);
+	take_rates(h, p->group, &p->own, own.slope_bytes_per_s);
+	for (struct group *g = p->group; g; g = g->above) {
+		if (is_old(&p->own, &g->used) &&
+		    __builtin_add_overflow(g->sum_slope, anon.slope_bytes_per_s, &g->sum_slope))
+			g->sum_slope = INT64_MAX;
+	}
 }
 
 /*
- * Compute how fast each cgroup grows, once per tick: the rate of the cgroup as a whole, but at
- * least the rate of its growing processes. Memory that other processes happen to free at the moment
- * does not make lasting room.
+ * Compute how fast each cgroup and the machine grow, once per tick: the rate as a whole, but at
+ * least the rate of each part that grows, so that no part is told to reach a limit sooner than the
+ * whole. Memory that other processes happen to free at the moment does not make lasting room.
  */
 static void find_growth(struct mb_leak_limits *h)
 {
-	struct mb_growth own, anon;
+	struct mb_growth machine;
 
 	if (h->growth_ns == h->t_ns)
 		return;
 	h->growth_ns = h->t_ns;
-	for (struct group *g = h->groups; g; g = g->hh.next)
-		g->sum_slope = g->most_slope = 0;
-	for (struct proc *p = h->procs; p; p = p->hh.next) {
-		mb_growth_of(&p->own, &own);
-		mb_growth_of(&p->anon, &anon);
-		for (struct group *g = p->group; g; g = g->above)
-			add_slopes(g, p, own.slope_bytes_per_s, anon.slope_bytes_per_s);
-	}
+	mb_growth_of(&h->machine, &machine);
+	h->machine_rate = (struct mb_rate){ .lasting = machine.slope_bytes_per_s };
 	for (struct group *g = h->groups; g; g = g->hh.next) {
 		mb_growth_of(&g->used, &g->growth);
-		g->growth.slope_bytes_per_s =
-			larger(g->growth.slope_bytes_per_s, larger(g->sum_slope, g->most_slope));
+		g->rate = (struct mb_rate){ 0 };
+		g->sum_slope = 0;
+	}
+	for (struct proc *p = h->procs; p; p = p->hh.next)
+		take_process(h, p);
+	for (struct group *g = h->groups; g; g = g->hh.next) {
+		take_rates(h, g, &g->used, larger(g->growth.slope_bytes_per_s, g->sum_slope));
 	}
 }
 
-/* Consider the limits of one cgroup, to which all memory in it is charged. least_slope: lower bound of its growth. */
-static void take_group(const struct mb_leak_limits *h, const struct group *g, int64_t least_slope, struct mb_outlook *o)
+/* Consider one limit of a cgroup, or the machine's, for a part of the memory charged to it. */
+static void take_limit(const struct mb_rate *r, const struct mb_limit *l, struct mb_outlook *o)
+{
+	if (l->bytes != MB_NO_LIMIT)
+		mb_outlook_take(o, l, mb_rate_of_part(r, l, o->growth.slope_bytes_per_s));
+}
+
+/* Consider the limits of one cgroup, to which all memory in it is charged. */
+static void take_group(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
 	struct mb_limit l = { .path = g->path, .reclaimable_bytes = m->reclaimable_bytes };
-	int64_t slope = larger(g->growth.slope_bytes_per_s, least_slope);
 
 	if (!g->read)
 		return;
@@ -254,18 +278,15 @@ static void take_group(const struct mb_leak_limits *h, const struct group *g, in
 	l.swap_bytes = swap_room(h, m);
 	l.kind = "cgroup";
 	l.bytes = m->max_bytes;
-	if (l.bytes != MB_NO_LIMIT)
-		mb_outlook_take(o, &l, slope);
+	take_limit(&g->rate, &l, o);
 	l.kind = "cgroup high";
 	l.bytes = m->high_bytes;
-	if (l.bytes != MB_NO_LIMIT)
-		mb_outlook_take(o, &l, slope);
+	take_limit(&g->rate, &l, o);
 	l.kind = "cgroup memory and swap";
 	l.bytes = m->both_max_bytes;
 	l.usage_bytes = m->both_bytes;
 	l.swap_bytes = 0;
-	if (l.bytes != MB_NO_LIMIT)
-		mb_outlook_take(o, &l, slope);
+	take_limit(&g->rate, &l, o);
 }
 
 /* ---- processes ---- */
@@ -402,30 +423,16 @@ void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m)
 
 /* ---- outlook ---- */
 
-/* Consider the machine's memory, which everything that grows uses up. */
-static void take_machine(const struct mb_leak_limits *h, const struct mb_growth *own,
-			 struct mb_outlook *o)
-{
-	struct mb_growth all;
-
-	if (!h->machine_limit.kind)
-		return;
-	mb_growth_of(&h->machine, &all);
-	mb_outlook_take(o, &h->machine_limit, larger(all.slope_bytes_per_s, own->slope_bytes_per_s));
-}
-
-/* Consider the limits shared with other processes. They are never reached by a process that does not grow itself. */
+/*
+ * Consider the limits shared with other processes, up to the machine's memory, which everything that grows uses up.
+ * They are never reached by a process that does not grow itself.
+ */
 static void take_shared(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
-	struct mb_outlook shared = { 0 };
-
 	for (; g; g = g->above)
-		take_group(h, g, o->growth.slope_bytes_per_s, &shared);
-	take_machine(h, &o->growth, &shared);
-	if (shared.limited)
-		mb_outlook_take(o, &shared.limit,
-				o->growth.slope_bytes_per_s > 0 ? shared.limit_slope_bytes_per_s :
-								  0);
+		take_group(h, g, o);
+	if (h->machine_limit.kind)
+		take_limit(&h->machine_rate, &h->machine_limit, o);
 }
 
 static void take_own(const char *kind, uint64_t bytes, uint64_t usage_bytes,
@@ -466,6 +473,7 @@ bool mb_leak_limits_cgroup(struct mb_leak_limits *h, size_t i, const char **path
 	*path = g->path;
 	find_growth(h);
 	o->growth = g->growth;
+	o->growth.slope_bytes_per_s = g->rate.lasting ? g->rate.lasting : g->rate.young;
 	take_shared(h, g, o);
 	return true;
 }

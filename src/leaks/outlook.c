@@ -16,6 +16,7 @@
 #define FALLS 1.5 /* growth must exceed the deepest fall by this factor */
 #define EVEN 0.3 /* minimum share of the growth in each half of the time */
 #define LONGEST_NS 9e18 /* 285 years */
+#define AHEAD 10.0 /* young growth counts for so many times its own time */
 
 struct window {
 	const struct mb_trend_series *s;
@@ -134,6 +135,30 @@ uint64_t mb_limit_room(const struct mb_limit *l)
 		      (double)l->swap_bytes;
 
 	return room > 0 ? (uint64_t)room : 0;
+}
+
+void mb_rate_take(struct mb_rate *r, int64_t slope_bytes_per_s, uint64_t watched_ns, uint64_t whole_ns)
+{
+	if (watched_ns >= whole_ns / 2) {
+		r->lasting = slope_bytes_per_s > r->lasting ? slope_bytes_per_s : r->lasting;
+	} else if (slope_bytes_per_s > r->young) {
+		r->young = slope_bytes_per_s;
+		r->young_ns = watched_ns;
+	}
+}
+
+int64_t mb_rate_towards(const struct mb_rate *r, const struct mb_limit *l)
+{
+	bool is_near = (double)mb_limit_room(l) <= AHEAD * (double)r->young * (double)r->young_ns / 1e9;
+
+	return is_near && r->young > r->lasting ? r->young : r->lasting;
+}
+
+int64_t mb_rate_of_part(const struct mb_rate *r, const struct mb_limit *l, int64_t slope_bytes_per_s)
+{
+	int64_t all = mb_rate_towards(r, l);
+
+	return slope_bytes_per_s > 0 && all >= slope_bytes_per_s ? all : 0;
 }
 
 void mb_outlook_take(struct mb_outlook *o, const struct mb_limit *l, int64_t slope_bytes_per_s)

@@ -281,6 +281,8 @@ static void put_outlook(struct mb_out *o, const struct outlook_line *line)
 		mb_out_printf(o, " in %s", long_time(time, sizeof(time), l->eta_ns));
 		if (all - own > own / 10)
 			mb_out_printf(o, ", as all that grows there together takes %s", rate(speed, sizeof(speed), all));
+	} else if (own > 0 && l->limited && !line->ended) {
+		mb_out_printf(o, "; too new to say when it reaches a limit");
 	}
 	mb_out_printf(o, "\n");
 }
