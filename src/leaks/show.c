@@ -132,14 +132,17 @@ static bool is_nameless(const struct mb_source_frame *p)
 	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
 }
 
-/* Hash of what a reader considers the same call site: process, level, and the function and line of each frame. */
+/*
+ * Hash of what a reader considers the same call site: process, level, and the function and line of each frame. For
+ * pages, from the caller of the allocator on: a block's first page may be touched by malloc, its others by memset.
+ */
 static uint64_t identity(const struct mb_leak_row *r)
 {
 	const struct mb_leak_key *key = &r->group->key;
 	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
 	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
 
-	for (unsigned int i = 0; i < r->n_sources; i++) {
+	for (unsigned int i = key->level == MB_LEAK_PAGE ? mb_leak_first_frame(r) : 0; i < r->n_sources; i++) {
 		const struct mb_source_frame *p = &r->sources[i];
 		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
 
@@ -160,10 +163,20 @@ static void free_sources(struct mb_leak_row *r)
 	free(sources);
 }
 
+/* Adds a row that looks the same. The stack of the larger one is shown. */
 static void add_row(struct mb_leak_row *into, struct mb_leak_row *more)
 {
 	struct mb_leak_group *g = &into->sum;
 
+	if (more->group->bytes > into->group->bytes) {
+		struct mb_leak_row was = *into;
+
+		into->sources = more->sources;
+		into->n_sources = more->n_sources;
+		into->whole = more->whole;
+		more->sources = was.sources;
+		more->n_sources = was.n_sources;
+	}
 	g->bytes += more->group->bytes;
 	g->count += more->group->count;
 	g->total_bytes += more->group->total_bytes;

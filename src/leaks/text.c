@@ -39,19 +39,9 @@ static const char *long_time(char *buf, size_t size, uint64_t ns)
 	return buf;
 }
 
-/* Index of the first frame of interest: the caller of the allocator, or the innermost frame if there is no caller. */
-static unsigned int first_frame(const struct mb_leak_row *r)
-{
-	unsigned int i = 0;
-
-	while (i < r->n_sources && mb_leak_is_allocator(&r->sources[i]))
-		i++;
-	return i < r->n_sources ? i : 0;
-}
-
 static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 {
-	unsigned int first = first_frame(r), n = r->n_sources - first;
+	unsigned int first = mb_leak_first_frame(r), n = r->n_sources - first;
 	char name[512];
 
 	if (!r->n_sources)

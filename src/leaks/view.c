@@ -74,6 +74,15 @@ bool mb_leak_is_allocator(const struct mb_source_frame *p)
 	return p->symbol && module && !strncmp(module, "libc", 4) && begins_with_any(p->symbol, functions);
 }
 
+unsigned int mb_leak_first_frame(const struct mb_leak_row *r)
+{
+	unsigned int i = 0;
+
+	while (i < r->n_sources && mb_leak_is_allocator(&r->sources[i]))
+		i++;
+	return i < r->n_sources ? i : 0;
+}
+
 /* The frames of one row as strings, outermost first: process, level and kind, then the stack. */
 static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 {

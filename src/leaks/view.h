@@ -146,6 +146,9 @@ const char *mb_leak_source_name(const struct mb_source_frame *p, char *buf, size
 /* Is this source location inside an allocator or the C library's mmap, which is not of interest to the user? */
 bool mb_leak_is_allocator(const struct mb_source_frame *p);
 
+/* Index of the first frame of interest: the caller of the allocator, or the innermost frame if there is no caller. */
+unsigned int mb_leak_first_frame(const struct mb_leak_row *r);
+
 /*
  * Write folded stacks or, with svg, the flame graph of all rows: by outstanding bytes, or by growth
  * for a comparison.

@@ -177,6 +177,18 @@ static void test_one_leak_is_one_row(void **state)
 	live_equal("rows that leak", leaks, 1);
 }
 
+/* The first page of a block is touched by malloc, and others by memset: for one line, this is one row. */
+static void test_one_line_is_one_row(void **state)
+{
+	const struct leaking *program = &programs[HEAP_LEAKER];
+	const json_t *document = answer(program);
+	struct leaking_sum pages = leaking_sum(document, program, "page", live_str(program->truth, "file"),
+					       live_int(program->truth, "line"));
+
+	(void)state;
+	live_equal("rows of pages", pages.groups, 1);
+}
+
 /* Each line is "outermost;...;innermost BYTES", sorted by growth. */
 static void test_folded(void **state)
 {
@@ -323,6 +335,7 @@ int main(void)
 		ABOUT(test_no_leak, CACHE),
 		cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_one_leak_is_one_row),
+		cmocka_unit_test(test_one_line_is_one_row),
 		cmocka_unit_test(test_frame_pointers),
 		cmocka_unit_test(test_compat),
 		cmocka_unit_test(test_growth_between_moments),
