@@ -381,6 +381,7 @@ void mb_text_leaks(struct mb_out *o, const struct mb_snapshot *s, const struct m
 	if (v->left_out)
 		mb_out_printf(o, "left out for want of room: %" PRIu64 " places, stacks and events, with %s\n", v->left_out,
 			      mb_format(duration, MB_UNIT_BYTES, v->left_out_bytes));
-	mb_text_lost(o, &s->model->lost);
+	if (!v->left_out || mb_lost_total(&s->model->lost))
+		mb_text_lost(o, &s->model->lost);
 	mb_out_printf(o, "\n");
 }

@@ -432,6 +432,7 @@ int mb_session_release_child(struct mb_session *s, struct mb_err *e)
 
 void mb_session_end_child(struct mb_session *s)
 {
+	mb_warn("ending %s, which still runs", s->command);
 	mb_child_end(s->child);
 	mb_child_ended(s->child, &s->command_status);
 }

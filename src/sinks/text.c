@@ -221,20 +221,25 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 		mb_out_printf(o, SORTED);
 }
 
-/* One line per process with stalls, one clause per kind of stall. */
-static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+/* No process has more kinds of stalls than fit into its ledger. */
+#define STALLS_MOST (sizeof(struct mb_ledger) / sizeof(struct mb_stall))
+
+struct stalled {
+	const char *name;
+	uint64_t count, ns, max_ns;
+};
+
+static int longest_first(const void *a, const void *b)
 {
-	char ns[MB_UNITS_LEN], times[MB_UNITS_LEN], max[MB_UNITS_LEN], name[MB_ENDED_NAME_LEN];
-	const char *sep = ": ";
-	size_t n;
+	return most(((const struct stalled *)a)->ns, ((const struct stalled *)b)->ns);
+}
+
+/* The stalls of a process by kind, the most time first. Returns how many kinds. */
+static size_t stalls_of(const struct mb_snapshot *s, const struct mb_process *p, struct stalled list[STALLS_MOST])
+{
+	size_t n, found = 0;
 	const struct mb_family *const *fam = mb_families(&n);
 
-	if (!mb_snapshot_stalled_ns(s, p))
-		return;
-	mb_out_printf(o, "  ");
-	if (!p->is_sum)
-		mb_out_printf(o, "%u ", p->tgid);
-	mb_text_name(o, mb_process_name(p, name), 0);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < fam[i]->n_fields; j++) {
 			const struct mb_field *f = &fam[i]->fields[j];
@@ -243,13 +248,32 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 			if (f->kind != MB_FIELD_STALL || !mb_field_known(s->model, fam[i], f) ||
 			    !mb_snapshot_value(s, p, slot))
 				continue;
-			mb_out_printf(o, "%s%s %s (%s times, longest %s)", sep, f->name,
-				      mb_format_number(ns, MB_UNIT_NS, mb_snapshot_value(s, p, slot + 1)),
-				      mb_format_number(times, MB_UNIT_COUNT, mb_snapshot_value(s, p, slot)),
-				      mb_format_number(max, MB_UNIT_NS, mb_process_value(p, slot + 2)));
-			sep = ", ";
+			list[found++] = (struct stalled){ f->name, mb_snapshot_value(s, p, slot),
+							  mb_snapshot_value(s, p, slot + 1), mb_process_value(p, slot + 2) };
 		}
 	}
+	qsort(list, found, sizeof(*list), longest_first);
+	return found;
+}
+
+/* One line per process with stalls, one clause per kind of stall. */
+static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p)
+{
+	char ns[MB_UNITS_LEN], times[MB_UNITS_LEN], max[MB_UNITS_LEN], name[MB_ENDED_NAME_LEN];
+	struct stalled list[STALLS_MOST];
+	size_t n = stalls_of(s, p, list);
+
+	if (!mb_snapshot_stalled_ns(s, p))
+		return;
+	mb_out_printf(o, "  ");
+	if (!p->is_sum)
+		mb_out_printf(o, "%u ", p->tgid);
+	mb_text_name(o, mb_process_name(p, name), 0);
+	for (size_t i = 0; i < n; i++)
+		mb_out_printf(o, "%s%s %s (%s times, longest %s)", i ? ", " : ": ", list[i].name,
+			      mb_format_number(ns, MB_UNIT_NS, list[i].ns),
+			      mb_format_number(times, MB_UNIT_COUNT, list[i].count),
+			      mb_format_number(max, MB_UNIT_NS, list[i].max_ns));
 	mb_out_printf(o, "\n");
 }
 

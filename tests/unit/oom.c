@@ -521,7 +521,7 @@ static void shared_memory_that_grew_is_named(void **state)
 	assert_int_equal(c.how, MB_OOM_MAPS);
 	assert_int_equal(c.growth_pages, 9000);
 	assert_int_equal(c.processes, 8);
-	assert_true(says(k, "the growth was 35.2 MiB of shared memory in 4.0 s, mapped by 8 processes named worker."));
+	assert_true(says(k, "the growth was 35.2 MiB of shared memory in 5.0 s, mapped by 8 processes named worker."));
 	/* and one that nobody maps */
 	take(&files);
 	t = task_event(&files, 300, "writer", 6 * S);
