@@ -13,9 +13,12 @@
 /* Maximum size of a function; an address further from the symbol before it belongs to unnamed code. */
 #define LARGEST (1u << 20)
 
+#define PAGE 4096u
+
 struct symbol {
 	uint64_t address;
 	uint32_t name; /* offset in names */
+	uint32_t module; /* hash of the module's name; 0: the kernel itself */
 };
 
 struct table {
@@ -65,14 +68,18 @@ static bool make_room(void **list, size_t *room, size_t need, size_t size)
 	return true;
 }
 
-static bool add(struct table *k, uint64_t address, const char *name)
+static bool add(struct table *k, uint64_t address, const char *name, const char *module)
 {
 	size_t len = strlen(name) + 1;
 
 	if (!make_room((void **)&k->symbols, &k->room, k->n + 1, sizeof(*k->symbols)) ||
 	    !make_room((void **)&k->names, &k->names_room, k->names_len + len, 1))
 		return false;
-	k->symbols[k->n++] = (struct symbol){ address, (uint32_t)k->names_len };
+	k->symbols[k->n++] = (struct symbol){
+		.address = address,
+		.name = (uint32_t)k->names_len,
+		.module = *module ? (uint32_t)mb_hash_text(MB_HASH_BEGIN, module) | 1 : 0,
+	};
 	memcpy(k->names + k->names_len, name, len);
 	k->names_len += len;
 	return true;
@@ -93,15 +100,17 @@ static bool read_table(FILE *f, struct table *t)
 
 	rewind(f);
 	while (ok && fgets(line, sizeof(line), f)) {
-		char *end, *name;
+		char *end, *name, *module;
 		uint64_t address = strtoull(line, &end, 16);
 
 		/* line format: "ffffffff81000000 T name\t[module]" */
 		if (!address || end[0] != ' ' || !strchr("tw", tolower((unsigned char)end[1])) || end[2] != ' ')
 			continue;
 		name = end + 3;
-		name[strcspn(name, " \t\n")] = '\0';
-		ok = add(t, address, name);
+		module = name + strcspn(name, " \t\n");
+		if (*module)
+			*module++ = '\0';
+		ok = add(t, address, name, module + strspn(module, " \t\n"));
 	}
 	if (!ok || !t->n) {
 		table_free(t);
@@ -162,6 +171,18 @@ void mb_kallsyms_refresh(struct mb_kallsyms *k)
 	k->modules_hash = hash;
 }
 
+/*
+ * End of the function that begins at symbol i, as far as it is known. The last function of a module ends on its page:
+ * the next pages may have been the module's code for its start, which is gone, and has no names any more.
+ */
+static uint64_t end_of(const struct table *t, size_t i)
+{
+	const struct symbol *s = &t->symbols[i];
+	bool last = i + 1 == t->n || t->symbols[i + 1].module != s->module;
+
+	return s->module && last ? (s->address | (PAGE - 1)) + 1 : s->address + LARGEST;
+}
+
 const char *mb_kallsyms_name(const struct mb_kallsyms *k, uint64_t address, char *buf, size_t size)
 {
 	const struct table *t = k ? &k->t : NULL;
@@ -177,7 +198,7 @@ const char *mb_kallsyms_name(const struct mb_kallsyms *k, uint64_t address, char
 		else
 			to = middle;
 	}
-	if (from && address - t->symbols[from - 1].address < LARGEST)
+	if (from && address < end_of(t, from - 1))
 		snprintf(buf, size, "%s+0x%llx", t->names + t->symbols[from - 1].name,
 			 (unsigned long long)(address - t->symbols[from - 1].address));
 	return buf;

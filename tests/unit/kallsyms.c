@@ -62,6 +62,26 @@ static void modules_come_and_go(void **state)
 	mb_kallsyms_close(k);
 }
 
+/* The code that started a module is freed, and its pages are behind the module's last function. */
+static void code_that_is_gone_has_no_name(void **state)
+{
+	struct mb_kallsyms *k;
+
+	(void)state;
+	write_file(symbols, VMLINUX "ffffffffc0001000 t first\t[one]\nffffffffc0003f00 t last\t[one]\n"
+				    "ffffffffc0008000 t other\t[two]\n");
+	write_file(modules, "one 16384 0 - Live 0x0\ntwo 4096 0 - Live 0x0\n");
+	k = mb_kallsyms_open_files(symbols, modules);
+	assert_non_null(k);
+	expect(k, 0xffffffffc0002345, "first+0x1345");
+	expect(k, 0xffffffffc0003fff, "last+0xff");
+	expect(k, 0xffffffffc0004000, "");
+	expect(k, 0xffffffffc0004d9a, "");
+	expect(k, 0xffffffffc0008001, "other+0x1");
+	expect(k, 0xffffffffc0009000, "");
+	mb_kallsyms_close(k);
+}
+
 static void nothing_is_no_table(void **state)
 {
 	char buf[8];
@@ -78,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modules_come_and_go),
+		cmocka_unit_test(code_that_is_gone_has_no_name),
 		cmocka_unit_test(nothing_is_no_table),
 	};
 	int failed;
