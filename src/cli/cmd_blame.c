@@ -44,7 +44,7 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 
 	if (mb_options_session(o, &cfg, e) || take_selection(o, &cfg, e))
 		return (int)e->exit;
-	cfg.blame = true;
+	cfg.show.blame = true;
 	cfg.kern.requests = ~0u;
 	if (!o->families)
 		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;

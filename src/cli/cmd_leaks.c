@@ -12,7 +12,7 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	cfg.leaks = &o->leaks;
+	cfg.show.leaks = &o->leaks;
 	cfg.kern.leaks = true;
 	cfg.kern.stacks = o->stacks;
 	cfg.kern.page_sample_1_in = (uint32_t)o->leaks.page_sample_1_in;

@@ -55,7 +55,7 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "oom needs the family oom: leave -f away, or name it too");
 		return MB_EXIT_USAGE;
 	}
-	cfg.oom = cfg.reports = true;
+	cfg.show.oom = cfg.show.reports = true;
 	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
 	if (!o->json)
 		mb_warn("waiting for OOM kills; reports are kept in %s/oom", cfg.state_dir);

@@ -22,7 +22,7 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 	cfg.out_path = NULL; /* the summary goes to standard output */
 	if (o->raw) {
 		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
-		cfg.reports = cfg.kern.families & (1u << MB_FAM_oom);
+		cfg.show.reports = cfg.kern.families & (1u << MB_FAM_oom);
 	}
 	status = mb_recorder_open(&r, o->out_path, o->raw, e) ? (int)e->exit : MB_EXIT_OK;
 	if (!status) {

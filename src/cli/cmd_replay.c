@@ -11,15 +11,17 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 	bool top = !strcmp(view->command, "top"), trace = !strcmp(view->command, "trace");
 	bool blame = !strcmp(view->command, "blame");
 	struct mb_replay_config cfg = {
-		.sink = view->json ? &mb_sink_json : &mb_sink_text,
+		.show = {
+			.sink = view->json ? &mb_sink_json : &mb_sink_text,
+			.families = view->families ? view->families : ~0u,
+			.events = trace,
+			.own_events = view->own_events,
+			.blame = blame,
+			.oom = !strcmp(view->command, "oom"),
+		},
 		.interval_ns = !top && !(blame && view->interval_s) ? 0 :
 				      (uint64_t)((view->interval_s ? view->interval_s : 1.0) *
 						 (double)MB_NS_PER_S),
-		.families = view->families ? view->families : ~0u,
-		.events = trace,
-		.own_events = view->own_events,
-		.blame = blame,
-		.oom = !strcmp(view->command, "oom"),
 		.own_pace = view->pace,
 	};
 	struct mb_reader *r = NULL;

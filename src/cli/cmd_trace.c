@@ -15,8 +15,8 @@ int mb_cmd_trace(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	cfg.events = true;
-	cfg.own_events = o->own_events;
+	cfg.show.events = true;
+	cfg.show.own_events = o->own_events;
 	cfg.kern.stream = cfg.kern.families;
 	cfg.kern.requests = o->families; /* families named with -f also show who is to blame */
 	cfg.tick_ns = TRACE_TICK_NS;

@@ -24,7 +24,7 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 
 	/* fork first: the child then inherits an unmodified environment and a small address space */
 	if (o->argv[0])
-		err = mb_child_start(&child, o->argv, cfg->leaks && cfg->leaks->heap, e);
+		err = mb_child_start(&child, o->argv, cfg->show.leaks && cfg->show.leaks->heap, e);
 	if (child) {
 		cfg->kern.select = MB_SELECT_TREE;
 		cfg->kern.pids[0] = (unsigned int)mb_child_pid(child);

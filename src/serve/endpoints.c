@@ -13,6 +13,7 @@
 #include "serve/internal.h"
 #include "session/internal.h"
 #include "session/budget.h"
+#include "session/oom_reporter.h"
 #include "sinks/json.h"
 
 #define JSON "application/json"
@@ -259,11 +260,12 @@ static struct mb_http_body *oom(struct mb_serve *s, const struct mb_http_request
 {
 	const char *number = mb_http_query(r, "number");
 	unsigned long n = number ? strtoul(number, NULL, 10) : 0;
+	struct mb_oom_store *store = mb_oom_reporter_store(&s->session);
 	struct mb_err e = { 0 };
 	struct mb_out o;
 	int err;
 
-	if (!s->session.oom_store || (number && (!n || n > UINT32_MAX))) {
+	if (!store || (number && (!n || n > UINT32_MAX))) {
 		*status = number ? 400 : 404;
 		return NULL;
 	}
@@ -271,8 +273,8 @@ static struct mb_http_body *oom(struct mb_serve *s, const struct mb_http_request
 		*status = 503;
 		return NULL;
 	}
-	err = number ? mb_oom_store_show(s->session.oom_store, (uint32_t)n, true, &o, &e) :
-		       mb_oom_store_list(s->session.oom_store, true, &o, &e);
+	err = number ? mb_oom_store_show(store, (uint32_t)n, true, &o, &e) :
+		       mb_oom_store_list(store, true, &o, &e);
 	if (err) {
 		mb_out_close(&o, &e);
 		*status = number ? 404 : 503;

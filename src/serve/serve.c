@@ -20,6 +20,7 @@
 #include "serve/notify.h"
 #include "session/internal.h"
 #include "session/budget.h"
+#include "session/oom_reporter.h"
 
 #define RECORDING "memblame.db" /* in the state directory */
 #define RETRY_NS (10 * MB_NS_PER_S) /* between attempts to open the recording if the disk was full at the start */
@@ -125,14 +126,15 @@ static int on_http(void *arg, struct mb_err *e)
 
 static int attached(void *arg, struct mb_session *session, struct mb_err *e)
 {
+	struct mb_oom_store *store = mb_oom_reporter_store(session);
 	struct mb_serve *s = arg;
 	int err;
 
 	session->model.on_forget = on_forget;
 	session->model.forgets = true;
 	session->model.on_forget_arg = s;
-	if (session->oom_store)
-		mb_oom_store_keep(session->oom_store, (uint32_t)s->cfg.oom_keep);
+	if (store)
+		mb_oom_store_keep(store, (uint32_t)s->cfg.oom_keep);
 	if (s->recorder)
 		begin_recording(s);
 	s->http_watch = (struct mb_watch){ mb_http_fd(s->http), on_http, s };
@@ -247,6 +249,7 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 {
 	struct mb_metrics_config metrics = metrics_config(&s->cfg);
 	struct mb_retention keep = retention(&s->cfg);
+	struct mb_oom_store *store = mb_oom_reporter_store(session);
 
 	mb_log_set_level((enum mb_log_level)s->cfg.log);
 	mb_metrics_configure(s->metrics, &metrics);
@@ -256,8 +259,8 @@ static void apply(struct mb_serve *s, struct mb_session *session)
 		mb_warn("a budget takes a restart where there was none at the start");
 	if (s->recorder)
 		mb_recorder_retain(s->recorder, &keep);
-	if (session->oom_store)
-		mb_oom_store_keep(session->oom_store, (uint32_t)s->cfg.oom_keep);
+	if (store)
+		mb_oom_store_keep(store, (uint32_t)s->cfg.oom_keep);
 	if (session->cfg.tick_ns == s->cfg.interval_ns)
 		return;
 	session->cfg.tick_ns = s->cfg.interval_ns;
@@ -358,9 +361,9 @@ int mb_serve(struct mb_serve_config *c, const struct mb_serve_start *start, stru
 	cfg.tick_ns = s.cfg.interval_ns;
 	cfg.history = &history;
 	cfg.service = &service;
-	cfg.oom = s.cfg.oom_enabled;
-	cfg.reports = cfg.kern.families & (1u << MB_FAM_oom);
-	cfg.state_dir = cfg.oom ? s.cfg.state_dir : NULL;
+	cfg.show.reports = cfg.kern.families & (1u << MB_FAM_oom);
+	cfg.show.oom = cfg.show.reports && s.cfg.oom_enabled;
+	cfg.state_dir = cfg.show.oom ? s.cfg.state_dir : NULL;
 	err = open_parts(&s, e);
 	if (!err)
 		err = mb_session_open(&s.session, &cfg, NULL, e);

@@ -29,9 +29,6 @@ void mb_session_warn_of_unanswered(const struct mb_session *s);
 /* setup.c: write the static data of a recording: the machine, and how each question is answered. */
 void mb_session_describe(const struct mb_session *s, struct mb_recorder *r);
 
-/* Whether text output is to be coloured. */
-bool mb_session_wants_color(const struct mb_session *s);
-
 /* Flush the output. Returns 0 or -errno with *e set. */
 int mb_session_flush(struct mb_session *s, struct mb_err *e);
 

@@ -3,20 +3,12 @@
 #ifndef MB_SESSION_REPLAY_H
 #define MB_SESSION_REPLAY_H
 
-#include "memblame/sink.h"
-#include "oom/oom.h"
 #include "record/reader.h"
+#include "session/driver.h"
 
 struct mb_replay_config {
-	const struct mb_sink *sink;
+	struct mb_show_config show;
 	uint64_t interval_ns; /* top: print one table per interval; 0: none */
-	uint32_t families; /* trace: families whose events are shown, one bit per family id */
-	bool events; /* trace */
-	bool own_events; /* also show events of the memblame process that recorded */
-	bool blame; /* show blame, not accounts */
-	bool oom; /* show OOM kills, not accounts */
-	/* for tests: called for each kill that is shown; or NULL */
-	void (*check_kill)(const struct mb_oom_kill *k, const struct mb_oom_culprit *c);
 	bool own_pace; /* between two ticks, wait as long as the recorded session did; else do not wait */
 };
 

@@ -13,21 +13,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "blame/blame.h"
-#include "blame/view.h"
 #include "host/cgroups.h"
 #include "host/child.h"
-#include "host/memcg_watch.h"
 #include "host/lookup.h"
 #include "host/procfs.h"
 #include "host/systemfs.h"
-#include "leaks/leaks.h"
-#include "leaks/show.h"
 #include "model/order.h"
-#include "oom/collect.h"
 #include "record/recorder.h"
 #include "session/internal.h"
-#include "session/oom_reporter.h"
 #include "session/budget.h"
 
 #define EVENT_TURNS 16 /* times the rings are drained before events are shown */
@@ -38,35 +31,81 @@
 /* Minimum time between ticks while a newly started command is still held (mb_child_release_held). */
 #define YOUNG_TICK_NS (100 * 1000 * 1000ull)
 
+/* ---- features ---- */
+
+void *mb_session_state(const struct mb_session *s, const struct mb_feature *f)
+{
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (mb_features[i] == f)
+			return s->state[i];
+	}
+	return NULL;
+}
+
+/* The feature i, if it is part of this session. */
+static const struct mb_feature *feature(const struct mb_session *s, size_t i)
+{
+	static const struct mb_feature none;
+
+	return s->has[i] ? mb_features[i] : &none;
+}
+
+static int open_features(struct mb_session *s, struct mb_err *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < MB_FEATURES && !err; i++) {
+		s->has[i] = mb_features[i]->wanted(&s->cfg.show);
+		if (feature(s, i)->open)
+			err = feature(s, i)->open(s, &s->state[i], e);
+		if (s->driver.shown == mb_features[i])
+			s->driver.state = s->state[i];
+	}
+	return err;
+}
+
+static void close_features(struct mb_session *s)
+{
+	for (size_t i = MB_FEATURES; i-- > 0;) {
+		if (feature(s, i)->close)
+			feature(s, i)->close(s->state[i]);
+	}
+}
+
+static int turn_features(struct mb_session *s, struct mb_err *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < MB_FEATURES && !err; i++) {
+		if (feature(s, i)->turn)
+			err = feature(s, i)->turn(s, s->state[i], e);
+	}
+	return err;
+}
+
+static int end_features(struct mb_session *s, struct mb_err *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < MB_FEATURES && !err; i++) {
+		if (feature(s, i)->end)
+			err = feature(s, i)->end(s, s->state[i], e);
+	}
+	return err;
+}
+
+/* ---- records ---- */
+
 static void take(void *arg, const void *data, size_t len)
 {
 	struct mb_session *s = arg;
 
-	if (s->memcgs)
-		mb_memcg_watch_event(s->memcgs, data, len);
-	if (mb_cgroups_take(s->cgroups, data, len) || (s->leaks && mb_leaks_take(s->leaks, data, len)))
-		return;
-	mb_ingest(&s->ingest, MB_INGEST_EVENT, data, len);
-}
-
-/*
- * Events of memblame itself, caused by its own writes, are shown only on request; changes of the tracing level always
- * are.
- */
-static void take_shown(void *arg, struct mb_model *m, const struct mb_event *e)
-{
-	struct mb_session *s = arg;
-	bool own = e->tgid == (uint32_t)getpid() && !(mb_event_kind_of(e)->flags & MB_EVENT_ALWAYS);
-
-	if (!own || s->cfg.own_events)
-		mb_order_add(s->order, m, e);
-}
-
-static void show_event(void *arg, const char *comm, const struct mb_event *e)
-{
-	struct mb_session *s = arg;
-
-	s->sink->event(&s->out, comm, e);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->take && feature(s, i)->take(s->state[i], data, len))
+			return;
+	}
+	if (!mb_cgroups_take(s->cgroups, data, len))
+		mb_ingest(&s->ingest, MB_INGEST_EVENT, data, len);
 }
 
 /*
@@ -85,7 +124,7 @@ static int show_events(struct mb_session *s, uint64_t began_ns, struct mb_err *e
 		return mb_err_set(e, MB_EXIT_FAILED, -n, "reading a ring failed");
 	if (!mb_kern_rings_drained(s->kern) || until_ns < began_ns - MB_ORDER_MOST_NS)
 		until_ns = began_ns - MB_ORDER_MOST_NS;
-	mb_order_show(s->order, until_ns);
+	mb_driver_events(&s->driver, until_ns);
 	return 0;
 }
 
@@ -137,16 +176,6 @@ void mb_session_read_system(struct mb_session *s)
 	mb_ingest(&s->ingest, MB_INGEST_SYSTEM, &system, sizeof(system));
 }
 
-/* Ingest limits and usage of those cgroups at whose limit a process has just stalled. */
-static void ingest_limits(struct mb_session *s)
-{
-	const char *root = mb_cgroups_root(s->cgroups), *limited;
-	const struct mb_blame *b = mb_blame_of(&s->model);
-
-	for (size_t i = 0; b && root && (limited = mb_blame_limited(b, i)); i++)
-		mb_lookup_ingest_limits(&s->ingest, root, limited);
-}
-
 /*
  * End a tick, when all events before drained_ns have been drained: ingest losses, process identities, the state of the
  * machine, and the tick itself.
@@ -160,14 +189,17 @@ static int end_tick(struct mb_session *s, bool complete, uint64_t drained_ns, st
 	mb_ingest_drops(&s->ingest, drops);
 	mb_procfs_identify(&s->ingest, s->cgroups);
 	mb_session_read_system(s);
-	ingest_limits(s);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->before_tick)
+			feature(s, i)->before_tick(s, s->state[i]);
+	}
 	mb_lookup_ingest(s->lookup, &s->ingest);
 	sample_meta(s, &tick.at);
 	mb_ingest(&s->ingest, MB_INGEST_TICK, &tick, sizeof(tick));
-	mb_memcg_watch_tick(s->memcgs, &s->ingest, s->cgroups, tick.at.t_ns);
-	mb_oom_collect_tick(s->oom_collect);
-	if (s->leaks)
-		mb_leaks_ticked(s->leaks, drained_ns, tick.at.t_ns);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->ticked)
+			feature(s, i)->ticked(s, s->state[i], drained_ns, tick.at.t_ns);
+	}
 	if (s->cfg.service && complete)
 		return s->cfg.service->ticked(s->cfg.service->arg, s, &tick.at, e);
 	if (!s->cfg.recorder)
@@ -199,17 +231,12 @@ int mb_session_collect(struct mb_session *s, struct mb_err *e)
 		n = mb_kern_tables(s->kern, take, s);
 	if (n < 0)
 		return mb_err_set(e, MB_EXIT_FAILED, n, "reading the kernel's events failed");
-	if (s->order && show_events(s, began_ns, e))
+	if (s->cfg.show.events && show_events(s, began_ns, e))
 		return -EIO;
 	/* otherwise a ring may still hold earlier events */
 	if (mb_kern_rings_drained(s->kern))
 		s->drained_ns = began_ns;
 	return end_tick(s, true, s->drained_ns, e);
-}
-
-bool mb_session_wants_color(const struct mb_session *s)
-{
-	return !s->out.is_file && isatty(s->out.fd) && !getenv("NO_COLOR");
 }
 
 void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
@@ -222,38 +249,14 @@ void mb_session_summary(struct mb_session *s, struct mb_summary *sum)
 		snprintf(sum->command, sizeof(sum->command), "%s", s->command);
 }
 
-static int show(struct mb_session *s, struct mb_snapshot *snap, struct mb_err *e)
-{
-	snap->victims = &s->cfg.victims;
-	snap->pids = s->cfg.kern.pids;
-	snap->n_pids = s->cfg.kern.n_pids;
-	snap->history = !s->cfg.recorder;
-	if (s->leaks)
-		return mb_leaks_show(s->leaks, s->sink, &s->out, snap, e);
-	if (s->cfg.blame)
-		mb_blame_show(s->sink, &s->out, snap);
-	else
-		s->sink->snapshot(&s->out, snap);
-	return 0;
-}
-
 static int show_interval(struct mb_session *s, struct mb_err *e)
 {
-	int err;
-
-	struct mb_snapshot snap;
 	struct mb_sample_meta at;
 
 	/* selected processes are shown even if they do nothing */
 	mb_procfs_memory(&s->ingest, s->cfg.kern.select != MB_SELECT_PIDS);
 	sample_meta(s, &at);
-	mb_snapshot_interval(&snap, &s->model, &s->setup, &at,
-			     at.t_ns - s->interval_start_ns);
-	snap.color = mb_session_wants_color(s);
-	err = show(s, &snap, e);
-	mb_model_interval(&s->model);
-	s->interval_start_ns = mb_now_ns();
-	return err;
+	return mb_driver_interval(&s->driver, &at, mb_now_ns(), e);
 }
 
 int mb_session_flush(struct mb_session *s, struct mb_err *e)
@@ -272,14 +275,10 @@ static int on_tick(struct mb_session *s, struct mb_err *e)
 	err = mb_session_collect(s, e);
 	if (err)
 		return err;
-	if (s->cfg.reports)
-		err = mb_oom_reporter_make(s, false, e);
-	if (err)
-		return err;
-	if (s->cfg.interval_ns &&
-	    mb_now_ns() - s->interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns) {
+	err = turn_features(s, e);
+	if (!err && s->cfg.interval_ns &&
+	    mb_now_ns() - s->driver.interval_start_ns + s->cfg.tick_ns / 2 >= s->cfg.interval_ns)
 		err = show_interval(s, e);
-	}
 	return err ? err : mb_session_flush(s, e);
 }
 
@@ -316,16 +315,26 @@ int mb_session_start_timer(struct mb_session *s)
 	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? -errno : 0;
 }
 
-/* ms until there is something to do even if no descriptor becomes ready; -1: never. */
+/* The earliest time at which there is something to do even if no descriptor becomes ready; 0: none. */
+static uint64_t next_ns(const struct mb_session *s, uint64_t now)
+{
+	uint64_t next = s->cfg.duration_ns ? s->start_ns + s->cfg.duration_ns : 0;
+
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		uint64_t due = feature(s, i)->due_ns ? feature(s, i)->due_ns(s, s->state[i], now) : 0;
+
+		if (due && (!next || due < next))
+			next = due;
+	}
+	return next;
+}
+
+/* ms until then; -1: never. */
 static int milliseconds_left(const struct mb_session *s)
 {
-	uint64_t now = mb_now_ns(), next = 0, report = s->cfg.reports ? mb_oom_next_ns(mb_oom_of(&s->model), now) : 0;
+	uint64_t now = mb_now_ns(), next = next_ns(s, now);
 	int ms = -1, service = s->cfg.service ? s->cfg.service->wait_ms(s->cfg.service->arg) : -1;
 
-	if (s->cfg.duration_ns)
-		next = s->start_ns + s->cfg.duration_ns;
-	if (report && (!next || report < next))
-		next = report;
 	if (next && next <= now)
 		return 0;
 	if (next)
@@ -346,11 +355,11 @@ static int on_rings(void *arg, struct mb_err *e)
 	struct mb_session *s = arg;
 	int err = mb_session_drain(s, e);
 
-	return err || !s->cfg.events ? err : mb_session_flush(s, e);
+	return err || !s->cfg.show.events ? err : mb_session_flush(s, e);
 }
 
-/* Only wakes the loop: the log is read at the end of each turn. */
-static int on_log(void *arg, struct mb_err *e)
+/* Only wakes the loop: features have their turn at the end of each turn of it. */
+static int on_feature(void *arg, struct mb_err *e)
 {
 	(void)arg;
 	(void)e;
@@ -377,8 +386,8 @@ static int turn(struct mb_session *s, struct mb_err *e)
 {
 	int err = mb_loop_turn(&s->loop, milliseconds_left(s), e);
 
-	if (!err && s->cfg.reports)
-		err = mb_oom_reporter_make(s, false, e);
+	if (!err)
+		err = turn_features(s, e);
 	return err ? err : time_over(s);
 }
 
@@ -399,8 +408,10 @@ static void child_mapped(void *arg, pid_t pid)
 {
 	struct mb_session *s = arg;
 
-	if (s->leaks)
-		mb_leaks_held(s->leaks, (uint32_t)pid);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->held)
+			feature(s, i)->held(s->state[i], (uint32_t)pid);
+	}
 }
 
 /* A young command may not live until the first tick: collect early, and when it ends. */
@@ -452,7 +463,6 @@ static void record_end(struct mb_session *s, const struct mb_summary *sum)
 int mb_session_finish(struct mb_session *s, struct mb_err *e)
 {
 	uint64_t give_up = mb_now_ns() + LATE_WAIT_NS;
-	struct mb_snapshot snap;
 	struct mb_summary sum;
 	int err;
 
@@ -464,7 +474,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	 * time. An event stream must be stopped first, or it might never end. There are two collections because an
 	 * entry of a ledger is shown only if it did not change for a tick.
 	 */
-	if (s->cfg.events) {
+	if (s->cfg.show.events) {
 		mb_kern_detach(s->kern);
 		err = mb_session_collect(s, e);
 		if (err)
@@ -483,8 +493,8 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 	err = end_tick(s, false, UINT64_MAX, e);
 	if (err)
 		return err;
-	err = s->cfg.reports ? mb_oom_reporter_end(s, e) : 0;
-	if (err || s->cfg.oom || s->cfg.service)
+	err = end_features(s, e);
+	if (err || s->cfg.service)
 		return err;
 	mb_procfs_memory(&s->ingest, false);
 	mb_session_summary(s, &sum);
@@ -494,15 +504,7 @@ int mb_session_finish(struct mb_session *s, struct mb_err *e)
 		if (mb_recorder_tick(s->cfg.recorder, &s->model, &sum.at, e))
 			return -EIO;
 	}
-	mb_snapshot_total(&snap, &s->model, &s->setup, &sum);
-	snap.color = mb_session_wants_color(s);
-	if (s->cfg.events) {
-		mb_order_show(s->order, UINT64_MAX);
-		snap.late_events = mb_order_late(s->order);
-		s->sink->stream_end(&s->out, &snap);
-	} else {
-		err = show(s, &snap, e);
-	}
+	err = mb_driver_end(&s->driver, &sum, e);
 	return err ? err : mb_session_flush(s, e);
 }
 
@@ -527,20 +529,23 @@ static int open_signals(struct mb_session *s)
 
 static int open_loop(struct mb_session *s)
 {
-	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->log, &s->child_end,
-					    &s->budget_due };
+	struct mb_watch *const watches[] = { &s->signals, &s->timer, &s->rings, &s->child_end, &s->budget_due };
 	int err = mb_loop_open(&s->loop);
 
 	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (!err && s->timer.fd < 0)
 		err = -errno;
 	s->rings.fd = mb_kern_epoll_fd(s->kern);
-	s->log.fd = s->cfg.reports ? mb_oom_reporter_fd(s) : -1;
 	s->child_end.fd = s->child ? mb_child_fd(s->child) : -1;
 	s->budget_due.fd = mb_budget_fd(s->budget);
 	for (size_t i = 0; i < MB_ARRAY_SIZE(watches) && !err; i++) {
 		watches[i]->arg = s;
 		err = mb_loop_add(&s->loop, watches[i]);
+	}
+	for (size_t i = 0; i < MB_FEATURES && !err; i++) {
+		s->features[i].fd = feature(s, i)->fd ? feature(s, i)->fd(s->state[i]) : -1;
+		s->features[i].ready = on_feature;
+		err = mb_loop_add(&s->loop, &s->features[i]);
 	}
 	return err;
 }
@@ -561,6 +566,19 @@ static uint64_t process_start_ns(void)
 	return ticks * (MB_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+/* What is shown of the session as a whole. */
+static void set_show(struct mb_session *s)
+{
+	struct mb_show_config *show = &s->cfg.show;
+
+	show->sink = s->cfg.json ? &mb_sink_json : &mb_sink_text;
+	show->families = UINT32_MAX;
+	show->victims = &s->cfg.victims;
+	show->pids = s->cfg.kern.pids;
+	show->n_pids = s->cfg.kern.n_pids;
+	show->history = !s->cfg.recorder;
+}
+
 int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		    struct mb_child *child, struct mb_err *e)
 {
@@ -573,14 +591,14 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->signals.ready = on_signal;
 	s->timer.ready = on_timer;
 	s->rings.ready = on_rings;
-	s->log.ready = on_log;
 	s->child_end.ready = on_child_end;
 	s->budget_due.ready = on_budget;
-	s->sink = cfg->json ? &mb_sink_json : &mb_sink_text;
+	set_show(s);
 	s->opened = true;
 	mb_model_init(&s->model);
-	if ((cfg->blame || cfg->events) && !mb_blame_new(&s->model))
+	if (mb_driver_open(&s->driver, &s->cfg.show, &s->model, &s->setup, &s->out))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
+	s->driver.own_pid = (uint32_t)getpid();
 	s->ingest.model = &s->model;
 	if (cfg->recorder) {
 		mb_recorder_watch(cfg->recorder, &s->model);
@@ -588,11 +606,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 		s->ingest.keep_arg = cfg->recorder;
 	}
 	s->model.on_forget = cfg->recorder ? record_forgotten : NULL;
-	s->model.on_event = cfg->events ? take_shown : NULL;
-	s->order = cfg->events ? mb_order_new(show_event, s) : NULL;
-	if (cfg->events && !s->order)
-		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	s->model.on_forget_arg = s->model.on_event_arg = s;
+	s->model.on_forget_arg = s;
 	err = open_signals(s);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "cannot handle signals");
@@ -610,16 +624,9 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	s->lookup = mb_lookup_open();
 	if (!s->lookup)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	if (cfg->reports) {
-		err = mb_oom_reporter_open(s, e);
-		if (err)
-			return err;
-	}
-	if (cfg->leaks) {
-		s->leaks = mb_leaks_open(cfg->leaks, s->kern, &s->model, mb_cgroups_root(s->cgroups));
-		if (!s->leaks)
-			return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
-	}
+	err = open_features(s, e);
+	if (err)
+		return err;
 	if (cfg->budget) {
 		err = mb_budget_open(&s->budget, cfg->budget, s->kern, &s->ingest, e);
 		if (err)
@@ -631,15 +638,13 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	mb_session_set_up(s);
 	if (cfg->recorder)
 		mb_session_describe(s, cfg->recorder);
-	if (cfg->leaks)
-		mb_session_warn_of_unanswered(s);
-	if (cfg->oom)
-		mb_oom_collect_harden(!cfg->service); /* a service must stay small */
 	s->model.history = mb_history_new(cfg->history);
 	if (!s->model.history)
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for the history");
-	if (cfg->oom)
-		mb_history_lock(s->model.history);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->opened)
+			feature(s, i)->opened(s, s->state[i]);
+	}
 	if (cfg->service)
 		err = cfg->service->attached(cfg->service->arg, s, e);
 	if (!err)
@@ -647,13 +652,15 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	mb_kern_forget_types();
 	if (err)
 		return err;
-	s->start_ns = s->interval_start_ns = mb_now_ns();
+	s->start_ns = mb_now_ns();
 	err = mb_session_collect(s, e);
 	if (!err)
 		err = mb_session_collect(s, e);
-	if (s->leaks)
-		mb_leaks_begin(s->leaks, cfg->kern.pids, cfg->kern.n_pids, cfg->kern.select != MB_SELECT_ALL);
-	mb_model_interval(&s->model);
+	for (size_t i = 0; i < MB_FEATURES; i++) {
+		if (feature(s, i)->attached)
+			feature(s, i)->attached(s, s->state[i]);
+	}
+	mb_driver_begin(&s->driver, s->start_ns);
 	mb_budget_start(s->budget);
 	mb_verbose("attached in %.1f ms", (double)(mb_now_ns() - process_start_ns()) / 1e6);
 	return err;
@@ -672,8 +679,8 @@ int mb_session_close(struct mb_session *s, struct mb_err *e)
 	mb_cgroups_close(s->cgroups);
 	mb_systemfs_close(s->systemfs);
 	mb_lookup_close(s->lookup);
-	mb_oom_reporter_close(s);
-	mb_leaks_close(s->leaks);
+	close_features(s);
+	mb_driver_close(&s->driver);
 	mb_model_free(&s->model);
 	mb_history_free(history);
 	mb_loop_close(&s->loop);

@@ -10,20 +10,14 @@
 
 #include "base/loop.h"
 #include "kern/kern.h"
-#include "leaks/config.h"
-#include "memblame/sink.h"
-#include "oom/oom.h"
 #include "model/ingest.h"
+#include "session/feature.h"
 
 struct mb_cgroups;
 struct mb_lookup;
-struct mb_order;
 struct mb_budget;
 struct mb_oom_store;
-struct mb_oom_collect;
-struct mb_memcg_watch;
 struct mb_child;
-struct mb_leaks_session;
 struct mb_recorder;
 struct mb_systemfs;
 
@@ -39,16 +33,11 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	/* without out_path, write text to standard error, as standard output belongs to the command */
 	bool text_to_stderr;
+	struct mb_show_config show; /* the session sets what follows from the rest */
 	bool json;
-	bool events; /* show single events (trace) */
-	bool own_events; /* also show events of memblame itself */
 	bool pss; /* also read each process's PSS */
-	bool oom; /* show OOM kills, not accounts */
-	bool reports; /* make reports of OOM kills, to show them or for a recording */
 	const char *state_dir; /* where OOM reports are stored; NULL: nowhere */
 	const struct mb_history_config *history; /* configuration of the flight history */
-	const struct mb_leaks_config *leaks; /* show growth, not accounts; NULL: show accounts */
-	bool blame; /* show blame, not accounts */
 	double budget; /* limit for the cost of tracing, as a share of one CPU; 0: no limit */
 	/* blame: everything is traced, but only victims in the selection of kern are shown */
 	struct mb_victims victims;
@@ -81,26 +70,23 @@ struct mb_session {
 	struct mb_ingest ingest; /* feeds the model; see ingest.h */
 	uint64_t drained_ns; /* all events before this time have been drained from the rings */
 	struct mb_setup setup;
-	const struct mb_sink *sink;
-	struct mb_order *order; /* events waiting to be shown in order; NULL: none are shown */
+	struct mb_driver driver; /* shows the model */
 	struct mb_out out;
 	struct mb_cgroups *cgroups;
 	struct mb_systemfs *systemfs;
 	struct mb_lookup *lookup;
 	struct mb_budget *budget; /* NULL: no budget */
-	struct mb_oom_collect *oom_collect;
-	struct mb_memcg_watch *memcgs;
-	struct mb_oom_store *oom_store;
-	struct mb_leaks_session *leaks;
+	/* by number in the table of features: is it part of this session, and its state */
+	bool has[MB_FEATURES];
+	void *state[MB_FEATURES];
 	struct mb_child *child; /* run: the command; else NULL */
 	const char *command;
 	int command_status;
 	uint64_t start_ns;
-	uint64_t interval_start_ns;
 	uint64_t tick_began_ns;
 	uint64_t end_ns; /* when the loop ended; 0 while it runs */
 	struct mb_loop loop;
-	struct mb_watch signals, timer, rings, log, child_end, budget_due; /* what the loop waits for */
+	struct mb_watch signals, timer, rings, child_end, budget_due, features[MB_FEATURES]; /* what the loop waits for */
 	int signal; /* the signal that ended the loop; 0: none */
 	bool opened;
 };

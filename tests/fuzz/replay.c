@@ -83,11 +83,11 @@ static void play(const void *data, size_t size)
 	struct mb_out out;
 
 	for (unsigned int i = 0; i < 6; i++) {
-		struct mb_replay_config cfg = { .sink = sinks[i & 1],
-						.interval_ns = i & 2 ? 0 : 1,
-						.families = ~0u,
-						.events = i & 2,
-						.oom = i & 4 };
+		struct mb_replay_config cfg = { .interval_ns = i & 2 ? 0 : 1,
+						.show = { .sink = sinks[i & 1],
+							  .families = ~0u,
+							  .events = i & 2,
+							  .oom = i & 4 } };
 
 		if (mb_out_open(&out, "/dev/null", &e))
 			abort();

@@ -55,13 +55,13 @@ static void must(int err, const struct mb_err *e, const char *what)
 
 static void play(const char *path, const struct view *v, struct mb_out *out)
 {
-	struct mb_replay_config cfg = { .sink = v->sink,
-					.interval_ns = v->interval_ns,
-					.families = ~0u,
-					.events = v->events,
-					.blame = v->blame,
-					.oom = v->oom,
-					.check_kill = check_oom };
+	struct mb_replay_config cfg = { .interval_ns = v->interval_ns,
+					.show = { .sink = v->sink,
+						  .families = ~0u,
+						  .events = v->events,
+						  .blame = v->blame,
+						  .oom = v->oom,
+						  .check_kill = check_oom } };
 	struct mb_reader *r = NULL;
 	struct mb_err e = { 0 };
 	int status;

@@ -25,7 +25,7 @@ static void refused(void **state)
 	end(&w);
 	memset(&e, 0, sizeof(e));
 	assert_int_equal(mb_reader_open(&reader, path, &e), 0);
-	assert_true(mb_replay(reader, &(struct mb_replay_config){ .sink = &mb_sink_json }, &out, &status, &e) < 0);
+	assert_true(mb_replay(reader, &(struct mb_replay_config){ .show.sink = &mb_sink_json }, &out, &status, &e) < 0);
 	assert_non_null(strstr(e.text, "report works"));
 	mb_reader_close(reader);
 	unlink(path);
