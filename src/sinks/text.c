@@ -222,7 +222,8 @@ static void put_table(struct mb_out *o, const struct mb_snapshot *s, size_t rows
 }
 
 /* No process has more kinds of stalls than fit into its ledger. */
-#define STALLS_MOST (sizeof(struct mb_ledger) / sizeof(struct mb_stall))
+#define STALLS_MOST 128u
+_Static_assert(sizeof(struct mb_ledger) <= STALLS_MOST * sizeof(struct mb_stall), "more kinds of stalls");
 
 struct stalled {
 	const char *name;
