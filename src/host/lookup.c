@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/kallsyms_line.h"
 #include "host/mounts.h"
 
 #define NO_LIMIT (1ull << 62) /* v1 reports "no limit" as the largest number of whole pages */
@@ -72,21 +73,16 @@ static bool any_unnamed(const struct mb_model *m)
 /* Names all unnamed shrinkers in one pass over the symbols, which takes about 30 ms. */
 static void name_shrinkers(struct mb_lookup *n, struct mb_ingest *ingest)
 {
-	unsigned long long address;
-	char line[512], name[256];
+	struct mb_kallsyms_line l;
 
 	if (n->symbols)
 		rewind(n->symbols);
-	while (n->symbols && fgets(line, sizeof(line), n->symbols)) {
+	while (n->symbols && mb_kallsyms_line_next(n->symbols, &l)) {
 		struct mb_shrinker *s;
-		uint64_t key;
 
-		if (sscanf(line, "%llx %*c %255s", &address, name) != 2 || !address)
-			continue;
-		key = address;
-		HASH_FIND(hh, ingest->model->shrinkers, &key, sizeof(key), s);
+		HASH_FIND(hh, ingest->model->shrinkers, &l.address, sizeof(l.address), s);
 		if (s && !s->asked)
-			ingest_shrinker(ingest, key, name);
+			ingest_shrinker(ingest, l.address, l.name);
 	}
 	for (struct mb_shrinker *s = ingest->model->shrinkers; s; s = s->hh.next) {
 		if (!s->asked)

@@ -2,13 +2,13 @@
 /* Kernel functions by address. */
 #include "symbols/kallsyms.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/kallsyms_line.h"
 
 /* Maximum size of a function; an address further from the symbol before it belongs to unnamed code. */
 #define LARGEST (1u << 20)
@@ -95,22 +95,13 @@ static int by_address(const void *a, const void *b)
 /* Read the symbols. Returns false if out of memory, or if there is nothing to read. */
 static bool read_table(FILE *f, struct table *t)
 {
-	char line[512];
+	struct mb_kallsyms_line l;
 	bool ok = true;
 
 	rewind(f);
-	while (ok && fgets(line, sizeof(line), f)) {
-		char *end, *name, *module;
-		uint64_t address = strtoull(line, &end, 16);
-
-		/* line format: "ffffffff81000000 T name\t[module]" */
-		if (!address || end[0] != ' ' || !strchr("tw", tolower((unsigned char)end[1])) || end[2] != ' ')
-			continue;
-		name = end + 3;
-		module = name + strcspn(name, " \t\n");
-		if (*module)
-			*module++ = '\0';
-		ok = add(t, address, name, module + strspn(module, " \t\n"));
+	while (ok && mb_kallsyms_line_next(f, &l)) {
+		if (l.type == 't' || l.type == 'w')
+			ok = add(t, l.address, l.name, l.module);
 	}
 	if (!ok || !t->n) {
 		table_free(t);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/kallsyms_line.h"
 #include "symbols/kallsyms.h"
 #include "unit.h"
 
@@ -82,6 +83,31 @@ static void code_that_is_gone_has_no_name(void **state)
 	mb_kallsyms_close(k);
 }
 
+static void lines(void **state)
+{
+	struct mb_kallsyms_line l;
+	FILE *f;
+
+	(void)state;
+	write_file(symbols, "ffffffff81000000 T start\n0000000000000000 T hidden\nnot a symbol\nffffffff810\n"
+			    "ffffffffc0000000 d data\t[one]\nffffffffc0000010 t last");
+	f = fopen(symbols, "r");
+	assert_non_null(f);
+	assert_true(mb_kallsyms_line_next(f, &l));
+	assert_true(l.address == 0xffffffff81000000 && l.type == 't');
+	assert_string_equal(l.name, "start");
+	assert_string_equal(l.module, "");
+	assert_true(mb_kallsyms_line_next(f, &l));
+	assert_true(l.address == 0xffffffffc0000000 && l.type == 'd');
+	assert_string_equal(l.name, "data");
+	assert_string_equal(l.module, "[one]");
+	assert_true(mb_kallsyms_line_next(f, &l));
+	assert_string_equal(l.name, "last");
+	assert_string_equal(l.module, "");
+	assert_false(mb_kallsyms_line_next(f, &l));
+	fclose(f);
+}
+
 static void nothing_is_no_table(void **state)
 {
 	char buf[8];
@@ -99,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modules_come_and_go),
 		cmocka_unit_test(code_that_is_gone_has_no_name),
+		cmocka_unit_test(lines),
 		cmocka_unit_test(nothing_is_no_table),
 	};
 	int failed;
