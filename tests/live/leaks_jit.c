@@ -89,7 +89,7 @@ static int made(bool named)
 
 static struct live_bg *start_made(const char *role)
 {
-	struct live_bg *bg = live_spawn(LIVE_ARGV(live_bin("tests/live/jit"), role));
+	struct live_bg *bg = live_spawn(LIVE_ARGV(live_bin("tests/live/leaks_jit"), role));
 
 	assert_true(live_wait_text(bg->out_path, "ready"));
 	return bg;
