@@ -71,8 +71,14 @@
 /* The kernel's resident page counters, including their per-CPU parts, lag behind by this much. */
 #define HEIGHT_ERROR (256u << 10)
 
-/* A garbage-collected heap has been collected once it has grown by this factor. */
+/*
+ * A garbage-collected heap has been collected once it has grown by this share of what its process
+ * had at first, and by this much: V8 also counts the blocks outside of its heap, such as that of a
+ * Buffer, and collects when they have grown by 64 MiB (kExternalAllocationSoftLimit), however small
+ * or large its heap is.
+ */
 #define COLLECTED 1.0
+#define COLLECTED_BYTES (72.0 * (1 << 20))
 
 static void downgrade(struct mb_trend *t, enum mb_missing missing)
 {
@@ -264,39 +270,69 @@ static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp
 	}
 }
 
-/* Is this source location in a garbage-collected run time, or in JIT code? */
-static bool is_collectors(const struct mb_source_frame *p)
+static bool begins_with_any(const char *text, const char *const *list)
 {
-	static const char *const libraries[] = { "libjvm.so",	"libnode.so", "libcoreclr.so",
-						 "libclrgc.so", "libruby",    "libmono",
-						 "libluajit",	"[jit]" };
-	static const char *const functions[] = { "v8::", "cppgc::", "Builtins_", "runtime." };
-	const char *slash = p->module ? strrchr(p->module, '/') : NULL;
-	const char *name = slash ? slash + 1 : p->module;
-
-	for (size_t i = 0; name && i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-		if (!strncmp(name, libraries[i], strlen(libraries[i])))
-			return true;
-	}
-	for (size_t i = 0; p->symbol && i < sizeof(functions) / sizeof(functions[0]); i++) {
-		if (!strncmp(p->symbol, functions[i], strlen(functions[i])))
+	for (; text && *list; list++) {
+		if (!strncmp(text, *list, strlen(*list)))
 			return true;
 	}
 	return false;
 }
 
+/* Is this source location in a garbage-collected run time, or in JIT code? */
+static bool is_collectors(const struct mb_source_frame *p)
+{
+	static const char *const libraries[] = { "libjvm.so",	"libnode.so", "libcoreclr.so",
+						 "libclrgc.so", "libruby",    "libmono",
+						 "libluajit",	"[jit]",      NULL };
+	static const char *const functions[] = { "v8::", "node::NodeArrayBufferAllocator", "cppgc::", "Builtins_",
+						 "runtime.", NULL };
+	const char *slash = p->module ? strrchr(p->module, '/') : NULL;
+
+	return begins_with_any(slash ? slash + 1 : p->module, libraries) || begins_with_any(p->symbol, functions);
+}
+
+/* Did malloc or one of its kin ask for the memory, or is it a block? first: the frame of its caller. */
+static bool is_allocated(const struct mb_leak_row *r, unsigned int first)
+{
+	bool found = r->group->key.level == MB_LEAK_ALLOC;
+
+	for (unsigned int i = 0; i < first; i++)
+		found |= r->sources[i].symbol && strstr(r->sources[i].symbol, "alloc");
+	return found;
+}
+
 /*
- * Was the memory mapped or touched by a garbage collector or by the code it collects for? Allocator
- * blocks do not count.
+ * Was the memory mapped or touched by a garbage collector or by the code it collects for? Of what
+ * was allocated, only the memory of V8's buffers: other memory is freed by those who allocated it.
  */
 static bool is_collected(const struct mb_leak_row *r)
 {
-	unsigned int i = 0;
+	static const char *const buffers[] = { "node::NodeArrayBufferAllocator", "v8::", NULL };
+	unsigned int i = 0, first = mb_leak_first_frame(r);
 
+	if (is_allocated(r, first)) {
+		while (first < r->n_sources && !r->sources[first].symbol)
+			first++;
+		return first < r->n_sources && begins_with_any(r->sources[first].symbol, buffers);
+	}
 	while (i < r->n_sources && r->sources[i].symbol && strstr(r->sources[i].symbol, "mmap"))
 		i++;
-	return r->group->key.level != MB_LEAK_ALLOC && i < r->n_sources &&
-	       is_collectors(&r->sources[i]);
+	return i < r->n_sources && is_collectors(&r->sources[i]);
+}
+
+static bool is_leak_of_collector(const struct mb_leak_row *r, const struct mb_leak_space *sp, enum mb_leak_level level)
+{
+	return is_leak_of(r, sp, level) && is_collected(r);
+}
+
+/* Has the collector's memory on this level grown by enough that its garbage was collected? */
+static bool was_collected(const struct mb_leaks_view *v, const struct mb_leak_space *sp, enum mb_leak_level level)
+{
+	double grown = sum_of(v, sp, level, is_leak_of_collector).growth;
+	double had = sp->whole.own.n && level != MB_LEAK_ALLOC ? (double)sp->whole.own.points[0].last : 0;
+
+	return grown >= COLLECTED_BYTES && grown >= COLLECTED * had;
 }
 
 /* ---- age ---- */
@@ -354,14 +390,13 @@ static bool had_as_much(const struct mb_leak_space *sp, const struct mb_trend *t
 
 /* The reason why the process's history speaks against a leak. */
 static enum mb_missing missing_in_history(const struct mb_leak_space *sp,
-					  const struct mb_leak_row *r)
+					  const struct mb_leak_row *r, bool collected)
 {
 	if (had_as_much(sp, &r->trend))
 		return MB_MISSING_NEW_HEIGHT;
 	if (began_late(sp, &r->trend))
 		return MB_MISSING_TIME;
-	if (is_collected(r) && sp->whole.own.n &&
-	    mb_trend_grown(&sp->whole.own, 0) < COLLECTED * (double)sp->whole.own.points[0].last)
+	if (is_collected(r) && !collected)
 		return MB_MISSING_COLLECTION;
 	return MB_MISSING_NOTHING;
 }
@@ -373,9 +408,10 @@ static bool is_less(const struct mb_leak_space *sp, const struct mb_trend *t, do
 	       t->growth_bytes < share * (double)sp->whole.own.points[sp->whole.own.n - 1].last;
 }
 
-static void check_history(const struct mb_leak_space *sp, struct mb_leak_row *r)
+/* collected: the garbage on the row's level was collected */
+static void check_history(const struct mb_leak_space *sp, struct mb_leak_row *r, bool collected)
 {
-	enum mb_missing missing = missing_in_history(sp, r);
+	enum mb_missing missing = missing_in_history(sp, r, collected);
 	struct mb_trend *t = &r->trend;
 	bool old = is_old(sp, t);
 
@@ -394,12 +430,17 @@ static void check_history(const struct mb_leak_space *sp, struct mb_leak_row *r)
 
 static void check_age(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 {
+	bool collected[MB_LEAK_LEVELS];
+
+	/* before any row is downgraded */
+	for (int level = 0; level < MB_LEAK_LEVELS; level++)
+		collected[level] = was_collected(v, sp, (enum mb_leak_level)level);
 	for (size_t i = 0; i < v->n_rows; i++) {
 		struct mb_leak_row *r = &v->rows[i];
 
 		if (r->group->key.tgid == sp->tgid && r->group->key.start_ns == sp->start_ns &&
 		    r->group->key.level != MB_LEAK_KERNEL && r->trend.verdict == MB_VERDICT_LEAK)
-			check_history(sp, r);
+			check_history(sp, r, collected[r->group->key.level]);
 	}
 }
 

@@ -44,6 +44,9 @@ while True:
 NODE_CHURN = """setInterval(() => { let x = []; for (let i = 0; i < 2000; i++) x.push({ i, s: 'x' + i }); }, 20)"""
 NODE_LRU = """const m = new Map(); let n = 0;
 setInterval(() => { for (let i = 0; i < 20; i++) { m.set(n++, Buffer.alloc(2000)); if (m.size > 5000) m.delete(n - 5001); } }, 20)"""
+# fewer bytes in a minute than V8 lets gather before it collects
+NODE_BUFFERS = """const m = new Map(); let n = 0;
+setInterval(() => { for (let i = 0; i < 3; i++) { m.set(n++, Buffer.alloc(4096)); if (m.size > 2000) m.delete(n - 2001); } }, 20)"""
 
 HEALTHY = [
     ("store, 700 B", False, habit("store 700 300 0"), {}),
@@ -93,6 +96,7 @@ HEALTHY = [
     ("Python, LRU cache, old", True, python(LRU), {}),
     ("Node, garbage", False, ["node", "-e", NODE_CHURN], {}),
     ("Node, LRU cache", False, ["node", "-e", NODE_LRU], {}),
+    ("Node, cache of Buffers", False, ["node", "-e", NODE_BUFFERS], {}),
     ("JVM, garbage", False, ["java", "-Xmx128m", "-cp", "%J", "Habits", "garbage"], {}),
     ("JVM, LRU cache", False, ["java", "-Xmx128m", "-cp", "%J", "Habits", "lru"], {}),
     ("JVM, LRU cache, old", True, ["java", "-Xmx128m", "-cp", "%J", "Habits", "lru"], {}),
