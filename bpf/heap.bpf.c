@@ -129,7 +129,8 @@ MB_INLINE __u64 size_word(__u64 addr)
 
 /*
  * Does this size word match a block of that size? It may be one step larger than necessary, if the
- * rest would be too small for a block. For blocks that are mappings of their own it is in whole
+ * rest would be too small for a block, and two if it is aligned (memalign leaves no rest of 32
+ * bytes). For blocks that are mappings of their own it is in whole
  * pages.
  */
 MB_INLINE bool word_fits(__u64 word, __u64 size)
@@ -138,7 +139,7 @@ MB_INLINE bool word_fits(__u64 word, __u64 size)
 
 	if (word & 15)
 		return false;
-	return word == least || word == least + 16 ||
+	return word == least || word == least + 16 || word == least + 32 ||
 	       (size >= 65536 && word >= least && word < least + 8192);
 }
 

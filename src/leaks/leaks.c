@@ -633,6 +633,8 @@ static void follow_limits(struct mb_leaks_session *l, uint64_t t_ns)
 	const struct mb_process *p;
 
 	mb_leak_limits_begin(l->limits, t_ns);
+	for (uint32_t i = 0; i < l->n_cgroups; i++)
+		mb_leak_limits_follow(l->limits, l->cgroups[i]);
 	for (struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
 		p = mb_model_find_exactly(l->model, sp->tgid, sp->start_ns);
 		if (p)
@@ -726,6 +728,14 @@ static void probe_all(struct mb_leaks_session *l)
 	}
 }
 
+void mb_leaks_follow(struct mb_leaks_session *l, const char *path)
+{
+	char *copy = l->n_cgroups < MB_MAX_CGROUPS ? strdup(path) : NULL;
+
+	if (copy)
+		l->cgroups[l->n_cgroups++] = copy;
+}
+
 void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, bool keep_ended)
 {
 	l->keep_ended = keep_ended;
@@ -761,6 +771,8 @@ void mb_leaks_close(struct mb_leaks_session *l)
 	mb_modules_free(l->modules);
 	mb_kallsyms_close(l->kallsyms);
 	mb_leak_limits_close(l->limits);
+	for (uint32_t i = 0; i < l->n_cgroups; i++)
+		free(l->cgroups[i]);
 	free(l->queue);
 	free(l);
 }

@@ -63,6 +63,8 @@ struct mb_leaks_session {
 	struct mb_leak_space *spaces;
 	struct mb_kallsyms *kallsyms;
 	struct mb_leak_limits *limits; /* memory limits, see limits.c */
+	char *cgroups[MB_MAX_CGROUPS]; /* paths of the selected cgroups; owned */
+	uint32_t n_cgroups;
 	char *queue; /* queued events, one after the other */
 	size_t queued, queue_room;
 	uint64_t heap_lost; /* lost events of the heap family when check_blocks() last looked */
@@ -95,6 +97,12 @@ void mb_leaks_close(struct mb_leaks_session *l);
  * show processes that have ended (not for a whole machine, which has too many).
  */
 void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, bool keep_ended);
+
+/*
+ * Follow the limit of a selected cgroup, even if its processes map and touch nothing: they can write
+ * to tmpfs, or use kernel memory. At most MB_MAX_CGROUPS; path is copied.
+ */
+void mb_leaks_follow(struct mb_leaks_session *l, const char *path);
 
 /* A process has mapped code and is stopped until this returns: probe its allocators before they run. */
 void mb_leaks_held(struct mb_leaks_session *l, uint32_t tgid);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct group {
 	/* set by find_growth(): growth of used; sum of the anonymous growth of the processes in it and below; the rate */
 	struct mb_growth growth;
 	int64_t sum_slope;
+	double sum_risen; /* bytes by which they have grown */
 	struct mb_rate rate;
 	UT_hash_handle hh;
 	char path[];
@@ -211,12 +213,75 @@ static bool is_old(const struct mb_trend_series *s, const struct mb_trend_series
 	return span_ns(s) >= span_ns(whole) / 2;
 }
 
+/* The point at t_ns, or the first one if that is later. */
+static uint32_t point_at(const struct mb_trend_series *s, uint64_t t_ns)
+{
+	uint32_t i = 0;
+
+	while (i + 1 < s->n && s->points[i + 1].t_ns <= t_ns)
+		i++;
+	return i;
+}
+
+/* By how much the amount has risen since t_ns; negative: fallen. */
+static double risen_since(const struct mb_trend_series *s, uint64_t t_ns)
+{
+	return s->n ? (double)s->points[s->n - 1].last - (double)s->points[point_at(s, t_ns)].last : 0;
+}
+
+struct falls {
+	uint32_t n; /* in the whole series */
+	double since; /* how much of them was since some time */
+};
+
+/* Falls of at least this height. Points that fall one after the other are one fall. */
+static struct falls falls_of(const struct mb_trend_series *s, double height, uint64_t since_ns)
+{
+	uint32_t first = point_at(s, since_ns);
+	struct falls f = { 0 };
+	double top = 0;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		double at = (double)s->points[i].last;
+		bool is_low = i + 1 == s->n || (double)s->points[i + 1].last > at;
+
+		top = fmax(top, at);
+		if (is_low && top - at >= height) {
+			f.n++;
+			f.since += i > first ? top - at : 0;
+		}
+		top = is_low ? at : top;
+	}
+	return f;
+}
+
+#define BORNE_OUT 0.5 /* the whole must show at least this share of a part's growth */
+#define FALL 0.25 /* a fall of this share of that growth made room for it */
+
+/*
+ * Does the memory charged to a limit show that a part of it grew by so much since then? Not what is
+ * charged elsewhere, such as shared memory, or is freed lazily. Others may have given back memory
+ * at one time (once), or all the time. In a cgroup where they do so again and again, the whole is a
+ * saw-tooth, and its own floor says how it grows.
+ */
+static bool is_borne_out(const struct mb_trend_series *whole, double growth, uint64_t since_ns, bool once)
+{
+	struct falls f = falls_of(whole, FALL * growth, since_ns);
+
+	return (f.n < 2 || !once) && risen_since(whole, since_ns) + f.since >= BORNE_OUT * growth;
+}
+
 /* Add what grows to the rates of the cgroups from g up, and of the machine. */
 static void take_rates(struct mb_leak_limits *h, struct group *g, const struct mb_trend_series *s, int64_t slope)
 {
-	for (; g; g = g->above)
-		mb_rate_take(&g->rate, slope, span_ns(s), span_ns(&g->used));
-	mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));
+	uint64_t since_ns = s->n ? s->points[0].t_ns : 0;
+
+	for (; g; g = g->above) {
+		if (s == &g->used || is_borne_out(&g->used, risen_since(s, since_ns), since_ns, true))
+			mb_rate_take(&g->rate, slope, span_ns(s), span_ns(&g->used));
+	}
+	if (is_borne_out(&h->machine, risen_since(s, since_ns), since_ns, false))
+		mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));
 }
 
 static void take_process(struct mb_leak_limits *h, const struct proc *p)
@@ -227,10 +292,20 @@ static void take_process(struct mb_leak_limits *h, const struct proc *p)
 	mb_growth_of(&p->anon, &anon);
 	take_rates(h, p->group, &p->own, own.slope_bytes_per_s);
 	for (struct group *g = p->group; g; g = g->above) {
-		if (is_old(&p->own, &g->used) &&
-		    __builtin_add_overflow(g->sum_slope, anon.slope_bytes_per_s, &g->sum_slope))
+		if (!is_old(&p->own, &g->used))
+			continue;
+		g->sum_risen += fmax(0, risen_since(&p->anon, 0));
+		if (__builtin_add_overflow(g->sum_slope, anon.slope_bytes_per_s, &g->sum_slope))
 			g->sum_slope = INT64_MAX;
 	}
+}
+
+/* Growth of the cgroup's own figures, or of its processes together if these figures bear it out. */
+static int64_t slope_of(const struct group *g)
+{
+	int64_t sum = is_borne_out(&g->used, g->sum_risen, 0, true) ? g->sum_slope : 0;
+
+	return larger(g->growth.slope_bytes_per_s, sum);
 }
 
 /*
@@ -251,23 +326,24 @@ static void find_growth(struct mb_leak_limits *h)
 		mb_growth_of(&g->used, &g->growth);
 		g->rate = (struct mb_rate){ 0 };
 		g->sum_slope = 0;
+		g->sum_risen = 0;
 	}
 	for (struct proc *p = h->procs; p; p = p->hh.next)
 		take_process(h, p);
 	for (struct group *g = h->groups; g; g = g->hh.next) {
-		take_rates(h, g, &g->used, larger(g->growth.slope_bytes_per_s, g->sum_slope));
+		take_rates(h, g, &g->used, slope_of(g));
 	}
 }
 
-/* Consider one limit of a cgroup, or the machine's, for a part of the memory charged to it. */
-static void take_limit(const struct mb_rate *r, const struct mb_limit *l, struct mb_outlook *o)
+/* Consider one limit of a cgroup, or the machine's, for a part of the memory charged to it. slope: the part's. */
+static void take_limit(const struct mb_rate *r, const struct mb_limit *l, int64_t slope, struct mb_outlook *o)
 {
 	if (l->bytes != MB_NO_LIMIT)
-		mb_outlook_take(o, l, mb_rate_of_part(r, l, o->growth.slope_bytes_per_s));
+		mb_outlook_take(o, l, mb_rate_of_part(r, l, slope));
 }
 
 /* Consider the limits of one cgroup, to which all memory in it is charged. */
-static void take_group(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
+static void take_group(const struct mb_leak_limits *h, const struct group *g, int64_t slope, struct mb_outlook *o)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
 	struct mb_limit l = { .path = g->path, .reclaimable_bytes = m->reclaimable_bytes };
@@ -278,15 +354,15 @@ static void take_group(const struct mb_leak_limits *h, const struct group *g, st
 	l.swap_bytes = swap_room(h, m);
 	l.kind = "cgroup";
 	l.bytes = m->max_bytes;
-	take_limit(&g->rate, &l, o);
+	take_limit(&g->rate, &l, slope, o);
 	l.kind = "cgroup high";
 	l.bytes = m->high_bytes;
-	take_limit(&g->rate, &l, o);
+	take_limit(&g->rate, &l, slope, o);
 	l.kind = "cgroup memory and swap";
 	l.bytes = m->both_max_bytes;
 	l.usage_bytes = m->both_bytes;
 	l.swap_bytes = 0;
-	take_limit(&g->rate, &l, o);
+	take_limit(&g->rate, &l, slope, o);
 }
 
 /* ---- processes ---- */
@@ -372,6 +448,11 @@ void mb_leak_limits_process(struct mb_leak_limits *h, const struct mb_process *m
 	p->group = m->cgroup_path ? follow_group(h, m->cgroup_path) : NULL;
 }
 
+void mb_leak_limits_follow(struct mb_leak_limits *h, const char *path)
+{
+	follow_group(h, path);
+}
+
 /* ---- the machine ---- */
 
 /* Use the values of the model's last tick. */
@@ -423,16 +504,26 @@ void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m)
 
 /* ---- outlook ---- */
 
+static int64_t shown_slope(const struct group *g)
+{
+	return g->rate.lasting ? g->rate.lasting : g->rate.young;
+}
+
 /*
  * Consider the limits shared with other processes, up to the machine's memory, which everything that grows uses up.
- * They are never reached by a process that does not grow itself.
+ * They are never reached by a process that does not grow itself. If a cgroup on the way is too new for a time, so is
+ * what is in it.
  */
 static void take_shared(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
-	for (; g; g = g->above)
-		take_group(h, g, o);
+	int64_t slope = o->growth.slope_bytes_per_s;
+
+	for (; g; g = g->above) {
+		take_group(h, g, slope, o);
+		slope = slope > 0 ? larger(slope, shown_slope(g)) : 0;
+	}
 	if (h->machine_limit.kind)
-		take_limit(&h->machine_rate, &h->machine_limit, o);
+		take_limit(&h->machine_rate, &h->machine_limit, slope, o);
 }
 
 static void take_own(const char *kind, uint64_t bytes, uint64_t usage_bytes,
@@ -473,7 +564,7 @@ bool mb_leak_limits_cgroup(struct mb_leak_limits *h, size_t i, const char **path
 	*path = g->path;
 	find_growth(h);
 	o->growth = g->growth;
-	o->growth.slope_bytes_per_s = g->rate.lasting ? g->rate.lasting : g->rate.young;
+	o->growth.slope_bytes_per_s = shown_slope(g);
 	take_shared(h, g, o);
 	return true;
 }

@@ -29,6 +29,8 @@ void mb_leak_limits_close(struct mb_leak_limits *h);
  */
 void mb_leak_limits_begin(struct mb_leak_limits *h, uint64_t t_ns);
 void mb_leak_limits_process(struct mb_leak_limits *h, const struct mb_process *m);
+/* Between begin and end: follows the cgroup of this path as well, even if no such process is in it. */
+void mb_leak_limits_follow(struct mb_leak_limits *h, const char *path);
 void mb_leak_limits_end(struct mb_leak_limits *h, const struct mb_model *m);
 
 /*

@@ -16,6 +16,7 @@
 #define FALLS 1.5 /* growth must exceed the deepest fall by this factor */
 #define EVEN 0.3 /* minimum share of the growth in each half of the time */
 #define LONGEST_NS 9e18 /* 285 years */
+#define COUNTS 0.75 /* a part counts if the whole grows by this share of its rate: both are measured */
 #define AHEAD 10.0 /* young growth counts for so many times its own time */
 
 struct window {
@@ -158,7 +159,7 @@ int64_t mb_rate_of_part(const struct mb_rate *r, const struct mb_limit *l, int64
 {
 	int64_t all = mb_rate_towards(r, l);
 
-	return slope_bytes_per_s > 0 && all >= slope_bytes_per_s ? all : 0;
+	return slope_bytes_per_s > 0 && (double)all >= COUNTS * (double)slope_bytes_per_s ? all : 0;
 }
 
 void mb_outlook_take(struct mb_outlook *o, const struct mb_limit *l, int64_t slope_bytes_per_s)

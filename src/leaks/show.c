@@ -312,7 +312,7 @@ static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_vie
 	}
 }
 
-/* If all processes have ended, no limit will be reached. */
+/* If all processes have ended, no limit will be reached, except that of a selected cgroup by what is not a process's. */
 static void fill_cgroups(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 {
 	size_t ended = 0;
@@ -320,7 +320,7 @@ static void fill_cgroups(const struct mb_leaks_session *l, struct mb_leaks_view 
 	for (size_t i = 0; i < v->n_processes; i++)
 		ended += v->processes[i].ended;
 	v->cgroups_left_out = mb_leak_limits_left_out(l->limits);
-	if (ended == v->n_processes)
+	if (ended == v->n_processes && !l->n_cgroups)
 		return;
 	while (v->n_cgroups < MB_LEAK_LIMITS_CGROUPS &&
 	       mb_leak_limits_cgroup(l->limits, v->n_cgroups, &v->cgroups[v->n_cgroups].path,

@@ -224,7 +224,7 @@ static void put_limit(struct mb_out *o, const struct mb_limit *l, const char *pa
 		      mb_format(used, MB_UNIT_BYTES, l->usage_bytes));
 	/* omit less than a hundredth of the limit */
 	if (l->reclaimable_bytes > l->bytes / 100)
-		mb_out_printf(o, ", %s of it cache", mb_format(more, MB_UNIT_BYTES, l->reclaimable_bytes));
+		mb_out_printf(o, ", %s of it reclaimable", mb_format(more, MB_UNIT_BYTES, l->reclaimable_bytes));
 	if (l->swap_bytes)
 		mb_out_printf(o, ", %s of swap free", mb_format(more, MB_UNIT_BYTES, l->swap_bytes));
 	mb_out_printf(o, ")");
@@ -272,7 +272,7 @@ static void put_outlook(struct mb_out *o, const struct outlook_line *line)
 		if (all - own > own / 10)
 			mb_out_printf(o, ", as all that grows there together takes %s", rate(speed, sizeof(speed), all));
 	} else if (own > 0 && l->limited && !line->ended) {
-		mb_out_printf(o, "; too new to say when it reaches a limit");
+		mb_out_printf(o, "; not known when it reaches a limit: too new, or charged elsewhere");
 	}
 	mb_out_printf(o, "\n");
 }
@@ -355,6 +355,8 @@ static size_t put_rows(struct mb_out *o, const struct mb_leaks_view *v)
 		put_row(o, rows[shown], v->compared);
 	if (!rows)
 		mb_out_printf(o, "no memory to show rows\n");
+	else if (shown < n)
+		mb_out_printf(o, "%10sand %zu more rows; --json lists all\n", "", n - shown);
 	free(rows);
 	return n;
 }

@@ -97,7 +97,7 @@ static bool is_leak_of(const struct mb_leak_row *r, const struct mb_leak_space *
 /* Sum over the leaks of one level: their growth, and when it began. */
 struct together {
 	double growth;
-	uint64_t from_ns;
+	uint64_t from_ns, to_ns;
 	int64_t fastest;
 	unsigned int sites;
 };
@@ -117,6 +117,7 @@ static struct together sum_of(const struct mb_leaks_view *v, const struct mb_lea
 			continue;
 		t.growth += r->trend.growth_bytes;
 		t.from_ns = r->trend.from_ns < t.from_ns ? r->trend.from_ns : t.from_ns;
+		t.to_ns = r->trend.to_ns > t.to_ns ? r->trend.to_ns : t.to_ns;
 		t.fastest = r->trend.slope_bytes_per_s > t.fastest ? r->trend.slope_bytes_per_s :
 								     t.fastest;
 	}
@@ -151,12 +152,14 @@ static void downgrade_uneven(struct mb_leaks_view *v, const struct mb_leak_space
 }
 
 /*
- * Does the total show the growth of its parts? A series without enough points proves nothing, so
- * the answer is yes.
+ * Does the total show the growth of its parts? A series without enough points, or one that ended
+ * before most of that growth, proves nothing, so the answer is yes.
  */
 static bool is_borne_out(const struct mb_trend_series *whole, const struct together *t)
 {
-	return whole->n < 2 || mb_trend_grown(whole, t->from_ns) >= BORNE_OUT * t->growth;
+	uint64_t end_ns = whole->n ? whole->points[whole->n - 1].t_ns : 0;
+
+	return whole->n < 2 || end_ns < t->from_ns + (t->to_ns - t->from_ns) / 2 || mb_trend_grown(whole, t->from_ns) >= BORNE_OUT * t->growth;
 }
 
 /*

@@ -160,28 +160,39 @@ static bool writes_shmem(const struct mb_oom_kill *k)
 	return mb_oom_in_kernel_stack(k, "shmem_file_write") || mb_oom_in_kernel_stack(k, "shmem_write_begin");
 }
 
+/* Of the process that ran out of memory while it wrote to a shmem file. NULL: it did something else. */
+static const struct mb_oom_task_event *writer(const struct mb_model *m, const struct mb_oom_kill *k)
+{
+	for (uint32_t i = 0; i < k->n_tasks && writes_shmem(k); i++) {
+		const struct mb_oom_task_event *t = mb_oom_task(mb_oom_of(m), k, i);
+
+		if (t && t->tgid == k->first.h.tgid)
+			return t;
+	}
+	return NULL;
+}
+
 /*
  * Shared memory is charged once, no matter which processes map it. So its growth is that of the
- * kind, and the processes that use it are named in addition.
+ * kind, and the processes that use it are named in addition. If one maps as much and another one
+ * writes, it is not known whose it is: what is mapped can be charged elsewhere.
  */
 static void find_shmem(const struct mb_model *m, const struct mb_oom_kill *k,
 		       struct mb_oom_culprit *c)
 {
 	const struct mb_oom_name_sum *n = most_shmem(&mb_oom_of(m)->scratch);
+	const struct mb_oom_task_event *wrote = writer(m, k);
 	int64_t growth = c->kind_growth_pages[MB_MEMCG_SHMEM];
 
-	if (n && is_part(n->shmem_growth, growth, CLEAR_PERMILLE)) {
+	if (n && !is_part(n->shmem_growth, growth, CLEAR_PERMILLE))
+		n = NULL;
+	if (n && wrote && strcmp(n->comm, wrote->comm) != 0) {
+		c->growth_pages = 0;
+	} else if (n) {
 		name(c, k, n, n->largest_shmem, growth, n->mappers);
 		c->how = MB_OOM_MAPS;
-		return;
-	}
-	/* the process ran out of memory while it wrote to a shmem file */
-	for (uint32_t i = 0; i < k->n_tasks && writes_shmem(k); i++) {
-		const struct mb_oom_task_event *t = mb_oom_task(mb_oom_of(m), k, i);
-
-		if (!t || t->tgid != k->first.h.tgid)
-			continue;
-		c->task = t;
+	} else if (wrote) {
+		c->task = wrote;
 		c->processes = 1;
 		c->how = MB_OOM_WROTE;
 	}

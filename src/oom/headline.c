@@ -192,7 +192,7 @@ static void say_several(struct text *t, const struct mb_oom_culprit *c)
 		say(t, " of %s, ", mb_memcg_kind_words(c->kind));
 	}
 	if (!c->task) {
-		say(t, "of which no process has most");
+		say(t, "of which no process is known to have most");
 		return;
 	}
 	say(t, "many grew, most of all %s (", c->task->comm);

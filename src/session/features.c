@@ -80,6 +80,12 @@ static void leaks_attached(struct mb_session *s, void *state)
 {
 	const struct mb_kern_config *kern = &s->cfg.kern;
 
+	for (uint32_t i = 0; i < kern->n_cgroups; i++) {
+		const char *path = mb_cgroups_path(s->cgroups, kern->cgroups[i]);
+
+		if (path)
+			mb_leaks_follow(state, path);
+	}
 	mb_leaks_begin(state, kern->pids, kern->n_pids, kern->select != MB_SELECT_ALL);
 }
 

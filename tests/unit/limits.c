@@ -116,6 +116,7 @@ struct runner {
 	double mib;
 	double per_s; /* MiB by which it grows per second */
 	bool runs;
+	bool elsewhere; /* its memory is charged elsewhere, like shared memory that another process has filled */
 };
 
 /* One second: each process grows, and all is read. */
@@ -128,9 +129,11 @@ static void tick(struct runner *runners, size_t n)
 		places[i].usage = 0;
 	for (size_t i = 0; i < n; i++) {
 		runners[i].mib += runners[i].runs ? runners[i].per_s : 0;
-		for (int at = runners[i].runs ? runners[i].place : -1; at >= 0; at = places[at].above)
+		if (!runners[i].runs || runners[i].elsewhere)
+			continue;
+		for (int at = runners[i].place; at >= 0; at = places[at].above)
 			places[at].usage += (uint64_t)(runners[i].mib * MIB);
-		all += runners[i].runs ? (uint64_t)(runners[i].mib * MIB) : 0;
+		all += (uint64_t)(runners[i].mib * MIB);
 	}
 	for (int i = 0; i < PLACES; i++)
 		put(places[i].path, "memory.current", places[i].usage);
@@ -204,7 +207,7 @@ static void check_all(const struct runner *runners, size_t n)
 /* A job that grows fast for a few seconds does not reach a limit that is minutes away. */
 static void test_young_and_far(void **state)
 {
-	struct runner r[] = { { 1u << 30, OLD, 100, 0.125, true }, { (1u << 30) + 1, JOB, 10, 5, false } };
+	struct runner r[] = { { 1u << 30, OLD, 100, 0.125, true, false }, { (1u << 30) + 1, JOB, 10, 5, false, false } };
 	struct mb_outlook o;
 
 	(void)state;
@@ -223,7 +226,7 @@ static void test_young_and_far(void **state)
 	r[1].runs = false;
 	for (int i = 0; i < 100; i++)
 		tick(r, 2);
-	r[1] = (struct runner){ (1u << 30) + 2, FREE, 10, 5, true };
+	r[1] = (struct runner){ (1u << 30) + 2, FREE, 10, 5, true, false };
 	for (int i = 0; i < 6; i++)
 		tick(r, 2);
 	o = of_process(&r[1]);
@@ -234,7 +237,7 @@ static void test_young_and_far(void **state)
 /* A new process that will fill an old cgroup soon is told at once, and so is the cgroup. */
 static void test_young_and_near(void **state)
 {
-	struct runner r[] = { { 1u << 30, OLD, 100, 0, true }, { (1u << 30) + 1, OLD, 10, 50, false } };
+	struct runner r[] = { { 1u << 30, OLD, 100, 0, true, false }, { (1u << 30) + 1, OLD, 10, 50, false, false } };
 	struct mb_outlook o;
 
 	(void)state;
@@ -249,6 +252,70 @@ static void test_young_and_near(void **state)
 	assert_true(of_cgroup("/old", &o));
 	assert_true(o.eta_known);
 	assert_int_equal(o.eta_ns / SECOND, (1000 - 100 - 310) / 50);
+}
+
+/* What a process touches, and another one was charged for, fills no cgroup. */
+static void test_charged_elsewhere(void **state)
+{
+	struct runner r[] = { { 1u << 30, OTHER, 100, 0, true, false }, { (1u << 30) + 1, OTHER, 10, 4, true, true } };
+	struct mb_outlook o;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		tick(r, 2);
+		o = of_process(&r[1]);
+		assert_false(o.eta_known);
+		assert_true(of_cgroup("/old/other", &o));
+		assert_int_equal(o.growth.slope_bytes_per_s, 0);
+		assert_false(o.eta_known);
+	}
+	o = of_process(&r[1]);
+	assert_int_equal(o.growth.slope_bytes_per_s, 4 * MIB);
+}
+
+/* Workers that grow and are replaced in turn: the cgroup's memory is a saw-tooth, which reaches no limit. */
+static void test_recycled(void **state)
+{
+	struct runner r[4];
+	uint32_t tgid = 1u << 30;
+	struct mb_outlook o;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		r[i] = (struct runner){ tgid++, OTHER, 5 * i, 1, true, false };
+	for (int t = 0; t < 200; t++) {
+		for (int i = 0; i < 4; i++) {
+			if (r[i].mib >= 20)
+				r[i] = (struct runner){ tgid++, OTHER, 0, 1, true, false };
+		}
+		tick(r, 4);
+		if (t < 20)
+			continue;
+		assert_true(of_cgroup("/old/other", &o));
+		assert_false(o.eta_known && o.limit.path);
+		for (int i = 0; i < 4; i++) {
+			o = of_process(&r[i]);
+			assert_false(o.eta_known && o.limit.path);
+		}
+	}
+}
+
+/* Memory that another process has given back once makes no lasting room. */
+static void test_given_back(void **state)
+{
+	struct runner r[] = { { 1u << 30, OTHER, 150, 0, true, false }, { (1u << 30) + 1, OTHER, 10, 4, true, false } };
+	struct mb_outlook o;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		r[0].runs = i < 10;
+		tick(r, 2);
+	}
+	o = of_process(&r[1]);
+	assert_true(o.eta_known);
+	assert_int_equal(o.limit_slope_bytes_per_s, 4 * MIB);
+	assert_true(of_cgroup("/old/other", &o));
+	assert_int_equal(o.growth.slope_bytes_per_s, 4 * MIB);
 }
 
 /* Processes that start, grow, pause, shrink and end at random: no part is told a sooner time than the whole. */
@@ -267,7 +334,7 @@ static void test_parts_and_wholes(void **state)
 				continue;
 			if (!r[i].runs)
 				r[i] = (struct runner){ tgid++, (int)((unsigned int)rand_r(&seed) % PLACES),
-							rand_r(&seed) % 50, 0, true };
+							rand_r(&seed) % 50, 0, true, rand_r(&seed) % 8 == 0 };
 			else if (rand_r(&seed) % 3 == 0 || r[i].mib > 800)
 				r[i].runs = false;
 			r[i].per_s = rand_r(&seed) % 2 ? 0 : (double)(1 << rand_r(&seed) % 9) / 16;
@@ -285,6 +352,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_young_and_far, open_limits, close_limits),
 		cmocka_unit_test_setup_teardown(test_young_and_near, open_limits, close_limits),
+		cmocka_unit_test_setup_teardown(test_charged_elsewhere, open_limits, close_limits),
+		cmocka_unit_test_setup_teardown(test_recycled, open_limits, close_limits),
+		cmocka_unit_test_setup_teardown(test_given_back, open_limits, close_limits),
 		cmocka_unit_test_setup_teardown(test_parts_and_wholes, open_limits, close_limits),
 	};
 

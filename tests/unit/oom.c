@@ -535,6 +535,37 @@ static void shared_memory_that_grew_is_named(void **state)
 	assert_true(says(k, "35.2 MiB of shared memory in 15.0 s, files on tmpfs or memory that no process maps."));
 }
 
+/* One process maps as much as was charged, and another one was writing: what is mapped can be charged elsewhere. */
+static void a_writer_beside_a_mapper_is_not_clear(void **state)
+{
+	struct mb_oom_event e = kill_event(10 * S, 5, 5);
+	struct mb_oom_task_event t;
+	struct mb_oom_kill *k;
+	struct mb_oom_culprit c;
+
+	(void)state;
+	charged(77, 5 * S, 500, 0, 0, 0);
+	charged(77, 10 * S - 1, 500, 9000, 0, 100);
+	tick(5 * S);
+	take(&e);
+	t = task_event(&e, 100, "mapper", 6 * S);
+	t.rss_pages[3] = 6000;
+	take(&t);
+	t = task_event(&e, 5, "writer", 6 * S);
+	take(&t);
+	tell_all(&e);
+	k = ready(UINT64_MAX);
+	find_culprit(k, &c);
+	assert_int_equal(c.verdict, MB_OOM_CULPRIT_CLEAR);
+	assert_int_equal(c.task->tgid, 100);
+	snprintf(k->symbols[MB_OOM_OF_TRIGGER_KERNEL][0], sizeof(k->symbols[0][0]), "shmem_file_write_iter+0x40");
+	find_culprit(k, &c);
+	assert_int_equal(c.verdict, MB_OOM_CULPRIT_SEVERAL);
+	assert_null(c.task);
+	assert_true(says(k, "it is not clear whose growth it was: 35.2 MiB of shared memory, of which no process is known to "
+			    "have most"));
+}
+
 /* cgroup v1 reports kernel memory as one number: the share of page tables in it is known from processes. */
 static void page_tables_are_those_of_their_process(void **state)
 {
@@ -1096,6 +1127,7 @@ int main(void)
 		TEST(it_says_when_it_is_not_clear),
 		TEST(shared_memory_counts_once),
 		TEST(shared_memory_that_grew_is_named),
+		TEST(a_writer_beside_a_mapper_is_not_clear),
 		TEST(page_tables_are_those_of_their_process),
 		TEST(one_address_space_counts_once),
 		TEST(what_a_child_has_from_its_parent_is_not_growth),
