@@ -271,8 +271,8 @@ static bool is_borne_out(const struct mb_trend_series *whole, double growth, uin
 	return (f.n < 2 || !once) && risen_since(whole, since_ns) + f.since >= BORNE_OUT * growth;
 }
 
-/* Add what grows to the rates of the cgroups from g up, and of the machine. */
-static void take_rates(struct mb_leak_limits *h, struct group *g, const struct mb_trend_series *s, int64_t slope)
+/* Add what grows to the rates of the cgroups from g up. */
+static void take_rates(struct group *g, const struct mb_trend_series *s, int64_t slope)
 {
 	uint64_t since_ns = s->n ? s->points[0].t_ns : 0;
 
@@ -280,6 +280,13 @@ static void take_rates(struct mb_leak_limits *h, struct group *g, const struct m
 		if (s == &g->used || is_borne_out(&g->used, risen_since(s, since_ns), since_ns, true))
 			mb_rate_take(&g->rate, slope, span_ns(s), span_ns(&g->used));
 	}
+}
+
+/* The same for the rate of the machine. */
+static void take_machine_rate(struct mb_leak_limits *h, const struct mb_trend_series *s, int64_t slope)
+{
+	uint64_t since_ns = s->n ? s->points[0].t_ns : 0;
+
 	if (is_borne_out(&h->machine, risen_since(s, since_ns), since_ns, false))
 		mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));
 }
@@ -290,7 +297,9 @@ static void take_process(struct mb_leak_limits *h, const struct proc *p)
 
 	mb_growth_of(&p->own, &own);
 	mb_growth_of(&p->anon, &anon);
-	take_rates(h, p->group, &p->own, own.slope_bytes_per_s);
+	take_rates(p->group, &p->own, own.slope_bytes_per_s);
+	/* others may have filled the shared memory before, and the machine's figures vary too much to tell */
+	take_machine_rate(h, &p->anon, anon.slope_bytes_per_s);
 	for (struct group *g = p->group; g; g = g->above) {
 		if (!is_old(&p->own, &g->used))
 			continue;
@@ -331,7 +340,10 @@ static void find_growth(struct mb_leak_limits *h)
 	for (struct proc *p = h->procs; p; p = p->hh.next)
 		take_process(h, p);
 	for (struct group *g = h->groups; g; g = g->hh.next) {
-		take_rates(h, g, &g->used, slope_of(g));
+		int64_t slope = slope_of(g);
+
+		take_rates(g, &g->used, slope);
+		take_machine_rate(h, &g->used, slope);
 	}
 }
 
@@ -510,9 +522,21 @@ static int64_t shown_slope(const struct group *g)
 }
 
 /*
+ * The rate of a part seen from above this cgroup, too: 0 if the cgroup's figures do not bear it out. A cgroup that
+ * grows faster, and is too new for a time, makes what is in it too new as well.
+ */
+static int64_t slope_above(const struct group *g, int64_t slope)
+{
+	struct mb_limit none = { .bytes = 0 };
+
+	if (!g->read || slope <= 0)
+		return slope;
+	return mb_rate_of_part(&g->rate, &none, slope) ? larger(slope, shown_slope(g)) : 0;
+}
+
+/*
  * Consider the limits shared with other processes, up to the machine's memory, which everything that grows uses up.
- * They are never reached by a process that does not grow itself. If a cgroup on the way is too new for a time, so is
- * what is in it.
+ * They are never reached by a process that does not grow itself.
  */
 static void take_shared(const struct mb_leak_limits *h, const struct group *g, struct mb_outlook *o)
 {
@@ -520,7 +544,7 @@ static void take_shared(const struct mb_leak_limits *h, const struct group *g, s
 
 	for (; g; g = g->above) {
 		take_group(h, g, slope, o);
-		slope = slope > 0 ? larger(slope, shown_slope(g)) : 0;
+		slope = slope_above(g, slope);
 	}
 	if (h->machine_limit.kind)
 		take_limit(&h->machine_rate, &h->machine_limit, slope, o);
