@@ -18,15 +18,15 @@
 
 static const struct mb_command commands[] = {
 	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
-	{ "run", "trace CMD and all its descendants, then summarise", true, mb_cmd_run },
+	{ "run", "trace CMD and all its descendants, then summarise; exits with CMD's status", true, mb_cmd_run },
 	{ "trace", "print single events as they happen", true, mb_cmd_trace },
-	{ "blame", "who held up whom, in reclaim and in writeback", false, mb_cmd_blame },
-	{ "leaks", "what grows, how fast, from which code", true, mb_cmd_leaks },
-	{ "oom", "wait for OOM kills, report each in full", true, mb_cmd_oom },
-	{ "record", "keep a trace in a file", true, mb_cmd_record },
-	{ "report", "what a recording says, for any time in it", true, mb_cmd_report },
-	{ "replay", "play a recording again through run, top, trace, blame or oom", true, mb_cmd_replay },
-	{ "serve", "stay on: record, report OOM kills, answer HTTP", false, mb_cmd_serve },
+	{ "blame", "who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations", false, mb_cmd_blame },
+	{ "leaks", "what grows, how fast, from which code, and when it will reach a limit", true, mb_cmd_leaks },
+	{ "oom", "wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported", true, mb_cmd_oom },
+	{ "record", "keep a trace in a file (-o FILE); with --raw also every event", true, mb_cmd_record },
+	{ "report", "what a recording says, for any time in it; of two, what has changed", true, mb_cmd_report },
+	{ "replay", "play a recording again: memblame replay FILE run | top | trace | blame | oom", true, mb_cmd_replay },
+	{ "serve", "stay on: record, report OOM kills, answer HTTP; all that can be set: --check-config", false, mb_cmd_serve },
 	{ "doctor", "what this kernel lets memblame see, question by question", false,
 	  mb_cmd_doctor },
 };
@@ -121,18 +121,6 @@ static const char doc[] =
 	"memblame traces memory events of Linux: which process faults and why, who grows, who "
 	"stalls in reclaim and writeback, and whom the OOM killer kills. It needs root, but for "
 	"report and replay.\v"
-	"Commands:\n"
-	"  top      who faults, grows and stalls: one table per interval\n"
-	"  run      trace CMD and all its descendants, then summarise; exits with CMD's status\n"
-	"  trace    print single events as they happen\n"
-	"  blame    who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations\n"
-	"  leaks    what grows, how fast, from which code, and when it will reach a limit\n"
-	"  oom      wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported\n"
-	"  record   keep a trace in a file (-o FILE); with --raw also every event\n"
-	"  report   what a recording says, for any time in it; of two, what has changed\n"
-	"  replay   play a recording again: memblame replay FILE run | top | trace | blame | oom\n"
-	"  serve    stay on: record, report OOM kills, answer HTTP; all that can be set: --check-config\n"
-	"  doctor   what this kernel lets memblame see, question by question\n"
 	"\n"
 	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
 	"\n"
@@ -153,6 +141,29 @@ static const char doc[] =
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
 	"as CMD does, 128 + signal, 127 when it is not found, 126 when it cannot be executed.";
+
+/* The table of commands, before the text that follows the options. */
+static char *add_commands(int key, const char *text, void *input)
+{
+	char *all = NULL;
+	size_t size;
+	FILE *f;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	f = open_memstream(&all, &size);
+	if (!f)
+		return (char *)text;
+	fprintf(f, "Commands:\n");
+	for (size_t i = 0; i < MB_ARRAY_SIZE(commands); i++)
+		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(f, "%s", text);
+	if (!fclose(f))
+		return all; /* argp frees it */
+	free(all);
+	return (char *)text;
+}
 
 struct parse {
 	const struct argp *argp;
@@ -461,7 +472,7 @@ const struct mb_command *mb_command_find(const char *name)
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e)
 {
 	static char *no_command[] = { NULL };
-	struct argp argp = { options, on_key, "COMMAND [-- CMD ARGS...]", doc, NULL, NULL, NULL };
+	struct argp argp = { options, on_key, "COMMAND [-- CMD ARGS...]", doc, NULL, add_commands, NULL };
 	struct parse p = { &argp, 1, o, e };
 	int err;
 

@@ -11,8 +11,10 @@
 
 const char *mb_leak_level_name(enum mb_leak_level level)
 {
-	static const char *const names[] = { "region", "page", "alloc", "kernel" };
+	static const char *const names[] = { [MB_LEAK_REGION] = "region", [MB_LEAK_PAGE] = "page",
+					     [MB_LEAK_ALLOC] = "alloc", [MB_LEAK_KERNEL] = "kernel" };
 
+	_Static_assert(sizeof(names) == MB_LEAK_LEVELS * sizeof(*names), "a level has no name");
 	return names[level];
 }
 
