@@ -23,6 +23,9 @@
 /* Time after a kill in which the victim's memory may still be charged. */
 #define FREED_NS (2 * MB_NS_PER_S)
 
+/* Time before the window in which the cgroup may have had as much already. */
+#define BEFORE_NS (60 * MB_NS_PER_S)
+
 /* Window for the growth of processes where the split of the memory is not known. */
 #define PROCESSES_NS (60 * MB_NS_PER_S)
 
@@ -365,6 +368,76 @@ static void only_processes(const struct mb_model *m, const struct mb_oom_kill *k
 	mb_oom_processes_growth(m, k, c, &g);
 }
 
+/* ---- had there been as much before? ---- */
+
+/* When the last kill before this one in the same cgroup had freed its memory; 0: none is known. */
+static uint64_t freed_ns(const struct mb_model *m, const struct mb_oom_kill *k)
+{
+	uint64_t last = 0;
+
+	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
+		const struct mb_oom_kill *other = &mb_oom_of(m)->kills[i];
+
+		if (other->used && other->first.memcg == k->first.memcg && other->first.h.t_ns < k->first.h.t_ns &&
+		    other->first.h.t_ns > last)
+			last = other->first.h.t_ns;
+	}
+	return last ? last + FREED_NS : 0;
+}
+
+static int64_t anon_of(const struct mb_memcg_split *s)
+{
+	uint64_t anon = s->pages[MB_MEMCG_ANON], swap = s->swap_pages;
+
+	return (int64_t)((anon == MB_UNKNOWN ? 0 : anon) + (swap == MB_UNKNOWN ? 0 : swap));
+}
+
+/* The most anonymous memory that the cgroup had in the time before the culprit's growth, since the last kill. */
+static int64_t most_before(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
+{
+	const struct mb_memcg_series *s = mb_memcg_find(&m->memcgs, k->first.memcg);
+	uint64_t now = k->first.h.t_ns, lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns;
+	uint64_t until = now > lasted ? now - lasted : 0, from = until > BEFORE_NS ? until - BEFORE_NS : 0;
+	int64_t most = 0;
+
+	from = freed_ns(m, k) > from ? freed_ns(m, k) : from;
+	for (uint32_t i = 0; i < mb_memcg_points(s); i++) {
+		struct mb_memcg_split split;
+
+		mb_memcg_point(s, i, &split);
+		if (split.t_ns >= from && split.t_ns <= until && anon_of(&split) > most)
+			most = anon_of(&split);
+	}
+	return most;
+}
+
+/* Has a process of another name at least half as much as the culprit has grown by? */
+static bool another_is_large(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
+{
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_owner(mb_oom_of(m), k, i);
+
+		if (t && strcmp(t->comm, c->task->comm) != 0 &&
+		    (int64_t)(t->rss_pages[1] + t->rss_pages[2]) * 2 >= c->growth_pages)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A process that frees and takes the same memory again and again, or is replaced by another one, has
+ * grown in a short window. If the cgroup had nearly as much before, another process may be what has
+ * taken the room for it.
+ */
+static void doubt_regrowth(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
+{
+	if (c->verdict != MB_OOM_CULPRIT_CLEAR || c->kind != MB_MEMCG_ANON ||
+	    (anon_of(&c->at) - most_before(m, k, c)) * 2 >= c->growth_pages || !another_is_large(m, k, c))
+		return;
+	c->verdict = MB_OOM_CULPRIT_SEVERAL;
+	c->missing = "there was nearly as much anonymous memory before";
+}
+
 void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k,
 			 struct mb_oom_culprit *c)
 {
@@ -387,6 +460,7 @@ void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k,
 	base.missing = NULL;
 	if (base.from != MB_OOM_SPLIT_UNKNOWN)
 		try_windows(m, k, &base, c);
+	doubt_regrowth(m, k, c);
 	if (c->before.usage_pages == MB_UNKNOWN)
 		only_processes(m, k, c);
 }

@@ -195,7 +195,10 @@ static void say_several(struct text *t, const struct mb_oom_culprit *c)
 		say(t, "of which no process is known to have most");
 		return;
 	}
-	say(t, "many grew, most of all %s (", c->task->comm);
+	if (c->missing)
+		say(t, "%s, and most grew %s (", c->missing, c->task->comm);
+	else
+		say(t, "many grew, most of all %s (", c->task->comm);
 	if (c->processes > 1)
 		say(t, "%u of that name, ", c->processes);
 	else

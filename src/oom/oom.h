@@ -132,7 +132,7 @@ enum mb_oom_how { MB_OOM_OWNS, MB_OOM_MAPS, MB_OOM_WROTE };
 
 struct mb_oom_culprit {
 	enum mb_oom_verdict verdict;
-	const char *missing; /* for UNKNOWN: what is missing; a static string */
+	const char *missing; /* UNKNOWN: what is missing; SEVERAL: what speaks against the task, or NULL; a static string */
 	const struct mb_oom_task_event *task; /* the process that grew most; NULL: none */
 	/*
 	 * processes of its name that grew by at least 1/64 of its growth; growth_pages is the sum

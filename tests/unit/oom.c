@@ -351,6 +351,59 @@ static void a_jump_before_the_window_is_not_in_it(void **state)
 	assert_int_equal(c.window_ns, 1640 * S / 1000);
 }
 
+/*
+ * A worker takes and frees the same memory every second, beside a process that leaks: which of them to blame is not
+ * clear. Alone, the worker is the culprit, and so it is if an earlier kill has made the room since.
+ */
+static void the_same_again(uint64_t killed_ns, uint64_t leaked, enum mb_oom_verdict verdict)
+{
+	struct mb_oom_event e = kill_event(100 * S, 2, 2), earlier = kill_event(killed_ns, 9, 9);
+	struct mb_process *worker = process(1, "worker", 1), *leaker = process(2, "leaker", 2);
+	struct mb_oom_kill *k;
+	struct mb_oom_culprit c;
+
+	for (uint64_t s = 1; s <= 99; s++) {
+		/* after a kill it has not taken it again yet */
+		worker->rss_pages[1] = s % 2 || (killed_ns && s * S > killed_ns) ? 100 : 4000;
+		leaker->rss_pages[1] = leaked * s / 100;
+		charged(77, s * S, worker->rss_pages[1] + leaker->rss_pages[1], 0, 5200 - leaked, 400);
+		tick(s * S);
+	}
+	charged(77, 100 * S - 1, 4400 + leaked, 0, 5200 - leaked, 400);
+	if (killed_ns)
+		take(&earlier);
+	take(&e);
+	tell_task(&e, 1, "worker", 1, 4400);
+	tell_task(&e, 2, "leaker", 2, leaked);
+	tell_all(&e);
+	k = mb_oom_find(mb_oom_of(&m), e.h.t_ns);
+	assert_non_null(k);
+	find_culprit(k, &c);
+	assert_int_equal(c.verdict, verdict);
+	assert_int_equal(c.task->tgid, 1);
+	if (verdict == MB_OOM_CULPRIT_SEVERAL)
+		assert_true(says(k, "anonymous memory, there was nearly as much anonymous memory before, and most grew worker "
+				    "(pid 1, +16.8 MiB in 1.0 s)"));
+}
+
+static void the_same_again_is_not_clear(void **state)
+{
+	(void)state;
+	the_same_again(0, 5000, MB_OOM_CULPRIT_SEVERAL);
+}
+
+static void the_same_again_alone_is_clear(void **state)
+{
+	(void)state;
+	the_same_again(0, 1000, MB_OOM_CULPRIT_CLEAR);
+}
+
+static void the_same_again_after_a_kill_is_clear(void **state)
+{
+	(void)state;
+	the_same_again(95 * S, 5000, MB_OOM_CULPRIT_CLEAR);
+}
+
 /* A process allocates what an earlier one freed: its growth is part of all growth. */
 static void a_successor_has_grown(void **state)
 {
@@ -1149,6 +1202,9 @@ int main(void)
 		TEST(a_split_is_never_more_than_the_usage),
 		TEST(a_jump_before_the_window_is_not_in_it),
 		TEST(a_successor_has_grown),
+		TEST(the_same_again_is_not_clear),
+		TEST(the_same_again_alone_is_clear),
+		TEST(the_same_again_after_a_kill_is_clear),
 		TEST(who_was_about_to_end_has_nothing_to_give_back),
 		TEST(of_the_machine_processes_know_better),
 		TEST(what_came_since_the_last_tick_may_be_anything),
