@@ -229,6 +229,18 @@ static double risen_since(const struct mb_trend_series *s, uint64_t t_ns)
 	return s->n ? (double)s->points[s->n - 1].last - (double)s->points[point_at(s, t_ns)].last : 0;
 }
 
+/* The last time at which the amount was lowest: what it has grown by is since then. */
+static uint64_t lowest_ns(const struct mb_trend_series *s)
+{
+	uint32_t low = 0;
+
+	for (uint32_t i = 1; i < s->n; i++) {
+		if (s->points[i].last <= s->points[low].last)
+			low = i;
+	}
+	return s->n ? s->points[low].t_ns : 0;
+}
+
 struct falls {
 	uint32_t n; /* in the whole series */
 	double since; /* how much of them was since some time */
@@ -256,7 +268,8 @@ static struct falls falls_of(const struct mb_trend_series *s, double height, uin
 }
 
 #define BORNE_OUT 0.5 /* the whole must show at least this share of a part's growth */
-#define FALL 0.25 /* a fall of this share of that growth made room for it */
+#define FALL 0.25 /* a fall of this share of that growth made room for it... */
+#define LEAST_FALL (256.0 * 1024) /* ...if it is more than the kernel's counters lag behind by */
 
 /*
  * Does the memory charged to a limit show that a part of it grew by so much since then? Not what is
@@ -266,7 +279,7 @@ static struct falls falls_of(const struct mb_trend_series *s, double height, uin
  */
 static bool is_borne_out(const struct mb_trend_series *whole, double growth, uint64_t since_ns, bool once)
 {
-	struct falls f = falls_of(whole, FALL * growth, since_ns);
+	struct falls f = falls_of(whole, fmax(FALL * growth, LEAST_FALL), since_ns);
 
 	return (f.n < 2 || !once) && risen_since(whole, since_ns) + f.since >= BORNE_OUT * growth;
 }
@@ -274,7 +287,7 @@ static bool is_borne_out(const struct mb_trend_series *whole, double growth, uin
 /* Add what grows to the rates of the cgroups from g up. */
 static void take_rates(struct group *g, const struct mb_trend_series *s, int64_t slope)
 {
-	uint64_t since_ns = s->n ? s->points[0].t_ns : 0;
+	uint64_t since_ns = lowest_ns(s);
 
 	for (; g; g = g->above) {
 		if (s == &g->used || is_borne_out(&g->used, risen_since(s, since_ns), since_ns, true))
@@ -285,7 +298,7 @@ static void take_rates(struct group *g, const struct mb_trend_series *s, int64_t
 /* The same for the rate of the machine. */
 static void take_machine_rate(struct mb_leak_limits *h, const struct mb_trend_series *s, int64_t slope)
 {
-	uint64_t since_ns = s->n ? s->points[0].t_ns : 0;
+	uint64_t since_ns = lowest_ns(s);
 
 	if (is_borne_out(&h->machine, risen_since(s, since_ns), since_ns, false))
 		mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));

@@ -316,6 +316,26 @@ static void test_given_back(void **state)
 	assert_int_equal(o.growth.slope_bytes_per_s, 4 * MIB);
 }
 
+/* What a process has freed long ago does not hide what it has grown by since. */
+static void test_freed_before(void **state)
+{
+	struct runner r[] = { { 1u << 30, OTHER, 100, 0, true, false }, { (1u << 30) + 1, OTHER, 400, 0, true, false } };
+	struct mb_outlook o;
+
+	(void)state;
+	for (int i = 0; i < 145; i++) {
+		if (i == 5)
+			r[1].mib = 50;
+		if (i == 105)
+			r[1].per_s = 4;
+		tick(r, 2);
+	}
+	o = of_process(&r[1]);
+	assert_int_equal(o.growth.slope_bytes_per_s, 4 * MIB);
+	assert_true(o.eta_known);
+	assert_string_equal(o.limit.path, "/old/other");
+}
+
 /* Processes that start, grow, pause, shrink and end at random: no part is told a sooner time than the whole. */
 static void test_parts_and_wholes(void **state)
 {
@@ -353,6 +373,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_charged_elsewhere, open_limits, close_limits),
 		cmocka_unit_test_setup_teardown(test_recycled, open_limits, close_limits),
 		cmocka_unit_test_setup_teardown(test_given_back, open_limits, close_limits),
+		cmocka_unit_test_setup_teardown(test_freed_before, open_limits, close_limits),
 		cmocka_unit_test_setup_teardown(test_parts_and_wholes, open_limits, close_limits),
 	};
 
