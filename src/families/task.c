@@ -147,7 +147,7 @@ static void take_fork(struct mb_model *m, const struct mb_fork_event *e)
 
 	if (!p)
 		return;
-	p->ppid = e->h.tgid;
+	p->ppid = p->born_of = e->h.tgid;
 	p->inner_tgid = e->child_inner_tgid;
 	memcpy(p->comm, e->comm, sizeof(p->comm));
 	p->comm[MB_COMM_LEN - 1] = '\0';

@@ -374,6 +374,8 @@ static void take_process_info(struct mb_process *p, const struct mb_task_record 
 	if (i->late)
 		return;
 	p->ppid = i->ppid;
+	if (!p->born_of)
+		p->born_of = i->ppid;
 	if (p->cgroup != i->cgroup)
 		p->looked_up = false; /* it has moved to another cgroup */
 	p->cgroup = i->cgroup;

@@ -62,7 +62,8 @@ struct mb_detail {
 
 struct mb_process {
 	uint32_t tgid;
-	uint32_t ppid;
+	uint32_t ppid; /* its parent now: another one after its first parent has ended */
+	uint32_t born_of; /* the process that made it; 0: not known */
 	uint64_t start_ns;
 	uint64_t cgroup;
 	char comm[MB_COMM_LEN];

@@ -46,7 +46,7 @@ static uint64_t own_at(const struct mb_point *p)
 static uint64_t inherited(const struct mb_model *m, const struct mb_process *p, uint64_t now_pages)
 {
 	struct mb_process *parent =
-		p && p->born && !p->execed ? mb_model_find(m, p->ppid) : NULL;
+		p && p->born && !p->execed ? mb_model_find(m, p->born_of) : NULL;
 	const struct mb_point *then;
 	uint64_t had;
 

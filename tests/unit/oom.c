@@ -707,7 +707,9 @@ static void what_a_child_has_from_its_parent_is_not_growth(void **state)
 	for (uint32_t i = 0; i < 5; i++) {
 		struct mb_process *child = process(100 + i, "server", 8 * S + i);
 
-		child->ppid = 1;
+		/* after a first kill its parent is another process */
+		child->ppid = 7;
+		child->born_of = 1;
 		child->born = true;
 		t = task_event(&e, 100 + i, "server", 8 * S + i);
 		t.rss_pages[1] = 4100;
