@@ -12,7 +12,7 @@ static void report(const struct mb_options *o, const struct mb_err *e)
 	struct mb_err ignored = { 0 };
 	struct mb_out out;
 
-	if (!o->json) {
+	if (!o->sink->json) {
 		fprintf(stderr, "memblame: %s\n", e->text);
 		return;
 	}

@@ -35,14 +35,14 @@ struct mb_options {
 	const char *config_path; /* serve; NULL: not given */
 	bool check_config; /* serve: only check the configuration */
 	struct mb_serve_overrides serve; /* serve: options that override the configuration file */
-	bool json;
+	const struct mb_sink *sink; /* format of the output: text, or as an option says */
 	bool quiet;
 	bool verbose;
 };
 
 /*
  * Parse argv into *o. --help and --version print their text and exit. Returns 0, or -EINVAL with *e describing the
- * mistake (MB_EXIT_USAGE). Even then o->json is set if --json was given.
+ * mistake (MB_EXIT_USAGE). Even then o->sink is set if --json was given.
  */
 int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e);
 

@@ -139,7 +139,7 @@ int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e)
 		err = mb_kern_open(&k, &cfg.kern, e);
 	if (!err) {
 		selected = mb_kern_selected_hooks(k, &n);
-		(o->json ? put_json : put_text)(&out, selected, n);
+		(o->sink->json ? put_json : put_text)(&out, selected, n);
 	}
 	mb_kern_close(k);
 	if (mb_out_close(&out, e))

@@ -16,8 +16,8 @@ static int show_saved(const struct mb_options *o, const char *dir, uint32_t numb
 	if (!err)
 		err = mb_out_open(&out, o->out_path, e);
 	if (!err) {
-		err = number ? mb_oom_store_show(s, number, o->json, &out, e) :
-			       mb_oom_store_list(s, o->json, &out, e);
+		err = number ? mb_oom_store_show(s, number, o->sink->json, &out, e) :
+			       mb_oom_store_list(s, o->sink->json, &out, e);
 		if (mb_out_close(&out, e))
 			err = -1;
 	}
@@ -57,7 +57,7 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 	}
 	cfg.show.oom = cfg.show.reports = true;
 	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
-	if (!o->json)
+	if (!o->sink->json)
 		mb_warn("waiting for OOM kills; reports are kept in %s/oom", cfg.state_dir);
 	return mb_traced(o, &cfg, e);
 }

@@ -12,7 +12,7 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 	bool blame = !strcmp(view->command, "blame");
 	struct mb_replay_config cfg = {
 		.show = {
-			.sink = view->json ? &mb_sink_json : &mb_sink_text,
+			.sink = view->sink,
 			.families = view->families ? view->families : ~0u,
 			.events = trace,
 			.own_events = view->own_events,

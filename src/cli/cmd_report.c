@@ -23,9 +23,9 @@ static int write_window(struct mb_reader *r, const struct mb_options *o, struct 
 	if (!err && o->csv_path)
 		err = write_csv(r, &w, o->csv_path, e);
 	if (!err)
-		err = mb_report_summary(r, &w, o->json ? &mb_sink_json : &mb_sink_text, out, e);
+		err = mb_report_summary(r, &w, o->sink, out, e);
 	if (!err && o->timeline)
-		err = mb_report_timeline(r, &w, o->json, out, e);
+		err = mb_report_timeline(r, &w, o->sink->json, out, e);
 	return err;
 }
 
@@ -42,7 +42,7 @@ static int report(const char *path, const char *other, const struct mb_options *
 	if (!err)
 		err = mb_out_open(&out, o->out_path, e);
 	if (!err)
-		err = other ? mb_report_diff(r, after, o->json, &out, e) :
+		err = other ? mb_report_diff(r, after, o->sink->json, &out, e) :
 			      write_window(r, o, &out, e);
 	if (mb_out_close(&out, e))
 		err = -1;

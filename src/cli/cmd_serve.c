@@ -13,7 +13,7 @@ static int show(const struct mb_options *o, const struct mb_serve_config *c, str
 
 	if (mb_out_open(&out, o->out_path, e))
 		return (int)e->exit;
-	if (o->json) {
+	if (o->sink->json) {
 		mb_json_object(&out, NULL);
 		mb_json_u64(&out, "schema", 1);
 		mb_json_str(&out, "kind", "config");
@@ -39,11 +39,11 @@ static int complain(const struct mb_options *o, const struct mb_config_diagnosti
 
 	if (!m->total)
 		return (int)exit;
-	for (unsigned int i = 0; i < m->n && !o->json; i++)
+	for (unsigned int i = 0; i < m->n && !o->sink->json; i++)
 		fprintf(stderr, "%s\n", mb_config_diagnostic(m, i, line, sizeof(line)));
-	if (!o->json && m->total > m->n)
+	if (!o->sink->json && m->total > m->n)
 		fprintf(stderr, "%s: %u more mistakes\n", m->path, m->total - m->n);
-	if (o->json && !mb_out_open(&out, NULL, e)) {
+	if (o->sink->json && !mb_out_open(&out, NULL, e)) {
 		mb_json_object(&out, NULL);
 		mb_json_u64(&out, "schema", 1);
 		mb_json_str(&out, "kind", "error");

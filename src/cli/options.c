@@ -372,7 +372,7 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case OPT_BUDGET:
 		return parse_budget(arg, &o->budget_percent, e);
 	case OPT_JSON:
-		o->json = true;
+		o->sink = &mb_sink_json;
 		return 0;
 	case OPT_PSS:
 		o->pss = true;
@@ -482,8 +482,11 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	o->leaks = (struct mb_leaks_config){ .judge_stacks = true, .page_sample_1_in = 64, .heap_sample_bytes = 16384 };
 	o->stacks = MB_STACK_COPY;
 	/* find --json first, so that errors of parsing are also reported in JSON */
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		o->json |= strcmp(argv[i], "--json") == 0;
+	o->sink = &mb_sink_text;
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			o->sink = &mb_sink_json;
+	}
 	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &p);
 	if (err && !e->text[0])
 		mb_err_set(e, MB_EXIT_USAGE, 0,
@@ -512,7 +515,8 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 	err = mb_options_parse(out, n, words, e);
 	if (err)
 		return err;
-	out->json |= o->json;
+	if (out->sink == &mb_sink_text)
+		out->sink = o->sink;
 	out->pace |= o->pace;
 	out->timeline |= o->timeline;
 	out->families |= o->families;
@@ -573,7 +577,7 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	double interval = o->interval_s ? o->interval_s : 1.0;
 
 	memset(cfg, 0, sizeof(*cfg));
-	cfg->json = o->json;
+	cfg->show.sink = o->sink;
 	cfg->out_path = o->out_path;
 	cfg->pss = o->pss;
 	cfg->budget = o->budget_percent / 100;

@@ -571,7 +571,6 @@ static void set_show(struct mb_session *s)
 {
 	struct mb_show_config *show = &s->cfg.show;
 
-	show->sink = s->cfg.json ? &mb_sink_json : &mb_sink_text;
 	show->families = UINT32_MAX;
 	show->victims = &s->cfg.victims;
 	show->pids = s->cfg.kern.pids;
@@ -613,7 +612,7 @@ int mb_session_open(struct mb_session *s, const struct mb_session_config *cfg,
 	err = mb_kern_check(e);
 	if (!err)
 		err = mb_out_open(&s->out, cfg->out_path, e);
-	if (!err && cfg->text_to_stderr && !cfg->json && !cfg->out_path)
+	if (!err && cfg->text_to_stderr && !cfg->show.sink->json && !cfg->out_path)
 		err = mb_out_to(&s->out, STDERR_FILENO, "standard error");
 	if (!err)
 		err = mb_kern_open(&s->kern, &cfg->kern, e);

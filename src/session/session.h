@@ -33,8 +33,7 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	/* without out_path, write text to standard error, as standard output belongs to the command */
 	bool text_to_stderr;
-	struct mb_show_config show; /* the session sets what follows from the rest */
-	bool json;
+	struct mb_show_config show; /* with its sink; the session sets what follows from the rest */
 	bool pss; /* also read each process's PSS */
 	const char *state_dir; /* where OOM reports are stored; NULL: nowhere */
 	const struct mb_history_config *history; /* configuration of the flight history */
