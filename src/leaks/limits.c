@@ -213,20 +213,10 @@ static bool is_old(const struct mb_trend_series *s, const struct mb_trend_series
 	return span_ns(s) >= span_ns(whole) / 2;
 }
 
-/* The point at t_ns, or the first one if that is later. */
-static uint32_t point_at(const struct mb_trend_series *s, uint64_t t_ns)
-{
-	uint32_t i = 0;
-
-	while (i + 1 < s->n && s->points[i + 1].t_ns <= t_ns)
-		i++;
-	return i;
-}
-
 /* By how much the amount has risen since t_ns; negative: fallen. */
 static double risen_since(const struct mb_trend_series *s, uint64_t t_ns)
 {
-	return s->n ? (double)s->points[s->n - 1].last - (double)s->points[point_at(s, t_ns)].last : 0;
+	return s->n ? (double)s->points[s->n - 1].last - (double)s->points[mb_trend_index(s, t_ns)].last : 0;
 }
 
 /* The last time at which the amount was lowest: what it has grown by is since then. */
@@ -249,7 +239,7 @@ struct falls {
 /* Falls of at least this height. Points that fall one after the other are one fall. */
 static struct falls falls_of(const struct mb_trend_series *s, double height, uint64_t since_ns)
 {
-	uint32_t first = point_at(s, since_ns);
+	uint32_t first = mb_trend_index(s, since_ns);
 	struct falls f = { 0 };
 	double top = 0;
 
@@ -284,24 +274,30 @@ static bool is_borne_out(const struct mb_trend_series *whole, double growth, uin
 	return (f.n < 2 || !once) && risen_since(whole, since_ns) + f.since >= BORNE_OUT * growth;
 }
 
+/* Add what grows to the rate of a whole that bears it out. */
+static void take_rate(struct mb_rate *r, const struct mb_trend_series *whole, const struct mb_trend_series *s,
+		      int64_t slope, bool once)
+{
+	uint64_t since_ns;
+
+	if (slope <= 0) /* most processes do not grow */
+		return;
+	since_ns = lowest_ns(s);
+	if (s == whole || is_borne_out(whole, risen_since(s, since_ns), since_ns, once))
+		mb_rate_take(r, slope, span_ns(s), span_ns(whole));
+}
+
 /* Add what grows to the rates of the cgroups from g up. */
 static void take_rates(struct group *g, const struct mb_trend_series *s, int64_t slope)
 {
-	uint64_t since_ns = lowest_ns(s);
-
-	for (; g; g = g->above) {
-		if (s == &g->used || is_borne_out(&g->used, risen_since(s, since_ns), since_ns, true))
-			mb_rate_take(&g->rate, slope, span_ns(s), span_ns(&g->used));
-	}
+	for (; g; g = g->above)
+		take_rate(&g->rate, &g->used, s, slope, true);
 }
 
-/* The same for the rate of the machine. */
+/* The same for the rate of the machine, where others give back memory all the time. */
 static void take_machine_rate(struct mb_leak_limits *h, const struct mb_trend_series *s, int64_t slope)
 {
-	uint64_t since_ns = lowest_ns(s);
-
-	if (is_borne_out(&h->machine, risen_since(s, since_ns), since_ns, false))
-		mb_rate_take(&h->machine_rate, slope, span_ns(s), span_ns(&h->machine));
+	take_rate(&h->machine_rate, &h->machine, s, slope, false);
 }
 
 static void take_process(struct mb_leak_limits *h, const struct proc *p)
@@ -332,7 +328,7 @@ static int64_t slope_of(const struct group *g)
 
 /*
  * Compute how fast each cgroup and the machine grow, once per tick: the rate as a whole, but at
- * least the rate of each part that grows, so that no part is told to reach a limit sooner than the
+ * least the rate of each part that grows, so that the time of a part is never sooner than that of the
  * whole. Memory that other processes happen to free at the moment does not make lasting room.
  */
 static void find_growth(struct mb_leak_limits *h)

@@ -68,7 +68,7 @@ void mb_rate_take(struct mb_rate *r, int64_t slope_bytes_per_s, uint64_t watched
 int64_t mb_rate_towards(const struct mb_rate *r, const struct mb_limit *l);
 
 /*
- * The same, for a time that is told for a part of that memory, which grows at slope_bytes_per_s. 0
+ * The same, for the time of a part of that memory, which grows at slope_bytes_per_s itself. 0
  * if the part does not grow, or if its growth is too young to count.
  */
 int64_t mb_rate_of_part(const struct mb_rate *r, const struct mb_limit *l, int64_t slope_bytes_per_s);

@@ -361,17 +361,23 @@ void mb_trend_of(const struct mb_trend_series *s, uint64_t error_bytes, struct m
 	out->rate_trend = best.rises >= RISES_AFTER_WARM_UP ? rate_trend(&best) : 0;
 }
 
+uint32_t mb_trend_index(const struct mb_trend_series *s, uint64_t t_ns)
+{
+	uint32_t i = 0;
+
+	while (i + 1 < s->n && s->points[i + 1].t_ns <= t_ns)
+		i++;
+	return i;
+}
+
 double mb_trend_grown(const struct mb_trend_series *s, uint64_t from_ns)
 {
 	double floor[MB_TREND_POINTS];
-	uint32_t i = 0;
 
 	if (!s->n)
 		return 0;
 	find_floor(s, floor);
-	while (i + 1 < s->n && s->points[i + 1].t_ns <= from_ns)
-		i++;
-	return floor[s->n - 1] - floor[i];
+	return floor[s->n - 1] - floor[mb_trend_index(s, from_ns)];
 }
 
 const char *mb_verdict_name(enum mb_verdict v)

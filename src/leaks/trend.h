@@ -92,6 +92,9 @@ void mb_trend_merge(struct mb_trend_series *into, const struct mb_trend_series *
  */
 void mb_trend_of(const struct mb_trend_series *s, uint64_t error_bytes, struct mb_trend *out);
 
+/* Index of the last point at or before t_ns; 0 if the series begins later. */
+uint32_t mb_trend_index(const struct mb_trend_series *s, uint64_t t_ns);
+
 /* Growth of the floor since from_ns, in bytes. */
 double mb_trend_grown(const struct mb_trend_series *s, uint64_t from_ns);
 

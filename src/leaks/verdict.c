@@ -273,15 +273,6 @@ static void check_shared(struct mb_leaks_view *v, const struct mb_leak_space *sp
 	}
 }
 
-static bool begins_with_any(const char *text, const char *const *list)
-{
-	for (; text && *list; list++) {
-		if (!strncmp(text, *list, strlen(*list)))
-			return true;
-	}
-	return false;
-}
-
 /* Is this source location in a garbage-collected run time, or in JIT code? */
 static bool is_collectors(const struct mb_source_frame *p)
 {
@@ -292,7 +283,7 @@ static bool is_collectors(const struct mb_source_frame *p)
 						 "runtime.", NULL };
 	const char *slash = p->module ? strrchr(p->module, '/') : NULL;
 
-	return begins_with_any(slash ? slash + 1 : p->module, libraries) || begins_with_any(p->symbol, functions);
+	return mb_leak_begins_with(slash ? slash + 1 : p->module, libraries) || mb_leak_begins_with(p->symbol, functions);
 }
 
 /* Did malloc or one of its kin ask for the memory, or is it a block? first: the frame of its caller. */
@@ -317,7 +308,7 @@ static bool is_collected(const struct mb_leak_row *r)
 	if (is_allocated(r, first)) {
 		while (first < r->n_sources && !r->sources[first].symbol)
 			first++;
-		return first < r->n_sources && begins_with_any(r->sources[first].symbol, buffers);
+		return first < r->n_sources && mb_leak_begins_with(r->sources[first].symbol, buffers);
 	}
 	while (i < r->n_sources && r->sources[i].symbol && strstr(r->sources[i].symbol, "mmap"))
 		i++;

@@ -40,9 +40,9 @@ const char *mb_leak_source_name(const struct mb_source_frame *p, char *buf, size
 	return buf;
 }
 
-static bool begins_with_any(const char *text, const char *const *list)
+bool mb_leak_begins_with(const char *text, const char *const *list)
 {
-	for (; *list; list++) {
+	for (; text && *list; list++) {
 		if (!strncmp(text, *list, strlen(*list)))
 			return true;
 	}
@@ -70,10 +70,10 @@ bool mb_leak_is_allocator(const struct mb_source_frame *p)
 	const char *module = base_name(p->module);
 
 	if (module && !strcmp(module, "[kernel]"))
-		return p->symbol && begins_with_any(p->symbol, kernel);
-	if (module && begins_with_any(module, modules))
+		return mb_leak_begins_with(p->symbol, kernel);
+	if (mb_leak_begins_with(module, modules))
 		return true;
-	return p->symbol && module && !strncmp(module, "libc", 4) && begins_with_any(p->symbol, functions);
+	return module && !strncmp(module, "libc", 4) && mb_leak_begins_with(p->symbol, functions);
 }
 
 unsigned int mb_leak_first_frame(const struct mb_leak_row *r)

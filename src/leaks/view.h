@@ -146,6 +146,9 @@ const char *mb_leak_source_name(const struct mb_source_frame *p, char *buf, size
 /* Is this source location inside an allocator or the C library's mmap, which is not of interest to the user? */
 bool mb_leak_is_allocator(const struct mb_source_frame *p);
 
+/* Does the text begin with one of the list, which ends with NULL? text NULL: no. */
+bool mb_leak_begins_with(const char *text, const char *const *list);
+
 /* Index of the first frame of interest: the caller of the allocator, or the innermost frame if there is no caller. */
 unsigned int mb_leak_first_frame(const struct mb_leak_row *r);
 

@@ -230,6 +230,12 @@ static void set_unknown(struct mb_oom_culprit *c, const char *missing)
 	c->growth_pages = 0;
 }
 
+/* Is it a kill before k in the same cgroup? */
+static bool is_earlier(const struct mb_oom_kill *other, const struct mb_oom_kill *k)
+{
+	return other->used && other->first.memcg == k->first.memcg && other->first.h.t_ns < k->first.h.t_ns;
+}
+
 /*
  * Returns the pages of victims of recent kills in the same cgroup: the memory stays charged until
  * it has been freed.
@@ -241,8 +247,7 @@ static uint64_t being_freed(const struct mb_model *m, const struct mb_oom_kill *
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		const struct mb_oom_kill *other = &mb_oom_of(m)->kills[i];
 
-		if (!other->used || other->first.memcg != k->first.memcg || other->first.h.t_ns >= now ||
-		    now - other->first.h.t_ns > FREED_NS)
+		if (!is_earlier(other, k) || now - other->first.h.t_ns > FREED_NS)
 			continue;
 		for (uint32_t v = 0; v < other->n_victims; v++)
 			pages += other->victims[v].rss_pages[1] + other->victims[v].rss_pages[3];
@@ -378,18 +383,10 @@ static uint64_t freed_ns(const struct mb_model *m, const struct mb_oom_kill *k)
 	for (uint32_t i = 0; i < MB_OOM_KILLS; i++) {
 		const struct mb_oom_kill *other = &mb_oom_of(m)->kills[i];
 
-		if (other->used && other->first.memcg == k->first.memcg && other->first.h.t_ns < k->first.h.t_ns &&
-		    other->first.h.t_ns > last)
+		if (is_earlier(other, k) && other->first.h.t_ns > last)
 			last = other->first.h.t_ns;
 	}
 	return last ? last + FREED_NS : 0;
-}
-
-static int64_t anon_of(const struct mb_memcg_split *s)
-{
-	uint64_t anon = s->pages[MB_MEMCG_ANON], swap = s->swap_pages;
-
-	return (int64_t)((anon == MB_UNKNOWN ? 0 : anon) + (swap == MB_UNKNOWN ? 0 : swap));
 }
 
 /* The most anonymous memory that the cgroup had in the time before the culprit's growth, since the last kill. */
@@ -405,8 +402,8 @@ static int64_t most_before(const struct mb_model *m, const struct mb_oom_kill *k
 		struct mb_memcg_split split;
 
 		mb_memcg_point(s, i, &split);
-		if (split.t_ns >= from && split.t_ns <= until && anon_of(&split) > most)
-			most = anon_of(&split);
+		if (split.t_ns >= from && split.t_ns <= until && mb_oom_anon_pages(&split) > most)
+			most = mb_oom_anon_pages(&split);
 	}
 	return most;
 }
@@ -418,7 +415,7 @@ static bool another_is_large(const struct mb_model *m, const struct mb_oom_kill 
 		const struct mb_oom_task_event *t = mb_oom_owner(mb_oom_of(m), k, i);
 
 		if (t && strcmp(t->comm, c->task->comm) != 0 &&
-		    (int64_t)(t->rss_pages[1] + t->rss_pages[2]) * 2 >= c->growth_pages)
+		    (int64_t)mb_oom_own_pages(t) * 2 >= c->growth_pages)
 			return true;
 	}
 	return false;
@@ -432,7 +429,7 @@ static bool another_is_large(const struct mb_model *m, const struct mb_oom_kill 
 static void doubt_regrowth(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	if (c->verdict != MB_OOM_CULPRIT_CLEAR || c->kind != MB_MEMCG_ANON ||
-	    (anon_of(&c->at) - most_before(m, k, c)) * 2 >= c->growth_pages || !another_is_large(m, k, c))
+	    (mb_oom_anon_pages(&c->at) - most_before(m, k, c)) * 2 >= c->growth_pages || !another_is_large(m, k, c))
 		return;
 	c->verdict = MB_OOM_CULPRIT_SEVERAL;
 	c->missing = "there was nearly as much anonymous memory before";

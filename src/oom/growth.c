@@ -23,7 +23,12 @@ static uint64_t or_zero(uint64_t v)
 	return v == MB_UNKNOWN ? 0 : v;
 }
 
-static uint64_t own_pages(const struct mb_oom_task_event *t)
+int64_t mb_oom_anon_pages(const struct mb_memcg_split *s)
+{
+	return (int64_t)(or_zero(s->pages[MB_MEMCG_ANON]) + or_zero(s->swap_pages));
+}
+
+uint64_t mb_oom_own_pages(const struct mb_oom_task_event *t)
 {
 	return t->rss_pages[1] + t->rss_pages[2];
 }
@@ -107,7 +112,7 @@ static void change_of(const struct mb_model *m, const struct mb_oom_kill *k,
 	uint64_t now = k->first.h.t_ns, from = c->window_ns < now ? now - c->window_ns : 0;
 	bool born;
 	const struct mb_point *then = point_of(p ? p->series : NULL, t->start_ns, &from, &born);
-	int64_t own = (int64_t)own_pages(t), shmem = (int64_t)t->rss_pages[3];
+	int64_t own = (int64_t)mb_oom_own_pages(t), shmem = (int64_t)t->rss_pages[3];
 
 	memset(out, 0, sizeof(*out));
 	out->g.task = t;
@@ -118,7 +123,7 @@ static void change_of(const struct mb_model *m, const struct mb_oom_kill *k,
 		out->g.growth_pages = own - (int64_t)own_at(then);
 		out->shmem = shmem - then->rss_pages[3];
 	} else if (out->born) {
-		out->g.growth_pages = own - (forks ? (int64_t)inherited(m, p, own_pages(t)) : 0);
+		out->g.growth_pages = own - (forks ? (int64_t)inherited(m, p, mb_oom_own_pages(t)) : 0);
 		out->shmem = shmem;
 	}
 	if (now > from)
@@ -251,7 +256,7 @@ static int64_t given_back(const struct mb_model *m, const struct mb_oom_kill *k,
 static int64_t made_free(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {
 	int64_t shrunk = 0, had = 0, ended = given_back(m, k, c->window_ns);
-	int64_t all = (int64_t)(or_zero(c->before.pages[MB_MEMCG_ANON]) + or_zero(c->before.swap_pages));
+	int64_t all = mb_oom_anon_pages(&c->before);
 	struct change x;
 
 	for (uint32_t i = 0; i < k->n_tasks; i++) {
@@ -261,7 +266,7 @@ static int64_t made_free(const struct mb_model *m, const struct mb_oom_kill *k, 
 			continue;
 		change_of(m, k, c, true, t, &x);
 		shrunk -= x.g.growth_pages < 0 ? x.g.growth_pages : 0;
-		had += x.born ? 0 : (int64_t)own_pages(t) - x.g.growth_pages;
+		had += x.born ? 0 : (int64_t)mb_oom_own_pages(t) - x.g.growth_pages;
 	}
 	if (ended > all - had)
 		ended = all > had ? all - had : 0;

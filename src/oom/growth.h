@@ -35,6 +35,12 @@ void mb_oom_kinds_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 void mb_oom_processes_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 			     struct mb_oom_culprit *c, struct mb_oom_growth *g);
 
+/* Anonymous memory of a split, including what is swapped out; what is unknown counts as 0. */
+int64_t mb_oom_anon_pages(const struct mb_memcg_split *s);
+
+/* Anonymous memory of a process at the kill, including what is swapped out. */
+uint64_t mb_oom_own_pages(const struct mb_oom_task_event *t);
+
 /* Pages by which one process grew in c->window_ns, counted as in mb_oom_processes_growth(). */
 int64_t mb_oom_own_growth(const struct mb_model *m, const struct mb_oom_kill *k,
 			  const struct mb_oom_culprit *c, const struct mb_oom_task_event *t);

@@ -262,10 +262,11 @@ static void put_stalls(struct mb_out *o, const struct mb_snapshot *s, const stru
 {
 	char ns[MB_UNITS_LEN], times[MB_UNITS_LEN], max[MB_UNITS_LEN], name[MB_ENDED_NAME_LEN];
 	struct stalled list[STALLS_MOST];
-	size_t n = stalls_of(s, p, list);
+	size_t n;
 
 	if (!mb_snapshot_stalled_ns(s, p))
 		return;
+	n = stalls_of(s, p, list);
 	mb_out_printf(o, "  ");
 	if (!p->is_sum)
 		mb_out_printf(o, "%u ", p->tgid);

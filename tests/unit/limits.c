@@ -154,6 +154,12 @@ static void tick(struct runner *runners, size_t n)
 	mb_leak_limits_end(limits, &model);
 }
 
+static void ticks(struct runner *runners, size_t n, int times)
+{
+	for (int i = 0; i < times; i++)
+		tick(runners, n);
+}
+
 static struct mb_outlook of_process(const struct runner *r)
 {
 	struct mb_outlook o;
@@ -211,11 +217,9 @@ static void test_young_and_far(void **state)
 	struct mb_outlook o;
 
 	(void)state;
-	for (int i = 0; i < 100; i++)
-		tick(r, 2);
+	ticks(r, 2, 100);
 	r[1].runs = true;
-	for (int i = 0; i < 6; i++)
-		tick(r, 2);
+	ticks(r, 2, 6);
 	/* its own cgroup is as young as the job */
 	o = of_process(&r[1]);
 	assert_true(o.eta_known);
@@ -224,11 +228,9 @@ static void test_young_and_far(void **state)
 	check_all(r, 2);
 	/* the same job in a cgroup without a limit, on a machine with 15 GiB */
 	r[1].runs = false;
-	for (int i = 0; i < 100; i++)
-		tick(r, 2);
+	ticks(r, 2, 100);
 	r[1] = (struct runner){ (1u << 30) + 2, FREE, 10, 5, true, false };
-	for (int i = 0; i < 6; i++)
-		tick(r, 2);
+	ticks(r, 2, 6);
 	o = of_process(&r[1]);
 	assert_int_equal(o.growth.slope_bytes_per_s, 5 * MIB);
 	assert_false(o.eta_known);
@@ -241,11 +243,9 @@ static void test_young_and_near(void **state)
 	struct mb_outlook o;
 
 	(void)state;
-	for (int i = 0; i < 100; i++)
-		tick(r, 2);
+	ticks(r, 2, 100);
 	r[1].runs = true;
-	for (int i = 0; i < 6; i++)
-		tick(r, 2);
+	ticks(r, 2, 6);
 	o = of_process(&r[1]);
 	assert_true(o.eta_known);
 	assert_int_equal(o.eta_ns / SECOND, (1000 - 100 - 310) / 50);
