@@ -28,7 +28,8 @@ static void assert_memcg(json_t *doc, const struct kmsg_kill *k)
 	if (k->swap >= 0) /* v1 logs memory and swap together */
 		live_near("swap_bytes", live_int(doc, "memcg.swap_bytes"),
 			  killing_cgroup.v2 ? k->swap : k->swap - k->usage, 64 * 4096 * 2);
-	assert_true(live_int(doc, killing_cgroup.v2 ? "memcg.stat.anon" : "memcg.stat.total_rss") > 0);
+	if (live_int(doc, killing_cgroup.v2 ? "memcg.stat.anon" : "memcg.stat.total_rss") <= 0)
+		live_fail("no anonymous memory at the kill, according to the %s", live_str(doc, "memcg.stat_from"));
 }
 
 static bool has_frame(json_t *stack, const char *begin)
