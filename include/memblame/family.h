@@ -77,11 +77,13 @@ struct mb_event_field {
 /* `trace` shows it regardless of the selected families, because it concerns the trace itself */
 #define MB_EVENT_ALWAYS 4u
 #define MB_EVENT_MADE 8u /* synthesized by user space for display; never in a recording */
+/* struct mb_user_stack may follow the event; a recording has the unwound stack instead (src/leaks/source.h) */
+#define MB_EVENT_STACK 16u
 
 struct mb_event_kind {
 	uint16_t type;
 	const char *name;
-	size_t size;
+	size_t size; /* without the stack */
 	const struct mb_event_field *fields;
 	size_t n_fields;
 	unsigned int flags; /* MB_EVENT_* */

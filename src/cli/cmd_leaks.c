@@ -12,17 +12,10 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	cfg.show.leaks = &o->leaks;
-	cfg.kern.leaks = true;
-	cfg.kern.stacks = o->stacks;
-	cfg.kern.page_sample_1_in = (uint32_t)o->leaks.page_sample_1_in;
-	cfg.kern.heap_sample_bytes = o->leaks.heap_sample_bytes;
 	if (!o->families)
 		cfg.kern.families = 1u << MB_FAM_vma | 1u << MB_FAM_fault;
-	if (o->leaks.heap)
-		cfg.kern.families |= 1u << MB_FAM_heap;
-	if (o->leaks.kernel)
-		cfg.kern.families |= 1u << MB_FAM_kmem;
+	mb_traced_leaks(o, &cfg);
+	cfg.show.show_leaks = true;
 	cfg.kern.requests = cfg.kern.families;
 	/* with a known end and no interval, the output is a single document */
 	cfg.interval_ns = o->interval_s || !(o->duration_s || o->argv[0]) ? cfg.tick_ns : 0;

@@ -5,6 +5,7 @@
 
 int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 {
+	const uint32_t for_leaks = 1u << MB_FAM_vma | 1u << MB_FAM_fault;
 	struct mb_session_config cfg;
 	struct mb_recorder *r = NULL;
 	int status;
@@ -21,6 +22,8 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.out_path = NULL; /* the summary goes to standard output */
 	if (o->raw) {
+		if ((cfg.kern.families & for_leaks) == for_leaks)
+			mb_traced_leaks(o, &cfg);
 		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
 		cfg.show.reports = cfg.kern.families & (1u << MB_FAM_oom);
 	}

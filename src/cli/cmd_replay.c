@@ -6,10 +6,24 @@
 #include "cli/cli.h"
 #include "session/replay.h"
 
+static const char views[] = "run, top, trace, blame, oom or leaks";
+
+static bool is_view(const char *name)
+{
+	static const char *const names[] = { "run", "top", "trace", "blame", "oom", "leaks" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static int play(const char *path, const struct mb_options *view, struct mb_err *e)
 {
 	bool top = !strcmp(view->command, "top"), trace = !strcmp(view->command, "trace");
-	bool blame = !strcmp(view->command, "blame");
+	bool blame = !strcmp(view->command, "blame"), leaks = !strcmp(view->command, "leaks");
+	bool has_intervals = top || ((blame || leaks) && view->interval_s);
 	struct mb_replay_config cfg = {
 		.show = {
 			.sink = view->sink,
@@ -18,8 +32,10 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 			.own_events = view->own_events,
 			.blame = blame,
 			.oom = !strcmp(view->command, "oom"),
+			.leaks = leaks ? &view->leaks : NULL,
+			.show_leaks = leaks,
 		},
-		.interval_ns = !top && !(blame && view->interval_s) ? 0 :
+		.interval_ns = !has_intervals ? 0 :
 				      (uint64_t)((view->interval_s ? view->interval_s : 1.0) *
 						 (double)MB_NS_PER_S),
 		.own_pace = view->pace,
@@ -45,8 +61,7 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 
 	if (!o->argv[0] || !o->argv[1]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0,
-			   "replay needs a recording and a view: memblame replay FILE run | top | trace | blame "
-			   "| oom");
+			   "replay needs a recording and a view (%s): memblame replay FILE run", views);
 		return MB_EXIT_USAGE;
 	}
 	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
@@ -55,10 +70,12 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", view.argv[0]);
 		return MB_EXIT_USAGE;
 	}
-	if (strcmp(view.command, "run") && strcmp(view.command, "top") && strcmp(view.command, "trace") &&
-	    strcmp(view.command, "blame") && strcmp(view.command, "oom")) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: run, top, trace, blame or oom",
-			   view.command);
+	if (!is_view(view.command)) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: %s", view.command, views);
+		return MB_EXIT_USAGE;
+	}
+	if (view.leaks.heap || view.leaks.kernel) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "--heap and --kernel are for record: a replay shows what was recorded");
 		return MB_EXIT_USAGE;
 	}
 	return play(o->argv[0], &view, e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Code shared by run and trace: a session around a command. */
+/* Code shared by commands that trace: a session around a command, and what leaks and record follow. */
 #include "cli/traced.h"
 
 #include <stdio.h>
@@ -13,6 +13,19 @@ static void join(char *buf, size_t size, char **argv)
 
 	for (int i = 0; argv[i] && len < size; i++)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "", argv[i]);
+}
+
+void mb_traced_leaks(const struct mb_options *o, struct mb_session_config *cfg)
+{
+	cfg->show.leaks = &o->leaks;
+	cfg->kern.leaks = true;
+	cfg->kern.stacks = o->stacks;
+	cfg->kern.page_sample_1_in = (uint32_t)o->leaks.page_sample_1_in;
+	cfg->kern.heap_sample_bytes = o->leaks.heap_sample_bytes;
+	if (o->leaks.heap)
+		cfg->kern.families |= 1u << MB_FAM_heap;
+	if (o->leaks.kernel)
+		cfg->kern.families |= 1u << MB_FAM_kmem;
 }
 
 int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)

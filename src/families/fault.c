@@ -131,6 +131,8 @@ static const struct mb_event_kind events[] = {
 	  MB_ARRAY_SIZE(fault_fields), 0 },
 	{ MB_FAULT_EVENT_BATCH, "batch", sizeof(struct mb_fault_batch_event), NULL, 0,
 	  MB_EVENT_INTERNAL },
+	/* for leaks (src/leaks/leaks.c) */
+	{ MB_FAULT_EVENT_PAGE, "page", sizeof(struct mb_page_event), NULL, 0, MB_EVENT_INTERNAL | MB_EVENT_STACK },
 	{ MB_FAULT_EVENT_SAMPLE, "sample", sizeof(struct mb_fault_event), fault_fields,
 	  MB_ARRAY_SIZE(fault_fields), MB_EVENT_INTERNAL },
 };

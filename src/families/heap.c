@@ -5,6 +5,11 @@
  */
 #include "memblame/family.h"
 
+static const struct mb_event_kind events[] = {
+	{ MB_HEAP_BLOCK, "block", sizeof(struct mb_heap_block_event), NULL, 0, MB_EVENT_INTERNAL | MB_EVENT_STACK },
+	{ MB_HEAP_FREED, "freed", sizeof(struct mb_heap_freed_event), NULL, 0, MB_EVENT_INTERNAL },
+};
+
 static const struct mb_hook blocks_hooks[] = {
 	{ .name = "uprobe",
 	  .programs = { "heap_malloc", "heap_calloc", "heap_realloc", "heap_reallocarray", "heap_posix_memalign",
@@ -26,5 +31,6 @@ static const struct mb_probe_point probe_points[] = {
 const struct mb_family mb_family_heap = {
 	.id = MB_FAM_heap,
 	.name = "heap",
+	MB_TABLE(events),
 	MB_TABLE(probe_points),
 };

@@ -103,8 +103,10 @@ const struct mb_event_kind *mb_event_kind_of(const struct mb_event *e)
 	const struct mb_family *f = mb_family_by_id(e->family);
 
 	for (size_t i = 0; f && i < f->n_events; i++) {
-		if (f->events[i].type == e->type && f->events[i].size == e->size)
-			return &f->events[i];
+		const struct mb_event_kind *k = &f->events[i];
+
+		if (k->type == e->type && (k->size == e->size || ((k->flags & MB_EVENT_STACK) && e->size > k->size)))
+			return k;
 	}
 	return NULL;
 }

@@ -51,6 +51,11 @@ static const struct mb_event_kind events[] = {
 	CALL(MB_VMA_MUNMAP, "munmap", munmap_fields),
 	CALL(MB_VMA_MREMAP, "mremap", call_fields),
 	CALL(MB_VMA_BRK, "brk", brk_fields),
+	/* for leaks (src/leaks/leaks.c) */
+	{ MB_VMA_REGION, "region", sizeof(struct mb_region_event), NULL, 0, MB_EVENT_INTERNAL | MB_EVENT_STACK },
+	{ MB_VMA_FORK, "region_fork", sizeof(struct mb_region_fork_event), NULL, 0, MB_EVENT_INTERNAL },
+	{ MB_VMA_EXEC, "region_exec", sizeof(struct mb_region_exec_event), NULL, 0, MB_EVENT_INTERNAL },
+	{ MB_VMA_CODE, "region_code", sizeof(struct mb_region_code_event), NULL, 0, MB_EVENT_INTERNAL },
 };
 
 static const struct mb_hook calls_hooks[] = {

@@ -52,39 +52,33 @@ struct scan {
 #define LARGE_BYTES (1ull << 30)
 #define TURN_NS (50 * 1000000ull)
 
-/* A page of the sample that is not followed yet. */
-struct found {
-	uint64_t addr;
-	const struct mb_region *in;
-};
-
 struct look {
 	struct mb_pages *p;
 	const struct mb_regions *r;
 	int fd;
 	uint32_t mask;
-	size_t n, at; /* number of pages followed before, and index of the next one to check */
-	struct found *found;
-	size_t n_found, room;
-	bool failed; /* no memory for more found pages */
+	size_t at; /* index of the next followed page to check */
+	struct mb_pagemap *out;
+	size_t room; /* for found pages */
 	uint64_t first; /* page number of entries[0] */
 	size_t n_entries;
 	uint64_t entries[BLOCK_PAGES];
 };
 
-static void add_found(struct look *k, uint64_t addr, const struct mb_region *in)
+static void add_found(struct look *k, uint64_t addr)
 {
-	struct found *bigger;
+	struct mb_pagemap *out = k->out;
+	uint64_t *bigger;
 
-	if (k->n_found == k->room) {
-		bigger = realloc(k->found, (k->room * 2 + 256) * sizeof(*bigger));
-		k->failed |= !bigger;
+	if (out->n_found == k->room) {
+		bigger = realloc(out->found, (k->room * 2 + 256) * sizeof(*bigger));
+		out->failed |= !bigger;
 		if (!bigger)
 			return;
-		k->found = bigger;
+		out->found = bigger;
 		k->room = k->room * 2 + 256;
 	}
-	k->found[k->n_found++] = (struct found){ addr, in };
+	out->found[out->n_found++] = addr;
 }
 
 static bool is_shared(const struct mb_region *r)
@@ -94,21 +88,26 @@ static bool is_shared(const struct mb_region *r)
 
 /* ---- by ranges ---- */
 
-/* Reports all followed pages before this address as not resident. */
-static void answer_until(struct look *k, uint64_t addr)
+static void set_state(struct look *k, bool there, const struct mb_region *r)
 {
-	for (; k->at < k->n && k->p->list[k->at].addr < addr; k->at++)
-		mb_pages_answer(k->p, k->at, false, false);
+	k->out->states[k->at++] = (uint8_t)((there ? MB_PAGEMAP_THERE : 0) | (is_shared(r) ? MB_PAGEMAP_SHARED : 0));
+}
+
+/* All followed pages before this address are not resident. */
+static void skip_until(struct look *k, uint64_t addr)
+{
+	while (k->at < k->out->n_states && k->p->list[k->at].addr < addr)
+		k->at++;
 }
 
 static void take_range(struct look *k, const struct mb_region *r, uint64_t start, uint64_t end)
 {
-	answer_until(k, start);
+	skip_until(k, start);
 	for (uint64_t addr = start; addr < end; addr += PAGE) {
-		if (k->at < k->n && k->p->list[k->at].addr == addr)
-			mb_pages_answer(k->p, k->at++, true, is_shared(r));
+		if (k->at < k->out->n_states && k->p->list[k->at].addr == addr)
+			set_state(k, true, r);
 		else if (r->kind != MB_REGION_FILE && mb_page_sampled(addr, k->mask))
-			add_found(k, addr, r);
+			add_found(k, addr);
 	}
 }
 
@@ -156,11 +155,10 @@ static void scan_all(struct look *k)
 	for (size_t i = 0; i < k->r->n; i++) {
 		const struct mb_region *r = &k->r->list[i];
 
-		answer_until(k, r->start);
-		if (r->kind != MB_REGION_FILE || (k->at < k->n && k->p->list[k->at].addr < r->end))
+		skip_until(k, r->start);
+		if (r->kind != MB_REGION_FILE || (k->at < k->out->n_states && k->p->list[k->at].addr < r->end))
 			scan_region(k, r);
 	}
-	answer_until(k, UINT64_MAX);
 }
 
 /* ---- scanning entry by entry ---- */
@@ -248,7 +246,7 @@ static uint64_t find_in(struct look *k, const struct mb_region *r, uint64_t from
 		if (until_ns && !(addr / PAGE % BLOCK_PAGES) && mb_now_ns() > until_ns)
 			return addr;
 		if (mb_page_sampled(addr, k->mask) && counts(entry_of(k, addr), r) && !mb_pages_at(k->p, addr))
-			add_found(k, addr, r);
+			add_found(k, addr);
 	}
 	return 0;
 }
@@ -269,11 +267,11 @@ static void find_in_large(struct look *k)
 
 static void read_all(struct look *k, bool find)
 {
-	for (; k->at < k->n; k->at++) {
+	while (k->at < k->out->n_states) {
 		uint64_t addr = k->p->list[k->at].addr;
 		const struct mb_region *r = mb_regions_at(k->r, addr);
 
-		mb_pages_answer(k->p, k->at, counts(entry_of(k, addr), r), is_shared(r));
+		set_state(k, counts(entry_of(k, addr), r), r);
 	}
 	for (size_t i = 0; find && i < k->r->n; i++) {
 		const struct mb_region *r = &k->r->list[i];
@@ -285,27 +283,30 @@ static void read_all(struct look *k, bool find)
 		find_in_large(k);
 }
 
-bool mb_pagemap_pages(struct mb_pages *p, const struct mb_regions *r, uint32_t pid, uint32_t mask, bool find, bool before)
+bool mb_pagemap_read(struct mb_pages *p, const struct mb_regions *r, uint32_t pid, uint32_t mask, bool find,
+		     struct mb_pagemap *out)
 {
-	struct look k = { .p = p, .r = r, .mask = mask, .first = UINT64_MAX - BLOCK_PAGES };
+	struct look k = { .p = p, .r = r, .mask = mask, .out = out, .first = UINT64_MAX - BLOCK_PAGES };
 	char path[64];
 
+	memset(out, 0, sizeof(*out));
 	snprintf(path, sizeof(path), "/proc/%u/pagemap", mb_live_thread(pid));
 	k.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (k.fd < 0)
 		return false;
-	mb_pages_sort(p);
-	k.n = p->n;
-	if (can_scan(k.fd))
+	out->states = calloc(p->n + 1, sizeof(*out->states));
+	out->n_states = out->states ? p->n : 0;
+	if (out->states && can_scan(k.fd))
 		scan_all(&k);
-	else
+	else if (out->states)
 		read_all(&k, find);
-	mb_pages_sweep(p);
-	for (size_t i = 0; i < k.n_found; i++)
-		mb_pages_found(p, k.found[i].addr, before ? 0 : k.found[i].in->stack, is_shared(k.found[i].in));
-	p->left_out += k.failed;
-	mb_pages_sort(p);
-	free(k.found);
 	close(k.fd);
-	return true;
+	return out->states;
+}
+
+void mb_pagemap_free(struct mb_pagemap *out)
+{
+	free(out->states);
+	free(out->found);
+	memset(out, 0, sizeof(*out));
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/live_thread.h"
 
 /* "start-end rwxp offset dev inode   path" */
@@ -53,15 +52,17 @@ static struct mb_region *add(struct mb_region *list, size_t *n, size_t *room, co
 	return bigger;
 }
 
-bool mb_procmaps_sync(struct mb_regions *r, uint32_t pid)
+bool mb_procmaps_read(uint32_t pid, struct mb_region **list, size_t *n)
 {
-	struct mb_region *list = NULL, piece;
-	size_t n = 0, room = 0;
-	uint64_t from = mb_now_ns();
+	struct mb_region piece;
 	char path[64], line[512];
 	bool begin = true;
+	size_t room = 0;
 	FILE *f;
 
+	*list = NULL;
+	*n = 0;
+	memset(&piece, 0, sizeof(piece));
 	snprintf(path, sizeof(path), "/proc/%u/maps", mb_live_thread(pid));
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
@@ -70,18 +71,14 @@ bool mb_procmaps_sync(struct mb_regions *r, uint32_t pid)
 		 * its own
 		 */
 		if (begin && parse_line(line, &piece))
-			list = add(list, &n, &room, &piece);
+			*list = add(*list, n, &room, &piece);
 		begin = strchr(line, '\n') != NULL;
-		if (n && !list)
+		if (*n && !*list)
 			break;
 	}
 	if (f)
 		fclose(f);
-	if (!list)
-		return false;
-	mb_regions_sync(r, list, n, from, mb_now_ns());
-	free(list);
-	return true;
+	return *list;
 }
 
 uint64_t mb_procmaps_peak(uint32_t pid)

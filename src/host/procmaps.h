@@ -5,8 +5,11 @@
 
 #include "model/regions.h"
 
-/* Updates r from /proc/PID/maps. Returns false if the process is gone or has no address space. */
-bool mb_procmaps_sync(struct mb_regions *r, uint32_t pid);
+/*
+ * Reads /proc/PID/maps into *list, *n regions as mb_regions_sync() takes them, which the caller frees. Returns false
+ * if the process is gone or has no address space.
+ */
+bool mb_procmaps_read(uint32_t pid, struct mb_region **list, size_t *n);
 
 /*
  * The peak resident memory (VmHWM) of the current program, in bytes. It does not include what the

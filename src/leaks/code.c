@@ -151,13 +151,14 @@ static void cut_made(struct mb_leak_space *sp, const struct mb_region_event *e)
 
 bool mb_leak_code_region(struct mb_leak_space *sp, const struct mb_region_event *e)
 {
-	struct mb_leak_codes *c = sp->session->codes;
-	bool matches = c->next.t_ns == e->h.t_ns && c->next.tid == e->h.tid;
-	const struct mb_leak_code *code = matches ? c->list[c->next.code] : NULL;
+	const struct mb_leak_codes *c = sp->session->codes;
 	struct mb_mapping m = { .offset = e->args[5] };
+	const struct mb_leak_code *code = NULL;
 
 	if (!sp->code)
 		return false;
+	if (c->next.t_ns == e->h.t_ns && c->next.tid == e->h.tid)
+		code = c->list[c->next.code];
 	cut_made(sp, e);
 	if (e->op == MB_VMA_MUNMAP || e->op == MB_VMA_MREMAP) {
 		/* the new mapping is read from /proc when it is needed */

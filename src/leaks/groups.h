@@ -39,6 +39,7 @@ struct mb_leak_stack {
 	uint32_t id; /* starts at 1; 0: no stack */
 	uint32_t n;
 	bool whole; /* complete up to the outermost frame */
+	bool recorded; /* its names were looked up for a recording */
 	UT_hash_handle hh;
 	const uint64_t *ips; /* the n addresses of the first stack that had this key */
 	uint64_t key[]; /* address space (mm; 0: kernel), then n frames (see code.h), then n addresses */

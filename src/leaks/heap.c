@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "leaks/blocks.h"
+#include "leaks/chain.h"
+#include "leaks/collect.h"
 
 /* Number of blocks that one call makes the kernel side forget. */
 #define FORGET_AT_ONCE 1024
@@ -36,7 +38,8 @@ static void on_block(struct mb_leaks_session *l, const struct mb_heap_block_even
 	if (sp && !sp->blocks)
 		sp->blocks = calloc(1, sizeof(*sp->blocks));
 	if (!sp || !sp->blocks) {
-		mb_kern_forget_blocks(l->kern, e->mm, &block.addr, 1);
+		if (l->kern)
+			mb_kern_forget_blocks(l->kern, e->mm, &block.addr, 1);
 		return;
 	}
 	block.stack = mb_leak_stack_of(sp, &e->h, sizeof(*e));
@@ -71,7 +74,7 @@ static bool is_gone(void *arg, const struct mb_block *block)
 {
 	struct mb_leak_space *sp = arg;
 
-	if (mb_kern_has_block(sp->session->kern, sp->mm, block->addr))
+	if (mb_leak_collect_has_block(sp, block->addr))
 		return false;
 	account(sp, block, -1);
 	return true;
@@ -133,7 +136,7 @@ void mb_leak_heap_tick(struct mb_leaks_session *l, uint64_t t_ns)
 	HASH_ITER(by_start, table, sp, tmp)
 	{
 		sp->shares.known = false;
-		if (!mb_kern_heap_net(l->kern, sp->mm, sp->tgid, &net))
+		if (!mb_leak_collect_heap_net(sp, &net))
 			continue;
 		mb_heap_share(&net, &sp->known, l->cfg->heap_sample_bytes, t_ns, &sp->lows, &sp->shares);
 		sp->allocated = net.allocated;

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "model/kmemfs.h"
 #include "symbols/kallsyms.h"
 
@@ -70,7 +69,6 @@ struct mb_leak_kernel {
 	uint64_t read_ns; /* time of the last read */
 	char *room;
 	size_t room_size;
-	uint32_t sample_1_in;
 };
 
 static struct mb_leak_kernel *kernel_of(struct mb_leaks_session *l)
@@ -87,9 +85,8 @@ static struct mb_leak_kernel *kernel_of(struct mb_leaks_session *l)
 		return NULL;
 	memcpy(l->kernel->texts, texts, sizeof(texts));
 	/* only root can read them; open them while there are still privileges */
-	for (int i = 0; i < TEXTS; i++)
+	for (int i = 0; i < TEXTS && !l->source.replays; i++)
 		l->kernel->texts[i].fd = open(texts[i].path, O_RDONLY | O_CLOEXEC);
-	l->kernel->sample_1_in = mb_kern_kmem_sample_1_in(l->kern);
 	return l->kernel;
 }
 
@@ -158,6 +155,17 @@ static void kmalloc_name(const char *kind, unsigned int bytes, char *name, size_
 		snprintf(name, size, "kmalloc-%s%u", kind, bytes);
 }
 
+static void named_cache(struct mb_leaks_session *l, uint64_t cache, char name[MB_KMEM_CACHE_NAME])
+{
+	memset(name, 0, MB_KMEM_CACHE_NAME);
+	if (!l->source.replays)
+		mb_kern_kmem_cache(l->kern, cache, name);
+	mb_leak_source_value(&l->source, MB_LEAK_FACT_CACHE, cache, name, MB_KMEM_CACHE_NAME);
+	name[MB_KMEM_CACHE_NAME - 1] = '\0';
+	if (!*name)
+		snprintf(name, MB_KMEM_CACHE_NAME, "(unknown cache)");
+}
+
 static void cache_name(struct mb_leaks_session *l, uint64_t cache, char name[MB_KMEM_CACHE_NAME])
 {
 	unsigned int bytes = (unsigned int)cache;
@@ -179,8 +187,7 @@ static void cache_name(struct mb_leaks_session *l, uint64_t cache, char name[MB_
 		snprintf(name, MB_KMEM_CACHE_NAME, "pages");
 		break;
 	default:
-		if (!mb_kern_kmem_cache(l->kern, cache, name))
-			snprintf(name, MB_KMEM_CACHE_NAME, "(unknown cache)");
+		named_cache(l, cache, name);
 	}
 }
 
@@ -246,32 +253,54 @@ static bool is_slab(const char *name)
 	return begins_with_one_of(name, list);
 }
 
-/* Classify a stack by its symbols; done once for each stack. */
-static void look_at(struct mb_leaks_session *l, struct stack *s, const uint64_t *ips, uint32_t n)
+/* A call chain of the kernel, and what its symbols say. */
+struct chain {
+	uint64_t ips[MB_KMEM_FRAMES];
+	uint32_t n; /* 0: the chain is not known */
+	uint32_t interrupt, for_slabs, whole;
+};
+
+/* Drop the frames of tracing, and classify the chain by its symbols. */
+static void look_at(const struct mb_leaks_session *l, struct chain *c)
 {
 	uint32_t from = 0, to = 0;
-	bool begun = false;
+	bool begun = false, cut = c->n == MB_KMEM_FRAMES;
 	char name[256];
 
-	while (to < n && !s->interrupt) {
-		mb_kallsyms_name(l->kallsyms, ips[to], name, sizeof(name));
+	while (to < c->n && !c->interrupt) {
+		mb_kallsyms_name(l->kallsyms, c->ips[to], name, sizeof(name));
 		if (!begun && is_tracing(name) && l->kallsyms)
 			from = to + 1;
 		else
 			begun = true;
-		s->interrupt = is_interrupt(name);
-		s->for_slabs |= is_slab(name);
+		c->interrupt = is_interrupt(name);
+		c->for_slabs |= is_slab(name);
 		to++;
 	}
-	s->id = mb_leaks_stack(l->leaks, 0, ips + from, to - from, s->interrupt || n < MB_KMEM_FRAMES);
-	s->known = true;
+	memmove(c->ips, c->ips + from, (to - from) * sizeof(c->ips[0]));
+	c->n = to - from;
+	c->whole = c->interrupt || !cut;
+}
+
+/* Read a chain from the kernel side. Done once for each stack. */
+static void read_chain(struct mb_leaks_session *l, uint32_t id, struct chain *c)
+{
+	memset(c, 0, sizeof(*c));
+	if (!l->source.replays) {
+		c->n = mb_kern_kmem_stack(l->kern, id, c->ips);
+		if (c->n)
+			look_at(l, c);
+	}
+	mb_leak_source_value(&l->source, MB_LEAK_FACT_KERNEL_CHAIN, id, c, sizeof(*c));
+	if (c->n > MB_KMEM_FRAMES)
+		c->n = 0;
 }
 
 /* Returns NULL if the stack is not known. */
 static const struct stack *stack_of(struct mb_leaks_session *l, struct mb_leak_kernel *k, uint32_t id)
 {
-	uint32_t at = (id & ~MB_KMEM_IRQ) - 1, n;
-	uint64_t ips[MB_KMEM_FRAMES];
+	uint32_t at = (id & ~MB_KMEM_IRQ) - 1;
+	struct chain c;
 	struct stack *s;
 
 	if (!id || at >= (id & MB_KMEM_IRQ ? IRQ_STACKS : STACKS))
@@ -279,10 +308,13 @@ static const struct stack *stack_of(struct mb_leaks_session *l, struct mb_leak_k
 	s = id & MB_KMEM_IRQ ? &k->irq_stacks[at] : &k->stacks[at];
 	if (s->known)
 		return s;
-	n = mb_kern_kmem_stack(l->kern, id, ips);
-	if (!n)
+	read_chain(l, id, &c);
+	if (!c.n)
 		return NULL;
-	look_at(l, s, ips, n);
+	s->known = true;
+	s->interrupt = c.interrupt;
+	s->for_slabs = c.for_slabs;
+	s->id = mb_leaks_stack(l->leaks, 0, c.ips, c.n, c.whole);
 	return s;
 }
 
@@ -304,7 +336,7 @@ static double variance_of(int64_t scale, uint64_t bytes, int64_t count)
 static void add(struct mb_leaks_session *l, const struct mb_leak_key *key, const char *comm,
 		const struct mb_kmem_event *e)
 {
-	int64_t scale = l->kernel->sample_1_in, came = (int64_t)e->allocated, went = (int64_t)e->freed;
+	int64_t scale = l->kmem_sample_1_in, came = (int64_t)e->allocated, went = (int64_t)e->freed;
 
 	if (came)
 		mb_leaks_add(l->leaks, key, comm, (uint64_t)scale, scale * (int64_t)e->allocated_bytes, (double)(scale * came),
@@ -386,37 +418,68 @@ static void reported(struct mb_leaks_session *l, struct name *n, bool first)
 	memset(&n->now, 0, sizeof(n->now));
 }
 
-/* Several lines can have the same name (callers of vmalloc). What the file no longer lists is gone. */
-static void read_text(struct mb_leaks_session *l, struct mb_leak_kernel *k, struct text *t)
+/* The lines of a file. Returns false if it cannot be read. */
+static bool read_lines(struct mb_leaks_session *l, struct mb_leak_kernel *k, int i, struct mb_kmemfs_line **lines, size_t *n)
 {
+	const struct text *t = &k->texts[i];
 	const char *text = t->fd >= 0 ? slurp(k, t->fd) : NULL;
-	struct mb_kmemfs_line line;
+	void *list = NULL;
+	size_t room = 0;
 
-	if (!text)
-		return;
-	while (t->next(&text, &line)) {
-		struct name *n = name_get(k, t->prefix, line.name);
+	*n = 0;
+	for (struct mb_kmemfs_line line; text && t->next(&text, &line); (*n)++) {
+		struct mb_kmemfs_line *bigger = list;
 
-		if (!n)
-			continue;
-		n->now.bytes += line.bytes;
-		n->now.objects += line.objects;
+		if (*n == room) {
+			room = room ? 2 * room : 256;
+			bigger = realloc(list, room * sizeof(line));
+		}
+		if (!bigger)
+			break;
+		bigger[*n] = line;
+		list = bigger;
 	}
-	for (struct name *n = k->names; n; n = n->hh.next) {
-		if (strncmp(n->text, t->prefix, strlen(t->prefix)) == 0)
-			reported(l, n, !t->read);
+	mb_leak_source_list(&l->source, MB_LEAK_FACT_COUNTER_LINES, (uint64_t)i, &list, n, sizeof(**lines));
+	*lines = list;
+	return *n;
+}
+
+/* Several lines can have the same name (callers of vmalloc). What the file no longer lists is gone. */
+static void read_text(struct mb_leaks_session *l, struct mb_leak_kernel *k, int i)
+{
+	struct mb_kmemfs_line *lines;
+	struct text *t = &k->texts[i];
+	size_t n;
+
+	if (!read_lines(l, k, i, &lines, &n)) {
+		free(lines);
+		return;
+	}
+	for (size_t j = 0; j < n; j++) {
+		struct name *name;
+
+		lines[j].name[sizeof(lines[j].name) - 1] = '\0';
+		name = name_get(k, t->prefix, lines[j].name);
+		if (!name)
+			continue;
+		name->now.bytes += lines[j].bytes;
+		name->now.objects += lines[j].objects;
+	}
+	free(lines);
+	for (struct name *name = k->names; name; name = name->hh.next) {
+		if (strncmp(name->text, t->prefix, strlen(t->prefix)) == 0)
+			reported(l, name, !t->read);
 	}
 	t->read = true;
 }
 
-void mb_leak_kernel_tick(struct mb_leaks_session *l)
+void mb_leak_kernel_tick(struct mb_leaks_session *l, uint64_t t_ns)
 {
 	struct mb_leak_kernel *k = kernel_of(l);
-	uint64_t now = mb_now_ns();
 
-	if (!k || (k->read_ns && now - k->read_ns < READ_NS))
+	if (!k || (k->read_ns && t_ns - k->read_ns < READ_NS))
 		return;
-	k->read_ns = now;
+	k->read_ns = t_ns;
 	for (int i = 0; i < TEXTS; i++)
-		read_text(l, k, &k->texts[i]);
+		read_text(l, k, i);
 }

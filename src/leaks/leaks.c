@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Leak detection within a session: the event queue, the address spaces, and the work of a tick. */
+/* Leak detection of a session or a replay: the event queue, the address spaces, and the work of a tick. */
 #include "leaks/leaks.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,22 +10,27 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "host/pagemap.h"
-#include "host/procmaps.h"
+#include "leaks/chain.h"
 #include "leaks/code.h"
+#include "leaks/collect.h"
 #include "leaks/diff.h"
 #include "leaks/limits.h"
 #include "leaks/heap.h"
 #include "leaks/kernel.h"
 #include "leaks/made.h"
+#include "leaks/lookup.h"
+#include "leaks/replay.h"
 #include "leaks/seen.h"
 #include "symbols/kallsyms.h"
 
 /*
- * Size of the queue of events that wait for the next tick. If a burst of events does not fit, the
+ * Size of the queue of events that wait for the next tick. If there may not be room for another one, the
  * queue is processed early.
  */
 #define QUEUE_BYTES (64u << 20)
+#define MOST_EVENT_BYTES (64u << 10)
+
+#define NAME "leaks" /* as an observer of the model */
 
 /* Ticks between scans for pages that had no fault event. */
 #define FIND_TICKS 10u
@@ -34,9 +40,6 @@
 
 /* Minimum time between two values of a history. */
 #define LEAST_STEP_NS (MB_NS_PER_S / 20)
-
-/* Number of consecutive stacks for which frame pointers must give the same result before they are trusted. */
-#define FRAME_POINTERS_TRUSTED 16u
 
 struct mb_leak_key mb_leak_key_of(const struct mb_leak_space *sp, enum mb_leak_level level, uint32_t stack)
 {
@@ -109,7 +112,7 @@ static bool has_ended(const struct mb_leaks_session *l, const struct mb_leak_spa
 /* Stop probing the process's allocator. */
 static void space_detach(struct mb_leaks_session *l, const struct mb_leak_space *sp)
 {
-	if (l->cfg->heap)
+	if (l->cfg->heap && l->kern)
 		mb_kern_detach_heap(l->kern, sp->tgid);
 }
 
@@ -173,13 +176,13 @@ static void space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp)
 
 static void probe_allocators(struct mb_leaks_session *l, uint32_t tgid)
 {
-	if (l->cfg->heap)
+	if (l->cfg->heap && l->kern)
 		mb_leak_seen_probe(l, tgid, false);
 }
 
 void mb_leaks_held(struct mb_leaks_session *l, uint32_t tgid)
 {
-	if (l->cfg->heap)
+	if (l->cfg->heap && l->kern)
 		mb_leak_seen_probe(l, tgid, true);
 }
 
@@ -249,118 +252,6 @@ struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, 
 	return space_new(l, mm, tgid);
 }
 
-/* ---- stacks ---- */
-
-/* Walk the frame pointers in a copied stack. */
-static unsigned int walk_frame_pointers(const struct mb_user_stack *s, uint64_t *ips, unsigned int max)
-{
-	const char *bytes = (const char *)(s + 1);
-	uint64_t bp = s->regs.bp, frame[2];
-	unsigned int n = 0;
-
-	ips[n++] = s->regs.ip;
-	while (n < max && bp >= s->regs.sp && bp - s->regs.sp + sizeof(frame) <= s->len) {
-		memcpy(frame, bytes + (bp - s->regs.sp), sizeof(frame));
-		if (!frame[1])
-			break;
-		ips[n++] = frame[1];
-		if (frame[0] <= bp)
-			break;
-		bp = frame[0];
-	}
-	return n;
-}
-
-/*
- * Check whether frame pointers would have given the same stack. If they always do, the kernel
- * follows them from now on, which is much cheaper.
- */
-static void judge_frame_pointers(struct mb_leak_space *sp, const struct mb_user_stack *s, const uint64_t *ips,
-				 unsigned int n)
-{
-	uint64_t other[MB_STACK_FRAMES];
-
-	if (!sp->session->cfg->judge_stacks || sp->frame_pointers)
-		return;
-	if (walk_frame_pointers(s, other, MB_STACK_FRAMES) != n || memcmp(other, ips, n * sizeof(*ips)) != 0) {
-		sp->whole_by_frame_pointers = 0;
-		return;
-	}
-	if (++sp->whole_by_frame_pointers < FRAME_POINTERS_TRUSTED)
-		return;
-	sp->frame_pointers = true;
-	mb_verbose("process %u keeps frame pointers: the kernel follows them from now on", sp->tgid);
-	mb_kern_trust_frame_pointers(sp->session->kern, sp->tgid, true);
-}
-
-static void look_at_code(struct mb_leak_space *sp)
-{
-	if (!sp->code) {
-		sp->code = mb_address_space_follow(sp->session->modules, sp->tgid, mb_leak_code_was_there, sp);
-		mb_leak_made_begin(sp);
-	} else if (sp->code_changed && !mb_address_space_refresh(sp->code)) {
-		return;
-	}
-	sp->code_changed = false;
-}
-
-/* Address of the kernel's uretprobe trampoline page on x86-64. */
-#define TRAMPOLINE 0x7fffffffe000ull
-
-/* Restore the return address that a uretprobe has replaced: in the stack copy, or in the kernel's list. */
-static void unhide(const struct mb_user_stack *s, char *bytes)
-{
-	uint64_t ip;
-
-	if (s->kind == MB_STACK_COPY && s->hidden_at >= s->regs.sp && s->len >= sizeof(ip) &&
-	    s->hidden_at - s->regs.sp <= s->len - sizeof(ip))
-		memcpy(bytes + (s->hidden_at - s->regs.sp), &s->hidden, sizeof(ip));
-	for (size_t at = 0; s->kind == MB_STACK_FP && at + sizeof(ip) <= s->len; at += sizeof(ip)) {
-		memcpy(&ip, bytes + at, sizeof(ip));
-		if (ip == TRAMPOLINE) /* kernels before 6.11 do not replace the trampoline address themselves */
-			memcpy(bytes + at, &s->hidden, sizeof(ip));
-	}
-}
-
-uint32_t mb_leak_stack_of(struct mb_leak_space *sp, const struct mb_event *e, size_t size)
-{
-	struct mb_leaks_session *l = sp->session;
-	const struct mb_user_stack *s = (const void *)((const char *)e + size);
-	uint64_t ips[MB_STACK_FRAMES], frames[MB_STACK_FRAMES];
-	unsigned int n = 1;
-	bool whole = false;
-
-	if (e->size < size + sizeof(*s) || e->size < size + sizeof(*s) + s->len || s->kind == MB_STACK_NONE)
-		return 0;
-	if (s->hidden_at)
-		unhide(s, (char *)e + size + sizeof(*s));
-	look_at_code(sp);
-	if (s->kind == MB_STACK_COPY) {
-		struct mb_stack stack = { (const uint8_t *)(s + 1), s->len, s->regs.sp, s->missing };
-
-		if (!sp->code)
-			return 0;
-		n = mb_address_space_unwind(sp->code, &s->regs, &stack, ips, MB_STACK_FRAMES, &whole);
-		if (whole)
-			judge_frame_pointers(sp, s, ips, n);
-	} else {
-		/* the kernel's list starts with the current instruction pointer */
-		n = s->len / sizeof(ips[0]);
-		n = n < MB_STACK_IPS ? n : MB_STACK_IPS;
-		memcpy(ips, s + 1, n * sizeof(ips[0]));
-		while (n && !ips[n - 1]) /* zero entries after the end of the chain */
-			n--;
-		if (n) /* the event's own registers can be more accurate */
-			ips[0] = s->regs.ip;
-		/* a full list may have been cut off */
-		whole = s->kind == MB_STACK_FP && s->len < MB_STACK_IPS * sizeof(ips[0]);
-	}
-	l->stacks_whole += whole;
-	l->stacks_cut += !whole;
-	mb_leak_code_frames(sp, ips, n, frames);
-	return mb_leaks_stack_by(l->leaks, sp->mm, frames, ips, n, whole);
-}
-
 /* ---- events ---- */
 
 static bool is_of_vma(const struct mb_event *e)
@@ -381,12 +272,12 @@ static void on_region(struct mb_leaks_session *l, const struct mb_region_event *
 		return;
 	/* an executable mapping can contain code that stacks lead through */
 	if (e->op == MB_VMA_MMAP && (e->args[2] & 4)) {
-		look_at_code(sp); /* read the maps before this event changes them */
+		mb_leak_look_at_code(sp); /* read the maps before this event changes them */
 		sp->allocators_due = l->cfg->heap;
 	}
 	if (!mb_leak_code_region(sp, e) && e->op == MB_VMA_MMAP && (e->args[2] & 4))
 		sp->code_changed = true;
-	if (!sp->regions.synced_ns && !mb_procmaps_sync(&sp->regions, sp->tgid))
+	if (!sp->regions.synced_ns && !mb_leak_collect_maps(sp))
 		return;
 	mb_regions_apply(&sp->regions, e, mb_leak_stack_of(sp, &e->h, sizeof(*e)));
 }
@@ -413,7 +304,7 @@ static void inherit(struct mb_leak_space *child, const struct mb_leak_space *par
 	if (fork_ns >= parent->regions.synced_ns)
 		return;
 	child->regions.synced_ns = 0; /* never read: the first read is not a correction */
-	if (!mb_procmaps_sync(&child->regions, child->tgid))
+	if (!mb_leak_collect_maps(child))
 		child->regions.synced_ns = fork_ns;
 }
 
@@ -444,7 +335,7 @@ static void on_exec(struct mb_leaks_session *l, const struct mb_region_exec_even
 	if (!sp)
 		return;
 	space_probe(sp);
-	if (!mb_procmaps_sync(&sp->regions, sp->tgid))
+	if (!mb_leak_collect_maps(sp))
 		space_drop(l, sp);
 }
 
@@ -456,13 +347,13 @@ static void on_event(struct mb_leaks_session *l, const struct mb_event *e)
 		on_region(l, (const void *)e);
 	else if (is_of_vma(e) && e->type == MB_VMA_FORK)
 		on_fork(l, (const void *)e);
-	else if (is_of_vma(e) && e->type == MB_VMA_CODE)
+	else if (is_of_vma(e) && e->type == MB_VMA_CODE && !l->source.replays)
 		mb_leak_code_event(l, (const void *)e);
-	else if (is_of_vma(e))
+	else if (is_of_vma(e) && e->type == MB_VMA_EXEC)
 		on_exec(l, (const void *)e);
 	else if (e->family == MB_FAM_heap)
 		mb_leak_heap_event(l, e);
-	else
+	else if (e->family == MB_FAM_kmem)
 		mb_leak_kernel_event(l, e);
 }
 
@@ -487,8 +378,7 @@ static size_t space_in_queue(const struct mb_event *e)
 	return (e->size + 7u) & ~(size_t)7;
 }
 
-/* Process all events before until_ns; later ones stay in the queue. */
-static void work_off(struct mb_leaks_session *l, uint64_t until_ns)
+void mb_leaks_work_off(struct mb_leaks_session *l, uint64_t until_ns)
 {
 	struct queued *list;
 	size_t n = 0, i = 0, retained = 0;
@@ -520,31 +410,60 @@ static void work_off(struct mb_leaks_session *l, uint64_t until_ns)
 	}
 	l->queued = retained;
 	l->now_ns = UINT64_MAX;
-	mb_leak_code_done(l, until_ns);
+	if (!l->source.replays)
+		mb_leak_code_done(l, until_ns);
 }
 
-bool mb_leaks_take(struct mb_leaks_session *l, const void *data, size_t len)
+static bool is_for_leaks(const struct mb_event *e)
 {
-	const struct mb_event *e = data;
-	size_t size;
+	return is_page(e) || is_of_vma(e) || e->family == MB_FAM_heap || e->family == MB_FAM_kmem;
+}
 
-	if (len < sizeof(*e) || (!is_page(e) && !is_of_vma(e) && e->family != MB_FAM_heap && e->family != MB_FAM_kmem))
-		return false;
-	if (e->size > len || e->size < sizeof(*e))
-		return true;
-	size = space_in_queue(e);
-	if (l->queued + size > QUEUE_BYTES)
-		work_off(l, UINT64_MAX);
+/* What must be done before the process goes on, or the file is gone. */
+static void look_at_once(struct mb_leaks_session *l, const struct mb_event *e)
+{
 	if (l->cfg->heap)
 		mb_leak_seen_event(l, e);
-	if (is_of_vma(e) && e->type == MB_VMA_CODE) {
-		if (e->size != sizeof(struct mb_region_code_event))
-			return true;
-		mb_leak_code_seen(l, data);
-	}
-	memcpy(l->queue + l->queued, e, e->size);
-	l->queued += size;
+	if (is_of_vma(e) && e->type == MB_VMA_CODE)
+		mb_leak_code_seen(l, (const void *)e);
+}
+
+static bool make_room(struct mb_leaks_session *l, size_t more)
+{
+	size_t room = l->queue_room ? l->queue_room : 1u << 20;
+	char *bigger;
+
+	while (room < l->queued + more)
+		room *= 2;
+	if (room == l->queue_room)
+		return true;
+	bigger = room <= QUEUE_BYTES ? realloc(l->queue, room) : NULL;
+	if (!bigger)
+		return false;
+	l->queue = bigger;
+	l->queue_room = room;
 	return true;
+}
+
+/* Queue an event. */
+static void on_model_event(void *arg, const struct mb_event *e)
+{
+	struct mb_leaks_session *l = arg;
+
+	if (!is_for_leaks(e))
+		return;
+	if (e->size > MOST_EVENT_BYTES || !make_room(l, space_in_queue(e))) {
+		l->queue_full++; /* only in a replay of a damaged recording, or out of memory */
+		return;
+	}
+	if (!l->source.replays)
+		look_at_once(l, e);
+	memcpy(l->queue + l->queued, e, e->size);
+	l->queued += space_in_queue(e);
+	if (l->source.replays || l->queued + MOST_EVENT_BYTES <= QUEUE_BYTES)
+		return;
+	mb_leaks_work_off(l, UINT64_MAX);
+	mb_leak_source_tell(&l->source, MB_LEAK_FACT_WORK, 0, NULL, 0);
 }
 
 /* ---- ticks ---- */
@@ -561,7 +480,7 @@ static bool sync_space(struct mb_leak_space *sp)
 			   (unsigned long long)e->args[2], (unsigned long long)e->args[3],
 			   (unsigned long long)e->args[4], (unsigned long long)e->area_len,
 			   (unsigned long long)e->area_addr, (long long)e->delta_bytes);
-	return mb_procmaps_sync(&sp->regions, sp->tgid);
+	return mb_leak_collect_maps(sp);
 }
 
 static void check_space(struct mb_leaks_session *l, struct mb_leak_space *sp)
@@ -577,11 +496,8 @@ static void check_space(struct mb_leaks_session *l, struct mb_leak_space *sp)
 		space_drop(l, sp);
 		return;
 	}
-	if (sp->touched || sp->pages.n || find) {
-		mb_pagemap_pages(&sp->pages, &sp->regions, sp->tgid, (uint32_t)l->cfg->page_sample_1_in - 1, find,
-				 !sp->pages_known);
-		sp->pages_known = true;
-	}
+	if (sp->touched || sp->pages.n || find)
+		mb_leak_collect_pages(sp, find);
 	sp->touched = false;
 }
 
@@ -608,7 +524,7 @@ static void tick_own(struct mb_leaks_session *l, struct mb_leak_space *sp, uint6
 		return;
 	own = (p->rss_pages[1] + p->rss_pages[2]) * MB_PAGE_SIZE;
 	if (!sp->whole.own.n)
-		sp->whole.peak_before_bytes = mb_procmaps_peak(sp->tgid);
+		sp->whole.peak_before_bytes = mb_leak_collect_peak(sp);
 	sp->whole.rss_bytes = (p->rss_pages[0] + p->rss_pages[1] + p->rss_pages[3]) * MB_PAGE_SIZE;
 	mb_trend_add(&sp->whole.own, t_ns, own, own);
 	mb_trend_add(&sp->whole.mapped, t_ns, mapped, mapped);
@@ -643,6 +559,18 @@ static void follow_limits(struct mb_leaks_session *l, uint64_t t_ns)
 	mb_leak_limits_end(l->limits, l->model);
 }
 
+/* Ingest what was looked up in this tick, and the tick itself. */
+static void end_tick(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns)
+{
+	struct mb_leak_tick tick = { .complete_ns = complete_ns, .t_ns = t_ns };
+
+	l->code_left_out = l->codes->left_out + mb_leak_made_left_out(l->made);
+	tick.code_left_out = l->code_left_out;
+	if (l->source.ingest)
+		mb_leak_record_lookups(l, false);
+	mb_leak_source_tell(&l->source, MB_LEAK_FACT_TICK, 0, &tick, sizeof(tick));
+}
+
 void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns)
 {
 	struct mb_leak_space *sp, *tmp;
@@ -654,18 +582,20 @@ void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t 
 	}
 	drop_least(l);
 	mb_leak_made_look(l);
-	work_off(l, complete_ns);
+	mb_leaks_work_off(l, complete_ns);
 	mb_leak_made_tick(l, complete_ns);
 	check_blocks(l);
 	HASH_ITER(hh, l->spaces, sp, tmp)
 		check_space(l, sp);
 	if (l->cfg->kernel) {
-		mb_kallsyms_refresh(l->kallsyms);
-		mb_leak_kernel_tick(l);
+		if (!l->source.replays)
+			mb_kallsyms_refresh(l->kallsyms);
+		mb_leak_kernel_tick(l, t_ns);
 	}
 	if (l->cfg->heap) {
 		mb_leak_heap_tick(l, t_ns);
-		mb_leak_seen_tick(l);
+		if (!l->source.replays)
+			mb_leak_seen_tick(l);
 	}
 	if (mb_leaks_stacks_crowded(l->leaks))
 		mb_leaks_drop_stacks(l->leaks, space_is_there, l);
@@ -676,6 +606,8 @@ void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t 
 			tick_own(l, sp, t_ns);
 		follow_limits(l, t_ns);
 	}
+	if (!l->source.replays)
+		end_tick(l, complete_ns, t_ns);
 	mb_leak_diff_tick(l, t_ns - l->start_ns);
 	l->ticks++;
 }
@@ -693,31 +625,99 @@ static void allow_open_files(void)
 	}
 }
 
-struct mb_leaks_session *mb_leaks_open(const struct mb_leaks_config *cfg, struct mb_kern *k, struct mb_model *m,
-				       const char *cgroup_root)
+static void leaks_free(void *arg)
+{
+	struct mb_leaks_session *l = arg;
+	struct mb_leak_space *sp, *tmp;
+
+	if (!l)
+		return;
+	HASH_ITER(hh, l->spaces, sp, tmp)
+		space_free(l, sp);
+	mb_leak_kernel_close(l);
+	mb_leak_seen_free(l);
+	mb_leaks_free(l->leaks);
+	mb_leak_codes_free(l->codes);
+	mb_leak_made_free(l->made);
+	mb_leak_lookup_free(l->lookup);
+	mb_modules_free(l->modules);
+	mb_kallsyms_close(l->kallsyms);
+	mb_leak_limits_close(l->limits);
+	mb_leak_source_free(&l->source);
+	for (uint32_t i = 0; i < l->n_cgroups; i++)
+		free(l->cgroups[i]);
+	free(l->queue);
+	free(l);
+}
+
+struct mb_leaks_session *mb_leaks_observe(struct mb_model *m, const struct mb_leaks_config *cfg)
 {
 	struct mb_leaks_session *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
-	allow_open_files();
 	l->cfg = cfg;
-	l->kern = k;
 	l->model = m;
+	l->source.replays = true;
 	l->leaks = mb_leaks_new();
 	l->modules = mb_modules_new();
-	l->codes = calloc(1, sizeof(*l->codes));
-	l->made = mb_leak_made_new();
-	l->kallsyms = mb_kallsyms_open();
-	l->limits = mb_leak_limits_open(cgroup_root);
-	l->queue = malloc(QUEUE_BYTES); /* pages become resident only as it fills */
-	l->start_ns = mb_now_ns();
-	if (!l->leaks || !l->modules || !l->codes || !l->made || !l->queue || !l->limits) {
-		mb_leaks_close(l);
+	l->lookup = mb_leak_lookup_new();
+	if (!l->leaks || !l->modules || !l->lookup) {
+		leaks_free(l);
 		return NULL;
 	}
 	l->leaks->compares = cfg->diff_from_ns || cfg->diff_to_ns;
+	l->observer = (struct mb_observer){
+		.name = NAME, .arg = l, .event = on_model_event, .record = mb_leaks_replay, .free = leaks_free
+	};
+	mb_model_observe(m, &l->observer);
 	return l;
+}
+
+struct mb_leaks_session *mb_leaks_of(const struct mb_model *m)
+{
+	return mb_model_observer(m, NAME);
+}
+
+int mb_leaks_trace(struct mb_leaks_session *l, struct mb_kern *k, const char *cgroup_root, struct mb_ingest *ingest)
+{
+	allow_open_files();
+	l->source.replays = false;
+	l->source.ingest = ingest;
+	l->kern = k;
+	l->codes = calloc(1, sizeof(*l->codes));
+	l->made = mb_leak_made_new();
+	l->kallsyms = mb_kallsyms_open();
+	l->limits = mb_leak_limits_open(cgroup_root, &l->source, false);
+	l->start_ns = mb_now_ns();
+	l->kmem_sample_1_in = l->cfg->kernel ? mb_kern_kmem_sample_1_in(k) : 1;
+	return l->limits && l->codes && l->made ? 0 : -ENOMEM;
+}
+
+void mb_leaks_traced(struct mb_leaks_session *l)
+{
+	struct mb_leak_begin begin = {
+		.start_ns = l->start_ns,
+		.page_sample_1_in = l->cfg->page_sample_1_in,
+		.heap_sample_bytes = l->cfg->heap_sample_bytes,
+		.kmem_sample_1_in = l->kmem_sample_1_in,
+		.heap = l->cfg->heap,
+		.kernel = l->cfg->kernel,
+		.has_cgroups = mb_leak_limits_has_cgroups(l->limits),
+	};
+
+	mb_leak_source_tell(&l->source, MB_LEAK_FACT_BEGIN, 0, &begin, sizeof(begin));
+}
+
+void mb_leaks_closed(struct mb_leaks_session *l)
+{
+	l->kern = NULL;
+}
+
+void mb_leaks_end_record(struct mb_leaks_session *l)
+{
+	if (l->source.ingest)
+		mb_leak_record_lookups(l, true);
 }
 
 static void probe_all(struct mb_leaks_session *l)
@@ -734,6 +734,7 @@ void mb_leaks_follow(struct mb_leaks_session *l, const char *path)
 
 	if (copy)
 		l->cgroups[l->n_cgroups++] = copy;
+	mb_leak_source_tell(&l->source, MB_LEAK_FACT_FOLLOW, 0, path, strlen(path));
 }
 
 void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, bool keep_ended)
@@ -747,32 +748,10 @@ void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, 
 		const struct mb_process *p = mb_model_find(l->model, pids[i]);
 		struct mb_leak_space *sp = p && p->mm ? mb_leak_space_of(l, p->mm, p->tgid) : NULL;
 
-		if (sp && !sp->regions.synced_ns && !mb_procmaps_sync(&sp->regions, sp->tgid))
+		if (sp && !sp->regions.synced_ns && !mb_leak_collect_maps(sp))
 			space_drop(l, sp);
 		else if (sp)
-			look_at_code(sp); /* JIT code gets the names it has now */
+			mb_leak_look_at_code(sp); /* JIT code gets the names it has now */
 	}
-}
-
-void mb_leaks_close(struct mb_leaks_session *l)
-{
-	struct mb_leak_space *sp, *tmp;
-
-	if (!l)
-		return;
-	l->kern = NULL; /* already closed, with everything it tracked */
-	HASH_ITER(hh, l->spaces, sp, tmp)
-		space_free(l, sp);
-	mb_leak_kernel_close(l);
-	mb_leak_seen_free(l);
-	mb_leaks_free(l->leaks);
-	mb_leak_codes_free(l->codes);
-	mb_leak_made_free(l->made);
-	mb_modules_free(l->modules);
-	mb_kallsyms_close(l->kallsyms);
-	mb_leak_limits_close(l->limits);
-	for (uint32_t i = 0; i < l->n_cgroups; i++)
-		free(l->cgroups[i]);
-	free(l->queue);
-	free(l);
+	mb_leak_source_tell(&l->source, MB_LEAK_FACT_SELECT, keep_ended, pids, n * sizeof(*pids));
 }

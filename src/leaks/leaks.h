@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Leak detection within a session. Events with stacks are queued until the next tick, sorted by
- * time, unwound and added to groups (leaks/groups.h). The tick also checks mappings and resident
- * pages against /proc.
+ * Leak detection of a session or a replay. It observes the model: events with stacks are queued until the next tick,
+ * sorted by time, unwound and added to groups (leaks/groups.h). The tick also checks mappings and resident
+ * pages against /proc. A recording contains the events and what was read (leaks/source.h).
  */
 #ifndef MB_LEAKS_LEAKS_H
 #define MB_LEAKS_LEAKS_H
 
 #include "leaks/groups.h"
 #include "leaks/outlook.h"
+#include "leaks/source.h"
 #include "leaks/whole.h"
 #include "model/pages.h"
 #include "model/regions.h"
 #include "kern/kern.h"
 #include "leaks/config.h"
 #include "memblame/sink.h"
+#include "model/observer.h"
 #include "symbols/address_space.h"
 
 /* One address space. Processes can share it (vfork), and the kernel can reuse its mm address after it is freed. */
@@ -40,6 +42,7 @@ struct mb_leak_space {
 	struct mb_outlook outlook; /* of a process that has ended: as of its last tick */
 	bool frame_pointers; /* the kernel side was set to use frame pointers */
 	struct mb_blocks *blocks; /* allocator blocks; NULL: none seen */
+	uint64_t about_hash; /* of what a recording contains of mb_leak_about() */
 	bool allocators_due; /* code was mapped since allocators were last searched for */
 	uint64_t allocated, freed; /* number of all blocks since its allocator was probed */
 	struct mb_heap_known known; /* blocks of its groups at the last tick */
@@ -50,11 +53,18 @@ struct mb_leak_space {
 	UT_hash_handle by_start; /* only used during mb_leak_heap_tick() */
 };
 
-/* Everything that leak detection holds for a session. */
+/* Everything that leak detection holds for a session or a replay. */
 struct mb_leaks_session {
 	const struct mb_leaks_config *cfg;
-	struct mb_kern *kern;
+	struct mb_leaks_config recorded_cfg; /* replay: cfg, with how the session traced */
+	struct mb_kern *kern; /* NULL: a replay, or the kernel side is closed */
 	struct mb_model *model;
+	struct mb_observer observer;
+	struct mb_leak_source source;
+	struct mb_leak_lookup *lookup; /* see lookup.h */
+	bool begun; /* replay: the recording contains leak detection */
+	uint32_t kmem_sample_1_in;
+	uint64_t code_left_out; /* files with code and functions for which there was no room */
 	struct mb_leaks *leaks;
 	struct mb_modules *modules;
 	struct mb_leak_codes *codes; /* see code.c */
@@ -83,13 +93,28 @@ struct mb_leaks_session {
 };
 
 /*
- * Create the leak detection of a session. k and m belong to the session; cgroup_root: mount point
- * of the cgroup hierarchy, or NULL. Returns NULL if out of memory.
+ * Create the leak detection of a model that has no records yet, and subscribe it; the model frees it. cfg must stay
+ * valid. Until mb_leaks_trace() is called, it replays a recording. Returns NULL if out of memory.
  */
-struct mb_leaks_session *mb_leaks_open(const struct mb_leaks_config *cfg, struct mb_kern *k, struct mb_model *m,
-				       const char *cgroup_root);
-/* Free l with everything it owns. Call after the kernel side is closed. NULL is fine. */
-void mb_leaks_close(struct mb_leaks_session *l);
+struct mb_leaks_session *mb_leaks_observe(struct mb_model *m, const struct mb_leaks_config *cfg);
+
+/* The leak detection of a model; NULL: it has none. */
+struct mb_leaks_session *mb_leaks_of(const struct mb_model *m);
+
+/*
+ * It is part of a session: use the kernel side k, until mb_leaks_closed(). cgroup_root: mount point of the cgroup
+ * hierarchy, or NULL. ingest: of a session that is recorded, else NULL. Returns 0 or -ENOMEM.
+ */
+int mb_leaks_trace(struct mb_leaks_session *l, struct mb_kern *k, const char *cgroup_root, struct mb_ingest *ingest);
+
+/* The model knows what its numbers mean (MB_INGEST_SETUP): ingest how the session traces. */
+void mb_leaks_traced(struct mb_leaks_session *l);
+
+/* The kernel side is closed, with everything that it tracked. */
+void mb_leaks_closed(struct mb_leaks_session *l);
+
+/* All events are ingested: ingest what only a recording needs at the end. */
+void mb_leaks_end_record(struct mb_leaks_session *l);
 
 /*
  * Call when all probes are attached: reads the state of processes that already exist. pids: the
@@ -107,15 +132,15 @@ void mb_leaks_follow(struct mb_leaks_session *l, const char *path);
 /* A process has mapped code and is stopped until this returns: probe its allocators before they run. */
 void mb_leaks_held(struct mb_leaks_session *l, uint32_t tgid);
 
-/* Queue an event. Returns false if the event is not for leak detection. */
-bool mb_leaks_take(struct mb_leaks_session *l, const void *data, size_t len);
-
 /*
  * A tick at t_ns, called after the events of all rings were consumed and the model knows which
  * processes have ended. complete_ns: all events before this time have been consumed; later ones may
  * be incomplete and wait for the next tick.
  */
 void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t t_ns);
+
+/* Process all queued events before until_ns; later ones stay in the queue. */
+void mb_leaks_work_off(struct mb_leaks_session *l, uint64_t until_ns);
 
 /* Look up an address space by its mm. Returns NULL if there is none. */
 struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_t mm);
@@ -125,12 +150,6 @@ struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_
  * ended, or if out of memory.
  */
 struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid);
-
-/*
- * Get the id of the stack (struct mb_user_stack) that follows the first size bytes of an event.
- * Returns 0 if there is none.
- */
-uint32_t mb_leak_stack_of(struct mb_leak_space *sp, const struct mb_event *e, size_t size);
 
 /* The key of a group of this process: for a level and a stack, or for a page. */
 struct mb_leak_key mb_leak_key_of(const struct mb_leak_space *sp, enum mb_leak_level level, uint32_t stack);

@@ -52,7 +52,9 @@ struct proc {
 };
 
 struct mb_leak_limits {
-	int root; /* -1: no cgroup hierarchy */
+	struct mb_leak_source *source;
+	bool has_cgroups; /* there is a cgroup hierarchy */
+	int root; /* its mount point; -1: none, or a replay */
 	uint64_t t_ns; /* time of the current tick */
 	uint64_t growth_ns; /* tick for which find_growth() was run */
 	struct group *groups;
@@ -64,19 +66,33 @@ struct mb_leak_limits {
 	uint64_t swap_free_bytes;
 };
 
-struct mb_leak_limits *mb_leak_limits_open(const char *root)
+struct mb_leak_limits *mb_leak_limits_open(const char *root, struct mb_leak_source *source, bool has_cgroups)
 {
 	struct mb_leak_limits *h = calloc(1, sizeof(*h));
 
-	if (h)
-		h->root = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (!h)
+		return NULL;
+	h->source = source;
+	h->root = root && !source->replays ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	h->has_cgroups = source->replays ? has_cgroups : h->root >= 0;
 	return h;
+}
+
+bool mb_leak_limits_has_cgroups(const struct mb_leak_limits *h)
+{
+	return h->has_cgroups;
+}
+
+static void close_dir(int dir)
+{
+	if (dir >= 0)
+		close(dir);
 }
 
 static void free_group(struct mb_leak_limits *h, struct group *g)
 {
 	HASH_DEL(h->groups, g);
-	close(g->dir);
+	close_dir(g->dir);
 	free(g);
 }
 
@@ -99,32 +115,50 @@ void mb_leak_limits_close(struct mb_leak_limits *h)
 	free_group(h, g);
 	HASH_ITER(hh, h->procs, p, next_proc)
 	free_proc(h, p);
-	if (h->root >= 0)
-		close(h->root);
+	close_dir(h->root);
 	free(h);
 }
 
 /* ---- cgroups ---- */
 
+/* Open the directory of a cgroup. *whole: the cgroup above accounts for it. Returns false if there is none. */
+static bool open_group(const struct mb_leak_limits *h, const struct group *above, const char *name, int *dir, bool *whole)
+{
+	struct {
+		uint32_t there, whole;
+	} read = { 0 };
+
+	*dir = -1;
+	if (!h->source->replays) {
+		*dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		read.there = *dir >= 0;
+		read.whole = above && mb_cgroup_memory_is_whole(above->dir);
+	}
+	mb_leak_source_value(h->source, MB_LEAK_FACT_CGROUP_OPEN, 0, &read, sizeof(read));
+	*whole = read.whole;
+	return read.there;
+}
+
 static struct group *new_group(struct mb_leak_limits *h, struct group *above, const char *path,
 			       size_t len, const char *name)
 {
 	struct group *g;
+	bool whole;
 	int dir;
 
 	if (HASH_COUNT(h->groups) >= MB_LEAK_LIMITS_CGROUPS) {
 		h->left_out++;
 		return NULL;
 	}
-	dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	g = dir >= 0 ? calloc(1, sizeof(*g) + len + 1) : NULL;
+	if (!open_group(h, above, name, &dir, &whole))
+		return NULL;
+	g = calloc(1, sizeof(*g) + len + 1);
 	if (!g) {
-		if (dir >= 0)
-			close(dir);
+		close_dir(dir);
 		return NULL;
 	}
 	g->dir = dir;
-	g->above = above && mb_cgroup_memory_is_whole(above->dir) ? above : NULL;
+	g->above = whole ? above : NULL;
 	memcpy(g->path, path, len);
 	HASH_ADD(hh, h->groups, path[0], len, g);
 	return g;
@@ -133,11 +167,12 @@ static struct group *new_group(struct mb_leak_limits *h, struct group *above, co
 static void reopen_group(const struct mb_leak_limits *h, const struct group *above, struct group *g,
 			 const char *name)
 {
-	int dir = openat(above ? above->dir : h->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool whole;
+	int dir;
 
-	if (dir < 0)
+	if (!open_group(h, above, name, &dir, &whole))
 		return;
-	close(g->dir);
+	close_dir(g->dir);
 	g->dir = dir;
 	memset(&g->used, 0, sizeof(g->used));
 }
@@ -152,7 +187,7 @@ static struct group *follow_group(struct mb_leak_limits *h, const char *path)
 	const char *at = path;
 	char name[256];
 
-	while (h->root >= 0 && *at == '/' && at[1]) {
+	while (h->has_cgroups && *at == '/' && at[1]) {
 		size_t len = strcspn(at + 1, "/"), whole = (size_t)(at + 1 + len - path);
 
 		if (len >= sizeof(name))
@@ -177,9 +212,17 @@ static struct group *follow_group(struct mb_leak_limits *h, const char *path)
 static void read_group(struct mb_leak_limits *h, struct group *g)
 {
 	const struct mb_cgroup_memory *m = &g->memory;
+	struct {
+		uint64_t known;
+		struct mb_cgroup_memory memory;
+	} read = { 0 };
 	uint64_t used;
 
-	g->read = mb_cgroup_memory_read(g->dir, &g->memory);
+	if (!h->source->replays)
+		read.known = mb_cgroup_memory_read(g->dir, &read.memory);
+	mb_leak_source_value(h->source, MB_LEAK_FACT_CGROUP, 0, &read, sizeof(read));
+	g->read = read.known;
+	g->memory = read.memory;
 	if (!g->read)
 		return;
 	used = m->usage_bytes - m->reclaimable_bytes + m->swapped_bytes;
@@ -388,43 +431,72 @@ static void take_group(const struct mb_leak_limits *h, const struct group *g, in
 
 /* ---- processes ---- */
 
+struct process_limits {
+	uint64_t as_limit, data_limit;
+};
+
 /* A line of /proc/PID/limits: "Max address space   4294967296   unlimited   bytes" */
-static void read_limits(struct proc *p)
+static void read_process_limits(uint32_t tgid, struct process_limits *read)
 {
 	char path[64], line[256];
 	FILE *f;
 
-	p->as_limit = p->data_limit = MB_NO_LIMIT;
-	snprintf(path, sizeof(path), "/proc/%u/limits", (uint32_t)p->key.tgid);
+	snprintf(path, sizeof(path), "/proc/%u/limits", tgid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "Max address space %" SCNu64, &p->as_limit);
-		sscanf(line, "Max data size %" SCNu64, &p->data_limit);
+		sscanf(line, "Max address space %" SCNu64, &read->as_limit);
+		sscanf(line, "Max data size %" SCNu64, &read->data_limit);
 	}
 	if (f)
 		fclose(f);
+}
+
+static void look_up_limits(const struct mb_leak_limits *h, struct proc *p)
+{
+	struct process_limits read = { .as_limit = MB_NO_LIMIT, .data_limit = MB_NO_LIMIT };
+
+	if (!h->source->replays)
+		read_process_limits((uint32_t)p->key.tgid, &read);
+	if (!mb_leak_source_value(h->source, MB_LEAK_FACT_PROCESS_LIMITS, p->key.tgid, &read, sizeof(read)))
+		read = (struct process_limits){ .as_limit = MB_NO_LIMIT, .data_limit = MB_NO_LIMIT };
+	p->as_limit = read.as_limit;
+	p->data_limit = read.data_limit;
 	if (p->as_limit != MB_NO_LIMIT && !p->mapped)
 		p->mapped = calloc(1, sizeof(*p->mapped));
 	if (p->data_limit != MB_NO_LIMIT && !p->data)
 		p->data = calloc(1, sizeof(*p->data));
 }
 
-static bool read_data_bytes(struct proc *p)
+struct process_data {
+	uint64_t known, bytes;
+};
+
+static void read_process_data(uint32_t tgid, struct process_data *read)
 {
 	char path[64], line[256];
 	uint64_t kib;
-	bool found = false;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%u/status", (uint32_t)p->key.tgid);
+	snprintf(path, sizeof(path), "/proc/%u/status", tgid);
 	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "VmData: %" SCNu64, &kib) == 1;
+	while (f && !read->known && fgets(line, sizeof(line), f))
+		read->known = sscanf(line, "VmData: %" SCNu64, &kib) == 1;
 	if (f)
 		fclose(f);
-	if (found)
-		p->data_bytes = kib * 1024;
-	return found;
+	if (read->known)
+		read->bytes = kib * 1024;
+}
+
+static bool look_up_data(const struct mb_leak_limits *h, struct proc *p)
+{
+	struct process_data read = { 0 };
+
+	if (!h->source->replays)
+		read_process_data((uint32_t)p->key.tgid, &read);
+	mb_leak_source_value(h->source, MB_LEAK_FACT_PROCESS_DATA, p->key.tgid, &read, sizeof(read));
+	if (read.known)
+		p->data_bytes = read.bytes;
+	return read.known;
 }
 
 static struct proc *find_proc(const struct mb_leak_limits *h, uint32_t tgid, uint64_t start_ns)
@@ -458,13 +530,13 @@ void mb_leak_limits_process(struct mb_leak_limits *h, const struct mb_process *m
 	}
 	p->seen_ns = h->t_ns;
 	if (p->ticks++ % LIMIT_TICKS == 0)
-		read_limits(p);
+		look_up_limits(h, p);
 	mb_trend_add(&p->own, h->t_ns, own, own);
 	mb_trend_add(&p->anon, h->t_ns, anon, anon);
 	p->as_bytes = m->total_vm_pages * MB_PAGE_SIZE;
 	if (p->mapped)
 		mb_trend_add(p->mapped, h->t_ns, p->as_bytes, p->as_bytes);
-	if (p->data && read_data_bytes(p))
+	if (p->data && look_up_data(h, p))
 		mb_trend_add(p->data, h->t_ns, p->data_bytes, p->data_bytes);
 	p->group = m->cgroup_path ? follow_group(h, m->cgroup_path) : NULL;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "leaks/outlook.h"
+#include "leaks/source.h"
 #include "model/model.h"
 
 /* Maximum number of cgroups followed at once, including their ancestors. */
@@ -19,8 +20,13 @@
 
 struct mb_leak_limits;
 
-/* root: mount point of the cgroup hierarchy, or NULL. Returns NULL if out of memory. */
-struct mb_leak_limits *mb_leak_limits_open(const char *root);
+/*
+ * root: mount point of the cgroup hierarchy, or NULL. source: ingests what is read; in a replay (of a session with
+ * has_cgroups) nothing is read, and root does not matter. Returns NULL if out of memory.
+ */
+struct mb_leak_limits *mb_leak_limits_open(const char *root, struct mb_leak_source *source, bool has_cgroups);
+/* Is there a cgroup hierarchy? */
+bool mb_leak_limits_has_cgroups(const struct mb_leak_limits *h);
 void mb_leak_limits_close(struct mb_leak_limits *h);
 
 /*

@@ -9,17 +9,14 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "leaks/code.h"
+#include "base/log.h"
 #include "leaks/diff.h"
 #include "leaks/evidence.h"
 #include "leaks/limits.h"
 #include "leaks/heap.h"
 #include "leaks/kernel.h"
-#include "leaks/made.h"
-#include "leaks/seen.h"
+#include "leaks/lookup.h"
 #include "leaks/verdict.h"
-#include "symbols/kallsyms.h"
-#include "symbols/mapping.h"
 #include "symbols/runtimes.h"
 
 /* Maximum number of functions inlined into each other at one address. */
@@ -27,33 +24,15 @@
 
 /* ---- stacks ---- */
 
-/* Names of kernel functions are owned by the places; they are allocated here. */
-static unsigned int resolve_kernel(const struct mb_leaks_session *l, uint64_t ip, struct mb_source_frame *source)
-{
-	char name[256];
-
-	memset(source, 0, sizeof(*source));
-	source->ip = ip;
-	source->module = "[kernel]";
-	if (*mb_kallsyms_name(l->kallsyms, ip, name, sizeof(name)))
-		source->symbol = strdup(name);
-	return 1;
-}
-
 static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, struct mb_leak_row *r)
 {
-	struct mb_leak_space *sp = s->key[0] ? mb_leak_space_at(l, s->key[0]) : NULL;
 	struct mb_source_frame *sources = calloc((size_t)s->n * INLINED + 1, sizeof(*sources)), *fit;
 	unsigned int n = 0;
 
 	if (!sources)
 		return;
-	for (uint32_t i = 0; i < s->n; i++) {
-		if (!s->key[0])
-			n += resolve_kernel(l, s->ips[i], &sources[n]);
-		else
-			n += mb_leak_code_resolve(l, sp, s->key[1 + i], s->ips[i], i > 0, &sources[n], INLINED);
-	}
+	for (uint32_t i = 0; i < s->n; i++)
+		n += mb_leak_resolve(l, s, i, &sources[n], INLINED);
 	fit = realloc(sources, (n + 1) * sizeof(*sources));
 	r->sources = fit ? fit : sources;
 	r->n_sources = n;
@@ -154,13 +133,7 @@ static uint64_t identity(const struct mb_leak_row *r)
 
 static void free_sources(struct mb_leak_row *r)
 {
-	struct mb_source_frame *sources = (struct mb_source_frame *)r->sources;
-
-	for (unsigned int i = 0; i < r->n_sources; i++) {
-		if (sources[i].module && !strcmp(sources[i].module, "[kernel]"))
-			free((char *)sources[i].symbol);
-	}
-	free(sources);
+	free((struct mb_source_frame *)r->sources);
 }
 
 /* Adds a row that looks the same. The stack of the larger one is shown. */
@@ -235,11 +208,6 @@ static void judge(const struct mb_leaks_session *l, struct mb_leak_row *r)
 	r->growth_bytes = r->second_bytes - r->group->first_bytes;
 }
 
-static bool is_runtime(const struct mb_mapping *m)
-{
-	return mb_runtime_of(m->path);
-}
-
 /*
  * Count the frames of all rows that are in JIT code. The functions of an interpreter have no frames
  * of their own, so a frame of the interpreter counts as one without a name.
@@ -263,16 +231,15 @@ static void count_made(const struct mb_leaks_view *v, struct mb_leak_process *p,
 	}
 }
 
-static void fill_jit(const struct mb_leaks_view *v, const struct mb_leak_space *sp, struct mb_leak_process *p)
+static void fill_jit(const struct mb_leaks_view *v, const struct mb_leak_about *about, struct mb_leak_process *p)
 {
-	const struct mb_mapping *m = sp->code ? mb_address_space_find(sp->code, is_runtime) : NULL;
-	const struct mb_runtime *runtime = m ? mb_runtime_of(m->path) : NULL;
+	const struct mb_runtime *runtime = about->runtime_path ? mb_runtime_of(about->runtime_path) : NULL;
 
-	if (!sp->code)
+	if (!about->code_known)
 		return;
-	p->jit.has_map = mb_address_space_has_names(sp->code);
+	p->jit.has_map = about->has_names;
 	count_made(v, p, runtime);
-	p->jit.unread_bytes = sp->made_frames ? mb_address_space_unread_names(sp->code) : 0;
+	p->jit.unread_bytes = about->unread_name_bytes;
 	p->jit.runtime = runtime ? runtime->name : NULL;
 	p->jit.interpreted = runtime && runtime->interprets;
 	if (p->jit.nameless && !p->jit.has_map)
@@ -284,6 +251,7 @@ static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_vie
 	for (struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
 		const struct mb_process *p = mb_model_find_exactly(l->model, sp->tgid, sp->start_ns);
 		struct mb_leak_process *row = &v->processes[v->n_processes++];
+		struct mb_leak_about about;
 
 		row->pid = sp->tgid;
 		row->start_ns = sp->start_ns;
@@ -300,8 +268,9 @@ static void fill_processes(const struct mb_leaks_session *l, struct mb_leaks_vie
 		row->heap = sp->shares.known ? &sp->shares : NULL;
 		row->allocated = sp->allocated;
 		row->freed = sp->freed;
-		fill_jit(v, sp, row);
-		mb_leak_seen_of(l, sp->tgid, &row->seen);
+		mb_leak_about(l, sp, &about);
+		fill_jit(v, &about, row);
+		row->seen = about.seen;
 		row->maps = l->cfg->maps ? &sp->regions : NULL;
 		row->whole = &sp->whole;
 		for (size_t i = 0; i < sp->regions.n; i++) {
@@ -403,7 +372,7 @@ int mb_leaks_view_make(struct mb_leaks_session *l, struct mb_leaks_view *v)
 	v->ended_left_out = l->ended_left_out;
 	v->left_out_bytes = mb_leaks_rest_bytes(l->leaks);
 	v->left_out = l->queue_full + HASH_COUNT(l->leaks->rests) + l->leaks->rests_left_out +
-		      l->leaks->stacks_left_out + l->codes->left_out + mb_leak_made_left_out(l->made);
+		      l->leaks->stacks_left_out + l->code_left_out;
 	return 0;
 }
 
@@ -447,8 +416,16 @@ int mb_leaks_show(struct mb_leaks_session *l, const struct mb_sink *sink, struct
 		  const struct mb_snapshot *snap, struct mb_err *e)
 {
 	struct mb_leaks_view v;
-	int err = mb_leaks_view_make(l, &v);
+	int err;
 
+	if (l->source.replays && !l->begun)
+		return mb_err_set(e, MB_EXIT_FAILED, 0,
+				  "the recording has nothing for leaks: memblame record --raw keeps it, with the "
+				  "families vma and fault");
+	if (l->source.missing)
+		mb_warn("some of what leaks has read is missing in the recording (%llu times): what is shown can be wrong",
+			(unsigned long long)l->source.missing);
+	err = mb_leaks_view_make(l, &v);
 	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, err, "no memory to show leaks");
 	(sink->json ? mb_json_leaks : mb_text_leaks)(out, snap, &v);

@@ -97,6 +97,7 @@ static int apply_observed(struct mb_model *m, enum mb_ingest_type type, const vo
 {
 	size_t least = type == MB_INGEST_LIMITS ? sizeof(struct mb_cgroup_limits) :
 		       type == MB_INGEST_LOG    ? sizeof(struct mb_log_line) :
+		       type == MB_INGEST_LEAKS  ? sizeof(struct mb_leaks_record) :
 						 sizeof(struct mb_oom_name);
 
 	if (len < least)
@@ -183,6 +184,7 @@ int mb_ingest_apply(struct mb_model *m, enum mb_ingest_type type, const void *da
 	case MB_INGEST_SYMBOL:
 	case MB_INGEST_OOM_PATH:
 	case MB_INGEST_OOM_STAT:
+	case MB_INGEST_LEAKS:
 		return apply_observed(m, type, data, len);
 	}
 	return -EINVAL;

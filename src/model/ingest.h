@@ -28,6 +28,7 @@ enum mb_ingest_type {
 	MB_INGEST_MEMCG = 15,
 	MB_INGEST_LIMITS = 16, /* struct mb_cgroup_limits, then the path: of a cgroup whose limit causes stalls */
 	MB_INGEST_DEVICE = 17, /* struct mb_device_name: human-readable name and mount points of a device */
+	MB_INGEST_LEAKS = 18, /* struct mb_leaks_record, then its data: what leak detection has read (leaks/source.h) */
 };
 
 /* /proc/sys/vm/dirty_*; MB_UNKNOWN if missing. */
@@ -123,6 +124,14 @@ struct mb_summary {
 struct mb_cgroup_limits {
 	uint64_t max_bytes, high_bytes;
 	uint64_t usage_bytes;
+};
+
+/* Something that leak detection has read, or a step of its work. */
+struct mb_leaks_record {
+	uint16_t kind; /* enum mb_leak_fact */
+	uint16_t continues; /* its data continues in the next record of this type */
+	uint32_t pad;
+	uint64_t key;
 };
 
 struct mb_oom_report {

@@ -260,17 +260,42 @@ void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m)
 	r->model = m;
 }
 
+/*
+ * A copy of an event without the stack that follows it: the process's own data does not go into a recording, which
+ * has the unwound stack instead. Returns NULL if there is none.
+ */
+static const struct mb_event *without_stack(const void *data, size_t len, char *room, size_t size)
+{
+	const struct mb_event *e = data;
+	const struct mb_event_kind *k = len >= sizeof(*e) && e->size <= len ? mb_event_kind_of(e) : NULL;
+	struct mb_event *copy = (struct mb_event *)room;
+
+	if (!k || !(k->flags & MB_EVENT_STACK) || k->size > size)
+		return NULL;
+	memcpy(room, data, k->size);
+	copy->size = (uint32_t)k->size;
+	return copy;
+}
+
 void mb_recorder_keep(void *recorder, enum mb_ingest_type type, const void *data, size_t len)
 {
 	struct mb_recorder *r = recorder;
 	struct mb_raw_record head = { .len = (uint32_t)len, .type = (uint16_t)type };
-	size_t padded = (len + 7) & ~(size_t)7;
+	_Alignas(8) char room[512];
+	const struct mb_event *cut;
+	size_t padded;
 
 	if (type == MB_INGEST_EVENT)
 		put_event(r, data, len);
 	r->ended |= type == MB_INGEST_SUMMARY;
 	if (!r->raw)
 		return;
+	cut = type == MB_INGEST_EVENT ? without_stack(data, len, room, sizeof(room)) : NULL;
+	if (cut) {
+		data = cut;
+		len = head.len = cut->size;
+	}
+	padded = (len + 7) & ~(size_t)7;
 	if (r->chunk_len + sizeof(head) + padded > RAW_CHUNK)
 		flush_chunk(r);
 	if (!r->chunk)

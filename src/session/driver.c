@@ -46,7 +46,7 @@ int mb_driver_open(struct mb_driver *d, const struct mb_show_config *cfg, struct
 
 		if (!f->wanted(cfg))
 			continue;
-		if (f->subscribe && f->subscribe(m))
+		if (f->subscribe && f->subscribe(m, &d->cfg))
 			return -ENOMEM;
 		if (f->shown(cfg))
 			d->shown = f;

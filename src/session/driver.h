@@ -24,7 +24,8 @@ struct mb_show_config {
 	bool oom; /* show OOM kills, not accounts */
 	bool reports; /* make reports of OOM kills, to show them or for a recording */
 	bool blame; /* show blame, not accounts */
-	const struct mb_leaks_config *leaks; /* show growth, not accounts; NULL: do not */
+	const struct mb_leaks_config *leaks; /* follow growth, to show it or for a recording; NULL: do not */
+	bool show_leaks; /* show growth, not accounts */
 	/* blame: everything is traced, but only these victims are shown; NULL: all */
 	const struct mb_victims *victims;
 	const uint32_t *pids; /* processes that were selected by pid */

@@ -21,8 +21,8 @@ struct mb_feature {
 
 	/* Is it part of this session or replay? Else no other callback is called. */
 	bool (*wanted)(const struct mb_show_config *cfg);
-	/* Subscribes to the model, before its first record. Returns 0 or -ENOMEM. */
-	int (*subscribe)(struct mb_model *m);
+	/* Subscribes to the model, before its first record. cfg stays valid. Returns 0 or -ENOMEM. */
+	int (*subscribe)(struct mb_model *m, const struct mb_show_config *cfg);
 	/* Is it shown instead of the accounts? Then show() writes an interval, or the total. */
 	bool (*shown)(const struct mb_show_config *cfg);
 	int (*show)(void *state, const struct mb_driver *d, const struct mb_snapshot *snap, struct mb_err *e);

@@ -24,8 +24,9 @@ static bool blame_shown(const struct mb_show_config *cfg)
 	return cfg->blame;
 }
 
-static int blame_subscribe(struct mb_model *m)
+static int blame_subscribe(struct mb_model *m, const struct mb_show_config *cfg)
 {
+	(void)cfg;
 	return mb_blame_new(m) ? 0 : -ENOMEM;
 }
 
@@ -64,15 +65,29 @@ static bool leaks_wanted(const struct mb_show_config *cfg)
 	return cfg->leaks;
 }
 
+static bool leaks_shown(const struct mb_show_config *cfg)
+{
+	return cfg->show_leaks;
+}
+
+static int leaks_subscribe(struct mb_model *m, const struct mb_show_config *cfg)
+{
+	return mb_leaks_observe(m, cfg->leaks) ? 0 : -ENOMEM;
+}
+
 static int leaks_open(struct mb_session *s, void **state, struct mb_err *e)
 {
-	*state = mb_leaks_open(s->cfg.show.leaks, s->kern, &s->model, mb_cgroups_root(s->cgroups));
-	return *state ? 0 : mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
+	struct mb_leaks_session *l = mb_leaks_of(&s->model);
+
+	*state = l;
+	if (mb_leaks_trace(l, s->kern, mb_cgroups_root(s->cgroups), s->cfg.recorder ? &s->ingest : NULL))
+		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory for leaks");
+	return 0;
 }
 
 static void leaks_opened(struct mb_session *s, void *state)
 {
-	(void)state;
+	mb_leaks_traced(state);
 	mb_session_warn_of_unanswered(s);
 }
 
@@ -94,11 +109,6 @@ static void leaks_held(void *state, uint32_t tgid)
 	mb_leaks_held(state, tgid);
 }
 
-static bool leaks_take(void *state, const void *data, size_t len)
-{
-	return mb_leaks_take(state, data, len);
-}
-
 static void leaks_ticked(struct mb_session *s, void *state, uint64_t drained_ns, uint64_t t_ns)
 {
 	(void)s;
@@ -107,25 +117,35 @@ static void leaks_ticked(struct mb_session *s, void *state, uint64_t drained_ns,
 
 static int leaks_show(void *state, const struct mb_driver *d, const struct mb_snapshot *snap, struct mb_err *e)
 {
-	return mb_leaks_show(state, d->cfg.sink, d->out, snap, e);
+	(void)state;
+	return mb_leaks_show(mb_leaks_of(d->model), d->cfg.sink, d->out, snap, e);
+}
+
+static int leaks_end(struct mb_session *s, void *state, struct mb_err *e)
+{
+	(void)s;
+	(void)e;
+	mb_leaks_end_record(state);
+	return 0;
 }
 
 static void leaks_close(void *state)
 {
-	mb_leaks_close(state);
+	mb_leaks_closed(state);
 }
 
 static const struct mb_feature feature_leaks = {
 	.name = "leaks",
 	.wanted = leaks_wanted,
-	.shown = leaks_wanted,
+	.subscribe = leaks_subscribe,
+	.shown = leaks_shown,
 	.show = leaks_show,
 	.open = leaks_open,
 	.opened = leaks_opened,
 	.attached = leaks_attached,
 	.held = leaks_held,
-	.take = leaks_take,
 	.ticked = leaks_ticked,
+	.end = leaks_end,
 	.close = leaks_close,
 };
 

@@ -52,8 +52,9 @@ static bool shown(const struct mb_show_config *cfg)
 	return cfg->oom;
 }
 
-static int subscribe(struct mb_model *m)
+static int subscribe(struct mb_model *m, const struct mb_show_config *cfg)
 {
+	(void)cfg;
 	return mb_oom_new(m) ? 0 : -ENOMEM;
 }
 

@@ -21,7 +21,7 @@ static size_t shape(char *event, const uint8_t *data, size_t size)
 {
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
-	const struct mb_family *f = fam[data[0] % n]->n_events ? fam[data[0] % n] : fam[0]; /* heap has none */
+	const struct mb_family *f = fam[data[0] % n]->n_events ? fam[data[0] % n] : fam[0]; /* a family may have none */
 	const struct mb_event_kind *k = &f->events[data[1] % f->n_events];
 	struct mb_event h;
 

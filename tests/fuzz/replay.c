@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "leaks/source.h"
 #include "record/recorder.h"
 #include "session/replay.h"
 
@@ -30,7 +31,7 @@ static size_t shape_event(char *record, const uint8_t *data, size_t size)
 {
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
-	const struct mb_family *f = fam[data[0] % n]->n_events ? fam[data[0] % n] : fam[0]; /* heap has none */
+	const struct mb_family *f = fam[data[0] % n]->n_events ? fam[data[0] % n] : fam[0]; /* a family may have none */
 	const struct mb_event_kind *k = &f->events[data[size > 1] % f->n_events];
 	struct mb_event h;
 
@@ -42,6 +43,23 @@ static size_t shape_event(char *record, const uint8_t *data, size_t size)
 	h.tgid %= 8;
 	memcpy(record, &h, sizeof(h));
 	return k->size;
+}
+
+/* A step of leak detection, or what was read for one: as many 8-byte words as the input says, of one of a few processes. */
+static size_t shape_leaks(char *record, const uint8_t *data, size_t size)
+{
+	size_t words = size > 2 ? data[2] % 24 : 0, used = size > 3 ? size - 3 : 0;
+	struct mb_leaks_record head = { .kind = data[0] % (MB_LEAK_FACT_PROCESS + 2), .key = size > 1 ? data[1] % 8 : 0 };
+
+	head.continues = head.kind > MB_LEAK_FACT_TICK && size > 2 && data[2] > 250;
+	if (head.kind == MB_LEAK_FACT_TICK)
+		words = sizeof(struct mb_leak_tick) / 8;
+	if (used > words * 8)
+		used = words * 8;
+	memcpy(record, &head, sizeof(head));
+	if (used)
+		memcpy(record + sizeof(head), data + 3, used);
+	return sizeof(head) + words * 8;
 }
 
 /* Frames of valid sizes, filled with the input; type 0 gives one of any size. */
@@ -65,11 +83,13 @@ static size_t shape(char *record, unsigned int type, const uint8_t *data, size_t
 		[MB_INGEST_MEMCG] = sizeof(struct mb_memcg_record),
 		[MB_INGEST_LIMITS] = sizeof(struct mb_cgroup_limits) + 16,
 	};
-	size_t want = type == MB_INGEST_EVENT ? 0 : type ? sizes[type] : size;
+	size_t want = type == MB_INGEST_EVENT || type == MB_INGEST_LEAKS ? 0 : type ? sizes[type] : size;
 
 	memset(record, 0, 8192);
 	if (type == MB_INGEST_EVENT)
 		return shape_event(record, data, size);
+	if (type == MB_INGEST_LEAKS)
+		return shape_leaks(record, data, size);
 	memcpy(record, data, size < want ? size : want);
 	if (type == MB_INGEST_SETUP)
 		((struct mb_setup *)record)->slots = mb_slots();
@@ -78,16 +98,20 @@ static size_t shape(char *record, unsigned int type, const uint8_t *data, size_t
 
 static void play(const void *data, size_t size)
 {
+	static const struct mb_leaks_config leaks = { .page_sample_1_in = 64, .maps = true, .series = true,
+						      .diff_from_ns = 100 };
 	static const struct mb_sink *const sinks[] = { &mb_sink_text, &mb_sink_json };
 	struct mb_err e = { 0 };
 	struct mb_out out;
 
-	for (unsigned int i = 0; i < 6; i++) {
+	for (unsigned int i = 0; i < 10; i++) {
 		struct mb_replay_config cfg = { .interval_ns = i & 2 ? 0 : 1,
 						.show = { .sink = sinks[i & 1],
 							  .families = ~0u,
 							  .events = i & 2,
-							  .oom = i & 4 } };
+							  .oom = i & 4,
+							  .leaks = i & 8 ? &leaks : NULL,
+							  .show_leaks = i & 8 } };
 
 		if (mb_out_open(&out, "/dev/null", &e))
 			abort();
@@ -99,6 +123,11 @@ static void play(const void *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static _Alignas(8) char record[8192];
+	static const struct {
+		struct mb_leaks_record head;
+		struct mb_leak_begin begin;
+	} begin = { { .kind = MB_LEAK_FACT_BEGIN },
+		    { .page_sample_1_in = 1, .heap_sample_bytes = 1, .kmem_sample_1_in = 1, .heap = 1, .kernel = 1, .has_cgroups = 1 } };
 	struct mb_setup setup = { .slots = mb_slots(), .sample_1_in = 1, .stream = ~0u };
 
 	if (size > 4096)
@@ -106,8 +135,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play(data, size);
 	len = 0;
 	put_frame(MB_INGEST_SETUP, &setup, sizeof(setup));
+	put_frame(MB_INGEST_LEAKS, &begin, sizeof(begin));
 	while (size > 2) {
-		unsigned int type = data[0] % (MB_INGEST_DEVICE + 1);
+		unsigned int type = data[0] % (MB_INGEST_LEAKS + 1);
 		size_t used = shape(record, type, data + 1, size - 1);
 
 		put_frame(type, record, used);
