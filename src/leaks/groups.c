@@ -8,6 +8,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "leaks/levels.h"
+
 struct mb_leaks *mb_leaks_new(void)
 {
 	struct mb_leaks *l = calloc(1, sizeof(*l));
@@ -29,7 +31,8 @@ struct mb_leaks *mb_leaks_new(void)
  */
 static bool is_of(const struct mb_leak_key *key, uint32_t tgid, uint64_t start_ns)
 {
-	return key->tgid == tgid && key->start_ns == start_ns && key->level != MB_LEAK_KERNEL;
+	return key->tgid == tgid && key->start_ns == start_ns &&
+	       mb_leak_level_info(key->level)->of_process;
 }
 
 static void not_empty(struct mb_leaks *l, struct mb_leak_group *g)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* JSON output of leak detection (kind "leaks"). */
+#include "leaks/levels.h"
 #include "leaks/view.h"
 #include "sinks/json.h"
 
@@ -61,7 +62,7 @@ static void put_row(struct mb_out *o, const struct mb_leak_row *r, bool series, 
 	mb_json_u64(o, "pid", g->key.tgid);
 	mb_json_str(o, "comm", g->comm[0] ? g->comm : NULL);
 	mb_json_str(o, "what", r->what);
-	mb_json_bool(o, "before", !g->key.stack && g->key.level != MB_LEAK_KERNEL);
+	mb_json_bool(o, "before", !g->key.stack && mb_leak_level_info(g->key.level)->of_process);
 	mb_json_u64(o, "outstanding_bytes", mb_leak_shown_bytes(g->bytes));
 	mb_json_u64(o, "outstanding_count", mb_leaks_count(g));
 	mb_json_u64(o, "error_bytes", r->error_bytes);

@@ -17,6 +17,7 @@
 #include "leaks/limits.h"
 #include "leaks/heap.h"
 #include "leaks/kernel.h"
+#include "leaks/levels.h"
 #include "leaks/made.h"
 #include "leaks/lookup.h"
 #include "leaks/replay.h"
@@ -339,6 +340,26 @@ static void on_exec(struct mb_leaks_session *l, const struct mb_region_exec_even
 		space_drop(l, sp);
 }
 
+/* The level to which all events of this family belong; NULL: none. */
+static const struct mb_leak_level_info *level_of(uint32_t family)
+{
+	for (int i = 0; i < MB_LEAK_LEVELS; i++) {
+		const struct mb_leak_level_info *level = mb_leak_level_info((enum mb_leak_level)i);
+
+		if (level->event && level->family == family)
+			return level;
+	}
+	return NULL;
+}
+
+static void on_level_event(struct mb_leaks_session *l, const struct mb_event *e)
+{
+	const struct mb_leak_level_info *level = level_of(e->family);
+
+	if (level)
+		level->event(l, e);
+}
+
 static void on_event(struct mb_leaks_session *l, const struct mb_event *e)
 {
 	if (is_page(e))
@@ -351,10 +372,8 @@ static void on_event(struct mb_leaks_session *l, const struct mb_event *e)
 		mb_leak_code_event(l, (const void *)e);
 	else if (is_of_vma(e) && e->type == MB_VMA_EXEC)
 		on_exec(l, (const void *)e);
-	else if (e->family == MB_FAM_heap)
-		mb_leak_heap_event(l, e);
-	else if (e->family == MB_FAM_kmem)
-		mb_leak_kernel_event(l, e);
+	else
+		on_level_event(l, e);
 }
 
 /* ---- the queue ---- */
@@ -416,7 +435,7 @@ void mb_leaks_work_off(struct mb_leaks_session *l, uint64_t until_ns)
 
 static bool is_for_leaks(const struct mb_event *e)
 {
-	return is_page(e) || is_of_vma(e) || e->family == MB_FAM_heap || e->family == MB_FAM_kmem;
+	return is_page(e) || is_of_vma(e) || level_of(e->family);
 }
 
 /* What must be done before the process goes on, or the file is gone. */

@@ -14,7 +14,7 @@
 #include "leaks/evidence.h"
 #include "leaks/limits.h"
 #include "leaks/heap.h"
-#include "leaks/kernel.h"
+#include "leaks/levels.h"
 #include "leaks/lookup.h"
 #include "leaks/verdict.h"
 #include "symbols/runtimes.h"
@@ -41,24 +41,12 @@ static void resolve(struct mb_leaks_session *l, const struct mb_leak_stack *s, s
 
 /* ---- rows ---- */
 
-static const char *region_kind(uint32_t kind)
-{
-	static const char *const names[] = { "anon", "file", "shared", "heap", "stack" };
-
-	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
-}
-
-/*
- * Weight of a row in the sort order. Blocks are more informative than pages, and pages more than
- * the brk heap, whose size is attributed to whichever call site last moved its end.
- */
+/* Weight of a row in the sort order. */
 static double weight(const struct mb_leak_row *r)
 {
-	double w = r->sum.key.level == MB_LEAK_ALLOC ? 4 : 1;
+	const struct mb_leak_level_info *level = mb_leak_level_info(r->sum.key.level);
 
-	if (r->sum.key.level == MB_LEAK_REGION && r->sum.key.kind == MB_REGION_HEAP)
-		w = 0.25;
-	return w * (double)r->trend.slope_bytes_per_s;
+	return (level->weight ? level->weight(&r->sum.key) : 1) * (double)r->trend.slope_bytes_per_s;
 }
 
 static int worst_first(const void *a, const void *b)
@@ -96,11 +84,10 @@ static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct
 {
 	const struct mb_leak_stack *s = mb_leaks_stack_of(l->leaks, g->key.stack);
 
+	const struct mb_leak_level_info *level = mb_leak_level_info(g->key.level);
+
 	r->group = g;
-	if (g->key.level == MB_LEAK_REGION || (g->key.level == MB_LEAK_PAGE && g->key.kind))
-		r->what = region_kind(g->key.kind);
-	else if (g->key.level == MB_LEAK_KERNEL)
-		r->what = mb_leak_kernel_name(l, g->key.kind);
+	r->what = level->what ? level->what(l, &g->key) : NULL;
 	if (s)
 		resolve(l, s, r);
 }
@@ -111,17 +98,15 @@ static bool is_nameless(const struct mb_source_frame *p)
 	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
 }
 
-/*
- * Hash of what a reader considers the same call site: process, level, and the function and line of each frame. For
- * pages, from the caller of the allocator on: a block's first page may be touched by malloc, its others by memset.
- */
+/* Hash of what a reader considers the same call site: process, level, and the function and line of each frame. */
 static uint64_t identity(const struct mb_leak_row *r)
 {
 	const struct mb_leak_key *key = &r->group->key;
 	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
 	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
+	unsigned int first = mb_leak_level_info(key->level)->from_caller ? mb_leak_first_frame(r) : 0;
 
-	for (unsigned int i = key->level == MB_LEAK_PAGE ? mb_leak_first_frame(r) : 0; i < r->n_sources; i++) {
+	for (unsigned int i = first; i < r->n_sources; i++) {
 		const struct mb_source_frame *p = &r->sources[i];
 		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
 

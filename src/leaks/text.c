@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "leaks/levels.h"
 #include "leaks/view.h"
 #include "sinks/text.h"
 
@@ -46,7 +47,9 @@ static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 
 	if (!r->n_sources)
 		mb_out_printf(o, "%10s%s\n", "",
-			      r->group->key.level == MB_LEAK_KERNEL ? "" : "from before tracing, or without a stack");
+			      mb_leak_level_info(r->group->key.level)->of_process ?
+				      "from before tracing, or without a stack" :
+				      "");
 	for (unsigned int i = 0; i < n && i < FRAMES; i++) {
 		mb_out_printf(o, "%10s%s ", "", i ? "called by" : "       in");
 		mb_text_name(o, mb_leak_source_name(&r->sources[first + i], name, sizeof(name)), 0);

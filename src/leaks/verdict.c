@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "leaks/blocks.h"
+#include "leaks/levels.h"
 
 /* The total must show at least this share of the groups' growth. */
 #define BORNE_OUT 0.5
@@ -65,9 +66,6 @@
  */
 #define HAD_SINCE_START 0.8
 
-/* Smaller growth of blocks is not searched for in resident memory, which fluctuates by as much. */
-#define OWN_SHOWS (1 << 20)
-
 /* The kernel's resident page counters, including their per-CPU parts, lag behind by this much. */
 #define HEIGHT_ERROR (256u << 10)
 
@@ -94,21 +92,13 @@ static bool is_leak_of(const struct mb_leak_row *r, const struct mb_leak_space *
 	       r->group->key.tgid == sp->tgid && r->group->key.start_ns == sp->start_ns;
 }
 
-/* Sum over the leaks of one level: their growth, and when it began. */
-struct together {
-	double growth;
-	uint64_t from_ns, to_ns;
-	int64_t fastest;
-	unsigned int sites;
-};
-
 /* Selects rows: is_leak_of(), or a subset of its rows. */
 typedef bool (*rows_of)(const struct mb_leak_row *r, const struct mb_leak_space *sp, enum mb_leak_level level);
 
-static struct together sum_of(const struct mb_leaks_view *v, const struct mb_leak_space *sp,
+static struct mb_leak_sum sum_of(const struct mb_leaks_view *v, const struct mb_leak_space *sp,
 			      enum mb_leak_level level, rows_of is_one)
 {
-	struct together t = { .from_ns = UINT64_MAX };
+	struct mb_leak_sum t = { .from_ns = UINT64_MAX };
 
 	for (size_t i = 0; i < v->n_rows; i++) {
 		const struct mb_leak_row *r = &v->rows[i];
@@ -151,31 +141,17 @@ static void downgrade_uneven(struct mb_leaks_view *v, const struct mb_leak_space
 	}
 }
 
-/*
- * Does the total show the growth of its parts? A series without enough points, or one that ended
- * before most of that growth, proves nothing, so the answer is yes.
- */
-static bool is_borne_out(const struct mb_trend_series *whole, const struct together *t)
+bool mb_leak_is_borne_out(const struct mb_trend_series *whole, const struct mb_leak_sum *t)
 {
 	uint64_t end_ns = whole->n ? whole->points[whole->n - 1].t_ns : 0;
 
-	return whole->n < 2 || end_ns < t->from_ns + (t->to_ns - t->from_ns) / 2 || mb_trend_grown(whole, t->from_ns) >= BORNE_OUT * t->growth;
-}
-
-/*
- * Growth in blocks that also shows in the whole heap is a leak only if the process's memory grows
- * too: otherwise the blocks can be in memory that was freed earlier.
- */
-static bool blocks_borne_out(const struct mb_leak_space *sp, const struct together *t)
-{
-	return is_borne_out(&sp->whole.net, t) &&
-	       (t->growth < OWN_SHOWS || is_borne_out(&sp->whole.own, t) ||
-		is_borne_out(&sp->whole.mapped, t));
+	return whole->n < 2 || end_ns < t->from_ns + (t->to_ns - t->from_ns) / 2 ||
+	       mb_trend_grown(whole, t->from_ns) >= BORNE_OUT * t->growth;
 }
 
 /* Many call sites in a program that also frees memory: typical of a store that is being filled. */
 static bool may_fill(const struct mb_leak_space *sp, enum mb_leak_level level,
-		     const struct together *t)
+		     const struct mb_leak_sum *t)
 {
 	double retained = (double)sp->allocated - (double)sp->freed;
 
@@ -187,17 +163,14 @@ static bool may_fill(const struct mb_leak_space *sp, enum mb_leak_level level,
 static void check_level(struct mb_leaks_view *v, const struct mb_leak_space *sp,
 			enum mb_leak_level level)
 {
-	struct together t = sum_of(v, sp, level, is_leak_of);
+	const struct mb_leak_level_info *info = mb_leak_level_info(level);
+	struct mb_leak_sum t = sum_of(v, sp, level, is_leak_of);
+	enum mb_missing missing = info->unproven && t.sites ? info->unproven(sp, &t) : MB_MISSING_NOTHING;
 
-	if (!t.sites)
+	if (!info->unproven)
 		return;
-	if (level == MB_LEAK_ALLOC && !blocks_borne_out(sp, &t))
-		downgrade_all(v, sp, level, MB_MISSING_OWN_GROWTH);
-	else if (level == MB_LEAK_PAGE && !is_borne_out(&sp->whole.own, &t))
-		downgrade_all(v, sp, level, MB_MISSING_OWN_GROWTH);
-	else if (level != MB_LEAK_ALLOC && !is_borne_out(&sp->whole.mapped, &t))
-		downgrade_all(v, sp, level,
-			      level == MB_LEAK_PAGE ? MB_MISSING_ROOM : MB_MISSING_OWN_GROWTH);
+	if (missing)
+		downgrade_all(v, sp, level, missing);
 	else if (may_fill(sp, level, &t))
 		downgrade_uneven(v, sp, level);
 }
@@ -232,9 +205,9 @@ static bool is_leak_of_allocator(const struct mb_leak_row *r, const struct mb_le
  */
 static bool gives_out_more(const struct mb_leaks_view *v, const struct mb_leak_space *sp, enum mb_leak_level level)
 {
-	struct together t = sum_of(v, sp, level, is_leak_of_allocator);
+	struct mb_leak_sum t = sum_of(v, sp, level, is_leak_of_allocator);
 
-	return sp->whole.net.n < 2 ? sp->blocks->left_out > 0 : is_borne_out(&sp->whole.net, &t);
+	return sp->whole.net.n < 2 ? sp->blocks->left_out > 0 : mb_leak_is_borne_out(&sp->whole.net, &t);
 }
 
 /*
@@ -433,7 +406,7 @@ static void check_age(struct mb_leaks_view *v, const struct mb_leak_space *sp)
 		struct mb_leak_row *r = &v->rows[i];
 
 		if (r->group->key.tgid == sp->tgid && r->group->key.start_ns == sp->start_ns &&
-		    r->group->key.level != MB_LEAK_KERNEL && r->trend.verdict == MB_VERDICT_LEAK)
+		    mb_leak_level_info(r->group->key.level)->of_process && r->trend.verdict == MB_VERDICT_LEAK)
 			check_history(sp, r, collected[r->group->key.level]);
 	}
 }
@@ -442,9 +415,8 @@ void mb_leak_verdicts(const struct mb_leaks_session *l, struct mb_leaks_view *v)
 {
 	for (const struct mb_leak_space *sp = l->spaces; sp; sp = sp->hh.next) {
 		check_shared(v, sp);
-		check_level(v, sp, MB_LEAK_ALLOC);
-		check_level(v, sp, MB_LEAK_PAGE);
-		check_level(v, sp, MB_LEAK_REGION);
+		for (int level = 0; level < MB_LEAK_LEVELS; level++)
+			check_level(v, sp, (enum mb_leak_level)level);
 		downgrade_verdict(v, sp);
 		check_age(v, sp);
 	}
@@ -473,7 +445,7 @@ static void of_nobody(struct mb_leaks_view *v)
 		struct mb_leak_row *r = &v->rows[i];
 
 		if (r->trend.verdict != MB_VERDICT_LEAK || r->group->key.stack ||
-		    r->group->key.level == MB_LEAK_KERNEL)
+		    !mb_leak_level_info(r->group->key.level)->of_process)
 			continue;
 		for (size_t k = 0; k < v->n_rows; k++) {
 			const struct mb_leak_row *other = &v->rows[k];

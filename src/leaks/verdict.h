@@ -6,6 +6,20 @@
 #include "leaks/leaks.h"
 #include "leaks/view.h"
 
+/* The leaks of a process on one level: the sum of their growth, and when it began. */
+struct mb_leak_sum {
+	double growth;
+	uint64_t from_ns, to_ns;
+	int64_t fastest;
+	unsigned int sites;
+};
+
+/*
+ * Does the total show the growth of its parts? A series without enough points, or one that ended
+ * before most of that growth, proves nothing, so the answer is yes.
+ */
+bool mb_leak_is_borne_out(const struct mb_trend_series *whole, const struct mb_leak_sum *t);
+
 /*
  * All rows must have the verdict of their own history. Downgrade, process by process, verdicts that
  * the whole process does not support.

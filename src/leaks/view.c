@@ -7,15 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "leaks/levels.h"
 #include "sinks/flame.h"
 
 const char *mb_leak_level_name(enum mb_leak_level level)
 {
-	static const char *const names[] = { [MB_LEAK_REGION] = "region", [MB_LEAK_PAGE] = "page",
-					     [MB_LEAK_ALLOC] = "alloc", [MB_LEAK_KERNEL] = "kernel" };
-
-	_Static_assert(sizeof(names) == MB_LEAK_LEVELS * sizeof(*names), "a level has no name");
-	return names[level];
+	return mb_leak_level_info(level)->name;
 }
 
 static const char *base_name(const char *path)
@@ -100,7 +97,7 @@ static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 		 r->what ? r->what : "");
 	frames[n++] = strdup(buf);
 	if (!r->n_sources)
-		frames[n++] = strdup(g->key.level == MB_LEAK_KERNEL ? "(no stack)" : "(before tracing)");
+		frames[n++] = strdup(mb_leak_level_info(g->key.level)->of_process ? "(before tracing)" : "(no stack)");
 	for (unsigned int i = r->n_sources; i-- > 0;)
 		frames[n++] = strdup(r->sources[i].symbol ? r->sources[i].symbol :
 							   mb_leak_source_name(&r->sources[i], buf, sizeof(buf)));
