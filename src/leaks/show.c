@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "leaks/diff.h"
 #include "leaks/evidence.h"
@@ -92,30 +91,6 @@ static void fill_row(struct mb_leaks_session *l, struct mb_leak_group *g, struct
 		resolve(l, s, r);
 }
 
-/* Is the frame known by its address only? JIT code without a name looks the same at every address. */
-static bool is_nameless(const struct mb_source_frame *p)
-{
-	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
-}
-
-/* Hash of what a reader considers the same call site: process, level, and the function and line of each frame. */
-static uint64_t identity(const struct mb_leak_row *r)
-{
-	const struct mb_leak_key *key = &r->group->key;
-	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
-	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose));
-	unsigned int first = mb_leak_level_info(key->level)->from_caller ? mb_leak_first_frame(r) : 0;
-
-	for (unsigned int i = first; i < r->n_sources; i++) {
-		const struct mb_source_frame *p = &r->sources[i];
-		uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
-
-		h = mb_hash_text(mb_hash_text(mb_hash_text(h, p->module), p->symbol), p->file);
-		h = mb_hash(h, where, sizeof(where));
-	}
-	return h;
-}
-
 static void free_sources(struct mb_leak_row *r)
 {
 	free((struct mb_source_frame *)r->sources);
@@ -147,7 +122,7 @@ static void add_row(struct mb_leak_row *into, struct mb_leak_row *more)
 }
 
 struct same {
-	uint64_t identity;
+	uint64_t call_site;
 	struct mb_leak_row *row;
 	UT_hash_handle hh;
 };
@@ -162,7 +137,7 @@ static int join_rows(struct mb_leaks_view *v)
 		return -ENOMEM;
 	for (size_t i = 0; i < v->n_rows; i++) {
 		struct mb_leak_row *r = &v->rows[i];
-		uint64_t id = identity(r);
+		uint64_t id = mb_leak_call_site(r);
 
 		HASH_FIND(hh, seen, &id, sizeof(id), s);
 		((struct mb_leak_group *)r->group)->row = (uint32_t)(s ? (size_t)(s->row - v->rows) : n);
@@ -172,10 +147,10 @@ static int join_rows(struct mb_leaks_view *v)
 		}
 		v->rows[n] = *r;
 		s = &all[n];
-		s->identity = id;
+		s->call_site = id;
 		s->row = &v->rows[n++];
 		s->row->sum = *s->row->group;
-		HASH_ADD(hh, seen, identity, sizeof(id), s);
+		HASH_ADD(hh, seen, call_site, sizeof(id), s);
 	}
 	v->n_rows = n;
 	HASH_CLEAR(hh, seen);

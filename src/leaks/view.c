@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "leaks/levels.h"
 #include "sinks/flame.h"
 
@@ -80,6 +81,53 @@ unsigned int mb_leak_first_frame(const struct mb_leak_row *r)
 	while (i < r->n_sources && mb_leak_is_allocator(&r->sources[i]))
 		i++;
 	return i < r->n_sources ? i : 0;
+}
+
+/* ---- call sites ---- */
+
+/* The longest cycle of functions calling each other that is known as a recursion. */
+#define CYCLE_MAX 8u
+
+/* Is the frame known by its address only? JIT code without a name looks the same at every address. */
+static bool is_nameless(const struct mb_source_frame *p)
+{
+	return !p->symbol && !(p->module && !strcmp(p->module, "[jit]"));
+}
+
+static uint64_t hash_of_frame(const struct mb_source_frame *p)
+{
+	uint64_t where[] = { p->line, is_nameless(p) ? p->ip : 0, p->code };
+	uint64_t h = mb_hash_text(mb_hash_text(mb_hash_text(MB_HASH_BEGIN, p->module), p->symbol), p->file);
+
+	return mb_hash(h, where, sizeof(where));
+}
+
+/* If the last frames repeat those before them, drop them. Returns how many of the n frames are left. */
+static unsigned int without_repetition(const uint64_t *frames, unsigned int n)
+{
+	for (unsigned int cycle = 1; cycle <= CYCLE_MAX && 2 * cycle <= n; cycle++) {
+		if (!memcmp(frames + n - cycle, frames + n - 2 * cycle, cycle * sizeof(*frames)))
+			return n - cycle;
+	}
+	return n;
+}
+
+uint64_t mb_leak_call_site(const struct mb_leak_row *r)
+{
+	const struct mb_leak_key *key = &r->group->key;
+	uint64_t whose[] = { key->start_ns, key->tgid, key->level, key->kind };
+	uint64_t h = mb_hash(MB_HASH_BEGIN, whose, sizeof(whose)), frames[2 * CYCLE_MAX];
+	unsigned int first = mb_leak_level_info(key->level)->from_caller ? mb_leak_first_frame(r) : 0, n = 0;
+
+	for (unsigned int i = first; i < r->n_sources; i++) {
+		if (n == 2 * CYCLE_MAX) { /* too old to be repeated */
+			h = mb_hash(h, frames, sizeof(frames[0]));
+			memmove(frames, frames + 1, --n * sizeof(frames[0]));
+		}
+		frames[n++] = hash_of_frame(&r->sources[i]);
+		n = without_repetition(frames, n);
+	}
+	return mb_hash(h, frames, n * sizeof(frames[0]));
 }
 
 /* The frames of one row as strings, outermost first: process, level and kind, then the stack. */

@@ -153,6 +153,12 @@ bool mb_leak_begins_with(const char *text, const char *const *list);
 unsigned int mb_leak_first_frame(const struct mb_leak_row *r);
 
 /*
+ * Hash of what a reader considers the same call site: process, level, and the function and line of each frame, however
+ * often a recursion repeats them.
+ */
+uint64_t mb_leak_call_site(const struct mb_leak_row *r);
+
+/*
  * Write folded stacks or, with svg, the flame graph of all rows: by outstanding bytes, or by growth
  * for a comparison.
  */

@@ -158,6 +158,39 @@ static void test_text(void **state)
 	free(text);
 }
 
+/* The call site of a stack, given as letters: each is a function. */
+static uint64_t site_of(const char *stack)
+{
+	static struct mb_source_frame frames[64];
+	static char names[64][2];
+	struct mb_leak_row r = { .sum = { .key = { .tgid = 12, .stack = 1, .level = MB_LEAK_ALLOC } }, .sources = frames };
+
+	for (; *stack; stack++) {
+		names[r.n_sources][0] = *stack;
+		frames[r.n_sources] = (struct mb_source_frame){ .ip = 0x1000 + r.n_sources, .symbol = names[r.n_sources],
+								.module = "/bin/a" };
+		r.n_sources++;
+	}
+	r.group = &r.sum;
+	return mb_leak_call_site(&r);
+}
+
+/* A recursion is one call site, however deep. */
+static void test_recursion(void **state)
+{
+	(void)state;
+	assert_true(site_of("mfffa") == site_of("mfffffffffffffffffffffffffffffa"));
+	assert_true(site_of("mfa") == site_of("mffa"));
+	assert_true(site_of("mfgfgfgfga") == site_of("mfga"));
+	assert_true(site_of("mabcdefghabcdefghabcdefghx") == site_of("mabcdefghx"));
+	assert_true(site_of("mfga") != site_of("mgfa"));
+	assert_true(site_of("mfga") != site_of("mfha"));
+	assert_true(site_of("mfa") != site_of("ma"));
+	assert_true(site_of("mfaf") != site_of("mfa"));
+	assert_true(site_of("") != site_of("m"));
+	assert_true(site_of("abcdefghijklmnopqrstuvwxyz") != site_of("bbcdefghijklmnopqrstuvwxyz"));
+}
+
 static void test_place_names(void **state)
 {
 	struct mb_source_frame p = { .ip = 0x1234, .module_offset = 0x99 };
@@ -180,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_place_names),
+		cmocka_unit_test(test_recursion),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
