@@ -421,6 +421,58 @@ static bool another_is_large(const struct mb_model *m, const struct mb_oom_kill 
 	return false;
 }
 
+/* Points in the older half of the time before the culprit's growth. */
+#define STEADY_POINTS 8u
+
+/* How much a process has grown since each of these points: the least of it, as what it had before is no growth. */
+static int64_t steady_growth(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c,
+			     const struct mb_oom_task_event *t, uint64_t longest_ns)
+{
+	uint64_t lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns;
+	struct mb_oom_culprit at = { .window_ns = lasted };
+	int64_t least = INT64_MAX;
+
+	for (uint64_t i = 1; i <= STEADY_POINTS; i++) {
+		int64_t growth;
+
+		at.window_ns = lasted + (longest_ns - lasted) * (STEADY_POINTS + i) / (2 * STEADY_POINTS);
+		growth = mb_oom_own_growth(m, k, &at, t);
+		least = growth < least ? growth : least;
+	}
+	return least;
+}
+
+/*
+ * The culprit has only taken again what it had before. Find the process of another name that has grown most over the
+ * longer time before, by at least a quarter of what the culprit took: it may be what has taken the room.
+ */
+static void find_steady(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
+{
+	uint64_t now = k->first.h.t_ns, first = m->history->first_ns;
+	uint64_t lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns, longest = lasted + BEFORE_NS;
+	struct mb_oom_culprit all = { .window_ns = 0 };
+	int64_t most = 0;
+
+	longest = first && now - first < longest ? now - first : longest;
+	if (longest <= lasted)
+		return;
+	all.window_ns = longest;
+	for (uint32_t i = 0; i < k->n_tasks; i++) {
+		const struct mb_oom_task_event *t = mb_oom_owner(mb_oom_of(m), k, i);
+		int64_t growth;
+
+		if (!t || !strcmp(t->comm, c->task->comm) || (int64_t)mb_oom_own_pages(t) * 4 < c->growth_pages)
+			continue;
+		growth = steady_growth(m, k, c, t, longest);
+		if (growth * 4 < c->growth_pages || growth <= most)
+			continue;
+		most = growth;
+		c->steady = t;
+		c->steady_growth_pages = mb_oom_own_growth(m, k, &all, t);
+		c->steady_ns = longest;
+	}
+}
+
 /*
  * A process that frees and takes the same memory again and again, or is replaced by another one, has
  * grown in a short window. If the cgroup had nearly as much before, another process may be what has
@@ -433,6 +485,7 @@ static void doubt_regrowth(const struct mb_model *m, const struct mb_oom_kill *k
 		return;
 	c->verdict = MB_OOM_CULPRIT_SEVERAL;
 	c->missing = "there was nearly as much anonymous memory before";
+	find_steady(m, k, c);
 }
 
 void mb_oom_find_culprit(const struct mb_model *m, const struct mb_oom_kill *k,

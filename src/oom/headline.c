@@ -185,6 +185,7 @@ static void say_clear(struct text *t, const struct mb_model *m, const struct mb_
 static void say_several(struct text *t, const struct mb_oom_culprit *c)
 {
 	int64_t most = c->kind_growth_pages[c->kind];
+	char ns[MB_UNITS_LEN];
 
 	say(t, "; it is not clear whose growth it was: ");
 	if (most * 2 > c->all_growth_pages) {
@@ -205,6 +206,11 @@ static void say_several(struct text *t, const struct mb_oom_culprit *c)
 		say(t, "pid %u, ", c->task->tgid);
 	say_growth(t, c);
 	say(t, ")");
+	if (!c->steady)
+		return;
+	say(t, "; over the longer time %s (pid %u, +", c->steady->comm, c->steady->tgid);
+	say_bytes(t, (uint64_t)c->steady_growth_pages);
+	say(t, " in %s) grew", mb_format(ns, MB_UNIT_NS, c->steady_ns));
 }
 
 static void say_culprit(struct text *t, const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)

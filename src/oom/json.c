@@ -124,6 +124,21 @@ static void put_victims(struct mb_out *o, const struct report *r)
 		mb_json_bool(o, "was_ending", outcome == MB_OOM_WAS_ENDING);
 }
 
+/* Another process, which grew over a longer time. */
+static void put_steady(struct mb_out *o, const struct mb_oom_culprit *c)
+{
+	if (!c->steady) {
+		mb_json_null(o, "over_longer_time");
+		return;
+	}
+	mb_json_object(o, "over_longer_time");
+	mb_json_u64(o, "pid", c->steady->tgid);
+	mb_json_str(o, "comm", c->steady->comm);
+	mb_json_s64(o, "growth_bytes", c->steady_growth_pages * (int64_t)MB_PAGE_SIZE);
+	mb_json_u64(o, "growth_ns", c->steady_ns);
+	mb_json_object_end(o);
+}
+
 static void put_culprit(struct mb_out *o, const struct report *r)
 {
 	const struct mb_oom_culprit *c = r->c;
@@ -146,6 +161,7 @@ static void put_culprit(struct mb_out *o, const struct report *r)
 	mb_json_s64(o, "all_growth_bytes", c->all_growth_pages * (int64_t)MB_PAGE_SIZE);
 	put_pages_if(o, "used_bytes", c->at.usage_pages != MB_UNKNOWN, c->used_pages);
 	mb_json_u64(o, "window_ns", c->window_ns);
+	put_steady(o, c);
 	mb_json_object_end(o);
 }
 

@@ -152,6 +152,10 @@ struct mb_oom_culprit {
 	int64_t kind_growth_pages[MB_MEMCG_KINDS]; /* ANON includes swapped-out memory */
 	struct mb_oom_grower growers[MB_OOM_GROWERS]; /* largest growth first */
 	uint32_t n_growers;
+	/* SEVERAL: the process that grew most over a longer time, if it is another one; NULL: none did */
+	const struct mb_oom_task_event *steady;
+	int64_t steady_growth_pages;
+	uint64_t steady_ns; /* the longer time */
 };
 
 /* Sum over the processes of one name in a window. Sizes are in pages. */
