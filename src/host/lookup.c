@@ -115,6 +115,21 @@ static uint64_t cgroup_bytes(const char *dir, const char *v2, const char *v1)
 	return bytes;
 }
 
+/*
+ * The most that the cgroup used: a process has stalled at its limit since the last tick, and may have freed memory
+ * since. The peak (since 5.19, and v1) can be from a time when the limit was higher.
+ */
+static uint64_t most_used(const char *dir, uint64_t limit)
+{
+	uint64_t now = cgroup_bytes(dir, "memory.current", "memory.usage_in_bytes");
+	uint64_t peak = cgroup_bytes(dir, "memory.peak", "memory.max_usage_in_bytes");
+
+	if (now == MB_UNKNOWN || peak == MB_UNKNOWN)
+		return now;
+	peak = peak < limit ? peak : limit;
+	return peak > now ? peak : now;
+}
+
 void mb_lookup_ingest_limits(struct mb_ingest *ingest, const char *root, const char *path)
 {
 	struct mb_cgroup_limits l;
@@ -125,7 +140,7 @@ void mb_lookup_ingest_limits(struct mb_ingest *ingest, const char *root, const c
 		return; /* longer than PATH_MAX: its limits remain unknown */
 	l.max_bytes = cgroup_bytes(dir, "memory.max", "memory.limit_in_bytes");
 	l.high_bytes = cgroup_bytes(dir, "memory.high", NULL);
-	l.usage_bytes = cgroup_bytes(dir, "memory.current", "memory.usage_in_bytes");
+	l.usage_bytes = most_used(dir, l.max_bytes);
 	record = malloc(sizeof(l) + len);
 	if (!record)
 		return;
