@@ -16,16 +16,25 @@
 #define ROWS_INTERVAL 20
 #define ROWS_SUMMARY 30
 
-/* The columns of both tables. Fields are found by name, so a column is empty if no family has the field. */
+/*
+ * The columns of both tables. Fields are found by name, so a column is empty if no family has the field. The causes of
+ * faults add up to MINOR and MAJOR, so rarer causes are in a column with others.
+ */
 static const struct column {
 	const char *group, *name, *title;
 	int width;
+	const char *also[4]; /* names of further fields of the group, in the same column */
 } columns[] = {
-	{ "faults", "minor", "MINOR", 9 },	 { "faults", "major", "MAJOR", 7 },
-	{ "faults", "anon", "ANON", 9 },	 { "faults", "file", "FILE", 7 },
-	{ "faults", "cow", "COW", 7 },		 { "faults", "shmem", "SHMEM", 7 },
-	{ "faults", "swap", "SWAP", 7 },	 { "faults", "other", "OTHER", 7 },
-	{ "vma", "mapped_bytes", "MAPPED", 10 }, { "writeback", "dirtied_bytes", "DIRTIED", 10 },
+	{ "faults", "minor", "MINOR", 9, { NULL } },
+	{ "faults", "major", "MAJOR", 7, { NULL } },
+	{ "faults", "anon", "ANON", 9, { NULL } },
+	{ "faults", "file", "FILE", 7, { "file_io" } },
+	{ "faults", "cow", "COW", 7, { NULL } },
+	{ "faults", "shmem", "SHMEM", 7, { NULL } },
+	{ "faults", "swap", "SWAP", 7, { NULL } },
+	{ "faults", "other", "OTHER", 7, { "mkwrite", "hugetlb", "numa", "userfault" } },
+	{ "vma", "mapped_bytes", "MAPPED", 10, { NULL } },
+	{ "writeback", "dirtied_bytes", "DIRTIED", 10, { NULL } },
 };
 
 static const struct mb_field *find_field(const char *group, const char *name,
@@ -124,6 +133,21 @@ void mb_text_title(struct mb_out *o, const struct mb_snapshot *s, const char *ti
 	mb_out_printf(o, "%s%s%s\n", s->color ? "\033[1m" : "", title, s->color ? "\033[0m" : "");
 }
 
+/* What the further fields of a column add; what is not known adds nothing. */
+static uint64_t also(const struct mb_snapshot *s, const struct mb_process *p, const struct column *c)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(c->also) / sizeof(c->also[0]) && c->also[i]; i++) {
+		const struct mb_family *fam;
+		const struct mb_field *f = find_field(c->group, c->also[i], &fam);
+		uint64_t v = f && mb_field_known(s->model, fam, f) ? mb_snapshot_value(s, p, mb_slot(f)) : 0;
+
+		sum += v == MB_NO_VALUE ? 0 : v;
+	}
+	return sum;
+}
+
 static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct mb_process *p,
 		     const struct column *c)
 {
@@ -137,6 +161,8 @@ static void put_cell(struct mb_out *o, const struct mb_snapshot *s, const struct
 		return;
 	}
 	v = mb_snapshot_value(s, p, mb_slot(f));
+	if (v != MB_NO_VALUE)
+		v += also(s, p, c);
 	if (f->unit == MB_UNIT_BYTES && v == 0)
 		mb_out_printf(o, " %*s", c->width, "-");
 	else
