@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""What the figures of tools/bench share: tools that run while a workload does, rounds, and how numbers are told."""
+"""What the figures of tools/bench share: tools that run while a workload does, rounds, and how numbers are printed."""
 
 import contextlib
 import functools
@@ -44,7 +44,7 @@ def done(process):
     until_said(process, "idle")
 
 
-def told(process):
+def result(process):
     process.terminate()
     return json.loads(process.communicate()[0].splitlines()[-1])
 
@@ -83,9 +83,9 @@ class Bench:
 
     def write(self, folder, block):
         """ns of CPU per 4 KiB written to a new file; after that, all of it goes to the device."""
-        told = self.workload("writer", f"{folder}/written", str(self.mib), "plain", str(block))
+        written = self.workload("writer", f"{folder}/written", str(self.mib), "plain", str(block))
         subprocess.run(["sync", "-f", folder], check=True)
-        return told["cpu_ns"] / (told["written_bytes"] / 4096)
+        return written["cpu_ns"] / (written["written_bytes"] / 4096)
 
     def writes(self, folder, block):
         return statistics.median(self.write(folder, block) for _ in range(WRITES_PER_SESSION))

@@ -58,6 +58,6 @@ int mb_cmd_oom(const struct mb_options *o, struct mb_err *e)
 	cfg.show.oom = cfg.show.reports = true;
 	cfg.state_dir = o->state_dir ? o->state_dir : MB_STATE_DIR;
 	if (!o->sink->json)
-		mb_warn("waiting for OOM kills; reports are kept in %s/oom", cfg.state_dir);
+		mb_warn("waiting for OOM kills; reports are stored in %s/oom", cfg.state_dir);
 	return mb_traced(o, &cfg, e);
 }

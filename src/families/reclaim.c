@@ -224,7 +224,7 @@ static const struct mb_probe_point probe_points[] = {
 	{ "kswapd", "when does kswapd run, and for whom?", kswapd_hooks, 1,
 	  "kswapd runs are not seen" },
 	{ "shrinkers", "which slab shrinkers does reclaim spend its time in?", shrinkers_hooks, 1,
-	  "time in shrinkers is not told apart", .off_from = MB_LEVEL_COUNTS },
+	  "time in shrinkers is not measured separately", .off_from = MB_LEVEL_COUNTS },
 	{ .name = "alloc",
 	  .asks = "who takes the free pages? (blame)",
 	  .hooks = alloc_hooks,

@@ -112,7 +112,7 @@ static const struct mb_kern_table tables[] = {
 };
 
 static const struct mb_probe_point probe_points[] = {
-	{ "ledger", "where is what a thread did kept?", ledger_hooks, 2, "nothing can be counted" },
+	{ "ledger", "where are the counters of a thread stored?", ledger_hooks, 2, "nothing can be counted" },
 	{ "fork", "when does a new thread begin?", fork_hooks, 1,
 	  "new threads are noticed only at the next tick" },
 	{ "exec", "when does a process become another program?", exec_hooks, 1,

@@ -99,7 +99,7 @@ static const struct mb_hook pause_hooks[] = {
 };
 
 #define WAIT_MISSING \
-	"a wait ends at the thread's next traced event; one whose end cannot be told is counted as " \
+	"a wait ends at the thread's next traced event; one whose end is not known is counted as " \
 	"lost (not timed)"
 
 static const struct mb_hook wait_hooks[] = {

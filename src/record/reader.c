@@ -290,7 +290,7 @@ int mb_reader_records(struct mb_reader *r, mb_ingest_sink take, void *arg, struc
 
 	if (r->retained)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
-				  "'%s' has no events to play, as a recording that is kept has none: report works",
+				  "'%s' has no events to play, as a permanent recording has none: report works",
 				  r->path);
 	err = check_layout(r, e);
 	if (err)

@@ -240,10 +240,10 @@ static void put_state(const struct mb_metrics *m, struct mb_prom *w)
 	mb_prom_sample(w, NULL, NULL, NULL, m->events, 0);
 	mb_prom_family(w, MB_PROM_COUNTER, "memblame_ticks", "Ticks: times that all numbers were read.");
 	mb_prom_sample(w, NULL, NULL, NULL, m->ticks, 0);
-	mb_prom_family(w, MB_PROM_GAUGE, "memblame_metrics_cgroups", "Cgroups that are told singly.");
+	mb_prom_family(w, MB_PROM_GAUGE, "memblame_metrics_cgroups", "Cgroups that have series of their own.");
 	mb_prom_sample(w, NULL, NULL, NULL, m->n_groups, 0);
 	mb_prom_family(w, MB_PROM_GAUGE, "memblame_metrics_cgroups_limit",
-		       "How many cgroups can be told singly; what others gain is in cgroup (other).");
+		       "Maximum number of cgroups with series of their own; the others are added up in cgroup (other).");
 	mb_prom_sample(w, NULL, NULL, NULL, m->config.cgroups, 0);
 	mb_prom_family(w, MB_PROM_COUNTER, "memblame_metrics_series_folded",
 		       "Cgroups folded into (gone) or (other), and processes folded into (other): their series ended.");

@@ -134,7 +134,7 @@ static void keep_report(struct mb_session *s, const struct reporter *r, struct m
 	if (!err)
 		return;
 	mb_oom_of(&s->model)->not_saved++;
-	mb_warn("the report of the kill of pid %u could not be kept in '%s/oom': %s",
+	mb_warn("the report of the kill of pid %u could not be stored in '%s/oom': %s",
 		k->first.victim_tgid, s->cfg.state_dir, strerror(-err));
 }
 
@@ -254,7 +254,7 @@ static int end(struct mb_session *s, void *state, struct mb_err *e)
 
 	if (!err && s->cfg.show.oom && (o->not_saved || o->kills_left_out))
 		err = mb_err_set(e, MB_EXIT_FAILED, 0,
-				 "%llu reports could not be kept in '%s/oom', %llu kills came too fast for one",
+				 "%llu reports could not be stored in '%s/oom', %llu kills came too fast for one",
 				 (unsigned long long)o->not_saved, s->cfg.state_dir,
 				 (unsigned long long)o->kills_left_out);
 	return err;

@@ -147,7 +147,7 @@ static void check_path(const char *got, const char *want, size_t whole)
 		return;
 	}
 	if (!mark || strncmp(got, want, (size_t)(mark - got)) != 0 || strlen(got) >= whole)
-		live_fail("a path of %zu is told as %s", strlen(want), got);
+		live_fail("a path of %zu is shown as %s", strlen(want), got);
 }
 
 static void check_process(const json_t *sum, pid_t pid)

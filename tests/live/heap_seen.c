@@ -132,7 +132,7 @@ static void test_loaded_later(void **state)
 	bg = live_start(LIVE_ARGV("leaks", "--json", "--heap", "-i", "1", "-p", number));
 	kill(pid, SIGUSR1);
 	if (!live_wait_text(bg->out_path, LIBRARY))
-		live_fail("the allocator that was loaded is not told of");
+		live_fail("the allocator that was loaded is not reported");
 	r = live_stop(bg);
 	live_fork_end(pid);
 	document = live_last_json(r->out);

@@ -195,11 +195,11 @@ static json_t *stop(struct live_bg *bg)
 
 static bool has_symbol(const json_t *group, const char *part)
 {
-	json_t *place;
+	json_t *frame;
 	size_t i;
 
-	json_array_foreach(live_get(group, "stack"), i, place) {
-		const char *symbol = json_string_value(json_object_get(place, "symbol"));
+	json_array_foreach(live_get(group, "stack"), i, frame) {
+		const char *symbol = json_string_value(json_object_get(frame, "symbol"));
 
 		if (symbol && strstr(symbol, part))
 			return true;

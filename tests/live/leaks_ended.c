@@ -107,7 +107,7 @@ static void test_cgroup(void **state)
 	live_equal("limit", live_int(leaker, "limit.bytes"), LIMIT);
 	assert_true(live_int(leaker, "limit.usage_bytes") >= 7 * RATE);
 	assert_has_rows(document, (pid_t)live_int(leaker, "pid"));
-	live_equal("kept", ended, RETAINED);
+	live_equal("retained", ended, RETAINED);
 	/* the shell may be left out, too, and also a child that had not yet execed its program when a tick saw it */
 	live_near("left out", live_int(document, "ended_left_out"), OTHERS + 1 - RETAINED, 4);
 	json_decref(document);

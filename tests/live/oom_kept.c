@@ -147,7 +147,7 @@ static void test_disk_full(void **state)
 	assert_true(live_wait_text(oom->out_path, "\"oom\""));
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 1);
-	assert_non_null(strstr(r->err, "could not be kept"));
+	assert_non_null(strstr(r->err, "could not be stored"));
 	/* the output has both the report and the error */
 	assert_non_null(strstr(r->out, "\n{\"schema\":1,\"kind\":\"error\""));
 	*strchr(r->out, '\n') = '\0';
@@ -181,7 +181,7 @@ static void test_no_folder(void **state)
 	r = live_stop(oom);
 	live_equal("status of oom", r->status, 1);
 	assert_non_null(strstr(r->err, "not stored"));
-	assert_non_null(strstr(r->out, "1 reports could not be kept"));
+	assert_non_null(strstr(r->out, "1 reports could not be stored"));
 	*strchr(r->out, '\n') = '\0';
 	doc = live_json(r->out);
 	live_equal("victim", live_int(doc, "victim.pid"), pid);

@@ -181,7 +181,7 @@ static bool of_cgroup(const char *path, struct mb_outlook *o)
 	return false;
 }
 
-/* The cgroup whose limit is reached, and each cgroup between it and the one that is told, is told no later time. */
+/* The cgroup whose limit is reached, and each cgroup between it and the one that is shown, has no later time. */
 static void check_above(const struct mb_outlook *part, int at)
 {
 	for (; at >= 0 && part->eta_known; at = places[at].above) {
@@ -238,7 +238,7 @@ static void test_young_and_far(void **state)
 	assert_false(o.eta_known);
 }
 
-/* A new process that will fill an old cgroup soon is told at once, and so is the cgroup. */
+/* A new process that will fill an old cgroup soon has a time at once, and so has the cgroup. */
 static void test_young_and_near(void **state)
 {
 	struct runner r[] = { { 1u << 30, OLD, 100, 0, true, false }, { (1u << 30) + 1, OLD, 10, 50, false, false } };
@@ -338,13 +338,13 @@ static void test_freed_before(void **state)
 	assert_string_equal(o.limit.path, "/old/other");
 }
 
-/* Processes that start, grow, pause, shrink and end at random: no part is told a sooner time than the whole. */
+/* Processes that start, grow, pause, shrink and end at random: no part has a sooner time than the whole. */
 static void test_parts_and_wholes(void **state)
 {
 	struct runner r[8];
 	unsigned int seed = 1;
 	uint32_t tgid = 1u << 30;
-	int told = 0;
+	int known = 0;
 
 	(void)state;
 	memset(r, 0, sizeof(r));
@@ -362,9 +362,9 @@ static void test_parts_and_wholes(void **state)
 		tick(r, 8);
 		check_all(r, 8);
 		for (size_t i = 0; i < 8; i++)
-			told += of_process(&r[i]).eta_known;
+			known += of_process(&r[i]).eta_known;
 	}
-	assert_true(told > 1000);
+	assert_true(known > 1000);
 }
 
 int main(void)

@@ -44,15 +44,15 @@ static int tear_down(void **state)
 
 /* The first frame from `from` on whose function has this name; fails if there is none. */
 static unsigned int frame_of(const char *function, const uint64_t *ips, unsigned int n, unsigned int from,
-			     struct mb_source_frame *place)
+			     struct mb_source_frame *frame)
 {
 	for (unsigned int i = from; i < n; i++) {
-		struct mb_source_frame places[8];
-		unsigned int k = mb_address_space_resolve(self, ips[i], i > 0, places, 8);
+		struct mb_source_frame frames[8];
+		unsigned int k = mb_address_space_resolve(self, ips[i], i > 0, frames, 8);
 
 		assert_in_range(k, 1, 8);
-		*place = places[k - 1];
-		if (place->symbol && !strcmp(place->symbol, function))
+		*frame = frames[k - 1];
+		if (frame->symbol && !strcmp(frame->symbol, function))
 			return i;
 	}
 	print_error("no %s among the frames from %u on\n", function, from);

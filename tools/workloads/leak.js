@@ -12,18 +12,18 @@
 const path = require("path");
 
 const BLOCK = 16384;
-const kept = [];
+const held = [];
 const site = {};
 let go = !("WORKLOAD_WAIT" in process.env);
 let stop = false;
 let begin, last, due = 0;
 
 function leakSome() {
-	kept.push(Buffer.alloc(BLOCK, 1));
+	held.push(Buffer.alloc(BLOCK, 1));
 }
 
 function leakDue() {
-	while ((kept.length + 1) * BLOCK <= due)
+	while ((held.length + 1) * BLOCK <= due)
 		leakSome();
 }
 
@@ -32,7 +32,7 @@ function end() {
 
 	console.log(JSON.stringify({
 		workload: "leak.js", mode: "buffers", pid: process.pid,
-		bytes: kept.length * BLOCK, count: kept.length,
+		bytes: held.length * BLOCK, count: held.length,
 		function: "leakSome", file: path.basename(__filename), line: site.line,
 		minflt: usage.minorPageFault, majflt: usage.majorPageFault, maxrss_kb: usage.maxRSS,
 	}));

@@ -15,7 +15,7 @@ import time
 
 BLOCK = 2048
 flags = {"go": False, "stop": False}
-kept = []
+held = []
 site = {"function": "", "file": os.path.basename(__file__), "line": 0}
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -25,7 +25,7 @@ libc.malloc.argtypes = [ctypes.c_size_t]
 def leak_bytes():
     frame = sys._getframe()
     site.update(function=frame.f_code.co_name, line=frame.f_lineno + 1)
-    kept.append(bytearray(b"x") * BLOCK)
+    held.append(bytearray(b"x") * BLOCK)
 
 
 def leak_malloc():
