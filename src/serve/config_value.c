@@ -9,96 +9,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "memblame/family.h"
 #include "serve/listen.h"
 
 #define VALUE_TEXT MB_CONFIG_WHY
 
-struct unit {
-	const char *name;
-	uint64_t value;
-};
-
-/* Largest first. If a unit has several names, the first one is used for output. */
-static const struct unit times[] = {
-	{ "d", 86400000000000ull }, { "h", 3600000000000ull }, { "m", 60000000000ull },
-	{ "s", 1000000000ull },	    { "ms", 1000000ull },      { "us", 1000ull },
-	{ "ns", 1 },		    { NULL, 0 },
-};
-
-static const struct unit sizes[] = {
-	{ "TiB", 1ull << 40 }, { "T", 1ull << 40 }, { "GiB", 1ull << 30 }, { "G", 1ull << 30 }, { "MiB", 1ull << 20 },
-	{ "M", 1ull << 20 },   { "KiB", 1ull << 10 }, { "K", 1ull << 10 }, { "B", 1 },		{ NULL, 0 },
-};
-
 static const char *const logs[] = { "quiet", "normal", "verbose" };
-
-/*
- * Parse digits with an optional fraction, in the given unit, into the smallest unit. Returns false if it is no number
- * or too large.
- */
-static bool take_number(const char *p, size_t len, uint64_t unit, uint64_t *out)
-{
-	uint64_t whole = 0, part = 0, scale = 1, rest;
-	size_t i = 0;
-
-	for (; i < len && p[i] != '.'; i++) {
-		if (whole > (UINT64_MAX - 9) / 10)
-			return false;
-		whole = whole * 10 + (uint64_t)(p[i] - '0');
-	}
-	if (!i || i + 1 == len || (whole && unit > UINT64_MAX / whole))
-		return false;
-	for (i++; i < len; i++) {
-		if (p[i] == '.' || scale == 1000000000)
-			return false;
-		part = part * 10 + (uint64_t)(p[i] - '0');
-		scale *= 10;
-	}
-	rest = (uint64_t)((unsigned __int128)unit * part / scale);
-	if (whole * unit > UINT64_MAX - rest)
-		return false;
-	*out = whole * unit + rest;
-	return true;
-}
-
-/* Parse "1h30m" (numbers with units, one after another), or a single number in the unit plain. */
-static bool parse_units(const char *text, const struct unit *units, uint64_t plain, uint64_t *out)
-{
-	uint64_t sum = 0, v, unit;
-
-	for (const char *p = text; *p || p == text;) {
-		size_t digits = strspn(p, "0123456789."), letters;
-
-		letters = strcspn(p + digits, "0123456789.");
-		unit = !letters && p == text ? plain : 0;
-		for (const struct unit *u = units; u->name && !unit; u++) {
-			if (strlen(u->name) == letters && !strncmp(p + digits, u->name, letters))
-				unit = u->value;
-		}
-		if (!unit || !take_number(p, digits, unit, &v) || sum > UINT64_MAX - v)
-			return false;
-		sum += v;
-		p += digits + letters;
-	}
-	*out = sum;
-	return true;
-}
-
-static void show_units(uint64_t v, const struct unit *units, char *buf)
-{
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (const struct unit *u = units; u->name; u++) {
-		if (v < u->value || (units == sizes && v % u->value))
-			continue;
-		len += (size_t)snprintf(buf + len, VALUE_TEXT - len, "%" PRIu64 "%s", v / u->value, u->name);
-		v %= u->value;
-	}
-	if (!len)
-		snprintf(buf, VALUE_TEXT, "0");
-}
 
 static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
 {
@@ -109,10 +26,10 @@ static void show_number(uint64_t v, enum mb_config_kind kind, char *buf)
 		snprintf(buf, VALUE_TEXT, "%s", v ? "yes" : "no");
 		return;
 	case MB_CONFIG_SIZE:
-		show_units(v, sizes, buf);
+		mb_show_bytes(v, buf, VALUE_TEXT);
 		return;
 	case MB_CONFIG_DURATION:
-		show_units(v, times, buf);
+		mb_show_time(v, buf, VALUE_TEXT);
 		return;
 	case MB_CONFIG_PERCENT:
 		if (v)
@@ -217,15 +134,15 @@ static bool parse_number(const char *text, enum mb_config_kind kind, uint64_t *v
 		*v = !strcmp(text, "yes");
 		return *v || !strcmp(text, "no");
 	case MB_CONFIG_COUNT:
-		return text[strspn(text, "0123456789")] == '\0' && take_number(text, strlen(text), 1, v);
+		return text[strspn(text, "0123456789")] == '\0' && mb_parse_number(text, strlen(text), 1, v);
 	case MB_CONFIG_SIZE:
-		return parse_units(text, sizes, 1, v);
+		return mb_parse_bytes(text, v);
 	case MB_CONFIG_DURATION:
-		return parse_units(text, times, 1000000000, v);
+		return mb_parse_time(text, v);
 	case MB_CONFIG_PERCENT:
 		*v = 0;
 		return !strcmp(text, "off") || (text[strspn(text, "0123456789.")] == '\0' &&
-						take_number(text, strlen(text), 10000, v) && *v);
+						mb_parse_number(text, strlen(text), 10000, v) && *v);
 	case MB_CONFIG_LOG:
 		for (*v = 0; *v <= MB_LOG_VERBOSE; ++*v) {
 			if (!strcmp(text, logs[*v]))
