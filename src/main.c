@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/out.h"
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 static void report(const struct mb_options *o, const struct mb_err *e)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The command line: one table of options, one table of commands, one function per command. */
+/* The command line: what was given, and one function per command. The tables of commands and options: tables.h. */
 #ifndef MB_CLI_H
 #define MB_CLI_H
 
@@ -35,6 +35,8 @@ struct mb_options {
 	const char *config_path; /* serve; NULL: not given */
 	bool check_config; /* serve: only check the configuration */
 	struct mb_serve_overrides serve; /* serve: options that override the configuration file */
+	int used[64]; /* keys of the options that were given (tables.h) */
+	size_t n_used;
 	const struct mb_sink *sink; /* format of the output: text, or as an option says */
 	bool quiet;
 	bool verbose;
@@ -60,13 +62,10 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
  */
 int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e);
 
-struct mb_command {
-	const char *name;
-	const char *help;
-	bool takes_command; /* accepts "-- CMD", or words of its own (argv) */
-	/* Returns the exit status. *e is set if something failed. */
-	int (*run)(const struct mb_options *o, struct mb_err *e);
-};
+/* Was the option with this key (tables.h) given? */
+bool mb_options_has(const struct mb_options *o, int key);
+
+struct mb_command;
 
 /* The command of this name, or NULL. */
 const struct mb_command *mb_command_find(const char *name);
@@ -83,5 +82,6 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_oom(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_serve(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_help(const struct mb_options *o, struct mb_err *e);
 
 #endif

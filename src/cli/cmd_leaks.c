@@ -6,10 +6,6 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
 {
 	struct mb_session_config cfg;
 
-	if (o->budget_percent) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "leaks must see every call and every block: --budget does not apply");
-		return MB_EXIT_USAGE;
-	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
 	if (!o->families)

@@ -33,7 +33,11 @@ static int read_back(const struct mb_options *o, struct mb_err *e)
 	char *end = NULL;
 	unsigned long number = show && o->argv[1] ? strtoul(o->argv[1], &end, 10) : 0;
 
-	if ((!list && !show) || (show && (!end || *end || !number || number > UINT32_MAX))) {
+	if (show && o->argv[1] && (*end || !number || number > UINT32_MAX)) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is not the number of a report; memblame oom list has them", o->argv[1]);
+		return MB_EXIT_USAGE;
+	}
+	if ((!list && !show) || (show && !o->argv[1])) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "memblame oom waits for kills; memblame oom list and memblame "
 			   "oom show NUMBER read back what was reported");
 		return MB_EXIT_USAGE;

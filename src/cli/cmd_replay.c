@@ -74,9 +74,5 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: %s", view.command, views);
 		return MB_EXIT_USAGE;
 	}
-	if (view.leaks.heap || view.leaks.kernel) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "--heap and --kernel are for record: a replay shows what was recorded");
-		return MB_EXIT_USAGE;
-	}
 	return play(o->argv[0], &view, e);
 }

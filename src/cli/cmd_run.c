@@ -10,10 +10,6 @@ int mb_cmd_run(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "run needs a command: memblame run -- CMD ARGS...");
 		return MB_EXIT_USAGE;
 	}
-	if (o->n_pids || o->n_cgroups) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "run follows its command: -p and -c do not apply");
-		return MB_EXIT_USAGE;
-	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
 	cfg.text_to_stderr = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The table of options and the table of commands. */
+/* Parses the command line, according to the tables of commands and options. */
 #include <argp.h>
 #include <errno.h>
 #include <math.h>
@@ -11,175 +11,27 @@
 #include "base/clock.h"
 #include "base/live_thread.h"
 #include "base/log.h"
-#include "cli/cli.h"
+#include "base/units.h"
+#include "cli/help.h"
+#include "cli/tables.h"
 #include "families_text.h"
 #include "host/cgroups.h"
 #include "oom/store.h"
 
-static const struct mb_command commands[] = {
-	{ "top", "who faults, grows and stalls: one table per interval", false, mb_cmd_top },
-	{ "run", "trace CMD and all its descendants, then summarise; exits with CMD's status", true, mb_cmd_run },
-	{ "trace", "print single events as they happen", true, mb_cmd_trace },
-	{ "blame", "who held up whom, in reclaim and in writeback: whose dirty pages, whose allocations", false, mb_cmd_blame },
-	{ "leaks", "what grows, how fast, from which code, and when it will reach a limit", true, mb_cmd_leaks },
-	{ "oom", "wait for OOM kills, report each in full; oom list, oom show NUMBER: what was reported", true, mb_cmd_oom },
-	{ "record", "keep a trace in a file (-o FILE); with --raw also every event", true, mb_cmd_record },
-	{ "report", "what a recording says, for any time in it; of two, what has changed", true, mb_cmd_report },
-	{ "replay", "play a recording again: memblame replay FILE run | top | trace | blame | oom | leaks", true, mb_cmd_replay },
-	{ "serve", "stay on: record, report OOM kills, answer HTTP; all that can be set: --check-config", false, mb_cmd_serve },
-	{ "doctor", "what this kernel lets memblame see, question by question", false,
-	  mb_cmd_doctor },
-};
-
-enum {
-	OPT_JSON = 256,
-	OPT_QUIET,
-	OPT_VERBOSE,
-	OPT_VERSION,
-	OPT_PSS,
-	OPT_RAW,
-	OPT_PACE,
-	OPT_FROM,
-	OPT_TO,
-	OPT_CSV,
-	OPT_TIMELINE,
-	OPT_STATE_DIR,
-	OPT_HISTORY,
-	OPT_HEAP,
-	OPT_KERNEL,
-	OPT_STACKS,
-	OPT_SAMPLE,
-	OPT_PAGES,
-	OPT_FOLDED,
-	OPT_SVG,
-	OPT_DIFF,
-	OPT_MAPS,
-	OPT_SERIES,
-	OPT_CONFIG,
-	OPT_CHECK_CONFIG,
-	OPT_LISTEN,
-	OPT_BUDGET,
-	OPT_SELF,
-	OPT_HELP = '?',
-};
-
-static const struct argp_option options[] = {
-	{ "pid", 'p', "PID", 0, "trace this process and its threads (repeatable)", 0 },
-	{ "cgroup", 'c', "CGROUP", 0, "trace this memory cgroup and those below it (repeatable)",
-	  0 },
-	{ "duration", 'd', "SECONDS", 0, "end after this time, with the full summary", 0 },
-	{ "interval", 'i', "SECONDS", 0, "time between two tables (default 1)", 0 },
-	{ "family", 'f', "FAMILY,...", 0,
-	  "only these: " MB_FAMILIES_BY_DEFAULT "; doctor also: " MB_FAMILIES_ON_REQUEST, 0 },
-	{ "json", OPT_JSON, NULL, 0, "one JSON object per line; errors too", 0 },
-	{ "output", 'o', "FILE", 0, "write results to FILE (mode 0600), not to standard output",
-	  0 },
-	{ "budget", OPT_BUDGET, "PERCENT", 0,
-	  "trace less where memblame would cost more than so many percent of one CPU; off: trace all (default: off; serve: 1)",
-	  0 },
-	{ "pss", OPT_PSS, NULL, 0, "proportional and unique set size of each process, too", 0 },
-	{ "raw", OPT_RAW, NULL, 0, "record: every event too, and what leaks needs, for replay", 0 },
-	{ "self", OPT_SELF, NULL, 0, "trace: memblame's own events, too", 0 },
-	{ "pace", OPT_PACE, NULL, 0, "replay: as fast as it was, not as fast as can be", 0 },
-	{ "from", OPT_FROM, "TIME", 0,
-	  "report: from this time on (10:00, 10:00:05+02:00, an RFC 3339 time, or +SECONDS)", 0 },
-	{ "to", OPT_TO, "TIME", 0, "report: up to this time", 0 },
-	{ "csv", OPT_CSV, "FILE", 0, "report: one line per tick and process to FILE", 0 },
-	{ "timeline", OPT_TIMELINE, NULL, 0, "report: the window in steps, too", 0 },
-	{ "state-dir", OPT_STATE_DIR, "DIR", 0, "oom, serve: keep reports in DIR/oom (default " MB_STATE_DIR ")", 0 },
-	{ "history", OPT_HISTORY, "MIN,HOURS,MIB", 0,
-	  "remember so many minutes by the second and hours by the minute, in at most so "
-	  "many MiB (default 3,3,64)", 0 },
-	{ "heap", OPT_HEAP, NULL, 0, "leaks: blocks of allocators, too (probes on malloc and its kin)", 0 },
-	{ "kernel", OPT_KERNEL, NULL, 0, "leaks: objects of the kernel, too", 0 },
-	{ "stacks", OPT_STACKS, "HOW", 0,
-	  "leaks: unwind by frame pointers where they are kept (auto, the default), always (fp) or never (dwarf); or "
-	  "take no stacks (none)", 0 },
-	{ "sample", OPT_SAMPLE, "BYTES", 0,
-	  "leaks --heap: follow one block in so many bytes allocated (default 16384; 1: every block)", 0 },
-	{ "pages", OPT_PAGES, "N", 0, "leaks: follow one page in N, a power of two up to 65536 (default 64)", 0 },
-	{ "folded", OPT_FOLDED, "FILE", 0, "leaks: stacks and bytes to FILE, for flame graph tools", 0 },
-	{ "svg", OPT_SVG, "FILE", 0, "leaks: a flame graph to FILE", 0 },
-	{ "diff", OPT_DIFF, "FROM,TO", 0,
-	  "leaks: show growth, in graphs too, between these seconds after the start", 0 },
-	{ "maps", OPT_MAPS, NULL, 0, "leaks --json: list what is mapped, too", 0 },
-	{ "series", OPT_SERIES, NULL, 0, "leaks --json: the values that verdicts are made of, too", 0 },
-	{ "config", OPT_CONFIG, "FILE", 0, "serve: the configuration; options take the place of what it says", 0 },
-	{ "check-config", OPT_CHECK_CONFIG, NULL, 0, "serve: say what is wrong with it, or what it comes to, and end",
-	  0 },
-	{ "listen", OPT_LISTEN, "ADDR", 0,
-	  "serve: answer HTTP at ADDRESS:PORT or unix:PATH (default 127.0.0.1:9742; repeatable)", 0 },
-	{ "quiet", OPT_QUIET, NULL, 0, "no messages but errors", 0 },
-	{ "verbose", OPT_VERBOSE, NULL, 0, "say what is done, and what the kernel refused", 0 },
-	/* argp's own --help and --version are disabled together with its error messages, which are replaced here */
-	{ "help", OPT_HELP, NULL, 0, "give this help", -1 },
-	{ "version", OPT_VERSION, NULL, 0, "print the version", -1 },
-	{ 0 },
-};
-
-static const char doc[] =
-	"memblame traces memory events of Linux: which process faults and why, who grows, who "
-	"stalls in reclaim and writeback, and whom the OOM killer kills. It needs root, but for "
-	"report and replay.\v"
-	"\n"
-	"No selection means the whole machine. -d and Ctrl-C both end with the full summary.\n"
-	"\n"
-	"Examples:\n"
-	"  memblame run -- ls -lR /usr/share/doc\n"
-	"  memblame run --json -o /tmp/summary.json -- sleep 1\n"
-	"  memblame top -d 10\n"
-	"  memblame trace -f oom,reclaim -d 5\n"
-	"  memblame blame -d 10\n"
-	"  memblame leaks -d 30\n"
-	"  memblame leaks --heap -p $$ -d 10 --svg /tmp/leaks.svg\n"
-	"  memblame oom -d 60\n"
-	"  memblame oom list\n"
-	"  memblame record -o /tmp/trace.db -d 60\n"
-	"  memblame report --from +10 --to +20 /tmp/trace.db\n"
-	"  memblame serve --check-config --config /etc/memblame.conf\n"
-	"  memblame doctor\n"
-	"\n"
-	"Exit status: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here; run exits "
-	"as CMD does, 128 + signal, 127 when it is not found, 126 when it cannot be executed.";
-
-/* The table of commands, before the text that follows the options. */
-static char *add_commands(int key, const char *text, void *input)
-{
-	char *all = NULL;
-	size_t size;
-	FILE *f;
-
-	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)text;
-	f = open_memstream(&all, &size);
-	if (!f)
-		return (char *)text;
-	fprintf(f, "Commands:\n");
-	for (size_t i = 0; i < MB_ARRAY_SIZE(commands); i++)
-		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(f, "%s", text);
-	if (!fclose(f))
-		return all; /* argp frees it */
-	free(all);
-	return (char *)text;
-}
-
 struct parse {
-	const struct argp *argp;
 	int next; /* index of the word after the last one parsed */
 	struct mb_options *o;
 	struct mb_err *e;
 };
 
+/* A time above 0 and below 3 years. */
 static bool parse_seconds(const char *text, double *out)
 {
-	char *end;
-	double v = strtod(text, &end);
+	uint64_t ns;
 
-	if (end == text || *end || !isfinite(v) || v <= 0 || v > 1e8)
+	if (!mb_parse_time(text, &ns) || !ns || ns > 100000000 * MB_NS_PER_S)
 		return false;
-	*out = v;
+	*out = (double)ns / (double)MB_NS_PER_S;
 	return true;
 }
 
@@ -252,17 +104,20 @@ static int parse_stacks(struct mb_options *o, const char *text, struct mb_err *e
 	return mb_err_set(e, MB_EXIT_USAGE, 0, "--stacks is one of auto, fp, dwarf, none, not '%s'", text);
 }
 
-/* Parse "5,25": two points in time, in seconds after the start. */
+/* Parse "5,25" or "500ms,1m": two points in time after the start. */
 static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
 {
-	char *end;
-	double from = strtod(text, &end), to = *end == ',' ? strtod(end + 1, &end) : 0;
+	const char *comma = strchr(text, ',');
+	char first[32] = "";
+	uint64_t from = 0, to = 0;
 
-	if (end == text || *end || !isfinite(from) || !isfinite(to) || from < 0 || to <= from || to > 1e8)
+	if (comma && (size_t)(comma - text) < sizeof(first))
+		memcpy(first, text, (size_t)(comma - text));
+	if (!comma || !mb_parse_time(first, &from) || !mb_parse_time(comma + 1, &to) || to <= from)
 		return mb_err_set(e, MB_EXIT_USAGE, 0,
-				  "--diff needs two moments in seconds after the start, as in 5,25, not '%s'", text);
-	o->leaks.diff_from_ns = (uint64_t)(from * (double)MB_NS_PER_S);
-	o->leaks.diff_to_ns = (uint64_t)(to * (double)MB_NS_PER_S);
+				  "--diff needs two times after the start, as in 5,25 or 500ms,1m, not '%s'", text);
+	o->leaks.diff_from_ns = from;
+	o->leaks.diff_to_ns = to;
 	return 0;
 }
 
@@ -270,37 +125,38 @@ static int parse_diff(struct mb_options *o, const char *text, struct mb_err *e)
 static int parse_leaks_option(int key, char *arg, struct mb_options *o, struct mb_err *e)
 {
 	switch (key) {
-	case OPT_HEAP:
+	case MB_OPT_HEAP:
 		o->leaks.heap = true;
 		return 0;
-	case OPT_KERNEL:
+	case MB_OPT_KERNEL:
 		o->leaks.kernel = true;
 		return 0;
-	case OPT_SERIES:
+	case MB_OPT_SERIES:
 		o->leaks.series = true;
 		return 0;
-	case OPT_MAPS:
+	case MB_OPT_MAPS:
 		o->leaks.maps = true;
 		return 0;
-	case OPT_FOLDED:
+	case MB_OPT_FOLDED:
 		o->leaks.folded_path = arg;
 		return 0;
-	case OPT_SVG:
+	case MB_OPT_SVG:
 		o->leaks.svg_path = arg;
 		return 0;
-	case OPT_STACKS:
+	case MB_OPT_STACKS:
 		return parse_stacks(o, arg, e);
-	case OPT_SAMPLE:
-		if (!parse_count(arg, 1ull << 40, &o->leaks.heap_sample_bytes))
-			return mb_err_set(e, MB_EXIT_USAGE, 0, "--sample needs a number of bytes, not '%s'", arg);
+	case MB_OPT_SAMPLE:
+		if (!mb_parse_bytes(arg, &o->leaks.heap_sample_bytes) || !o->leaks.heap_sample_bytes ||
+		    o->leaks.heap_sample_bytes > 1ull << 40)
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "--sample needs a size, as in 4096 or 64K, not '%s'", arg);
 		return 0;
-	case OPT_PAGES:
+	case MB_OPT_PAGES:
 		if (!parse_count(arg, 65536, &o->leaks.page_sample_1_in) ||
 		    (o->leaks.page_sample_1_in & (o->leaks.page_sample_1_in - 1)))
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
 					  "--pages needs a power of two from 1 to 65536, not '%s'", arg);
 		return 0;
-	case OPT_DIFF:
+	case MB_OPT_DIFF:
 		return parse_diff(o, arg, e);
 	}
 	return 0;
@@ -319,17 +175,17 @@ static int parse_serve_option(int key, const char *arg, struct mb_options *o, st
 		{ 'i', MB_SERVE_interval_ns, "-i", NULL },
 		{ 'f', MB_SERVE_families, "-f", NULL },
 		{ 'c', MB_SERVE_cgroups, "-c", NULL },
-		{ OPT_LISTEN, MB_SERVE_listen, "--listen", NULL },
-		{ OPT_BUDGET, MB_SERVE_budget_ppm, "--budget", NULL },
-		{ OPT_STATE_DIR, MB_SERVE_state_dir, "--state-dir", NULL },
-		{ OPT_HISTORY, MB_SERVE_KEYS, "--history", NULL },
-		{ OPT_QUIET, MB_SERVE_log, "--quiet", "quiet" },
-		{ OPT_VERBOSE, MB_SERVE_log, "--verbose", "verbose" },
+		{ MB_OPT_LISTEN, MB_SERVE_listen, "--listen", NULL },
+		{ MB_OPT_BUDGET, MB_SERVE_budget_ppm, "--budget", NULL },
+		{ MB_OPT_STATE_DIR, MB_SERVE_state_dir, "--state-dir", NULL },
+		{ MB_OPT_HISTORY, MB_SERVE_KEYS, "--history", NULL },
+		{ MB_OPT_QUIET, MB_SERVE_log, "--quiet", "quiet" },
+		{ MB_OPT_VERBOSE, MB_SERVE_log, "--verbose", "verbose" },
 	};
 
-	if (key == OPT_CONFIG)
+	if (key == MB_OPT_CONFIG)
 		o->config_path = arg;
-	o->check_config |= key == OPT_CHECK_CONFIG;
+	o->check_config |= key == MB_OPT_CHECK_CONFIG;
 	for (size_t i = 0; i < MB_ARRAY_SIZE(table); i++) {
 		if (table[i].option == key)
 			return mb_serve_override(&o->serve, table[i].key, table[i].name,
@@ -340,9 +196,15 @@ static int parse_serve_option(int key, const char *arg, struct mb_options *o, st
 
 static int parse_budget(const char *text, double *percent, struct mb_err *e)
 {
+	uint64_t millionths; /* of one CPU */
+
 	*percent = 0;
-	if (strcmp(text, "off") == 0 || (parse_seconds(text, percent) && *percent >= 0.01 && *percent <= 100))
+	if (strcmp(text, "off") == 0)
 		return 0;
+	if (mb_parse_number(text, strlen(text), 10000, &millionths) && millionths >= 100 && millionths <= 1000000) {
+		*percent = (double)millionths / 10000;
+		return 0;
+	}
 	return mb_err_set(e, MB_EXIT_USAGE, 0, "--budget needs percent of one CPU, 0.01 to 100, or off, not '%s'", text);
 }
 
@@ -361,7 +223,7 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case 'i':
 		if (!parse_seconds(arg, key == 'd' ? &o->duration_s : &o->interval_s))
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
-					  "-%c needs a number of seconds above 0, not '%s'", key,
+					  "-%c needs a time above 0, as in 5, 500ms or 2m, not '%s'", key,
 					  arg);
 		return 0;
 	case 'f':
@@ -369,48 +231,48 @@ static int parse_option(int key, char *arg, struct mb_options *o, struct mb_err 
 	case 'o':
 		o->out_path = arg;
 		return 0;
-	case OPT_BUDGET:
+	case MB_OPT_BUDGET:
 		return parse_budget(arg, &o->budget_percent, e);
-	case OPT_JSON:
+	case MB_OPT_JSON:
 		o->sink = &mb_sink_json;
 		return 0;
-	case OPT_PSS:
+	case MB_OPT_PSS:
 		o->pss = true;
 		return 0;
-	case OPT_RAW:
+	case MB_OPT_RAW:
 		o->raw = true;
 		return 0;
-	case OPT_SELF:
+	case MB_OPT_SELF:
 		o->own_events = true;
 		return 0;
-	case OPT_PACE:
+	case MB_OPT_PACE:
 		o->pace = true;
 		return 0;
-	case OPT_FROM:
+	case MB_OPT_FROM:
 		o->from = arg;
 		return 0;
-	case OPT_TO:
+	case MB_OPT_TO:
 		o->to = arg;
 		return 0;
-	case OPT_TIMELINE:
+	case MB_OPT_TIMELINE:
 		o->timeline = true;
 		return 0;
-	case OPT_CSV:
+	case MB_OPT_CSV:
 		o->csv_path = arg;
 		return 0;
-	case OPT_STATE_DIR:
+	case MB_OPT_STATE_DIR:
 		o->state_dir = arg;
 		return 0;
-	case OPT_HISTORY:
+	case MB_OPT_HISTORY:
 		if (mb_history_parse(arg, &o->history))
 			return mb_err_set(e, MB_EXIT_USAGE, 0,
 					  "--history needs MINUTES,HOURS,MIB (1 to 60, 1 to 48, 1 to 4096), "
 					  "not '%s'", arg);
 		return 0;
-	case OPT_QUIET:
+	case MB_OPT_QUIET:
 		o->quiet = true;
 		return 0;
-	case OPT_VERBOSE:
+	case MB_OPT_VERBOSE:
 		o->verbose = true;
 		return 0;
 	}
@@ -432,18 +294,21 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 			return 0;
 		}
 		c = mb_command_find(p->o->command);
-		if (c && !c->takes_command)
+		if (c && !c->takes_words)
 			return mb_err_set(p->e, MB_EXIT_USAGE, 0, "%s takes no argument '%s'",
 					  c->name, arg);
 		/* the command to trace: all following words belong to it, with or without "--" */
 		p->o->argv = &state->argv[state->next - 1];
 		state->next = state->argc;
 		return 0;
-	case OPT_HELP:
-		argp_help(p->argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC,
-			  (char *)"memblame");
+	case 'h':
+		c = p->o->command ? mb_command_find(p->o->command) : NULL;
+		if (c)
+			mb_help_command(c, stdout);
+		else
+			mb_help_all(stdout);
 		exit(MB_EXIT_OK);
-	case OPT_VERSION:
+	case MB_OPT_VERSION:
 		printf("memblame %s\n", MB_VERSION);
 		exit(MB_EXIT_OK);
 	case ARGP_KEY_INIT:
@@ -455,25 +320,123 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARGS:
 		return ARGP_ERR_UNKNOWN;
 	default:
+		if (p->o->n_used < MB_ARRAY_SIZE(p->o->used))
+			p->o->used[p->o->n_used++] = key;
 		err = parse_serve_option(key, arg, p->o, p->e);
 		return -(err ? err : parse_option(key, arg, p->o, p->e));
 	}
 }
 
-const struct mb_command *mb_command_find(const char *name)
+/* ---- what goes with what ---- */
+
+/* "top, run and record": the commands that an option is for. */
+static void list_commands(const struct mb_cli_option *option, char *buf, size_t size)
 {
-	for (size_t i = 0; i < MB_ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	const struct mb_command *c;
+	size_t len = 0, n = 0, left = (size_t)__builtin_popcount(option->commands);
+
+	buf[0] = '\0';
+	for (size_t i = 0; (c = mb_command_at(i)) && len < size; i++) {
+		if (!mb_cli_applies(option, c))
+			continue;
+		left--;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", !n++ ? "" : left ? ", " : " and ", c->name);
 	}
-	return NULL;
 }
 
-int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e)
+/* Is the option for this command, and for also (or NULL)? What is only for also needs nothing else. */
+static bool fits(const struct mb_cli_option *option, const struct mb_command *c, const struct mb_command *also)
+{
+	if (also && option->commands == 1u << mb_command_number(also))
+		return true;
+	return mb_cli_applies(option, c) && (!also || mb_cli_applies(option, also));
+}
+
+/* Refuse options that the command does not use. */
+static int check_options(const struct mb_options *o, const struct mb_command *c, const struct mb_command *also,
+			 struct mb_err *e)
+{
+	for (size_t i = 0; i < o->n_used; i++) {
+		const struct mb_cli_option *option = mb_cli_option(o->used[i]);
+		char list[128], name[64];
+
+		if (fits(option, c, also))
+			continue;
+		if (option->key < 256)
+			snprintf(name, sizeof(name), "-%c", option->key);
+		else
+			snprintf(name, sizeof(name), "--%s", option->name);
+		list_commands(option, list, sizeof(list));
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "%s does not apply to %s%s%s: it is for %s", name,
+				  also ? also->name : c->name, also ? " of " : "", also ? c->name : "", list);
+	}
+	return 0;
+}
+
+bool mb_options_has(const struct mb_options *o, int key)
+{
+	for (size_t i = 0; i < o->n_used; i++) {
+		if (o->used[i] == key)
+			return true;
+	}
+	return false;
+}
+
+/* The table of options as argp wants it. */
+static const struct argp_option *argp_options(void)
+{
+	static struct argp_option list[64];
+
+	for (size_t i = 0; mb_cli_option_at(i) && i + 1 < MB_ARRAY_SIZE(list); i++) {
+		const struct mb_cli_option *o = mb_cli_option_at(i);
+
+		list[i] = (struct argp_option){ .name = o->name, .key = o->key, .arg = o->arg };
+	}
+	return list;
+}
+
+/* Describe the word at which argp gave up. */
+static void refuse_word(const char *word, struct mb_err *e)
+{
+	char name[64] = "";
+	const char *like;
+	bool known = false;
+
+	if (strncmp(word, "--", 2) == 0)
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	like = *name ? mb_cli_option_like(name) : NULL;
+
+	for (size_t i = 0; mb_cli_option_at(i) && !known; i++) {
+		const struct mb_cli_option *o = mb_cli_option_at(i);
+
+		known = o->arg && (strncmp(word, "--", 2) == 0 ? strcmp(word + 2, o->name) == 0 :
+								  word[0] == '-' && word[1] == o->key && !word[2]);
+	}
+	if (known)
+		mb_err_set(e, MB_EXIT_USAGE, 0, "%s needs an argument; see memblame --help", word);
+	else if (like)
+		mb_err_set(e, MB_EXIT_USAGE, 0, "unknown option '%s'; did you mean --%s?", word, like);
+	else
+		mb_err_set(e, MB_EXIT_USAGE, 0, "unknown option '%s', or one with an argument that it does not take; see "
+			   "memblame --help", word);
+}
+
+static int refuse_command(const char *name, struct mb_err *e)
+{
+	const char *like = mb_cli_command_like(name);
+
+	if (like)
+		return mb_err_set(e, MB_EXIT_USAGE, 0, "no command '%s'; did you mean %s?", name, like);
+	return mb_err_set(e, MB_EXIT_USAGE, 0, "no command '%s'; see memblame --help", name);
+}
+
+/* also: a command whose options they must be as well, or NULL. */
+static int parse_words(struct mb_options *o, int argc, char **argv, const struct mb_command *also, struct mb_err *e)
 {
 	static char *no_command[] = { NULL };
-	struct argp argp = { options, on_key, "COMMAND [-- CMD ARGS...]", doc, NULL, add_commands, NULL };
-	struct parse p = { &argp, 1, o, e };
+	struct argp argp = { argp_options(), on_key, NULL, NULL, NULL, NULL, NULL };
+	struct parse p = { 1, o, e };
+	const struct mb_command *c;
 	int err;
 
 	memset(o, 0, sizeof(*o));
@@ -489,22 +452,24 @@ int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err 
 	}
 	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &p);
 	if (err && !e->text[0])
-		mb_err_set(e, MB_EXIT_USAGE, 0,
-			   "unknown option, or one without its argument: '%s'; see memblame --help",
-			   argv[p.next < argc ? p.next : argc - 1]);
+		refuse_word(argv[p.next < argc ? p.next : argc - 1], e);
 	if (err)
 		return -EINVAL;
 	if (!o->command)
 		return mb_err_set(e, MB_EXIT_USAGE, 0, "which command? see memblame --help");
-	if (!mb_command_find(o->command))
-		return mb_err_set(e, MB_EXIT_USAGE, 0, "no command '%s'; see memblame --help",
-				  o->command);
-	return 0;
+	c = mb_command_find(o->command);
+	return c ? check_options(o, c, also, e) : refuse_command(o->command, e);
+}
+
+int mb_options_parse(struct mb_options *o, int argc, char **argv, struct mb_err *e)
+{
+	return parse_words(o, argc, argv, NULL, e);
 }
 
 int mb_options_rest(const struct mb_options *o, struct mb_options *out, const char *command,
 		    char **argv, struct mb_err *e)
 {
+	const struct mb_command *also = command ? NULL : mb_command_find(o->command);
 	char *words[64] = { (char *)"memblame" };
 	int n = 1, err;
 
@@ -512,12 +477,15 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 		words[n++] = (char *)command;
 	for (; *argv && n < 63; argv++)
 		words[n++] = *argv;
-	err = mb_options_parse(out, n, words, e);
+	err = parse_words(out, n, words, also, e);
 	if (err)
 		return err;
 	if (out->sink == &mb_sink_text)
 		out->sink = o->sink;
+	for (size_t i = 0; i < o->n_used && out->n_used < MB_ARRAY_SIZE(out->used); i++)
+		out->used[out->n_used++] = o->used[i];
 	out->pace |= o->pace;
+	out->own_events |= o->own_events;
 	out->timeline |= o->timeline;
 	out->families |= o->families;
 	if (!out->interval_s)
@@ -532,6 +500,14 @@ int mb_options_rest(const struct mb_options *o, struct mb_options *out, const ch
 		out->csv_path = o->csv_path;
 	if (!out->state_dir)
 		out->state_dir = o->state_dir;
+	if (!out->n_pids) {
+		memcpy(out->pids, o->pids, sizeof(out->pids));
+		out->n_pids = o->n_pids;
+	}
+	if (!out->n_cgroups) {
+		memcpy(out->cgroups, o->cgroups, sizeof(out->cgroups));
+		out->n_cgroups = o->n_cgroups;
+	}
 	return 0;
 }
 
