@@ -707,7 +707,7 @@ uint64_t mb_field_untraced_ns(const struct mb_model *m, const struct mb_family *
 	uint64_t off = from ? mb_levels_off_ns(&m->levels, from, now_ns) : 0;
 	uint64_t uncounted = m->uncounted_ns ? m->uncounted_ns[mb_slot(f)] : 0;
 
-	return off > uncounted ? off : uncounted;
+	return off + uncounted;
 }
 
 bool mb_field_known(const struct mb_model *m, const struct mb_family *fam, const struct mb_field *f)

@@ -197,8 +197,8 @@ struct mb_model {
 	bool pss; /* PSS and USS are also read */
 	struct mb_levels levels;
 	/*
-	 * reports: per slot, how long the value was not counted within the report's window; NULL:
-	 * always counted
+	 * reports: per slot, how long the value was not counted within the report's window for another
+	 * reason than the level; NULL: always counted
 	 */
 	uint64_t *uncounted_ns;
 	struct mb_shrinker *shrinkers;
@@ -318,7 +318,7 @@ bool mb_field_known(const struct mb_model *m, const struct mb_family *fam,
 bool mb_process_field_known(const struct mb_model *m, const struct mb_process *p, const struct mb_family *fam,
 			    const struct mb_field *f);
 
-/* Reports: a slot was not counted for ns of the window, but was counted in the rest of it. */
+/* Reports: for another reason than the level, a slot was not counted for ns of the window. */
 void mb_model_uncounted(struct mb_model *m, unsigned int slot, uint64_t ns);
 
 /*

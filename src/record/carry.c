@@ -27,7 +27,20 @@ static enum kind kind_of(const char *name)
 	return len > 7 && !strcmp(name + len - 7, "_max_ns") ? LONGEST : DELTA;
 }
 
-void mb_carried_columns(sqlite3 *sqlite, sqlite3_str *names, sqlite3_str *values)
+/* What an idle process has in a column that depends on the level; NULL: the column does not. */
+static const char *by_level(const struct mb_coverage *cover, const char *name)
+{
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t i = 0; cover && cover->levels.governed && i < n; i++) {
+		if (!strcmp(c[i].name, name) && mb_coverage_left_out(&c[i]))
+			return mb_coverage_counted(cover, i, INT64_MIN + 1, INT64_MAX) ? "0" : "NULL";
+	}
+	return NULL;
+}
+
+void mb_carried_columns(sqlite3 *sqlite, const struct mb_coverage *cover, sqlite3_str *names, sqlite3_str *values)
 {
 	sqlite3_stmt *s = NULL;
 
@@ -36,6 +49,7 @@ void mb_carried_columns(sqlite3 *sqlite, sqlite3_str *names, sqlite3_str *values
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const char *name = (const char *)sqlite3_column_text(s, 0);
 		enum kind kind = name ? kind_of(name) : KEY;
+		const char *level = name ? by_level(cover, name) : NULL;
 
 		if (kind == KEY)
 			continue;
@@ -43,6 +57,8 @@ void mb_carried_columns(sqlite3 *sqlite, sqlite3_str *names, sqlite3_str *values
 			sqlite3_str_appendf(names, ", \"%w\"", name);
 		if (kind == LONGEST)
 			sqlite3_str_appendall(values, ", NULL");
+		else if (level)
+			sqlite3_str_appendf(values, ", %s", level);
 		else /* NULL stays NULL: not counted, so not known */
 			sqlite3_str_appendf(values, ", \"%w\"%s", name, kind == DELTA ? " * 0" : "");
 	}
@@ -58,7 +74,7 @@ static char *make_sql(sqlite3 *sqlite)
 	sqlite3_str *names = sqlite3_str_new(sqlite), *values = sqlite3_str_new(sqlite);
 	char *n, *v, *sql = NULL;
 
-	mb_carried_columns(sqlite, names, values);
+	mb_carried_columns(sqlite, NULL, names, values);
 	n = sqlite3_str_finish(names);
 	v = sqlite3_str_finish(values);
 	if (n && v)

@@ -9,6 +9,8 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
+#include "record/coverage.h"
+
 /*
  * SQL: whether process p (a row of the table) is still alive at tick ?1. Older builds do not set gone_tick of a
  * process that has exited; there, last_tick is the tick of the exit.
@@ -23,9 +25,10 @@
 
 /*
  * For each column of account except its keys, in order, append ", NAME" to names (may be NULL) and ", EXPRESSION" to
- * values. The expression is the value carried forward for an idle process, computed from MB_LAST_ACCOUNTS.
+ * values. The expression is the value carried forward for an idle process, computed from MB_LAST_ACCOUNTS. cover: what
+ * was counted in the tick, if it has a budget; NULL: not known, then the last account decides.
  */
-void mb_carried_columns(sqlite3 *sqlite, sqlite3_str *names, sqlite3_str *values);
+void mb_carried_columns(sqlite3 *sqlite, const struct mb_coverage *cover, sqlite3_str *names, sqlite3_str *values);
 
 /*
  * Insert a carried account for each process that is alive at the tick and has no account at it, so that everything

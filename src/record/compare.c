@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* Reports that compare numbers: a window in steps, and two recordings. */
+/* The report that compares two recordings. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "record/coverage.h"
 #include "record/report.h"
 #include "sinks/text.h"
 
-#define STEPS 20
 #define DIFF_ROWS 40 /* rows shown in a diff */
 #define DIFF_MAX 65532 /* rows compared: a multiple of QUANTITIES */
 
@@ -31,157 +31,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct sql *sql, const cha
 	if (sql->len >= sizeof(sql->text))
 		sql->len = sizeof(sql->text) - 1; /* truncated, so SQLite rejects it */
 }
-
-/* Whether the column is the stalled time of a kind of stall. */
-static bool is_stalled(const struct mb_column *c)
-{
-	const char *end = c->name + strlen(c->name);
-
-	return !strncmp(c->name, "stalls_", 7) && !c->is_max && !strcmp(end - 3, "_ns");
-}
-
-/* Find the kinds of stall that the recording counts. counts is indexed by column. */
-static int find_stalls(struct mb_reader *r, bool *counts, struct mb_err *e)
-{
-	struct sql sql = { .len = 0 };
-	sqlite3_stmt *s = NULL;
-	size_t n;
-	const struct mb_column *c = mb_columns(&n);
-	int code;
-
-	add(&sql, "SELECT 0");
-	for (size_t i = 0; i < n; i++) {
-		counts[i] = is_stalled(&c[i]) && mb_reader_has(r, "account", c[i].name);
-		if (counts[i])
-			add(&sql, ", max(%s IS NOT NULL)", c[i].name);
-	}
-	add(&sql, " FROM account");
-	code = sqlite3_prepare_v2(mb_reader_sqlite(r), sql.text, -1, &s, NULL);
-	if (!code)
-		code = sqlite3_step(s);
-	for (size_t i = 0, column = 1; i < n && code == SQLITE_ROW; i++) {
-		if (counts[i])
-			counts[i] = sqlite3_column_int(s, (int)column++);
-	}
-	sqlite3_finalize(s);
-	return code == SQLITE_ROW ? 0 : mb_reader_damaged(r, e);
-}
-
-/*
- * Add an expression for the total stalled time of a row of account a, over the kinds in counts; NULL if none of them
- * is known.
- */
-static void add_stalled(struct sql *sql, const bool *counts)
-{
-	size_t n;
-	const struct mb_column *c = mb_columns(&n);
-
-	add(sql, "CASE WHEN coalesce(NULL, NULL");
-	for (size_t i = 0; i < n; i++) {
-		if (counts[i])
-			add(sql, ", a.%s", c[i].name);
-	}
-	add(sql, ") IS NOT NULL THEN 0");
-	for (size_t i = 0; i < n; i++) {
-		if (counts[i])
-			add(sql, " + ifnull(a.%s, 0)", c[i].name);
-	}
-	add(sql, " END");
-}
-
-static uint64_t value(sqlite3_stmt *s, int column)
-{
-	return sqlite3_column_type(s, column) == SQLITE_NULL ? MB_NO_VALUE :
-							       (uint64_t)sqlite3_column_int64(s, column);
-}
-
-/* ---- step by step ---- */
-
-static void put_step(struct mb_out *out, bool json, sqlite3_stmt *s)
-{
-	const char *time = (const char *)sqlite3_column_text(s, 0);
-	uint64_t minor = value(s, 1), major = value(s, 2), stalled = value(s, 3);
-	uint64_t unknown_ns = (uint64_t)sqlite3_column_int64(s, 4);
-	char a[MB_UNITS_LEN], b[MB_UNITS_LEN], c[MB_UNITS_LEN], least[MB_UNITS_LEN + 2];
-
-	if (json) {
-		mb_json_object(out, NULL);
-		mb_json_str(out, "time", time);
-		mb_json_number(out, "minor", minor);
-		mb_json_number(out, "major", major);
-		mb_json_number(out, "stalled_ns", stalled);
-		mb_json_u64(out, "stalled_unknown_ns", unknown_ns);
-		mb_json_object_end(out);
-		return;
-	}
-	snprintf(least, sizeof(least), "%s%s", unknown_ns && stalled != MB_NO_VALUE ? ">=" : "",
-		 mb_format_number(c, MB_UNIT_NS, stalled));
-	mb_out_printf(out, "%-24s %12s %10s %12s\n", time ? time : "", mb_format_number(a, MB_UNIT_COUNT, minor),
-		      mb_format_number(b, MB_UNIT_COUNT, major), least);
-}
-
-/*
- * Per tick: the sums, and whether a process did not know a value. Per step: the time of its last tick, and the sums
- * of the ticks.
- */
-static int query_steps(struct mb_reader *r, const struct mb_window *w, sqlite3_stmt **s, struct mb_err *e)
-{
-	const char *length = mb_reader_has(r, "tick", "interval_ns") ? "t.interval_ns" : "0";
-	struct sql sql = { .len = 0 };
-	bool *counts;
-	size_t n;
-	int err;
-
-	mb_columns(&n);
-	counts = calloc(n + 1, sizeof(*counts));
-	if (!counts)
-		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	err = find_stalls(r, counts, e);
-	add(&sql, "SELECT time, sum(minor), sum(major), sum(stalled), sum(unknown * ns), max(tick) FROM (SELECT t.tick,"
-		  " t.time, %s AS ns, ifnull(sum(minor), 0) AS minor, ifnull(sum(major), 0) AS major,"
-		  " CASE WHEN count(process) THEN sum(lost) ELSE 0 END AS stalled, count(lost) < count(process) AS unknown"
-		  " FROM tick t LEFT JOIN (SELECT tick, process, minor, major, ", length);
-	add_stalled(&sql, counts);
-	add(&sql, " AS lost FROM account a) USING (tick) WHERE t.tick BETWEEN ?1 AND ?2 GROUP BY t.tick)"
-		  " GROUP BY (tick - ?1) * %d / (?2 - ?1 + 1) ORDER BY tick", STEPS);
-	free(counts);
-	if (!err && sqlite3_prepare_v2(mb_reader_sqlite(r), sql.text, -1, s, NULL))
-		err = mb_reader_damaged(r, e);
-	if (err)
-		return err;
-	sqlite3_bind_int64(*s, 1, w->first);
-	sqlite3_bind_int64(*s, 2, w->last);
-	return 0;
-}
-
-int mb_report_timeline(struct mb_reader *r, const struct mb_window *w, bool json,
-		       struct mb_out *out, struct mb_err *e)
-{
-	sqlite3_stmt *s = NULL;
-	int code, err = query_steps(r, w, &s, e);
-
-	if (err)
-		return err;
-	if (json) {
-		mb_json_object(out, NULL);
-		mb_json_u64(out, "schema", 1);
-		mb_json_str(out, "kind", "timeline");
-		mb_json_array(out, "steps");
-	} else {
-		mb_out_printf(out, "\n%-24s %12s %10s %12s\n", "UNTIL", "MINOR", "MAJOR", "STALLED");
-	}
-	while ((code = sqlite3_step(s)) == SQLITE_ROW)
-		put_step(out, json, s);
-	if (json) {
-		mb_json_array_end(out);
-		mb_json_object_end(out);
-		mb_json_end_line(out);
-	}
-	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
-}
-
-/* ---- two recordings ---- */
 
 /* A number of a program in one of the two recordings. */
 struct side {
@@ -241,100 +90,149 @@ static struct diff *diffs_get(struct diffs *d, const char *program)
 	return &d->rows[d->n - QUANTITIES];
 }
 
-/* Add the expression for the value of a quantity in a row of account a. */
-static void add_quantity(struct sql *sql, struct mb_reader *r, size_t q, const bool *counts)
-{
-	const char *column = quantities[q].column;
+/* ---- the programs of one recording ---- */
 
-	if (!column)
-		add_stalled(sql, counts);
-	else if (!mb_reader_has(r, "account", column))
-		add(sql, "NULL");
-	else
-		add(sql, "a.%s", column);
+#define TERMS 64
+
+/* A column that counts for a quantity. Stalled time is the sum of several; each has a time in which it was counted. */
+struct term {
+	size_t quantity;
+	const char *column;
+	bool there; /* the recording has the column */
+	uint64_t counted_ns;
+};
+
+struct terms {
+	struct term at[TERMS];
+	size_t n;
+	uint64_t unknown_ns[QUANTITIES]; /* the longest time for which one of the columns was not counted */
+};
+
+/* For how long of the window a column of account was not counted. Those that are not of a family always are. */
+static uint64_t uncounted_ns(const struct mb_coverage *cover, const char *column)
+{
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(c[i].name, column))
+			return mb_coverage_uncounted_ns(cover, i);
+	}
+	return 0;
 }
 
-/* Per program, the sum of the known values of each quantity. */
-static sqlite3_stmt *query_programs(struct mb_reader *r, const bool *counts)
+static void add_term(struct terms *t, struct mb_reader *r, const struct mb_coverage *cover, size_t q, const char *column,
+		     uint64_t ns)
+{
+	struct term *to = &t->at[t->n];
+	uint64_t unknown_ns;
+
+	if (t->n == TERMS)
+		return;
+	t->n++;
+	*to = (struct term){ .quantity = q, .column = column, .there = mb_reader_has(r, "account", column) };
+	unknown_ns = to->there ? uncounted_ns(cover, column) : ns;
+	unknown_ns = unknown_ns < ns ? unknown_ns : ns;
+	to->counted_ns = ns - unknown_ns;
+	if (quantities[q].per_second && unknown_ns > t->unknown_ns[q])
+		t->unknown_ns[q] = unknown_ns;
+}
+
+/* counts: the kinds of stall that make up the stalled time. */
+static void find_terms(struct terms *t, struct mb_reader *r, const struct mb_coverage *cover, const bool *counts,
+		       uint64_t ns)
+{
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t q = 0; q < QUANTITIES; q++) {
+		size_t before = t->n;
+
+		if (quantities[q].column)
+			add_term(t, r, cover, q, quantities[q].column, ns);
+		for (size_t i = 0; i < n && !quantities[q].column; i++) {
+			if (counts[i])
+				add_term(t, r, cover, q, c[i].name, ns);
+		}
+		if (t->n == before)
+			t->unknown_ns[q] = ns;
+	}
+}
+
+/* Per program, the sum of the known values of each term. */
+static sqlite3_stmt *query_programs(struct mb_reader *r, const struct terms *t)
 {
 	struct sql sql = { .len = 0 };
 	sqlite3_stmt *s = NULL;
 
 	add(&sql, "SELECT p.comm");
-	for (size_t q = 0; q < QUANTITIES; q++) {
-		add(&sql, ", %s(", quantities[q].is_max ? "max" : "sum");
-		add_quantity(&sql, r, q, counts);
-		add(&sql, ")");
+	for (size_t i = 0; i < t->n; i++) {
+		const char *take = quantities[t->at[i].quantity].is_max ? "max" : "sum";
+
+		if (t->at[i].there)
+			add(&sql, ", %s(a.%s)", take, t->at[i].column);
+		else
+			add(&sql, ", NULL");
 	}
 	add(&sql, " FROM account a JOIN process p USING (process) GROUP BY p.comm");
 	return sqlite3_prepare_v2(mb_reader_sqlite(r), sql.text, -1, &s, NULL) ? NULL : s;
 }
 
-/* For how long each quantity was not counted: the time of the ticks in which some account has no value for it. */
-static int find_unknown(struct mb_reader *r, const bool *counts, uint64_t unknown_ns[QUANTITIES], struct mb_err *e)
+/* Add the value of a term. A rate is per second in which the term was counted. */
+static void add_value(struct side *side, const struct term *t, sqlite3_stmt *s, int column)
 {
-	struct sql sql = { .len = 0 };
-	sqlite3_stmt *s = NULL;
-	int code;
+	bool rate = quantities[t->quantity].per_second;
 
-	memset(unknown_ns, 0, QUANTITIES * sizeof(*unknown_ns));
-	if (!mb_reader_has(r, "tick", "interval_ns"))
-		return 0;
-	add(&sql, "SELECT 0");
-	for (size_t q = 0; q < QUANTITIES; q++)
-		add(&sql, ", sum(q%zu * interval_ns)", q);
-	add(&sql, " FROM (SELECT tick");
-	for (size_t q = 0; q < QUANTITIES; q++) {
-		add(&sql, ", max((");
-		add_quantity(&sql, r, q, counts);
-		add(&sql, ") IS NULL) AS q%zu", q);
-	}
-	add(&sql, " FROM account a GROUP BY tick) JOIN tick USING (tick)");
-	code = sqlite3_prepare_v2(mb_reader_sqlite(r), sql.text, -1, &s, NULL);
-	if (!code)
-		code = sqlite3_step(s);
-	for (size_t q = 0; q < QUANTITIES && code == SQLITE_ROW; q++)
-		unknown_ns[q] = quantities[q].per_second ? (uint64_t)sqlite3_column_int64(s, 1 + (int)q) : 0;
-	sqlite3_finalize(s);
-	return code == SQLITE_ROW ? 0 : mb_reader_damaged(r, e);
+	if (sqlite3_column_type(s, column) == SQLITE_NULL || (rate && !t->counted_ns))
+		return;
+	side->known = true;
+	side->value += sqlite3_column_double(s, column) * (rate ? 1e9 / (double)t->counted_ns : 1);
 }
 
-/* Add the programs of one recording. counts holds the kinds of stall that both recordings count. */
-static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, const bool *counts, struct mb_err *e)
+static int add_programs(struct diffs *d, struct mb_reader *r, bool is_after, const struct terms *t, struct mb_err *e)
 {
-	uint64_t *unknown_ns = d->unknown_ns[is_after], ns = 0;
-	struct mb_window all;
-	sqlite3_stmt *s;
-	int code, err;
+	sqlite3_stmt *s = query_programs(r, t);
+	int code;
 
-	err = mb_report_window(r, NULL, NULL, &all, e);
-	if (!err)
-		err = mb_reader_duration(r, all.first, all.last, &ns, e);
-	if (!err)
-		err = find_unknown(r, counts, unknown_ns, e);
-	if (err)
-		return err;
-	s = query_programs(r, counts);
 	if (!s)
 		return mb_reader_damaged(r, e);
 	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
 		const char *program = (const char *)sqlite3_column_text(s, 0);
 		struct diff *rows = program ? diffs_get(d, program) : NULL;
 
-		for (size_t q = 0; rows && q < QUANTITIES; q++) {
-			struct side *side = is_after ? &rows[q].after : &rows[q].before;
-			bool rate = quantities[q].per_second;
-			uint64_t counted_ns = ns > unknown_ns[q] ? ns - unknown_ns[q] : 0;
+		for (size_t q = 0; rows && q < QUANTITIES; q++)
+			*(is_after ? &rows[q].after : &rows[q].before) = (struct side){ .seen = true };
+		for (size_t i = 0; rows && i < t->n; i++) {
+			struct diff *row = &rows[t->at[i].quantity];
 
-			side->seen = true;
-			side->known = sqlite3_column_type(s, 1 + (int)q) != SQLITE_NULL && (counted_ns || !rate);
-			side->value = !side->known ? 0 :
-				      rate ? sqlite3_column_double(s, 1 + (int)q) * 1e9 / (double)counted_ns :
-					     sqlite3_column_double(s, 1 + (int)q);
+			add_value(is_after ? &row->after : &row->before, &t->at[i], s, 1 + (int)i);
 		}
 	}
 	sqlite3_finalize(s);
 	return code == SQLITE_DONE ? 0 : mb_reader_damaged(r, e);
+}
+
+/* Add the programs of one recording. counts holds the kinds of stall that both recordings count. */
+static int add_recording(struct diffs *d, struct mb_reader *r, bool is_after, const bool *counts, struct mb_err *e)
+{
+	struct mb_coverage cover = { .n = 0 };
+	struct terms terms = { .n = 0 };
+	struct mb_window all;
+	uint64_t ns = 0;
+	int err;
+
+	err = mb_report_window(r, NULL, NULL, &all, e);
+	if (!err)
+		err = mb_reader_duration(r, all.first, all.last, &ns, e);
+	if (!err)
+		err = mb_coverage_load(&cover, r, &all, e);
+	if (!err) {
+		find_terms(&terms, r, &cover, counts, ns);
+		memcpy(d->unknown_ns[is_after], terms.unknown_ns, sizeof(terms.unknown_ns));
+		err = add_programs(d, r, is_after, &terms, e);
+	}
+	mb_coverage_free(&cover);
+	return err;
 }
 
 /* The value is also known for a program that was not in the recording: it did nothing. */
@@ -472,12 +370,12 @@ static void put_diffs(struct mb_out *out, const struct diffs *d, bool json)
 /* The kinds of stall that both recordings count. A kind that only one of them counts is not a change. */
 static int find_common(struct mb_reader *before, struct mb_reader *after, bool *counts, bool *others, struct mb_err *e)
 {
-	int err = find_stalls(before, counts, e);
+	int err = mb_coverage_stalls(before, counts, e);
 	size_t n;
 
 	mb_columns(&n);
 	if (!err)
-		err = find_stalls(after, others, e);
+		err = mb_coverage_stalls(after, others, e);
 	for (size_t i = 0; i < n; i++)
 		counts[i] &= others[i];
 	return err;

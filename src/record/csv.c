@@ -29,7 +29,7 @@ static void put_cell(struct mb_out *out, const char *s, bool first)
  * Build the query for the accounts of the window. At the first tick of the window it includes idle processes, with
  * their carried accounts. ?1 and ?2 are the first and last tick of the window.
  */
-static char *csv_sql(struct mb_reader *r)
+static char *csv_sql(struct mb_reader *r, const struct mb_coverage *cover)
 {
 	sqlite3_str *sql = sqlite3_str_new(mb_reader_sqlite(r));
 
@@ -37,7 +37,7 @@ static char *csv_sql(struct mb_reader *r)
 	if (mb_reader_has(r, "process", "gone_tick")) {
 		sqlite3_str_appendall(sql, " UNION ALL SELECT t.time, t.t_ns, p.pid, p.comm, p.exe, p.cgroup, p.container,"
 					   " ?1, process");
-		mb_carried_columns(mb_reader_sqlite(r), NULL, sql);
+		mb_carried_columns(mb_reader_sqlite(r), cover, NULL, sql);
 		sqlite3_str_appendall(sql, " FROM " MB_LAST_ACCOUNTS " JOIN process p USING (process) JOIN (SELECT time,"
 					   " t_ns FROM tick WHERE tick = ?1) t WHERE " MB_LIVES_ON " AND process NOT IN"
 					   " (SELECT process FROM account WHERE tick = ?1)");
@@ -49,9 +49,18 @@ static char *csv_sql(struct mb_reader *r)
 int mb_report_csv(struct mb_reader *r, const struct mb_window *w, struct mb_out *out,
 		  struct mb_err *e)
 {
-	char *sql = csv_sql(r);
+	struct mb_window first = { .first = w->first, .last = w->first };
+	struct mb_coverage cover;
 	sqlite3_stmt *s = NULL;
-	int code = sql ? sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL) : SQLITE_NOMEM;
+	char *sql = NULL;
+	int code, err = mb_coverage_load(&cover, r, &first, e);
+
+	if (!err)
+		sql = csv_sql(r, &cover);
+	mb_coverage_free(&cover);
+	if (err)
+		return err;
+	code = sql ? sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL) : SQLITE_NOMEM;
 
 	sqlite3_free(sql);
 	if (code)

@@ -443,6 +443,7 @@ int mb_recorder_tick(struct mb_recorder *r, const struct mb_model *m, const stru
 	r->system_t_ns = m->system.now.t_ns;
 	put_losses(r, &m->lost);
 	flush_chunk(r);
+	r->written.tick_t_ns = at->t_ns;
 	r->tick++;
 	if (!mb_db_commit(r->db, r->rows))
 		r->lost_rows++;

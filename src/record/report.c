@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "record/carry.h"
+#include "record/coverage.h"
 #include "record/system.h"
 
 static sqlite3_stmt *query(struct mb_reader *r, const char *sql, const struct mb_window *w)
@@ -46,7 +47,7 @@ static uint64_t value(sqlite3_stmt *s, int column)
 
 /* ---- the model of the window ---- */
 
-#define HEAD_COLUMNS 24
+#define HEAD_COLUMNS 26
 
 /*
  * One row per process that was alive in the window or did something in it: its identity, its memory as of its last
@@ -78,11 +79,11 @@ static char *processes_sql(struct mb_reader *r)
 				 " p.exited AND p.last_tick <= ?2, p.exit_code, p.threads, ifnull(s.minor, 0),"
 				 " ifnull(s.major, 0), a.anon_bytes, a.file_bytes, a.shmem_bytes, a.swap_bytes,"
 				 " a.vm_bytes, CASE WHEN NOT EXISTS (SELECT 1 FROM tick WHERE tick < ?1) OR a.rss_peak_bytes > b.peak OR (b.peak IS NULL AND %s)"
-				 " THEN a.rss_peak_bytes END, p.process, %s, %s, %s",
+				 " THEN a.rss_peak_bytes END, p.process, %s, %s, %s, s.process IS NOT NULL",
 			    lives ? "p.first_tick > ?1" : "1",
 			    mb_reader_has(r, "account", "uss_bytes") ? "a.pss_bytes, a.uss_bytes" : "NULL, NULL",
 			    mb_reader_has(r, "process", "inner_pid") ? "p.container_name, p.inner_pid" : "NULL, NULL",
-			    lives ? "p.first_tick" : "NULL");
+			    lives ? "p.first_tick, p.gone_tick" : "NULL, NULL");
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].is_max || !mb_reader_has(r, "account", c[i].name))
 			sqlite3_str_appendf(sql, ", s.c%u", (unsigned int)i);
@@ -133,10 +134,51 @@ static char *copy(const char *s)
 }
 
 /*
+ * With a budget: did the process have a count of 0, or no count, in the window? An account of an idle process cannot
+ * tell, because it is from an earlier time, and earlier builds wrote 0 in either case.
+ */
+static uint64_t zero_or_not(const struct mb_coverage *c, const struct mb_window *w, sqlite3_stmt *s, size_t i,
+			    uint64_t v)
+{
+	sqlite3_int64 gone = is_null(s, 24) ? INT64_MAX : sqlite3_column_int64(s, 24);
+	sqlite3_int64 born = sqlite3_column_int64(s, 23);
+	bool has_rows = sqlite3_column_int(s, 25);
+	sqlite3_int64 first = w->first, last = w->last;
+
+	if (v == MB_NO_VALUE && has_rows) {
+		/* of the ticks of birth and end, only the recorder knew which part the process lived in */
+		first = born >= first ? born + 1 : first;
+		last = gone == sqlite3_column_int64(s, 0) ? gone - 1 : gone < last ? gone : last;
+	} else {
+		first = born > first ? born : first;
+		last = gone < last ? gone : last;
+	}
+	return mb_coverage_counted(c, i, first, last) ? 0 : MB_NO_VALUE;
+}
+
+/*
+ * Note the levels at which the process lived all the time: those all of whose columns have no value. The model then
+ * knows that histograms and lists have none either.
+ */
+static void note_untraced(struct mb_process *p, const struct mb_coverage *cover)
+{
+	unsigned int lacks = 0, has = 0;
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (mb_coverage_left_out(&c[i]) && mb_coverage_known(cover, i))
+			*(p->values[c[i].slot] == MB_NO_VALUE ? &lacks : &has) |= 1u << mb_coverage_off_from(&c[i]);
+	}
+	p->untraced = (uint8_t)(lacks & ~has);
+}
+
+/*
  * The maximum of a kind of stall is not known if none of its stalls in the window was longer than all stalls before
  * the window.
  */
-static void take_values(struct mb_process *p, sqlite3_stmt *s, bool *known)
+static void take_values(struct mb_process *p, sqlite3_stmt *s, const struct mb_coverage *cover,
+			const struct mb_window *w, bool *known)
 {
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
@@ -144,23 +186,33 @@ static void take_values(struct mb_process *p, sqlite3_stmt *s, bool *known)
 	p->minor = number(s, 10);
 	p->major = number(s, 11);
 	for (size_t i = 0; i < n; i++) {
-		unsigned int slot = c[i].slot;
+		uint64_t *v = &p->values[c[i].slot];
 
-		p->values[slot] = value(s, HEAD_COLUMNS + (int)i);
-		known[slot] |= p->values[slot] != MB_NO_VALUE;
-		if (c[i].is_max && p->values[slot] == MB_NO_VALUE && !p->values[slot - 2])
-			p->values[slot] = 0;
+		*v = value(s, HEAD_COLUMNS + (int)i);
+		if (cover->levels.governed && mb_coverage_left_out(&c[i]) && (!*v || *v == MB_NO_VALUE))
+			*v = zero_or_not(cover, w, s, i, *v);
+		known[c[i].slot] |= *v != MB_NO_VALUE;
+		if (c[i].is_max && *v == MB_NO_VALUE && !p->values[c[i].slot - 2])
+			*v = 0;
 	}
+	if (cover->levels.governed)
+		note_untraced(p, cover);
 }
 
-/* Mark numbers as unknown that no process has, because they had no hook or did not exist in that build. */
-static void note_unknown(struct mb_model *m, const bool *known)
+/*
+ * Mark numbers as unknown that no process has, because they had no hook or did not exist in that build. What only the
+ * level left out is null for each process instead, so that it is listed with the time for which it was not counted.
+ */
+static void note_unknown(struct mb_model *m, const struct mb_coverage *cover, const bool *known)
 {
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
 
 	for (size_t i = 0; i < n && m->all; i++) {
-		if (!c[i].is_max && !known[c[i].slot])
+		bool rest = c[i].field->is_rest && cover->rest_unknown;
+		bool listed = mb_coverage_left_out(&c[i]) && mb_coverage_known(cover, i);
+
+		if (rest || (!c[i].is_max && !known[c[i].slot] && !listed))
 			m->unknown_slots[c[i].slot / 64 % 4] |= 1ull << (c[i].slot % 64);
 	}
 }
@@ -240,7 +292,7 @@ static int no_memory(sqlite3_stmt *s, bool *known, struct mb_err *e)
 }
 
 static int take_processes(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
-			  struct mb_err *e)
+			  const struct mb_coverage *cover, struct mb_err *e)
 {
 	sqlite3_stmt *s = query_processes(r, w);
 	bool *known = calloc(mb_slots(), sizeof(*known));
@@ -258,7 +310,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 		if (!shown && !(p = mb_process_new()))
 			return no_memory(s, known, e);
 		take_process(p, s);
-		take_values(p, s, known);
+		take_values(p, s, cover, w, known);
 		if (has_details(r, w, s))
 			err = take_details(r, m, p, sqlite3_column_int64(s, 18), e);
 		if (shown)
@@ -270,7 +322,7 @@ static int take_processes(struct mb_reader *r, struct mb_model *m, const struct 
 	}
 	if (!err && code != SQLITE_DONE)
 		err = mb_reader_damaged(r, e);
-	note_unknown(m, known);
+	note_unknown(m, cover, known);
 	free(known);
 	sqlite3_finalize(s);
 	return err;
@@ -342,26 +394,6 @@ static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_
 	return 0;
 }
 
-/* Add the tracing levels of the window. Level changes before the window determine the level at its start. */
-static int take_levels(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, uint64_t from_ns,
-		       struct mb_err *e)
-{
-	sqlite3_stmt *s = query(r, "SELECT data, ?1 FROM event WHERE tick <= ?2 AND family = 'task'"
-				   " AND name = 'level' ORDER BY event", w);
-
-	if (!s)
-		return mb_reader_damaged(r, e);
-	m->levels.from_ns = from_ns;
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		const struct mb_level_event *event = sqlite3_column_blob(s, 0);
-
-		if (event && sqlite3_column_bytes(s, 0) == sizeof(*event))
-			mb_levels_add(&m->levels, event);
-	}
-	sqlite3_finalize(s);
-	return 0;
-}
-
 /* A family without a hook in any session of the recording was not traced, so its counts are not known. */
 static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err *e)
 {
@@ -421,40 +453,17 @@ static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct m
 	return 0;
 }
 
-/* For how much of the window each number was not counted, although it was counted before or after. */
-static int take_uncounted(struct mb_reader *r, struct mb_model *m, const struct mb_window *w, struct mb_err *e)
+/* The levels of the window, and for how long each number was not counted for another reason. */
+static void take_coverage(struct mb_model *m, const struct mb_coverage *cover)
 {
-	sqlite3_str *of = sqlite3_str_new(mb_reader_sqlite(r)), *any = sqlite3_str_new(mb_reader_sqlite(r));
-	char *ofs, *anys, *sql = NULL;
-	sqlite3_stmt *s;
 	size_t n;
 	const struct mb_column *c = mb_columns(&n);
 
+	m->levels = cover->levels;
 	for (size_t i = 0; i < n; i++) {
-		bool has = !c[i].is_max && mb_reader_has(r, "account", c[i].name);
-
-		sqlite3_str_appendf(of, "%ssum(n%u * interval_ns)", i ? ", " : "", (unsigned int)i);
-		sqlite3_str_appendf(any, ", max(%s%s) AS n%u", has ? c[i].name : "0", has ? " IS NULL" : "", (unsigned int)i);
+		if (!c[i].is_max && mb_field_known(m, c[i].family, c[i].field))
+			mb_model_uncounted(m, c[i].slot, cover->other_ns[i]);
 	}
-	ofs = sqlite3_str_finish(of);
-	anys = sqlite3_str_finish(any);
-	if (ofs && anys)
-		sql = sqlite3_mprintf("SELECT %s FROM (SELECT tick%s FROM account WHERE tick BETWEEN ?1 AND ?2 GROUP BY"
-				      " tick) JOIN tick USING (tick)",
-				      ofs, anys);
-	s = sql && mb_reader_has(r, "tick", "interval_ns") ? query(r, sql, w) : NULL;
-	if (s && sqlite3_step(s) == SQLITE_ROW) {
-		for (size_t i = 0; i < n; i++) {
-			if (mb_field_known(m, c[i].family, c[i].field))
-				mb_model_uncounted(m, c[i].slot, number(s, (int)i));
-		}
-	} else if (s) {
-		mb_reader_damaged(r, e);
-	}
-	sqlite3_free(ofs);
-	sqlite3_free(anys);
-	sqlite3_free(sql);
-	return sqlite3_finalize(s) ? -EINVAL : 0;
 }
 
 /* Set the machine, and the sample metadata at the end of the window. */
@@ -498,6 +507,7 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 	struct mb_summary sum = { 0 };
 	struct mb_setup setup = { 0 };
 	const char *version = mb_reader_session(r, w->last, "version");
+	struct mb_coverage cover;
 	struct mb_snapshot snap;
 	char traced_by[64];
 	struct mb_model m;
@@ -507,28 +517,28 @@ int mb_report_summary(struct mb_reader *r, const struct mb_window *w, const stru
 
 	mb_model_init(&m);
 	m.recorded = true;
-	err = take_record(r, &m, w, &setup, &sum, e);
+	err = mb_coverage_load(&cover, r, w, e);
+	if (!err)
+		err = take_record(r, &m, w, &setup, &sum, e);
 	if (!err)
 		err = take_overhead(r, &m, w, &sum, e);
 	if (!err)
 		err = take_families(r, &m, e);
 	if (!err)
-		err = take_processes(r, &m, w, e);
-	if (!err)
-		err = take_uncounted(r, &m, w, e);
+		err = take_processes(r, &m, w, &cover, e);
 	if (!err)
 		err = take_lost(r, &m, w, e);
 	if (!err)
 		err = take_events(r, &m, w, e);
 	if (!err)
-		err = take_levels(r, &m, w, sum.at.t_ns - sum.at.since_start_ns, e);
-	if (!err)
 		err = mb_system_report(r, w, &m.system, e);
 	if (!err) {
+		take_coverage(&m, &cover);
 		mb_snapshot_total(&snap, &m, &setup, &sum);
 		snap.version = traced_by[0] ? traced_by : NULL;
 		sink->snapshot(out, &snap);
 	}
+	mb_coverage_free(&cover);
 	mb_model_free(&m);
 	return err;
 }

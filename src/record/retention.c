@@ -220,12 +220,15 @@ static void carry(struct mb_db *db, int64_t before)
 }
 
 /*
- * Delete the ticks before one, after carrying forward the accounts of live processes; then delete rows that nothing
- * refers to.
+ * Delete the ticks before one, after carrying forward the accounts of live processes and the level; then delete rows
+ * that nothing refers to.
  */
 static bool delete_before(struct mb_db *db, int64_t before)
 {
 	static const char *const statements[] = {
+		/* the level in force stays known: the session's last step moves on to the oldest remaining tick */
+		"UPDATE event SET tick = ?1 WHERE event = (SELECT max(event) FROM event WHERE tick < ?1 AND family = 'task'"
+		" AND name = 'level' AND tick >= (SELECT max(first_tick) FROM session WHERE first_tick <= ?1))",
 		"DELETE FROM account WHERE tick < ?1",
 		"DELETE FROM system WHERE tick < ?1",
 		"DELETE FROM zone WHERE tick < ?1",

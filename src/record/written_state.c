@@ -208,8 +208,23 @@ static void put_share(struct mb_rows *o, const struct mb_process *p, uint64_t by
 		mb_rows_int(o, (int64_t)bytes);
 }
 
-static void put_account(struct mb_rows *o, const struct mb_model *m, const struct mb_process *p,
-			const struct mb_written_process *w, uint64_t tick)
+/*
+ * Whether the level left a column out while it did not change: in the whole tick, or in the whole life of the process.
+ * A change in such a tick is a count that arrived late.
+ */
+static bool is_untraced(const struct mb_written_state *t, const struct mb_model *m, const struct mb_process *p,
+			const struct mb_column *c)
+{
+	const struct mb_probe_point *q = mb_field_probe_point(c->family, c->field);
+	uint64_t since = q ? m->levels.off_since_ns[q->off_from] : 0;
+
+	if (!q || q->has_rest)
+		return false;
+	return (since && since <= t->tick_t_ns) || !mb_process_field_known(m, p, c->family, c->field);
+}
+
+static void put_account(const struct mb_written_state *t, struct mb_rows *o, const struct mb_model *m,
+			const struct mb_process *p, const struct mb_written_process *w, uint64_t tick)
 {
 	const uint64_t *rss = p->rss_pages;
 	size_t n;
@@ -232,7 +247,8 @@ static void put_account(struct mb_rows *o, const struct mb_model *m, const struc
 	for (size_t i = 0; i < n; i++) {
 		unsigned int slot = c[i].slot;
 
-		if (!mb_field_known(m, c[i].family, c[i].field))
+		if (!mb_field_known(m, c[i].family, c[i].field) ||
+		    (p->values[slot] == w->values[slot] && is_untraced(t, m, p, &c[i])))
 			mb_rows_null(o);
 		else if (c[i].is_max) /* the maximum so far; written only if it grew in this tick */
 			p->values[slot] > w->values[slot] ?
@@ -393,7 +409,7 @@ bool mb_written_process(struct mb_written_state *t, struct mb_rows *o, const str
 	}
 	w->exited = p->exited;
 	if (account) {
-		put_account(o, m, p, w, tick);
+		put_account(t, o, m, p, w, tick);
 		remember(t, w, p);
 	}
 	return put_details(o, p, w);

@@ -14,6 +14,7 @@ struct mb_written_state {
 	struct mb_written_prev *prev; /* processes of the previous session, which retain their numbers */
 	int64_t last_id;
 	unsigned int slots; /* 0: not known yet */
+	uint64_t tick_t_ns; /* time of the last tick that was written; 0: none */
 };
 
 /* Add a process of the previous session that was not seen to end. It retains its number if the model finds it. */

@@ -11,6 +11,7 @@
 #include "serving.h"
 
 #define ITERATOR 3
+#define NS_PER_S 1000000000ll
 #define SLACK_NS 500000000ll /* the last tick */
 
 static struct serving serving;
@@ -62,6 +63,49 @@ static bool text_is_marked(const char *path)
 	return marked;
 }
 
+/* The report of a whole recording says the same as the summary that the session printed at its end. */
+static void check_same(const char *out, const json_t *whole)
+{
+	static const char *const parts[] = { "processes", "overhead.levels", "overhead.untraced",
+					     "overhead.partial_since_t_ns" };
+	json_t *summary = live_last_json(out);
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (!json_equal(live_get(summary, parts[i]), live_get(whole, parts[i])))
+			live_fail("%s of the report differs from the session's", parts[i]);
+	}
+	json_decref(summary);
+}
+
+/* At level iterator nothing was counted, which is not the same as 0; faults are counted at each level. */
+static void check_uncounted(const json_t *late)
+{
+	const json_t *p = json_array_get(live_get(late, "processes"), 0);
+
+	assert_true(live_int(p, "faults.minor") > 0);
+	assert_true(live_int(p, "faults.other") > 0);
+	assert_true(live_int(p, "stalls.fsync.count") == 0);
+	assert_true(live_null(p, "faults.kernel"));
+	assert_true(live_null(p, "vma.mmap_calls"));
+	assert_true(live_null(p, "writeback.dirtied_pages"));
+	assert_true(live_null(p, "stalls.file_io"));
+	assert_true(live_null(p, "stalls.swap_in"));
+}
+
+static void check_timeline(const char *path, const char *from)
+{
+	struct live_result *r = live_memblame(LIVE_ARGV("report", "--timeline", "--json", "--from", from, path));
+	json_t *line = live_last_json(r->out), *step;
+	long long unknown_ns = 0;
+	size_t i;
+
+	json_array_foreach(live_get(line, "steps"), i, step)
+		unknown_ns += live_int(step, "stalled_unknown_ns");
+	assert_true(unknown_ns > NS_PER_S);
+	json_decref(line);
+	live_result_free(r);
+}
+
 /* A budget that cannot be met: tracing goes down to level iterator and stays there. */
 static void test_report(void **state)
 {
@@ -73,11 +117,12 @@ static void test_report(void **state)
 
 	(void)state;
 	unlink(path);
-	r = live_memblame(LIVE_ARGV("record", "-i", "0.2", "--budget", "0.01", "-o", path, "--",
+	r = live_memblame(LIVE_ARGV("record", "--json", "-i", "0.2", "--budget", "0.01", "-o", path, "--",
 				    live_workload("faulter"), "storm", "2", "7"));
 	live_equal("record", r->status, 0);
-	live_result_free(r);
 	whole = report(path, NULL);
+	check_same(r->out, whole);
+	live_result_free(r);
 	want = iterator_ns(whole, &first_ns);
 	live_near("dirtied_pages", live_untraced_ns(whole, "writeback.dirtied_pages"), want, SLACK_NS);
 	/* the parts that were untraced before that */
@@ -91,6 +136,8 @@ static void test_report(void **state)
 	assert_true(live_int(late, "duration_ns") < live_int(whole, "duration_ns"));
 	live_near("of the last part", live_untraced_ns(late, "writeback.dirtied_pages"),
 		  live_int(late, "duration_ns"), SLACK_NS);
+	check_uncounted(late);
+	check_timeline(path, from);
 	json_decref(late);
 	json_decref(whole);
 	unlink(path);

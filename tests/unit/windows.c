@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * Random lives of processes over random ticks, sessions, boots and clock changes. Each window of the recording must
- * match the test's own account, for every column, and adjacent windows must add up to the whole.
+ * Random lives of processes over random ticks, sessions, boots, clock changes and levels of the budget. Each window of
+ * the recording must match the test's own account, for every column, and adjacent windows must add up to the whole.
  * MB_CASES: how many cases; MB_FROM: from this one on; MB_CASE: this one only. With sanitizers more by default.
  */
 #include <sqlite3.h>
@@ -39,6 +39,7 @@ struct step {
 	int64_t *values; /* by column; a maximum is the maximum so far if it grew, else 0 */
 	uint64_t pages[4], peak_pages;
 	bool row; /* something changed, so the recording has a row */
+	uint64_t seen[4]; /* bit per column: it was counted in some part of the tick */
 };
 
 struct life {
@@ -57,7 +58,9 @@ struct moment {
 	uint64_t interval_ns;
 	uint64_t off; /* families that were not traced */
 	uint64_t events;
-	uint64_t boot_ns; /* as at.t_ns */
+	bool governed; /* the session has a budget */
+	bool partial; /* hooks were off in the session, in this tick or before */
+	uint64_t level_ns[MB_LEVELS]; /* time at each level */
 };
 
 static struct {
@@ -69,6 +72,7 @@ static struct {
 	struct mb_retention keep;
 	int64_t *store; /* storage for all values */
 	size_t n_columns;
+	bool has[3][256]; /* by session and column */
 } w;
 
 static char dir[64], path[96];
@@ -123,11 +127,38 @@ static void meet_again(struct mb_model *m, struct life *l)
 	l->last = NOT_YET;
 }
 
+/* The level from which on a column is not counted, and nothing else counts what it lacks. */
+static enum mb_level left_out_from(const struct mb_column *c)
+{
+	const struct mb_probe_point *q = mb_field_probe_point(c->family, c->field);
+
+	return q && !q->has_rest ? q->off_from : MB_LEVEL_FULL;
+}
+
+static uint64_t off_ns(int tick, enum mb_level from)
+{
+	uint64_t ns = 0;
+
+	for (enum mb_level level = from; from && level < MB_LEVELS; level++)
+		ns += w.moments[tick].level_ns[level];
+	return ns;
+}
+
+/* Whether hooks saw the process in the tick at all. off_since: as in struct mb_levels, at the tick's end. */
+static bool is_seen(const struct life *l, const struct mb_column *c, int tick, const uint64_t *off_since)
+{
+	enum mb_level from = left_out_from(c);
+
+	return off_ns(tick, from) < w.moments[tick].interval_ns && !(off_since[from] && l->start_ns >= off_since[from]);
+}
+
 static void add_to(struct life *l, struct step *s, size_t c)
 {
 	const struct mb_column *col = &mb_columns(&w.n_columns)[c];
 	int64_t v = 1 + below(1000);
 
+	if (!s->seen[c / 64 % 4] || !(s->seen[c / 64 % 4] >> c % 64 & 1))
+		return;
 	if (col->is_max) {
 		if ((uint64_t)v <= l->p->values[col->slot])
 			return;
@@ -141,11 +172,15 @@ static void add_to(struct life *l, struct step *s, size_t c)
 	s->values[c] += v;
 }
 
-static void live(struct life *l, int tick, bool is_new)
+static void live(const struct mb_model *m, struct life *l, int tick, bool is_new)
 {
 	struct step *s = &l->steps[tick];
 	struct mb_process *p = l->p;
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
 
+	for (size_t i = 0; i < n; i++)
+		s->seen[i / 64 % 4] |= (uint64_t)is_seen(l, &c[i], tick, m->levels.off_since_ns) << i % 64;
 	s->row = is_new;
 	if (chance(0.4)) {
 		s->minor = below(1000) + 1;
@@ -188,7 +223,48 @@ struct session {
 	uint64_t start_ns, t_ns, cpu_ns;
 	int64_t off_ms;
 	uint32_t off;
+	bool governed, partial;
+	uint64_t level_since_ns; /* up to then, the time at the level has been added; 0: no budget yet */
 };
+
+static void pass_level(struct session *s, struct moment *t, uint64_t until_ns)
+{
+	if (s->level_since_ns)
+		t->level_ns[s->m.levels.now] += until_ns - s->level_since_ns;
+	if (s->governed)
+		s->level_since_ns = until_ns;
+}
+
+static void step_level(struct session *s, struct moment *t, uint64_t t_ns, enum mb_level to)
+{
+	struct mb_level_event e = { .h = { .t_ns = t_ns, .family = MB_FAM_task, .type = MB_TASK_EVENT_LEVEL,
+					   .size = sizeof(e) },
+				    .from = (uint16_t)s->m.levels.now, .to = (uint16_t)to, .tick_divisor_from = 1,
+				    .tick_divisor = 1 };
+
+	pass_level(s, t, t_ns);
+	s->partial |= to == MB_LEVEL_ITERATOR;
+	mb_model_level(&s->m, &e);
+	mb_recorder_keep(s->r, MB_INGEST_EVENT, &e, sizeof(e));
+}
+
+/* The level changes at random within the tick; with the session's first tick, the budget begins. */
+static void govern(struct session *s, struct moment *t, bool is_first)
+{
+	uint64_t at = s->t_ns - t->interval_ns + 1000;
+
+	if (!s->governed)
+		return;
+	if (is_first)
+		step_level(s, t, at, MB_LEVEL_FULL);
+	while (chance(0.25)) {
+		at += (uint64_t)between(&w.sim, 0, (double)(s->t_ns - at));
+		step_level(s, t, at, (enum mb_level)below(MB_LEVELS));
+	}
+	pass_level(s, t, s->t_ns);
+	t->governed = true;
+	t->partial = s->partial;
+}
 
 static void begin(struct session *s)
 {
@@ -239,18 +315,19 @@ static void tick(struct session *s)
 
 	t->interval_ns = MIN_NS + (uint64_t)between(&w.sim, 0, 3e9);
 	s->t_ns += t->interval_ns;
+	govern(s, t, n == s->first);
 	for (int i = 0; i < w.n_lives; i++) {
 		struct life *l = &w.lives[i];
 
 		if (l->p && l->died == NOT_YET)
-			live(l, n, n == s->first);
+			live(&s->m, l, n, n == s->first);
 	}
 	for (int i = n == s->first ? 4 : below(3); i; i--) {
 		int born = w.n_lives;
 
 		give_birth(&s->m, n, s->boot, s->t_ns);
 		if (w.n_lives > born)
-			live(&w.lives[born], n, true);
+			live(&s->m, &w.lives[born], n, true);
 	}
 	s->cpu_ns += (uint64_t)below(1000000);
 	s->m.events += (uint64_t)below(5000);
@@ -278,6 +355,7 @@ static void run_session(int number, int boot, int ticks, uint64_t t_ns)
 			     .t_ns = t_ns };
 	struct mb_err e = { 0 };
 
+	s.governed = chance(0.5);
 	if (chance(0.3))
 		s.off = 1u << mb_family_by_name(chance(0.5) ? "fault" : "vma")->id;
 	begin(&s);
@@ -329,6 +407,8 @@ static void make_world(int seed)
 static struct {
 	struct mb_process *processes; /* a copy of each */
 	uint64_t *values, *uncounted;
+	bool *unknown; /* by slot */
+	uint64_t level_ns[MB_LEVELS];
 	int n;
 	uint64_t cpu_ns, bpf_ns, events, duration_ns;
 } got;
@@ -336,6 +416,8 @@ static struct {
 static void take_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_process *p;
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
 
 	(void)o;
 	got.n = 0;
@@ -345,10 +427,15 @@ static void take_snapshot(struct mb_out *o, const struct mb_snapshot *s)
 		memcpy(got.values + (size_t)got.n * mb_slots(), p->values, mb_slots() * sizeof(uint64_t));
 		got.n++;
 	}
-	if (s->model->uncounted_ns)
-		memcpy(got.uncounted, s->model->uncounted_ns, mb_slots() * sizeof(uint64_t));
-	else
-		memset(got.uncounted, 0, mb_slots() * sizeof(uint64_t));
+	for (size_t i = 0; i < n; i++) {
+		got.unknown[c[i].slot] = !mb_field_known(s->model, c[i].family, c[i].field);
+		if (!c[i].is_max)
+			got.uncounted[c[i].slot] = mb_field_untraced_ns(s->model, c[i].family, c[i].field, s->t_ns);
+		if (c[i].field->kind == MB_FIELD_STALL) /* the model knows the time of the first slot only */
+			got.uncounted[c[i].slot] = got.uncounted[mb_slot(c[i].field)];
+	}
+	for (enum mb_level level = 0; level < MB_LEVELS; level++)
+		got.level_ns[level] = mb_levels_ns(&s->model->levels, level, s->t_ns);
 	got.cpu_ns = s->self_cpu_ns;
 	got.bpf_ns = s->bpf_ns;
 	got.events = s->model->events;
@@ -368,7 +455,18 @@ static void look(struct mb_reader *r, int first, int last, bool whole)
 
 static bool is_off(int tick, const struct mb_column *c)
 {
-	return w.moments[tick].off >> c->family->id & 1;
+	const struct moment *t = &w.moments[tick];
+
+	return (t->off >> c->family->id & 1) || (c->field->is_rest && t->partial);
+}
+
+static bool is_governed(int first, int last)
+{
+	bool any = false;
+
+	for (int i = first; i <= last; i++)
+		any |= w.moments[i].governed;
+	return any;
 }
 
 /* The last tick up to `until` at which the process has a row; NOT_YET: none. */
@@ -379,6 +477,57 @@ static int last_row(const struct life *l, int until)
 			return until;
 	}
 	return NOT_YET;
+}
+
+/* Which columns the accounts of each session have, from the oldest remaining tick on. */
+static void note_columns(int oldest)
+{
+	size_t n;
+	const struct mb_column *c = mb_columns(&n);
+
+	for (size_t at = 0; at < (size_t)w.n_lives * TICKS * n; at++) {
+		const struct life *l = &w.lives[at / n / TICKS];
+		int i = (int)(at / n % TICKS);
+		size_t k = at % n;
+		/* a process that was idle at the oldest tick has the account of an earlier one there */
+		int session = w.moments[i > oldest ? i : oldest].session;
+
+		if (l->steps[i].row && (l->steps[i].seen[k / 64 % 4] >> k % 64 & 1) && !is_off(i, &c[k]) &&
+		    (i >= oldest || (i == last_row(l, oldest) && w.moments[i].session == session)))
+			w.has[session][k] = true;
+	}
+}
+
+static bool session_has(int tick, const struct mb_column *c)
+{
+	size_t n;
+
+	return w.has[w.moments[tick].session][c - mb_columns(&n)];
+}
+
+/* The process ended in the oldest remaining tick, where its account is a carried one without the column. */
+static bool is_lost(const struct life *l, size_t c, int tick, int oldest)
+{
+	int row = last_row(l, tick);
+
+	return oldest && tick == oldest && row < tick && l->last == tick && l->died != NOT_YET &&
+	       !(row != NOT_YET && (l->steps[row].seen[c / 64 % 4] >> c % 64 & 1));
+}
+
+/* Whether the column was counted in any part of the process's life in the window. */
+static bool is_counted(const struct life *l, size_t c, int first, int last, int oldest)
+{
+	const struct mb_column *col = &mb_columns(&w.n_columns)[c];
+	int end = l->last == NOT_YET || l->last > last ? last : l->last;
+	bool any = false;
+
+	for (int i = l->born > first ? l->born : first; i <= end; i++) {
+		bool seen = i == l->born ? l->steps[i].seen[c / 64 % 4] >> c % 64 & 1 :
+					   off_ns(i, left_out_from(col)) < w.moments[i].interval_ns;
+
+		any |= seen && !is_off(i, col) && session_has(i, col) && !is_lost(l, c, i, oldest);
+	}
+	return any;
 }
 
 static bool lives_in(const struct life *l, int first, int last)
@@ -420,6 +569,8 @@ static int64_t want_value(const struct life *l, size_t c, int first, int last, i
 		return want_value(l, c - 2, first, last, oldest) ? (int64_t)MB_NO_VALUE : 0;
 	if (!rows)
 		known = !is_off(last_row(l, last), col);
+	if (left_out_from(col) && is_governed(first, last))
+		known = is_counted(l, c, first, last, oldest);
 	return known ? sum : (int64_t)MB_NO_VALUE;
 }
 
@@ -475,7 +626,8 @@ static uint64_t events_of(const struct moment *t)
 
 static uint64_t want_uncounted(const struct mb_column *c, int first, int last)
 {
-	bool known = false;
+	enum mb_level from = mb_field_off_from(c->family, c->field);
+	bool known = !got.n; /* without processes nothing is said to be unknown */
 	uint64_t ns = 0;
 	size_t n;
 
@@ -484,16 +636,61 @@ static uint64_t want_uncounted(const struct mb_column *c, int first, int last)
 
 		for (int j = 0; j < w.n_lives; j++)
 			row |= w.lives[j].steps[i].row;
-		ns += row && is_off(i, c) ? w.moments[i].interval_ns : 0;
+		/* a session that never has it cannot tell the level from other reasons */
+		ns += row && (is_off(i, c) || (off_ns(i, from) && !session_has(i, c))) ? w.moments[i].interval_ns :
+											  off_ns(i, from);
+		/* what only the level left out is listed even if it was never counted in the window */
+		known |= left_out_from(c) && w.moments[i].governed && session_has(i, c);
 	}
 	for (int j = 0; j < w.n_lives; j++)
 		known |= lives_in(&w.lives[j], first, last) &&
 			 want_value(&w.lives[j], (size_t)(c - mb_columns(&n)), first, last, 0) != (int64_t)MB_NO_VALUE;
-	return known ? ns : 0; /* a number that is not known at all has no partial time */
+	for (int i = first; i <= last && c->field->is_rest; i++)
+		known &= !w.moments[i].partial || !got.n;
+	return known ? ns : MB_NO_VALUE; /* a number that is not known at all has no partial time */
+}
+
+/* The time at each level, as far as the window's sessions have a budget; the others trace everything. */
+static void check_levels(int first, int last)
+{
+	uint64_t want[MB_LEVELS] = { 0 };
+
+	for (int i = first; i <= last && is_governed(first, last); i++) {
+		for (enum mb_level level = 0; level < MB_LEVELS; level++)
+			want[level] += w.moments[i].level_ns[level];
+		want[MB_LEVEL_FULL] += w.moments[i].governed ? 0 : w.moments[i].interval_ns;
+	}
+	for (enum mb_level level = 0; level < MB_LEVELS; level++) {
+		if (got.level_ns[level] != want[level])
+			fail_in_case("%s in %d to %d: %llu, want %llu", mb_level_names[level], first, last,
+				     (unsigned long long)got.level_ns[level], (unsigned long long)want[level]);
+	}
+}
+
+/* A number in the CSV is empty if it was not counted in that tick: here one that levels leave out. */
+static void check_csv_cell(const char *line, uint32_t pid, int tick)
+{
+	const struct life *l = NULL;
+	size_t n, k = 0;
+	const struct mb_column *c = mb_columns(&n);
+	int64_t want;
+
+	while (strcmp(c[k].name, "vma_mmap_calls"))
+		k++;
+	for (int i = 0; i < w.n_lives; i++) {
+		if (w.lives[i].pid == pid)
+			l = &w.lives[i];
+	}
+	/* behind the columns of the view, tick, process, minor, major and 9 of memory */
+	for (size_t i = 0; i < 7 + 2 + 2 + 9 + k; i++)
+		line = strchr(line, ',') + 1;
+	want = want_value(l, k, tick, tick, 0);
+	if (want == (int64_t)MB_NO_VALUE ? *line != ',' : *line == ',' || atoll(line) != want)
+		fail_in_case("CSV of tick %d: p%u has %.8s..., want %lld", tick, pid, line, (long long)want);
 }
 
 /* CSV: the first tick lists all live processes, and nothing appears twice. */
-static void check_csv(struct mb_reader *r, int first, int last)
+static void check_csv(struct mb_reader *r, int first, int last, int oldest)
 {
 	struct mb_window win = { .first = first, .last = last };
 	int64_t minor = 0, want = 0;
@@ -520,6 +717,8 @@ static void check_csv(struct mb_reader *r, int first, int last)
 		for (int i = 0; i < 7; i++)
 			field = strchr(field, ',') + 1;
 		living += atoi(field) == first;
+		if (!oldest)
+			check_csv_cell(line, (uint32_t)atoi(strchr(strchr(line, ',') + 1, ',') + 1), atoi(field));
 		field = strchr(strchr(field, ',') + 1, ',') + 1; /* behind tick and process */
 		minor += atoll(field);
 	}
@@ -562,12 +761,14 @@ static void check_window(struct mb_reader *r, int first, int last, int oldest)
 		found++;
 	}
 	assert_int_equal(found, got.n);
-	check_csv(r, first, last);
+	check_csv(r, first, last, oldest);
+	check_levels(first, last);
 	for (size_t i = 0; i < n && oldest == 0; i++) {
-		if (!c[i].is_max && got.uncounted[c[i].slot] != want_uncounted(&c[i], first, last))
+		uint64_t want = c[i].is_max ? 0 : want_uncounted(&c[i], first, last);
+
+		if (!c[i].is_max && (got.unknown[c[i].slot] ? MB_NO_VALUE : got.uncounted[c[i].slot]) != want)
 			fail_in_case("%s in %d to %d was not counted for %llu, want %llu", c[i].name, first, last,
-				     (unsigned long long)got.uncounted[c[i].slot],
-				     (unsigned long long)want_uncounted(&c[i], first, last));
+				     (unsigned long long)got.uncounted[c[i].slot], (unsigned long long)want);
 	}
 }
 
@@ -635,6 +836,7 @@ static bool check_world(void)
 	struct mb_err e = { 0 };
 	int oldest = oldest_tick();
 
+	note_columns(oldest);
 	/* no tick is removed before its time, whatever UTC says */
 	if (oldest)
 		assert_true(w.keep.max_age_ns && age_ns(oldest - 1) > (int64_t)w.keep.max_age_ns);
@@ -665,6 +867,7 @@ static void test_random_lives(void **state)
 	got.processes = calloc(LIVES, sizeof(*got.processes));
 	got.values = calloc(LIVES * (size_t)mb_slots(), sizeof(*got.values));
 	got.uncounted = calloc(mb_slots(), sizeof(*got.uncounted));
+	got.unknown = calloc(mb_slots(), sizeof(*got.unknown));
 	for (int i = first; i < (one ? first + 1 : n); i++) {
 		at_case = i;
 		make_world(i);
@@ -677,6 +880,7 @@ static void test_random_lives(void **state)
 	free(got.processes);
 	free(got.values);
 	free(got.uncounted);
+	free(got.unknown);
 	free(w.store);
 	rmdir(dir);
 }
