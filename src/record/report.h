@@ -16,7 +16,7 @@ struct mb_window {
  * ends, a tick that ends late by at most a twentieth of its length still belongs to the time before. Adjacent windows
  * have no tick in common. from and to may be NULL (the start and the end of the recording); UTC or with a zone, as
  * "10:00", "10:00:05+02:00", "2026-01-02T10:00:00Z"; or "+90" (seconds of tracing since its start). A time without a
- * day means the one that is in the recording. In a retained recording it means the last such time; for to, the first
+ * day means the one that is in the recording. In a retained recording it means the last such day; for to, the first
  * one after the start. Returns 0, or -errno with *e set (no such time, an ambiguous time, no tick in the window).
  */
 int mb_report_window(struct mb_reader *r, const char *from, const char *to, struct mb_window *w,

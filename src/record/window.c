@@ -4,6 +4,7 @@
  * forward during a recording.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,19 +166,27 @@ static int64_t outside(const struct ticks *t, int64_t ms, struct reading *to)
 	return INT64_MAX;
 }
 
+/* The range of UTC in the recording. Returns false if it has no times, or absurd ones. */
+static bool find_range(const struct ticks *t, int64_t *least, int64_t *most)
+{
+	*least = INT64_MAX;
+	*most = INT64_MIN;
+	for (size_t i = 0; i < t->n; i++) {
+		int64_t ms = t->at[i].ms;
+
+		*least = ms != NO_TIME && ms < *least ? ms : *least;
+		*most = ms > *most ? ms : *most;
+	}
+	return *most != INT64_MIN && *most - *least <= 100000 * DAY_MS;
+}
+
 /* "10:00" has no day: find all points in time that it can mean. */
 static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings *through, struct readings *prev,
 		       struct reading *near)
 {
-	int64_t least = INT64_MAX, most = INT64_MIN, nearest = INT64_MAX;
+	int64_t least, most, nearest = INT64_MAX;
 
-	for (size_t i = 0; i < t->n; i++) {
-		int64_t ms = t->at[i].ms;
-
-		least = ms != NO_TIME && ms < least ? ms : least;
-		most = ms > most ? ms : most;
-	}
-	if (most == INT64_MIN || most - least > 100000 * DAY_MS)
+	if (!find_range(t, &least, &most))
 		return;
 	for (int64_t day = least / DAY_MS - 1; day <= most / DAY_MS + 1; day++) {
 		int64_t ms = day * DAY_MS + of_day_ms, far;
@@ -192,6 +201,41 @@ static void find_clock(const struct ticks *t, int64_t of_day_ms, struct readings
 	}
 }
 
+/* The latest day on which UTC passes through a time of the day. Returns false if there is none. */
+static bool latest(const struct ticks *t, int64_t of_day_ms, int64_t *ms)
+{
+	int64_t least, most;
+
+	if (!find_range(t, &least, &most))
+		return false;
+	for (int64_t day = most / DAY_MS + 1; day >= least / DAY_MS - 1; day--) {
+		struct readings through = { .n = 0 }, prev = { .n = 0 };
+
+		*ms = day * DAY_MS + of_day_ms;
+		find_passes(t, *ms, &through, &prev);
+		if (through.n)
+			return true;
+	}
+	return false;
+}
+
+/* The first such time of the day after the start of the window. Returns false if the start has no UTC. */
+static bool first_after(const struct ticks *t, int64_t of_day_ms, const struct reading *start, int64_t *ms)
+{
+	int64_t from = start->ms;
+
+	if (from == NO_TIME && start->before < t->n && t->at[start->before].ms != NO_TIME)
+		from = t->at[start->before].ms - t->at[start->before].length_ns / 1000000;
+	if (from == NO_TIME)
+		return false;
+	*ms = from - from % DAY_MS + of_day_ms;
+	while (*ms - DAY_MS >= from)
+		*ms -= DAY_MS;
+	while (*ms < from)
+		*ms += DAY_MS;
+	return true;
+}
+
 static int ambiguous(const struct ticks *t, const char *what, const struct reading *a, const struct reading *b,
 		     struct mb_err *e)
 {
@@ -204,24 +248,6 @@ static int ambiguous(const struct ticks *t, const char *what, const struct readi
 			  (double)t->at[a->before ? a->before - 1 : 0].traced_ns / 1e9, y,
 			  (double)t->at[b->before ? b->before - 1 : 0].traced_ns / 1e9,
 			  a->ms == b->ms ? "+SECONDS" : "the day, or +SECONDS");
-}
-
-/*
- * Choose among several matches in a retained recording: the last one; for the end of a window, the first one after
- * its start, or NULL if there is none yet.
- */
-static const struct reading *choose(const struct readings *of, const struct reading *after)
-{
-	const struct reading *last = &of->at[0], *first = NULL;
-
-	for (size_t i = 0; i < of->n; i++) {
-		const struct reading *at = &of->at[i];
-
-		last = at->before > last->before ? at : last;
-		if (after && at->before > after->before && (!first || at->before < first->before))
-			first = at;
-	}
-	return after ? first : last;
 }
 
 /* Parse "+SECONDS" of traced time. */
@@ -239,39 +265,53 @@ static int read_seconds(const struct ticks *t, const char *what, struct reading 
 	return 0;
 }
 
+/* One of the readings, or those that contradict each other in *e. */
+static int choose(const struct ticks *t, const char *what, const struct readings *through, const struct readings *prev,
+		  struct reading *to, struct mb_err *e)
+{
+	if (through->n > 1)
+		return ambiguous(t, what, &through->at[0], &through->at[1], e);
+	if (!through->n && to->ms == NO_TIME && prev->n > 1)
+		return ambiguous(t, what, &prev->at[0], &prev->at[1], e);
+	if (through->n || (to->ms == NO_TIME && prev->n))
+		*to = through->n ? through->at[0] : prev->at[0];
+	return 0;
+}
+
+/*
+ * A retained recording covers many days, so a time without one means the latest of them; as the end of a window, the
+ * first one after its start. Returns false if it is on none of them.
+ */
+static bool find_day(const struct ticks *t, int64_t of_day_ms, const struct reading *after, int64_t *ms)
+{
+	if (!after)
+		return latest(t, of_day_ms, ms);
+	return first_after(t, of_day_ms, after, ms);
+}
+
 /* Parse a point in time. after is the start of the window if its end is parsed, else NULL. */
 static int read_moment(const struct ticks *t, const char *what, const struct reading *after, struct reading *to,
 		       struct mb_err *e)
 {
 	struct readings through = { .n = 0 }, prev = { .n = 0 };
+	bool has_day;
 	int64_t ms;
 
 	*to = (struct reading){ .before = t->n, .ms = NO_TIME };
 	if (*what == '+' && !read_seconds(t, what, to))
 		return 0;
-	if (mb_utc_read(what, &ms)) {
-		find_passes(t, ms, &through, &prev);
-		outside(t, ms, to);
-	} else if (mb_utc_read_clock(what, &ms)) {
-		find_clock(t, ms, &through, &prev, to);
-		if (t->retained && through.n) {
-			const struct reading *chosen = choose(&through, after);
-
-			*to = chosen ? *chosen : (struct reading){ .before = t->n, .ms = ms };
-			return 0;
-		}
-	} else {
+	has_day = mb_utc_read(what, &ms);
+	if (!has_day && !mb_utc_read_clock(what, &ms))
 		return mb_err_set(e, MB_EXIT_USAGE, 0,
 				  "'%s' is no time: 10:00, 10:00:05 (UTC), 10:00+02:00, 2026-01-02T10:00:00Z or +SECONDS",
 				  what);
+	if (has_day || (t->retained && find_day(t, ms, after, &ms))) {
+		find_passes(t, ms, &through, &prev);
+		outside(t, ms, to);
+	} else {
+		find_clock(t, ms, &through, &prev, to);
 	}
-	if (through.n > 1)
-		return ambiguous(t, what, &through.at[0], &through.at[1], e);
-	if (!through.n && to->ms == NO_TIME && prev.n > 1)
-		return ambiguous(t, what, &prev.at[0], &prev.at[1], e);
-	if (through.n || (to->ms == NO_TIME && prev.n))
-		*to = through.n ? through.at[0] : prev.at[0];
-	return 0;
+	return choose(t, what, &through, &prev, to, e);
 }
 
 /* ---- the window ---- */
@@ -283,6 +323,35 @@ static bool is_at_end(const struct ticks *t, const struct reading *from, const s
 
 	return over && from->before == to->before && from->ms != NO_TIME && from->ms == to->ms &&
 	       over->ms <= to->ms + late_ms(over) && to->ms - over->ms <= late_ms(over);
+}
+
+/*
+ * "23:15" to "23:11" reaches into the next day. If the recording ends before that, the times are rather in the wrong
+ * order than up to its end.
+ */
+static bool is_reversed(const struct ticks *t, const struct reading *from, const struct reading *to, const char *what)
+{
+	int64_t ms;
+
+	if (!t->retained || to->before < t->n || from->ms == NO_TIME || to->ms == NO_TIME || !mb_utc_read_clock(what, &ms))
+		return false;
+	return from->ms / DAY_MS != to->ms / DAY_MS && to->ms - from->ms > DAY_MS / 2;
+}
+
+/* The times lie within one tick, or in a gap between two sessions. */
+static int nothing_between(const struct ticks *t, const char *from, const char *to, const struct reading *first,
+			   const struct reading *last, struct mb_err *e)
+{
+	const struct tick *over = &t->at[first->before];
+	int64_t begin_ms = over->ms != NO_TIME ? over->ms - over->length_ns / 1000000 : NO_TIME;
+	char why[64] = "";
+
+	if (first->before == last->before && over->begins && first->ms < begin_ms && last->ms < begin_ms)
+		snprintf(why, sizeof(why), ": memblame was not running then");
+	else if (first->before == last->before)
+		snprintf(why, sizeof(why), ": one tick of %.1f s covers it", (double)over->length_ns / 1e9);
+	return mb_err_set(e, MB_EXIT_FAILED, 0, "nothing lies between %s and %s%s", from ? from : "the start",
+			  to ? to : "the end", why);
 }
 
 static int find(const struct ticks *t, const char *from, const char *to, struct mb_window *w, struct mb_err *e)
@@ -300,9 +369,11 @@ static int find(const struct ticks *t, const char *from, const char *to, struct 
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "the recording ends before %s", from);
 	if (!last.before)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "the recording begins after %s", to);
+	if (from && to && is_reversed(t, &first, &last, to))
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "nothing lies between %s and %s: the recording ends before that",
+				  from, to);
 	if (first.before >= last.before)
-		return mb_err_set(e, MB_EXIT_FAILED, 0, "nothing lies between %s and %s", from ? from : "the start",
-				  to ? to : "the end");
+		return nothing_between(t, from, to, &first, &last, e);
 	w->first = t->at[first.before].tick;
 	w->last = t->at[last.before - 1].tick;
 	w->whole = !from && !to;

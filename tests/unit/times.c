@@ -113,10 +113,58 @@ static void a_clock_that_was_set(void **state)
 	end(&w);
 	window("2026-01-01T00:03:00Z", NULL, "more than one moment of the recording: 2026-01-01T00:03:00.000Z (+190.0) and "
 					     "2026-01-01T00:03:00.000Z (+390.0): give +SECONDS");
+	/* without the day, too: which of the two it is remains unknown */
+	window("00:03:00", NULL, "more than one moment of the recording: 2026-01-01T00:03:00.000Z (+190.0) and "
+				 "2026-01-01T00:03:00.000Z (+390.0): give +SECONDS");
+	window("00:01:00", "00:03:00", "more than one moment of the recording");
+	check("00:01:00", "00:05:30", 7, 53);
 	check("2026-01-01T00:01:00Z", "2026-01-01T00:05:30Z", 7, 53);
 	check("2026-01-01T00:30:00Z", NULL, 60, 89); /* skipped */
 	check("2026-01-01T01:07:00Z", NULL, 63, 89);
 	check("+600", NULL, 60, 89);
+}
+
+/* In a retained recording too, a window without the end of a tick is refused; it does not become another one. */
+static void windows_without_ticks(void **state)
+{
+	struct mb_retention keep = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, 0, &keep);
+	moments(&w, 30, 2); /* 00:00:00 to 00:04:50 */
+	end(&w);
+	begin(&w, 90, &keep);
+	moments(&w, 30, 2); /* 00:15:00 to 00:19:50 */
+	end(&w);
+	window("00:02:01", "00:02:05", "nothing lies between 00:02:01 and 00:02:05: one tick of 10.0 s covers it");
+	window("2026-01-01T00:02:01Z", "2026-01-01T00:02:05Z", "one tick of 10.0 s covers it");
+	window("+121", "+125", "one tick of 10.0 s covers it");
+	window("00:10:00", "00:10:30", "nothing lies between 00:10:00 and 00:10:30: memblame was not running then");
+	window("2026-01-01T00:10:00Z", "00:10:30", "memblame was not running then");
+	window("00:16", "00:02", "nothing lies between 00:16 and 00:02");
+	window("00:16", "00:15:59.900", "nothing lies between");
+	check("00:16", "00:30", 37, 59);
+	check("00:16", "23:59", 37, 59);
+	check("00:04:30", "00:15", 28, 30);
+	check(NULL, "00:02", 0, 12);
+}
+
+/* The end of a window can lie on the day after its start, whether the recording reaches it or not. */
+static void retained_over_midnight(void **state)
+{
+	struct mb_retention keep = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, 8600, &keep);
+	moments(&w, 60, 2); /* 23:53:20 to 00:03:10 */
+	end(&w);
+	check("23:59", "00:01", 35, 46);
+	check("23:59", "00:10", 35, 59);
+	check("00:01", NULL, 47, 59);
+	window("23:59", "23:58", "nothing lies between");
+	window("00:01", "23:58", NULL);
 }
 
 /* Retention by age uses the real age, although the clock showed tomorrow for one tick. */
@@ -150,6 +198,8 @@ int main(void)
 		TEST(over_midnight),
 		TEST(of_two_days_one_is_to_be_named),
 		TEST(a_clock_that_was_set),
+		TEST(windows_without_ticks),
+		TEST(retained_over_midnight),
 		TEST(tomorrow_for_a_tick),
 	};
 
