@@ -132,6 +132,97 @@ static void over_sessions(void **state)
 	check_sums();
 }
 
+/* The level changes between the last moment and the next one. */
+static void step_level(struct world *w, enum mb_level to)
+{
+	struct mb_level_event e = { .h = { .t_ns = w->serial * STEP_NS - w->boot_ns + STEP_NS / 2, .family = MB_FAM_task,
+					   .type = MB_TASK_EVENT_LEVEL, .size = sizeof(e) },
+				    .from = (uint16_t)w->m.levels.now, .to = (uint16_t)to, .tick_divisor_from = 1,
+				    .tick_divisor = 1 };
+
+	mb_model_level(&w->m, &e);
+	mb_recorder_keep(w->r, MB_INGEST_EVENT, &e, sizeof(e));
+}
+
+static long long level_ns(const json_t *doc, enum mb_level level)
+{
+	const json_t *levels = json_object_get(json_object_get(doc, "overhead"), "levels");
+
+	return json_integer_value(json_object_get(json_array_get(levels, level), "ns"));
+}
+
+/* Whether the process has no count of a number that the level leaves out. */
+static bool lacks_count(json_t *doc)
+{
+	const json_t *of = json_object_get(process_of(doc, 1001), "faults");
+
+	return json_is_null(json_object_get(of, "userfault"));
+}
+
+/* Each session has its own levels, and the time between sessions is at none, also where a boot begins anew. */
+static void levels_over_sessions(void **state)
+{
+	struct mb_retention keep = { 0 };
+	struct world w;
+	json_t *doc;
+
+	(void)state;
+	for (uint64_t session = 0; session < 3; session++) {
+		begin_at(&w, path, session * 90, &keep, session < 2 ? "boot-a" : "boot-b");
+		w.boot_ns = session < 2 ? 0 : 180 * STEP_NS;
+		moments(&w, 1, 2);
+		step_level(&w, MB_LEVEL_FULL);
+		moments(&w, 9, 2);
+		if (session < 2)
+			step_level(&w, MB_LEVEL_ITERATOR);
+		moments(&w, 10, 2);
+		end(&w);
+	}
+	doc = report(NULL, NULL);
+	assert_int_equal(json_integer_value(json_object_get(doc, "duration_ns")), 60 * STEP_NS);
+	/* before the first step nothing is known of a budget: 15 s of each session */
+	assert_int_equal(level_ns(doc, MB_LEVEL_FULL), 2 * 9 * STEP_NS + 185 * (STEP_NS / 10));
+	assert_int_equal(level_ns(doc, MB_LEVEL_ITERATOR), 2 * 95 * (STEP_NS / 10));
+	assert_string_equal(json_string_value(json_object_get(json_object_get(doc, "overhead"), "level")), "full");
+	assert_false(lacks_count(doc));
+	json_decref(doc);
+	doc = report("+350", "+400"); /* the end of the second session: nothing of it was counted */
+	assert_int_equal(level_ns(doc, MB_LEVEL_FULL), 0);
+	assert_int_equal(level_ns(doc, MB_LEVEL_ITERATOR), 5 * STEP_NS);
+	assert_true(lacks_count(doc));
+	json_decref(doc);
+	doc = report("+350", "+450"); /* and five moments of the third one */
+	assert_int_equal(level_ns(doc, MB_LEVEL_FULL), 35 * (STEP_NS / 10));
+	assert_int_equal(level_ns(doc, MB_LEVEL_ITERATOR), 5 * STEP_NS);
+	assert_false(lacks_count(doc));
+	json_decref(doc);
+}
+
+/* The step to the level is older than all ticks that remain, but the level is still in force. */
+static void level_outlives_its_step(void **state)
+{
+	struct mb_retention keep = { .max_age_ns = 20 * STEP_NS };
+	struct world w;
+	json_t *doc;
+
+	(void)state;
+	begin(&w, 0, &keep);
+	moments(&w, 2, 2);
+	step_level(&w, MB_LEVEL_FULL);
+	moments(&w, 2, 2);
+	step_level(&w, MB_LEVEL_ITERATOR);
+	moments(&w, 60, 2);
+	wait_for(&w, has_ticks, 21);
+	end(&w);
+	assert_int_equal(ask("SELECT count(*) FROM event WHERE name = 'level'"), 1);
+	assert_int_equal(ask("SELECT count(*) FROM event WHERE tick NOT IN (SELECT tick FROM tick)"), 0);
+	doc = report(NULL, NULL);
+	assert_int_equal(level_ns(doc, MB_LEVEL_FULL), 0);
+	assert_int_equal(level_ns(doc, MB_LEVEL_ITERATOR), 21 * STEP_NS);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(doc, "overhead"), "level")), "iterator");
+	json_decref(doc);
+}
+
 /* Counters since boot: only growth during tracing counts, and a later boot with smaller counters does not hide it. */
 static void system_over_sessions(void **state)
 {
@@ -228,6 +319,8 @@ int main(void)
 		TEST(by_size),
 		TEST(by_age),
 		TEST(over_sessions),
+		TEST(levels_over_sessions),
+		TEST(level_outlives_its_step),
 		TEST(system_over_sessions),
 		TEST(read_meanwhile),
 		TEST(read_for_ever),
