@@ -298,6 +298,14 @@ static void put_number(struct mb_out *out, const struct diff *row, const struct 
 	mb_out_printf(out, " %12s%s", text, row->quantity->per_second ? "/s" : "  ");
 }
 
+/* There is no percentage of 0, and none from a value below zero to one above it, or back. */
+static bool has_percentage(const struct diff *row)
+{
+	int64_t before = (int64_t)number(&row->before), after = (int64_t)number(&row->after);
+
+	return before && (before < 0) == (after < 0);
+}
+
 static void put_change(struct mb_out *out, const struct diff *row)
 {
 	double before = row->before.value, after = row->after.value;
@@ -306,8 +314,10 @@ static void put_change(struct mb_out *out, const struct diff *row)
 		mb_out_printf(out, " %9s\n", change_name(row));
 	else if (!row->before.known || !row->after.known)
 		mb_out_printf(out, " %9s\n", "?");
+	else if (!has_percentage(row))
+		mb_out_printf(out, " %9s\n", "-");
 	else if (fabs(before) * 1e6 < fabs(after - before))
-		mb_out_printf(out, " %9s\n", before == 0 ? "from 0" : "> 1000000%");
+		mb_out_printf(out, " %9s\n", "> 1000000%");
 	else
 		mb_out_printf(out, " %+8.0f%%\n", 100 * (after - before) / fabs(before));
 }

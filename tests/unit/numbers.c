@@ -298,6 +298,32 @@ static void test_diff(void **state)
 	free(text);
 }
 
+/* Each process has the value of the next one in the second recording. Across zero there is no percentage. */
+static void test_percentages(void **state)
+{
+	char *text = show(DIFF);
+	int rows = 0;
+
+	(void)state;
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		const char *change = strrchr(line, ' ') + 1;
+
+		if (!strncmp(line, "PROGRAM", 7))
+			continue;
+		rows++;
+		if (!strncmp(line, "p0 ", 3))
+			assert_string_equal(change, "1000000%");
+		else if (!strncmp(line, "p1 ", 3) || !strncmp(line, "p2 ", 3))
+			assert_string_equal(change, "?");
+		else if (!strncmp(line, "p3 ", 3))
+			assert_string_equal(change, "-100%");
+		else
+			assert_string_equal(change, "-");
+	}
+	assert_int_equal(rows, 3 * PROCESSES);
+	free(text);
+}
+
 static void test_new_and_gone(void **state)
 {
 	sqlite3 *db = NULL;
@@ -355,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup(test_json_is_exact, set_up),
 		cmocka_unit_test_setup(test_text, set_up),
 		cmocka_unit_test_setup(test_diff, set_up),
+		cmocka_unit_test_setup(test_percentages, set_up),
 		cmocka_unit_test_setup(test_new_and_gone, set_up),
 		cmocka_unit_test_setup(test_csv, set_up),
 	};
