@@ -83,11 +83,12 @@ bool mb_utc_read(const char *text, int64_t *ms)
 {
 	struct tm tm = { 0 };
 	const char *rest = strlen(text) < 64 ? strptime(text, "%Y-%m-%dT", &tm) : NULL;
+	int day = tm.tm_mday;
 
 	if (!rest || !read_clock(rest, ms))
 		return false;
 	*ms += (int64_t)timegm(&tm) * 1000;
-	return true;
+	return tm.tm_mday == day; /* else a day that the month does not have, e.g. 30 February */
 }
 
 void mb_utc_shift(const char *time, int64_t ns, char *buf, size_t size)

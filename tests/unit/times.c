@@ -72,6 +72,10 @@ static void zones_are_honoured(void **state)
 	window("2026-01-01T10:05:00+2", NULL, "is no time");
 	window("+-5", NULL, "is no time");
 	window("25:00", NULL, "is no time");
+	window("2026-02-30T10:00:00Z", NULL, "is no time");
+	window("2025-12-32T10:00:00Z", NULL, "is no time");
+	window("2026-04-31T10:00:00Z", NULL, "is no time");
+	window("2024-02-29T10:00:00Z", "2025-02-29T10:00:00Z", "'2025-02-29T10:00:00Z' is no time");
 	/* a moment is the tick that ends at it */
 	check("2026-01-01T10:05:00Z", "2026-01-01T10:05:00Z", 29, 29);
 }
