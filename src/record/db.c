@@ -28,6 +28,7 @@
 #define RETAINED_QUEUE_BYTES (16u << 20)
 #define RETRY_S 10 /* retained recording: delay after a failed write */
 #define ZSTD_LEVEL 1
+#define LEAVE_WAL_MS 100 /* for readers to finish */
 
 struct mb_rows {
 	char *data;
@@ -551,6 +552,17 @@ void mb_db_close_file(struct mb_db *db)
 	db->lock_fd = -1;
 }
 
+/*
+ * The recording is complete: leave WAL mode, in which every reader needs to write beside the file. If somebody is
+ * reading it, the file stays in WAL mode, in which nothing is lost either. A retained recording stays in it, because the
+ * next session could not enter it again while somebody reads.
+ */
+static void leave_wal(struct mb_db *db)
+{
+	sqlite3_busy_timeout(db->sqlite, LEAVE_WAL_MS);
+	sqlite3_exec(db->sqlite, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+}
+
 int mb_db_close(struct mb_db *db, struct mb_err *e)
 {
 	int err = 0;
@@ -564,6 +576,8 @@ int mb_db_close(struct mb_db *db, struct mb_err *e)
 		pthread_mutex_unlock(&db->mutex);
 		pthread_join(db->thread, NULL);
 		err = mb_db_error(db, e);
+		if (!err && !db->retained)
+			leave_wal(db);
 	}
 	mb_db_close_file(db);
 	mb_rows_free(db->head);

@@ -2,10 +2,14 @@
 /* Reads a recording. */
 #include "record/reader.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -19,6 +23,7 @@ struct mb_reader {
 	sqlite3 *sqlite;
 	sqlite3_stmt *info;
 	bool retained;
+	bool needs_log; /* part of the recording is in a file beside it, which cannot be used here */
 	char answer[256]; /* returned by mb_reader_session() */
 };
 
@@ -50,8 +55,9 @@ static int check(struct mb_reader *r, struct mb_err *e)
 
 	if (pragma(r->sqlite, "application_id", &application) ||
 	    pragma(r->sqlite, "user_version", &schema))
-		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot read '%s': %s", r->path,
-				  sqlite3_errmsg(r->sqlite));
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot read '%s': %s%s", r->path,
+				  sqlite3_errmsg(r->sqlite), r->needs_log ? ": copy it, with the files beside it whose names"
+				  " begin with its own, to a place where you can write" : "");
 	if (application != MB_DB_APPLICATION)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' is no recording of memblame", r->path);
 	if (schema > MB_DB_SCHEMA_RETAINED)
@@ -70,10 +76,91 @@ static int check(struct mb_reader *r, struct mb_err *e)
 	return 0;
 }
 
+/* ---- opening ---- */
+
+static int open_file(struct mb_reader *r, const char *name, int flags)
+{
+	sqlite3_close(r->sqlite);
+	r->sqlite = NULL;
+	if (sqlite3_open_v2(name, &r->sqlite, flags, NULL))
+		return -EIO;
+	/* an untrusted schema may contain views and triggers that call functions */
+	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	return 0;
+}
+
+/* Whether SQLite cannot read the file for want of a file beside it that it may write. */
+static bool needs_files(struct mb_reader *r)
+{
+	sqlite3_int64 schema;
+
+	if (!pragma(r->sqlite, "schema_version", &schema))
+		return false;
+	switch (sqlite3_errcode(r->sqlite) & 0xff) {
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+	case SQLITE_PERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool has_beside(const char *path, const char *suffix)
+{
+	char name[4096];
+	struct stat st;
+	int len = snprintf(name, sizeof(name), "%s%s", path, suffix);
+
+	/* if it cannot be looked up, it may be there */
+	return len >= (int)sizeof(name) || (stat(name, &st) ? errno != ENOENT : st.st_size > 0);
+}
+
+/* A recorder holds a lock on the file from its start to its end. */
+static bool is_being_written(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool locked = fd < 0 || (flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK);
+
+	if (fd >= 0)
+		close(fd); /* and the lock with it, so that a recorder can begin */
+	return locked;
+}
+
+/*
+ * In a place without write access: a recording in WAL mode can be read as it is if all of it is in the file and nobody
+ * writes to it.
+ */
+static int open_immutable(struct mb_reader *r)
+{
+	size_t room = 3 * strlen(r->path) + sizeof("file://?immutable=1"), len;
+	char *uri;
+	int err;
+
+	r->needs_log = has_beside(r->path, "-wal") || has_beside(r->path, "-journal");
+	if (r->needs_log || is_being_written(r->path))
+		return 0; /* the reason for which it cannot be read stands */
+	uri = malloc(room);
+	if (!uri)
+		return -ENOMEM;
+	len = (size_t)snprintf(uri, room, "file:%s", r->path[0] == '/' ? "//" : "");
+	for (const char *at = r->path; *at; at++) {
+		bool plain = isalnum((unsigned char)*at) || strchr("/-_.", *at);
+
+		len += (size_t)snprintf(uri + len, room - len, plain ? "%c" : "%%%02X", (unsigned char)*at);
+	}
+	snprintf(uri + len, room - len, "?immutable=1");
+	err = open_file(r, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+	free(uri);
+	return err;
+}
+
 int mb_reader_open(struct mb_reader **out, const char *path, struct mb_err *e)
 {
 	struct mb_reader *r = calloc(1, sizeof(*r));
-	int flags;
+	int flags, err;
 
 	*out = r;
 	if (!r || !(r->path = strdup(path)))
@@ -82,12 +169,12 @@ int mb_reader_open(struct mb_reader **out, const char *path, struct mb_err *e)
 		return mb_err_set(e, MB_EXIT_FAILED, errno, "cannot read '%s'", path);
 	/* a killed recorder leaves data in the WAL; opening read-write, if permitted, recovers it */
 	flags = access(path, W_OK) ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	if (sqlite3_open_v2(path, &r->sqlite, flags, NULL))
+	err = open_file(r, path, flags);
+	if (!err && needs_files(r))
+		err = open_immutable(r);
+	if (err)
 		return mb_err_set(e, MB_EXIT_FAILED, 0, "cannot open '%s': %s", path,
 				  r->sqlite ? sqlite3_errmsg(r->sqlite) : "no memory");
-	/* an untrusted schema may contain views and triggers that call functions */
-	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	sqlite3_db_config(r->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return check(r, e);
 }
 

@@ -3,10 +3,13 @@
  * Every query of docs/recording.md runs on the golden recordings and on one of this build, and returns rows
  * for at least one of them. Golden recordings older than a table skip the queries on it.
  */
+#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <sqlite3.h>
 #include <unistd.h>
@@ -187,6 +190,119 @@ static void test_system(void **state)
 	mb_model_free(&m);
 }
 
+/* The number of ticks that a reader without any right to write sees; -1: it cannot read the recording. */
+static int ticks_read_only(const char *path)
+{
+	int status = 0, ticks = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct mb_reader *r = NULL;
+		struct mb_err e = { 0 };
+		sqlite3_stmt *s = NULL;
+
+		if (!getuid() && (setgid(65534) || setuid(65534)))
+			_exit(255);
+		if (!mb_reader_open(&r, path, &e) &&
+		    !sqlite3_prepare_v2(mb_reader_sqlite(r), "SELECT count(*) FROM tick", -1, &s, NULL) &&
+		    sqlite3_step(s) == SQLITE_ROW)
+			ticks = sqlite3_column_int(s, 0);
+		if (ticks < 0 && !strstr(e.text, "copy it, with the files beside it"))
+			_exit(254);
+		_exit(ticks < 0 ? 100 : ticks);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	ticks = WEXITSTATUS(status);
+	return ticks == 100 ? -1 : ticks;
+}
+
+static void allow(const char *path, mode_t mode)
+{
+	if (chmod(path, mode) && errno != ENOENT)
+		fail_msg("%s: %s", path, strerror(errno));
+}
+
+/* As memblame serve leaves it, or as a killed recorder does, whose last ticks are in the file beside it. */
+static void record_retained(const char *path, bool killed)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct mb_sample_meta at = { .t_ns = 1000000000, .since_start_ns = 1000000000 };
+		struct mb_retention keep = { 0 };
+		struct mb_recorder_state st;
+		struct mb_recorder *r = NULL;
+		struct mb_err e = { 0 };
+		struct mb_model m;
+
+		mb_model_init(&m);
+		if (mb_recorder_open_retained(&r, path, &keep, &e))
+			_exit(1);
+		mb_recorder_watch(r, &m);
+		for (int i = 0; i < 5; i++, at.t_ns += 1000000000) {
+			snprintf(at.time, sizeof(at.time), "2026-01-01T10:00:0%dZ", i);
+			if (mb_recorder_tick(r, &m, &at, &e))
+				_exit(1);
+		}
+		do
+			mb_recorder_state(r, &st);
+		while (st.ticks < 5);
+		_exit(!killed && mb_recorder_close(r, &e));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
+static bool is_in_wal_mode(const char *path)
+{
+	unsigned char head[20] = { 0 };
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	assert_int_equal(fread(head, 1, sizeof(head), f), sizeof(head));
+	fclose(f);
+	return head[18] == 2;
+}
+
+/* A complete recording can be read where nothing can be written. Data beside the file is never left out silently. */
+static void test_read_only(void **state)
+{
+	char plain[160], kept[160], killed[160], beside[176];
+	struct mb_reader *r;
+	struct mb_model m;
+	sqlite3_stmt *s = NULL;
+
+	(void)state;
+	snprintf(plain, sizeof(plain), "%s/plain.db", dir);
+	snprintf(kept, sizeof(kept), "%s/kept 100%% ?.db", dir); /* a name that means something in a URI */
+	snprintf(killed, sizeof(killed), "%s/killed.db", dir);
+	record(plain, &m);
+	mb_model_free(&m);
+	record_retained(kept, false);
+	record_retained(killed, true);
+	assert_false(is_in_wal_mode(plain));
+	assert_true(is_in_wal_mode(kept));
+	allow(plain, 0444);
+	allow(kept, 0444);
+	allow(killed, 0444);
+	allow(dir, 0555);
+	assert_int_equal(ticks_read_only(plain), 4);
+	assert_int_equal(ticks_read_only(kept), 5);
+	snprintf(beside, sizeof(beside), "%s-wal", killed);
+	assert_int_equal(access(beside, F_OK), 0);
+	assert_int_equal(ticks_read_only(killed), -1); /* only its owner may read the log */
+	allow(dir, 0700);
+	allow(killed, 0600);
+	r = open_reader(killed);
+	assert_int_equal(sqlite3_prepare_v2(mb_reader_sqlite(r), "SELECT count(*) FROM tick", -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(s, 0), 5);
+	sqlite3_finalize(s);
+	mb_reader_close(r);
+}
+
 static void test_queries(void **state)
 {
 	const char *own = make_path("queries.db");
@@ -225,6 +341,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_system),
+		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_queries),
 	};
 
