@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* report: report on any period of a recording. Needs neither privileges nor kernel support. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 #include "record/report.h"
+#include "record/selection.h"
 
 static int write_csv(struct mb_reader *r, const struct mb_window *w, const char *path,
 		     struct mb_err *e)
@@ -32,6 +33,8 @@ static int write_window(struct mb_reader *r, const struct mb_options *o, struct 
 /* Write the report. other is the recording to compare with, or NULL. */
 static int report(const char *path, const char *other, const struct mb_options *o, struct mb_err *e)
 {
+	const struct mb_selection selection = { .pids = o->pids, .n_pids = o->n_pids, .cgroups = o->cgroups,
+						.n_cgroups = o->n_cgroups, .families = o->families };
 	struct mb_reader *r = NULL, *after = NULL;
 	struct mb_out out = { 0 };
 	int err;
@@ -39,6 +42,10 @@ static int report(const char *path, const char *other, const struct mb_options *
 	err = mb_reader_open(&r, path, e);
 	if (!err && other)
 		err = mb_reader_open(&after, other, e);
+	if (!err)
+		err = mb_selection_apply(&selection, r, e);
+	if (!err && other)
+		err = mb_selection_apply(&selection, after, e);
 	if (!err)
 		err = mb_out_open(&out, o->out_path, e);
 	if (!err)
@@ -53,6 +60,7 @@ static int report(const char *path, const char *other, const struct mb_options *
 
 int mb_cmd_report(const struct mb_options *o, struct mb_err *e)
 {
+	static const int of_one[] = { MB_OPT_FROM, MB_OPT_TO, MB_OPT_CSV, MB_OPT_TIMELINE };
 	struct mb_options all;
 
 	if (!o->argv[0]) {
@@ -64,6 +72,13 @@ int mb_cmd_report(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	if (all.argv[0] && all.argv[1]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", all.argv[1]);
+		return MB_EXIT_USAGE;
+	}
+	for (size_t i = 0; all.argv[0] && i < MB_ARRAY_SIZE(of_one); i++) {
+		if (!mb_options_has(&all, of_one[i]))
+			continue;
+		mb_err_set(e, MB_EXIT_USAGE, 0, "--%s is for one recording; two are compared as a whole",
+			   mb_cli_option(of_one[i])->name);
 		return MB_EXIT_USAGE;
 	}
 	return report(o->argv[0], all.argv[0], &all, e);

@@ -117,6 +117,64 @@ static void test_three_ways(void **state)
 	live_result_free(r);
 }
 
+/* --- report -p, -c and -f: the numbers of a part are those that the whole has of it --- */
+
+static json_t *reported(const char *option, const char *value, const char *path)
+{
+	struct live_result *r = ok(LIVE_ARGV("report", "--json", option, value, path));
+	json_t *document = live_json(r->out);
+
+	live_result_free(r);
+	return document;
+}
+
+static void test_selection(void **state)
+{
+	const char *path = fresh(live_tmp()), *csv = live_path("part.csv");
+	struct live_result *r = ok(LIVE_ARGV("record", "--quiet", "--json", "-o", path, "--", "sh", "-c",
+					     "\"$0\" anon 3000; \"$0\" anon 500", live_workload("faulter")));
+	char *second = strchr(r->out, '\n'), pid[16];
+	json_t *first, *part, *whole;
+
+	(void)state;
+	assert_non_null(second);
+	*second++ = '\0';
+	first = live_json(r->out);
+	snprintf(pid, sizeof(pid), "%lld", live_int(first, "pid"));
+	part = reported("-p", pid, path);
+	live_equal("processes of -p", (long long)json_array_size(live_get(part, "processes")), 1);
+	live_equal("minor of -p", live_int(live_process(part, atoi(pid)), "faults.minor"), live_int(first, "minflt"));
+	json_decref(part);
+	part = reported("-c", "/", path);
+	whole = reported("--to", "+100", path);
+	live_equal("processes of -c /", (long long)json_array_size(live_get(part, "processes")),
+		   (long long)json_array_size(live_get(whole, "processes")));
+	json_decref(part);
+	part = reported("-f", "vma", path);
+	assert_true(live_null(live_process(part, atoi(pid)), "faults.anon"));
+	live_equal("mmap calls of -f vma", live_int(live_process(part, atoi(pid)), "vma.mmap_calls"),
+		   live_int(live_process(whole, atoi(pid)), "vma.mmap_calls"));
+	json_decref(part);
+	json_decref(whole);
+	live_result_free(ok(LIVE_ARGV("report", "-p", pid, "--csv", csv, path)));
+	live_result_free(r);
+	r = live_exec(LIVE_ARGV("sh", "-c", "cut -d, -f3 \"$0\" | sort -u | grep -v pid", csv), NULL);
+	r->out[strcspn(r->out, "\n")] = '\0';
+	assert_string_equal(r->out, pid);
+	live_result_free(r);
+	r = live_memblame(LIVE_ARGV("report", "-p", "999999", path));
+	live_equal("no such process", r->status, 1);
+	assert_non_null(strstr(live_one_line(r), "no process 999999 in the recording"));
+	live_result_free(r);
+	r = live_memblame(LIVE_ARGV("report", "-c", "/none/such", path));
+	live_equal("no such cgroup", r->status, 1);
+	live_result_free(r);
+	r = live_memblame(LIVE_ARGV("report", "--from", "+1", path, path));
+	live_equal("a window of two", r->status, 2);
+	live_result_free(r);
+	json_decref(first);
+}
+
 /* Every fault of the stream is in the file and is part of the replay. */
 static void test_trace_again(void **state)
 {
@@ -487,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_three_ways),
+		cmocka_unit_test(test_selection),
 		cmocka_unit_test(test_trace_again),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_quiet_in_window),
