@@ -22,6 +22,7 @@
 #include "leaks/lookup.h"
 #include "leaks/replay.h"
 #include "leaks/seen.h"
+#include "leaks/space.h"
 #include "symbols/kallsyms.h"
 
 /*
@@ -36,221 +37,13 @@
 /* Ticks between scans for pages that had no fault event. */
 #define FIND_TICKS 10u
 
-/* Maximum number of ended processes whose state is retained. */
-#define RETAINED_ENDED 256u
-
 /* Minimum time between two values of a history. */
 #define LEAST_STEP_NS (MB_NS_PER_S / 20)
-
-struct mb_leak_key mb_leak_key_of(const struct mb_leak_space *sp, enum mb_leak_level level, uint32_t stack)
-{
-	return (struct mb_leak_key){
-		.start_ns = sp->start_ns, .tgid = sp->tgid, .stack = stack, .level = (uint32_t)level
-	};
-}
-
-static void region_changed(void *arg, const struct mb_region *piece, int64_t bytes, int pieces)
-{
-	struct mb_leak_space *sp = arg;
-	struct mb_leak_key key = mb_leak_key_of(sp, MB_LEAK_REGION, piece->stack);
-
-	key.kind = piece->kind;
-	mb_leaks_add(sp->session->leaks, &key, sp->comm, 1, bytes, pieces, 0);
-}
-
-struct mb_leak_key mb_leak_key_of_page(const struct mb_leak_space *sp, const struct mb_page *page)
-{
-	struct mb_leak_key key = mb_leak_key_of(sp, MB_LEAK_PAGE, page->stack);
-
-	key.kind = page->shared ? MB_REGION_SHARED : 0;
-	return key;
-}
-
-static void page_changed(void *arg, const struct mb_page *page, int sign)
-{
-	struct mb_leak_space *sp = arg;
-	uint64_t sample = sp->session->cfg->page_sample_1_in;
-	struct mb_leak_key key = mb_leak_key_of_page(sp, page);
-
-	mb_leaks_add(sp->session->leaks, &key, sp->comm, sample, sign * (int64_t)(sample * MB_PAGE_SIZE),
-		     sign * (int64_t)sample, sign * (double)(sample * (sample - 1)) * MB_PAGE_SIZE * MB_PAGE_SIZE);
-}
-
-/* ---- address spaces ---- */
-
-static void space_free(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	HASH_DEL(l->spaces, sp);
-	if (sp->frame_pointers && l->kern)
-		mb_kern_trust_frame_pointers(l->kern, sp->tgid, false);
-	sp->regions.changed = NULL;
-	sp->pages.changed = NULL;
-	mb_regions_free(&sp->regions);
-	mb_pages_free(&sp->pages);
-	mb_leak_heap_free(sp);
-	mb_leak_made_cut(sp, 0, UINT64_MAX);
-	mb_address_space_free(sp->code);
-	free((char *)sp->outlook.limit.path);
-	free(sp);
-}
-
-/* The process is gone, or has called exec: everything it had is gone. */
-static void space_drop(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	l->n_retained -= sp->ended;
-	l->n_moved -= sp->key != sp->mm;
-	mb_leaks_forget(l->leaks, sp->tgid, sp->start_ns);
-	space_free(l, sp);
-}
-
-static bool has_ended(const struct mb_leaks_session *l, const struct mb_leak_space *sp)
-{
-	const struct mb_process *p = mb_model_find_exactly(l->model, sp->tgid, sp->start_ns);
-
-	return !p || p->exited;
-}
-
-/* Stop probing the process's allocator. */
-static void space_detach(struct mb_leaks_session *l, const struct mb_leak_space *sp)
-{
-	if (l->cfg->heap && l->kern)
-		mb_kern_detach_heap(l->kern, sp->tgid);
-}
-
-static void space_leave_out(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	l->ended_left_out++;
-	space_drop(l, sp);
-}
-
-/* The process has ended: save the outlook of its last tick, with a copy of the cgroup's path. */
-static void space_keep(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	struct mb_limit *limit = &sp->outlook.limit;
-
-	sp->ended = true;
-	mb_leaks_end(l->leaks, sp->tgid, sp->start_ns);
-	l->n_retained++;
-	mb_leak_limits_of(l->limits, sp->tgid, sp->start_ns, &sp->outlook);
-	sp->outlook.eta_known = false; /* the process no longer grows */
-	limit->path = limit->path ? strdup(limit->path) : NULL;
-}
-
-/* Own memory of the process at its last tick; 0: none recorded. */
-static uint64_t own_bytes(const struct mb_leak_space *sp)
-{
-	const struct mb_trend_series *own = &sp->whole.own;
-
-	return own->n ? own->points[own->n - 1].last : 0;
-}
-
-/*
- * While there are too many ended processes, drop the one with the least memory. Must not be called
- * while iterating over the spaces.
- */
-static void drop_least(struct mb_leaks_session *l)
-{
-	while (l->n_retained > RETAINED_ENDED) {
-		struct mb_leak_space *least = NULL;
-
-		for (struct mb_leak_space *at = l->spaces; at; at = at->hh.next) {
-			if (at->ended && (!least || own_bytes(at) < own_bytes(least)))
-				least = at;
-		}
-		if (!least)
-			return;
-		space_leave_out(l, least);
-	}
-}
-
-/* The process has ended. If it was selected, its last state is shown until the end of the session. */
-static void space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	if (sp->ended)
-		return;
-	space_detach(l, sp);
-	if (l->keep_ended && sp->regions.synced_ns)
-		space_keep(l, sp);
-	else
-		space_leave_out(l, sp);
-}
-
-static void probe_allocators(struct mb_leaks_session *l, uint32_t tgid)
-{
-	if (l->cfg->heap && l->kern)
-		mb_leak_seen_probe(l, tgid, false);
-}
 
 void mb_leaks_held(struct mb_leaks_session *l, uint32_t tgid)
 {
 	if (l->cfg->heap && l->kern)
 		mb_leak_seen_probe(l, tgid, true);
-}
-
-/* Start tracing the process's blocks. */
-static void space_probe(struct mb_leak_space *sp)
-{
-	if (sp->allocators_due)
-		probe_allocators(sp->session, sp->tgid);
-	sp->allocators_due = false;
-}
-
-static struct mb_leak_space *space_new(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid)
-{
-	const struct mb_process *p = mb_model_find(l->model, tgid);
-	struct mb_leak_space *sp;
-
-	if (!p || p->exited)
-		return NULL;
-	sp = calloc(1, sizeof(*sp));
-	if (!sp)
-		return NULL;
-	sp->session = l;
-	sp->mm = sp->key = mm;
-	sp->tgid = tgid;
-	sp->start_ns = p->start_ns;
-	snprintf(sp->comm, sizeof(sp->comm), "%s", p->comm);
-	sp->regions.changed = region_changed;
-	sp->regions.arg = sp;
-	sp->pages.changed = page_changed;
-	sp->pages.arg = sp;
-	sp->allocators_due = l->cfg->heap;
-	HASH_ADD(hh, l->spaces, key, sizeof(sp->key), sp);
-	return sp;
-}
-
-struct mb_leak_space *mb_leak_space_at(const struct mb_leaks_session *l, uint64_t mm)
-{
-	struct mb_leak_space *sp;
-
-	HASH_FIND(hh, l->spaces, &mm, sizeof(mm), sp);
-	return sp;
-}
-
-/*
- * The process of sp has ended and another one now uses its mm address, so sp gets another key. mm
- * addresses are even, so an odd key never matches one.
- */
-static void space_move(struct mb_leaks_session *l, struct mb_leak_space *sp)
-{
-	HASH_DEL(l->spaces, sp);
-	sp->key = 2 * ++l->last_moved + 1;
-	l->n_moved++;
-	HASH_ADD(hh, l->spaces, key, sizeof(sp->key), sp);
-}
-
-struct mb_leak_space *mb_leak_space_of(struct mb_leaks_session *l, uint64_t mm, uint32_t tgid)
-{
-	struct mb_leak_space *sp = mb_leak_space_at(l, mm);
-
-	if (!sp || sp->tgid == tgid || !has_ended(l, sp))
-		return sp ? sp : space_new(l, mm, tgid);
-	/* the mm address is in use again */
-	space_ended(l, sp);
-	sp = mb_leak_space_at(l, mm);
-	if (sp)
-		space_move(l, sp);
-	return space_new(l, mm, tgid);
 }
 
 /* ---- events ---- */
@@ -317,7 +110,7 @@ static void on_fork(struct mb_leaks_session *l, const struct mb_region_fork_even
 	if (child && parent && parent->regions.synced_ns && !child->regions.n)
 		inherit(child, parent, e->h.t_ns);
 	if (child)
-		space_probe(child);
+		mb_leak_space_probe(child);
 }
 
 static void on_exec(struct mb_leaks_session *l, const struct mb_region_exec_event *e)
@@ -330,14 +123,14 @@ static void on_exec(struct mb_leaks_session *l, const struct mb_region_exec_even
 			continue;
 		/* exec reports the new program's mappings before this event, and counts its blocks since then */
 		sp->execs = sp->mm == e->mm;
-		space_drop(l, sp);
+		mb_leak_space_drop(l, sp);
 	}
 	sp = mb_leak_space_of(l, e->mm, e->h.tgid);
 	if (!sp)
 		return;
-	space_probe(sp);
+	mb_leak_space_probe(sp);
 	if (!mb_leak_collect_maps(sp))
-		space_drop(l, sp);
+		mb_leak_space_drop(l, sp);
 }
 
 /* The level to which all events of this family belong; NULL: none. */
@@ -506,13 +299,13 @@ static void check_space(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	bool find = !sp->pages_known || l->ticks % FIND_TICKS == 0;
 
-	if (has_ended(l, sp)) {
-		space_ended(l, sp);
+	if (mb_leak_space_has_ended(l, sp)) {
+		mb_leak_space_ended(l, sp);
 		return;
 	}
-	space_probe(sp);
+	mb_leak_space_probe(sp);
 	if ((sp->regions.unsure || !sp->regions.synced_ns) && !sync_space(sp)) {
-		space_drop(l, sp);
+		mb_leak_space_drop(l, sp);
 		return;
 	}
 	if (sp->touched || sp->pages.n || find)
@@ -596,10 +389,10 @@ void mb_leaks_ticked(struct mb_leaks_session *l, uint64_t complete_ns, uint64_t 
 
 	HASH_ITER(hh, l->spaces, sp, tmp)
 	{
-		if (has_ended(l, sp))
-			space_ended(l, sp);
+		if (mb_leak_space_has_ended(l, sp))
+			mb_leak_space_ended(l, sp);
 	}
-	drop_least(l);
+	mb_leak_spaces_drop_least(l);
 	mb_leak_made_look(l);
 	mb_leaks_work_off(l, complete_ns);
 	mb_leak_made_tick(l, complete_ns);
@@ -652,7 +445,7 @@ static void leaks_free(void *arg)
 	if (!l)
 		return;
 	HASH_ITER(hh, l->spaces, sp, tmp)
-		space_free(l, sp);
+		mb_leak_space_free(l, sp);
 	mb_leak_kernel_close(l);
 	mb_leak_seen_free(l);
 	mb_leaks_free(l->leaks);
@@ -743,7 +536,7 @@ static void probe_all(struct mb_leaks_session *l)
 {
 	for (const struct mb_process *p = l->model->all; p; p = p->next) {
 		if (!p->exited)
-			probe_allocators(l, p->tgid);
+			mb_leak_probe_allocators(l, p->tgid);
 	}
 }
 
@@ -760,7 +553,7 @@ void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, 
 {
 	l->keep_ended = keep_ended;
 	for (size_t i = 0; i < n; i++)
-		probe_allocators(l, pids[i]);
+		mb_leak_probe_allocators(l, pids[i]);
 	if (!n && l->cfg->heap)
 		probe_all(l);
 	for (size_t i = 0; i < n; i++) {
@@ -768,7 +561,7 @@ void mb_leaks_begin(struct mb_leaks_session *l, const uint32_t *pids, size_t n, 
 		struct mb_leak_space *sp = p && p->mm ? mb_leak_space_of(l, p->mm, p->tgid) : NULL;
 
 		if (sp && !sp->regions.synced_ns && !mb_leak_collect_maps(sp))
-			space_drop(l, sp);
+			mb_leak_space_drop(l, sp);
 		else if (sp)
 			mb_leak_look_at_code(sp); /* JIT code gets the names it has now */
 	}
