@@ -296,7 +296,7 @@ static __noinline int emit_exit(struct task_struct *task, struct mb_ledger *l)
 	 * before the record becomes readable: the iterator must not report the thread after it, nor
 	 * with another base
 	 */
-	l->task.exited = 1;
+	l->task.exited = MB_EXITED_SENT;
 	barrier();
 	l->task.min_base = task->min_flt;
 	l->task.maj_base = task->maj_flt;
@@ -334,7 +334,8 @@ int BPF_PROG(task_free, struct task_struct *task)
 	if (!l->task.exited) {
 		l->task.late = 1;
 		emit_exit(task, l);
-	} else if (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base) {
+	} else if (l->task.exited == MB_EXITED_SENT &&
+		   (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base)) {
 		e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_LATE, sizeof(*e),
 				    bpf_ktime_get_boot_ns());
 		if (e) {
@@ -380,16 +381,16 @@ MB_INLINE void copy_consistent(struct task_struct *task, struct mb_ledger *l,
 }
 
 /*
- * Create a ledger for a thread that has none. The thread may have exited since, and sent its exit
- * record: then the ledger only counts late faults.
+ * Create a ledger for a thread that has none. Since it had none, the thread may have run, sent its exit
+ * record with a ledger from fork, and lost that ledger: then the new one must not count its faults again.
  */
 MB_INLINE struct mb_ledger *trace_found(struct task_struct *task, struct reader *room)
 {
 	struct mb_ledger *l = ledger_create(task, &room->ledger, knobs.select == MB_SELECT_TREE);
 
 	barrier();
-	if (l && *(volatile unsigned int *)&task->flags & PF_EXITING)
-		l->task.exited = 1;
+	if (l && *(volatile unsigned int *)&task->flags & PF_EXITING && !l->task.exited)
+		l->task.exited = MB_EXITED_FOUND;
 	return l;
 }
 

@@ -23,6 +23,12 @@ enum mb_task_event_type {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
+enum mb_exited {
+	MB_EXITED_NOT = 0,
+	MB_EXITED_SENT = 1, /* the exit record was sent; only late faults are still counted */
+	MB_EXITED_FOUND = 2, /* the ledger was created for a thread that was ending: if its record was sent before, it counts nothing */
+};
+
 /* The part of a ledger that every family uses. */
 struct mb_task_ledger {
 	__u64 born_ns; /* ledger creation, CLOCK_BOOTTIME; unique together with born_tid */
@@ -33,7 +39,7 @@ struct mb_task_ledger {
 	__u32 born; /* 1: created while tracing, so that counts cover the whole life of the thread */
 	__u16 depth; /* open stalls */
 	__u16 reads_stack; /* a BPF program is reading the thread's stack: faults meanwhile are not the thread's own */
-	__u16 exited; /* the exit record was sent; only late faults are still counted */
+	__u16 exited; /* enum mb_exited */
 	__u16 late; /* its exit was not seen; the exit record is sent when the task is freed */
 	struct mb_stall_frame stack[MB_STALL_DEPTH];
 };
