@@ -70,6 +70,9 @@ struct mb_command;
 /* The command of this name, or NULL. */
 const struct mb_command *mb_command_find(const char *name);
 
+/* leaks, replay: options that go with another one. Returns 0, or -EINVAL with *e set if that is missing. */
+int mb_leaks_options_fit(const struct mb_options *o, struct mb_err *e);
+
 /* The commands. Each returns the exit status; *e is set if something failed. */
 int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_run(const struct mb_options *o, struct mb_err *e);

@@ -46,6 +46,11 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.show.blame = true;
 	cfg.kern.requests = ~0u;
+	if (o->families && !(o->families & (1u << MB_FAM_reclaim | 1u << MB_FAM_writeback))) {
+		mb_err_set(e, MB_EXIT_USAGE, 0,
+			   "blame needs the family reclaim or writeback: leave -f away, or name one of them too");
+		return MB_EXIT_USAGE;
+	}
 	if (!o->families)
 		cfg.kern.families = 1u << MB_FAM_reclaim | 1u << MB_FAM_writeback;
 	/* with a duration and no interval, the output is a single document */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* help: the list of commands, or all about one of them, as wide as the terminal. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,5 +139,9 @@ int mb_cmd_help(const struct mb_options *o, struct mb_err *e)
 		mb_help_command(c, stdout);
 	else
 		mb_help_all(stdout);
+	if (fflush(stdout) || ferror(stdout)) {
+		mb_err_set(e, MB_EXIT_FAILED, errno, "writing to standard output failed");
+		return MB_EXIT_FAILED;
+	}
 	return MB_EXIT_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/tables.h"
 #include "cli/traced.h"
 #include "oom/store.h"
 
@@ -28,12 +29,13 @@ static int show_saved(const struct mb_options *o, const char *dir, uint32_t numb
 /* "list" or "show N", optionally followed by options. Returns the exit status. */
 static int read_back(const struct mb_options *o, struct mb_err *e)
 {
+	static const int tracing[] = { 'p', 'c', 'd', 'i', 'f', MB_OPT_BUDGET, MB_OPT_HISTORY };
 	struct mb_options all;
 	bool list = !strcmp(o->argv[0], "list"), show = !strcmp(o->argv[0], "show");
 	char *end = NULL;
 	unsigned long number = show && o->argv[1] ? strtoul(o->argv[1], &end, 10) : 0;
 
-	if (show && o->argv[1] && (*end || !number || number > UINT32_MAX)) {
+	if (show && o->argv[1] && (*o->argv[1] < '0' || *o->argv[1] > '9' || *end || !number || number > UINT32_MAX)) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is not the number of a report; memblame oom list has them", o->argv[1]);
 		return MB_EXIT_USAGE;
 	}
@@ -44,6 +46,17 @@ static int read_back(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_rest(o, &all, "oom", o->argv + (show ? 2 : 1), e))
 		return (int)e->exit;
+	if (all.argv[0]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", all.argv[0]);
+		return MB_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < MB_ARRAY_SIZE(tracing); i++) {
+		if (!mb_options_has(&all, tracing[i]))
+			continue;
+		mb_err_set(e, MB_EXIT_USAGE, 0, "--%s does not apply to oom %s: it is for waiting for kills",
+			   mb_cli_option(tracing[i])->name, o->argv[0]);
+		return MB_EXIT_USAGE;
+	}
 	return show_saved(&all, all.state_dir ? all.state_dir : MB_STATE_DIR, (uint32_t)number, e);
 }
 

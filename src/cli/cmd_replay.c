@@ -64,7 +64,11 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 			   "replay needs a recording and a view (%s): memblame replay FILE run", views);
 		return MB_EXIT_USAGE;
 	}
-	if (mb_options_rest(o, &view, NULL, o->argv + 1, e))
+	if (*o->argv[1] != '-' && !is_view(o->argv[1])) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: %s", o->argv[1], views);
+		return MB_EXIT_USAGE;
+	}
+	if (mb_options_rest(o, &view, NULL, o->argv + 1, e) || mb_leaks_options_fit(&view, e))
 		return (int)e->exit;
 	if (view.argv[0]) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", view.argv[0]);
@@ -72,6 +76,10 @@ int mb_cmd_replay(const struct mb_options *o, struct mb_err *e)
 	}
 	if (!is_view(view.command)) {
 		mb_err_set(e, MB_EXIT_USAGE, 0, "no view '%s' to replay with: %s", view.command, views);
+		return MB_EXIT_USAGE;
+	}
+	if (view.families && !strcmp(view.command, "leaks")) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "-f does not apply to replay of leaks, which needs the families vma and fault");
 		return MB_EXIT_USAGE;
 	}
 	return play(o->argv[0], &view, e);

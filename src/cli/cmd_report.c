@@ -61,6 +61,7 @@ static int report(const char *path, const char *other, const struct mb_options *
 int mb_cmd_report(const struct mb_options *o, struct mb_err *e)
 {
 	static const int of_one[] = { MB_OPT_FROM, MB_OPT_TO, MB_OPT_CSV, MB_OPT_TIMELINE };
+	const char *other;
 	struct mb_options all;
 
 	if (!o->argv[0]) {
@@ -70,16 +71,23 @@ int mb_cmd_report(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_rest(o, &all, "report", o->argv + 1, e))
 		return (int)e->exit;
-	if (all.argv[0] && all.argv[1]) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", all.argv[1]);
+	other = all.argv[0];
+	if (other) { /* options may follow the second recording, too */
+		const struct mb_options before = all;
+
+		if (mb_options_rest(&before, &all, "report", before.argv + 1, e))
+			return (int)e->exit;
+	}
+	if (other && all.argv[0]) {
+		mb_err_set(e, MB_EXIT_USAGE, 0, "'%s' is one word too many", all.argv[0]);
 		return MB_EXIT_USAGE;
 	}
-	for (size_t i = 0; all.argv[0] && i < MB_ARRAY_SIZE(of_one); i++) {
+	for (size_t i = 0; other && i < MB_ARRAY_SIZE(of_one); i++) {
 		if (!mb_options_has(&all, of_one[i]))
 			continue;
 		mb_err_set(e, MB_EXIT_USAGE, 0, "--%s is for one recording; two are compared as a whole",
 			   mb_cli_option(of_one[i])->name);
 		return MB_EXIT_USAGE;
 	}
-	return report(o->argv[0], all.argv[0], &all, e);
+	return report(o->argv[0], other, &all, e);
 }

@@ -99,6 +99,7 @@ static int parse_stacks(struct mb_options *o, const char *text, struct mb_err *e
 			continue;
 		o->stacks = ways[i].kind;
 		o->leaks.judge_stacks = ways[i].judge;
+		o->leaks.no_stacks = ways[i].kind == MB_STACK_NONE;
 		return 0;
 	}
 	return mb_err_set(e, MB_EXIT_USAGE, 0, "--stacks is one of auto, fp, dwarf, none, not '%s'", text);
@@ -565,6 +566,12 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	if (!parse_hash_ledgers(getenv("MEMBLAME_HASH_LEDGERS"), &cfg->kern.hash_entries))
 		return mb_err_set(e, MB_EXIT_USAGE, 0,
 				  "MEMBLAME_HASH_LEDGERS must be a number from 1 to 1048576");
+	for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
+		/* doctor looks at all families; leaks has options for these */
+		if ((o->families >> id & 1) && !mb_family_default_on(id) && strcmp(o->command, "doctor") != 0)
+			return mb_err_set(e, MB_EXIT_USAGE, 0, "the family %s is for leaks (--heap, --kernel)",
+					  mb_family_by_id(id)->name);
+	}
 	cfg->kern.families = o->families;
 	for (unsigned int id = 0; !o->families && id < MB_FAM_MAX; id++)
 		cfg->kern.families |= mb_family_default_on(id) ? 1u << id : 0;

@@ -163,10 +163,12 @@ uint32_t mb_leak_stack_of(struct mb_leak_space *sp, const struct mb_event *e, si
 
 	if (!l->source.replays)
 		unwind(sp, e, size, &c);
+	/* nothing is known of the code, but the memory is not from before tracing: a chain without frames */
+	c.known |= l->cfg->no_stacks;
 	pass_chain(sp, e, &c);
 	if (!c.known)
 		return 0;
-	l->stacks_whole += c.whole;
-	l->stacks_cut += !c.whole;
+	l->stacks_whole += c.whole && c.n;
+	l->stacks_cut += !c.whole && c.n;
 	return mb_leaks_stack_by(l->leaks, sp->mm, c.frames, c.ips, c.n, c.whole);
 }

@@ -10,6 +10,7 @@
 struct mb_leaks_config {
 	bool heap; /* trace allocator blocks */
 	bool kernel; /* trace kernel objects */
+	bool no_stacks; /* stacks are not wanted (--stacks=none) */
 	bool judge_stacks; /* find out which processes keep frame pointers (--stacks=auto) */
 	bool maps; /* also show the mappings; for tests */
 	bool series; /* also show the time series behind the verdicts */

@@ -299,6 +299,10 @@ static void check_space(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	bool find = !sp->pages_known || l->ticks % FIND_TICKS == 0;
 
+	if (sp->ended) {
+		mb_leak_space_drop_unmapped(sp);
+		return;
+	}
 	if (mb_leak_space_has_ended(l, sp)) {
 		mb_leak_space_ended(l, sp);
 		return;

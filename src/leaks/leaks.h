@@ -39,6 +39,7 @@ struct mb_leak_space {
 	/* consecutive stacks that frame pointers would have unwound completely */
 	uint32_t whole_by_frame_pointers;
 	bool ended; /* the process has ended; its last state is retained */
+	uint64_t ended_bytes; /* mapped when the pages of a process that has ended were last compared with its mappings */
 	struct mb_outlook outlook; /* of a process that has ended: as of its last tick */
 	bool frame_pointers; /* the kernel side was set to use frame pointers */
 	struct mb_blocks *blocks; /* allocator blocks; NULL: none seen */

@@ -128,6 +128,21 @@ void mb_leak_spaces_drop_least(struct mb_leaks_session *l)
 	}
 }
 
+void mb_leak_space_drop_unmapped(struct mb_leak_space *sp)
+{
+	struct mb_pages *p = &sp->pages;
+
+	if (sp->regions.bytes == sp->ended_bytes)
+		return;
+	sp->ended_bytes = sp->regions.bytes;
+	mb_pages_sort(p);
+	for (size_t i = 0; i < p->n; i++) {
+		if (!mb_regions_at(&sp->regions, p->list[i].addr))
+			mb_pages_answer(p, i, false, false);
+	}
+	mb_pages_sweep(p);
+}
+
 void mb_leak_space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp)
 {
 	if (sp->ended)

@@ -20,6 +20,12 @@ bool mb_leak_space_has_ended(const struct mb_leaks_session *l, const struct mb_l
  */
 void mb_leak_space_ended(struct mb_leaks_session *l, struct mb_leak_space *sp);
 
+/*
+ * A process that has ended has no page map any more, but its last calls are known: drop the pages that are in none of
+ * its mappings.
+ */
+void mb_leak_space_drop_unmapped(struct mb_leak_space *sp);
+
 /* While there are too many ended processes, drop the one with the least memory. Not while iterating over them. */
 void mb_leak_spaces_drop_least(struct mb_leaks_session *l);
 

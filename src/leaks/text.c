@@ -47,9 +47,10 @@ static void put_frames(struct mb_out *o, const struct mb_leak_row *r)
 
 	if (!r->n_sources)
 		mb_out_printf(o, "%10s%s\n", "",
+			      r->group->key.stack ? "without a stack" :
 			      mb_leak_level_info(r->group->key.level)->of_process ?
-				      "from before tracing, or without a stack" :
-				      "");
+						    "from before tracing, or without a stack" :
+						    "");
 	for (unsigned int i = 0; i < n && i < FRAMES; i++) {
 		mb_out_printf(o, "%10s%s ", "", i ? "called by" : "       in");
 		mb_text_name(o, mb_leak_source_name(&r->sources[first + i], name, sizeof(name)), 0);

@@ -145,7 +145,7 @@ static bool flame_frames(const struct mb_leak_row *r, struct mb_flame_stack *s)
 		 r->what ? r->what : "");
 	frames[n++] = strdup(buf);
 	if (!r->n_sources)
-		frames[n++] = strdup(mb_leak_level_info(g->key.level)->of_process ? "(before tracing)" : "(no stack)");
+		frames[n++] = strdup(mb_leak_level_info(g->key.level)->of_process && !g->key.stack ? "(before tracing)" : "(no stack)");
 	for (unsigned int i = r->n_sources; i-- > 0;)
 		frames[n++] = strdup(r->sources[i].symbol ? r->sources[i].symbol :
 							   mb_leak_source_name(&r->sources[i], buf, sizeof(buf)));

@@ -343,7 +343,9 @@ static int check_layout(struct mb_reader *r, struct mb_err *e)
 		rows++;
 	}
 	sqlite3_finalize(s);
-	if (!same || !rows)
+	if (!rows)
+		return mb_err_set(e, MB_EXIT_FAILED, 0, "'%s' was cut off before anything was recorded", r->path);
+	if (!same)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "'%s' was written by another build of memblame (%s), whose events look "
 				  "different: replay it with that one; report works",

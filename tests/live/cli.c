@@ -80,6 +80,14 @@ static void test_usage(void **state)
 	check_error(LIVE_ARGV("top", "--svg", "/tmp/x"), 2, "it is for leaks and replay");
 	check_error(LIVE_ARGV("leeks"), 2, "did you mean leaks?");
 	check_error(LIVE_ARGV("oom", "show", "abc"), 2, "abc");
+	check_error(LIVE_ARGV("oom", "show", "+1"), 2, "+1");
+	check_error(LIVE_ARGV("oom", "list", "x"), 2, "one word too many");
+	check_error(LIVE_ARGV("oom", "list", "-p", "1"), 2, "--pid does not apply to oom list");
+	check_error(LIVE_ARGV("leaks", "--sample", "4K", "--", "true"), 2, "goes with --heap");
+	check_error(LIVE_ARGV("leaks", "-f", "oom", "--", "true"), 2, "leaks needs the family");
+	check_error(LIVE_ARGV("blame", "-f", "task"), 2, "blame needs the family");
+	check_error(LIVE_ARGV("top", "-f", "heap"), 2, "is for leaks");
+	check_error(LIVE_ARGV("replay", "x", "foo"), 2, "no view 'foo'");
 	check_error(LIVE_ARGV("blame", "what"), 2, "what");
 	check_error(LIVE_ARGV("blame", "-d", "soon"), 2, "soon");
 	check_error(LIVE_ARGV("leaks", "--stacks=most"), 2, "most");

@@ -114,10 +114,52 @@ static void test_cgroup(void **state)
 	live_result_free(result);
 }
 
+/* A process unmaps memory right before it ends: its pages are not shown, as no page lies outside of the mappings. */
+static void test_unmapped_last(void **state)
+{
+	struct live_result *result = live_memblame(
+		LIVE_ARGV("leaks", "--json", "--", "python3", "-c",
+			  "import mmap, time\n"
+			  "m = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
+			  "m.write(b'x' * (64 << 20))\ntime.sleep(2.5)\nm.close()\n"));
+	json_t *document = live_last_json(result->out), *process, *group;
+	long long pages = 0;
+	size_t i;
+
+	(void)state;
+	live_equal("status", result->status, 0);
+	process = json_array_get(live_get(document, "processes"), 0);
+	json_array_foreach(live_get(document, "groups"), i, group) {
+		if (!strcmp(live_str(group, "level"), "page"))
+			pages += live_int(group, "outstanding_bytes");
+	}
+	if (pages > live_int(process, "tracked_bytes"))
+		live_fail("%lld bytes of pages in %lld mapped bytes", pages, live_int(process, "tracked_bytes"));
+	json_decref(document);
+	live_result_free(result);
+}
+
+/* Without stacks, memory is still known to be newer than the tracing. */
+static void test_no_stacks(void **state)
+{
+	struct live_result *result = live_memblame(LIVE_ARGV("leaks", "--json", "--stacks", "none", "--", live_workload("leaker"),
+							     "heap", "8000000", "300000", "2"));
+	json_t *document = live_last_json(result->out), *process;
+
+	(void)state;
+	live_equal("status", result->status, 0);
+	process = json_array_get(live_get(document, "processes"), 0);
+	assert_true(live_int(process, "tracked_bytes") - live_int(process, "before_bytes") > 10 * MIB);
+	json_decref(document);
+	live_result_free(result);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_unmapped_last),
+		cmocka_unit_test(test_no_stacks),
 		cmocka_unit_test_teardown(test_cgroup, close_cgroup),
 	};
 
