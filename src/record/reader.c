@@ -225,7 +225,9 @@ bool mb_reader_has(struct mb_reader *r, const char *table, const char *column)
 	sqlite3_stmt *s = NULL;
 	bool found = false;
 
-	/* not sqlite3_table_column_metadata(), which does not know views: see selection.c */
+	if (sqlite3_table_column_metadata(r->sqlite, NULL, table, column, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+		return true;
+	/* that function is quick, but does not know views: see selection.c */
 	if (!sqlite3_prepare_v2(r->sqlite, "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2", -1, &s, NULL)) {
 		sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
 		sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
