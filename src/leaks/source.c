@@ -29,24 +29,23 @@ void mb_leak_source_free(struct mb_leak_source *s)
 void mb_leak_source_tell(const struct mb_leak_source *s, enum mb_leak_fact kind, uint64_t key, const void *data,
 			 size_t len)
 {
-	size_t at = 0;
-	struct {
-		struct mb_leaks_record head;
-		char data[MB_LEAK_PIECE];
-	} *r = s->ingest ? malloc(sizeof(*r)) : NULL;
+	struct mb_leaks_record head = { .kind = (uint16_t)kind, .key = key };
+	size_t room = sizeof(head) + (len < MB_LEAK_PIECE ? len : MB_LEAK_PIECE), at = 0;
+	char *record = s->ingest ? malloc(room) : NULL;
 
-	while (r) {
+	while (record) {
 		size_t n = len - at < MB_LEAK_PIECE ? len - at : MB_LEAK_PIECE;
 
-		r->head = (struct mb_leaks_record){ .kind = (uint16_t)kind, .continues = at + n < len, .key = key };
+		head.continues = at + n < len;
+		memcpy(record, &head, sizeof(head));
 		if (n)
-			memcpy(r->data, (const char *)data + at, n);
-		mb_ingest(s->ingest, MB_INGEST_LEAKS, r, sizeof(r->head) + n);
+			memcpy(record + sizeof(head), (const char *)data + at, n);
+		mb_ingest(s->ingest, MB_INGEST_LEAKS, record, sizeof(head) + n);
 		at += n;
 		if (at == len)
 			break;
 	}
-	free(r);
+	free(record);
 }
 
 /* ---- replay ---- */
