@@ -22,6 +22,9 @@ static void run_example(const char *line)
 			fputc(*p, f);
 		}
 	}
+	/* reports of OOM kills are stored */
+	if (strstr(line, "memblame oom"))
+		fprintf(f, " --state-dir %s", tmp);
 	fclose(f);
 	assert_true(asprintf(&script, "PATH=%.*s:$PATH; %s", (int)(strrchr(bin, '/') - bin), bin, command) > 0);
 	r = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
