@@ -20,9 +20,9 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 		mb_err_set(e, MB_EXIT_USAGE, 0, "record CMD follows it: -p and -c do not apply");
 		return MB_EXIT_USAGE;
 	}
-	for (size_t i = 0; i < MB_ARRAY_SIZE(with_raw) && !o->raw; i++) {
+	for (size_t i = 0; i < MB_ARRAY_SIZE(with_raw) && (!o->raw || o->budget_percent); i++) {
 		if (mb_options_has(o, with_raw[i])) {
-			mb_err_set(e, MB_EXIT_USAGE, 0, "--%s goes with --raw: only then is what leaks needs recorded",
+			mb_err_set(e, MB_EXIT_USAGE, 0, "--%s goes with --raw, without a budget: only then is what leaks needs recorded",
 				   mb_cli_option(with_raw[i])->name);
 			return MB_EXIT_USAGE;
 		}
@@ -31,7 +31,8 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 		return (int)e->exit;
 	cfg.out_path = NULL; /* the summary goes to standard output */
 	if (o->raw) {
-		if ((cfg.kern.families & for_leaks) == for_leaks)
+		/* leak detection must see every call: not with a budget */
+		if ((cfg.kern.families & for_leaks) == for_leaks && !cfg.budget)
 			mb_traced_leaks(o, &cfg);
 		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
 		cfg.show.reports = cfg.kern.families & (1u << MB_FAM_oom);

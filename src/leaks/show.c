@@ -381,7 +381,7 @@ int mb_leaks_show(struct mb_leaks_session *l, const struct mb_sink *sink, struct
 	if (l->source.replays && !l->begun)
 		return mb_err_set(e, MB_EXIT_FAILED, 0,
 				  "the recording has nothing for leaks: memblame record --raw keeps it, with the "
-				  "families vma and fault");
+				  "families vma and fault, without a budget");
 	if (l->source.missing)
 		mb_warn("some of what leaks has read is missing in the recording (%llu times): what is shown can be wrong",
 			(unsigned long long)l->source.missing);
