@@ -18,8 +18,9 @@ int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e)
 
 	if (mb_leaks_options_fit(o, e) || mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	if (o->families && !(o->families & (1u << MB_FAM_vma | 1u << MB_FAM_fault))) {
-		mb_err_set(e, MB_EXIT_USAGE, 0, "leaks needs the family vma or fault: leave -f away, or name one of them too");
+	if (o->families && !(o->families & (1u << MB_FAM_vma | 1u << MB_FAM_fault)) && !o->leaks.heap && !o->leaks.kernel) {
+		mb_err_set(e, MB_EXIT_USAGE, 0,
+			   "leaks needs the family vma or fault, --heap or --kernel: leave -f away, or add one of them");
 		return MB_EXIT_USAGE;
 	}
 	if (!o->families)

@@ -567,8 +567,9 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 		return mb_err_set(e, MB_EXIT_USAGE, 0,
 				  "MEMBLAME_HASH_LEDGERS must be a number from 1 to 1048576");
 	for (unsigned int id = 0; id < MB_FAM_MAX; id++) {
-		/* doctor looks at all families; leaks has options for these */
-		if ((o->families >> id & 1) && !mb_family_default_on(id) && strcmp(o->command, "doctor") != 0)
+		/* doctor looks at all families; only leaks shows these */
+		if ((o->families >> id & 1) && !mb_family_default_on(id) && strcmp(o->command, "doctor") != 0 &&
+		    strcmp(o->command, "leaks") != 0)
 			return mb_err_set(e, MB_EXIT_USAGE, 0, "the family %s is for leaks (--heap, --kernel)",
 					  mb_family_by_id(id)->name);
 	}
