@@ -763,7 +763,8 @@ static void check_window(struct mb_reader *r, int first, int last, int oldest)
 	assert_int_equal(found, got.n);
 	check_csv(r, first, last, oldest);
 	check_levels(first, last);
-	for (size_t i = 0; i < n && oldest == 0; i++) {
+	/* in a window without a process there is no number that could be known */
+	for (size_t i = 0; i < n && oldest == 0 && got.n; i++) {
 		uint64_t want = c[i].is_max ? 0 : want_uncounted(&c[i], first, last);
 
 		if (!c[i].is_max && (got.unknown[c[i].slot] ? MB_NO_VALUE : got.uncounted[c[i].slot]) != want)
