@@ -389,11 +389,17 @@ static uint64_t freed_ns(const struct mb_model *m, const struct mb_oom_kill *k)
 	return last ? last + FREED_NS : 0;
 }
 
+/* How long the culprit's growth lasted, as far as the report looks. */
+static uint64_t growth_time_ns(const struct mb_oom_culprit *c)
+{
+	return c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns;
+}
+
 /* The most anonymous memory that the cgroup had in the time before the culprit's growth, since the last kill. */
 static int64_t most_before(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c)
 {
 	const struct mb_memcg_series *s = mb_memcg_find(&m->memcgs, k->first.memcg);
-	uint64_t now = k->first.h.t_ns, lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns;
+	uint64_t now = k->first.h.t_ns, lasted = growth_time_ns(c);
 	uint64_t until = now > lasted ? now - lasted : 0, from = until > BEFORE_NS ? until - BEFORE_NS : 0;
 	int64_t most = 0;
 
@@ -428,7 +434,7 @@ static bool another_is_large(const struct mb_model *m, const struct mb_oom_kill 
 static int64_t steady_growth(const struct mb_model *m, const struct mb_oom_kill *k, const struct mb_oom_culprit *c,
 			     const struct mb_oom_task_event *t, uint64_t longest_ns)
 {
-	uint64_t lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns;
+	uint64_t lasted = growth_time_ns(c);
 	struct mb_oom_culprit at = { .window_ns = lasted };
 	int64_t least = INT64_MAX;
 
@@ -449,7 +455,7 @@ static int64_t steady_growth(const struct mb_model *m, const struct mb_oom_kill 
 static void find_steady(const struct mb_model *m, const struct mb_oom_kill *k, struct mb_oom_culprit *c)
 {
 	uint64_t now = k->first.h.t_ns, first = m->history->first_ns;
-	uint64_t lasted = c->window_ns > c->growth_ns ? c->window_ns : c->growth_ns, longest = lasted + BEFORE_NS;
+	uint64_t lasted = growth_time_ns(c), longest = lasted + BEFORE_NS;
 	struct mb_oom_culprit all = { .window_ns = 0 };
 	int64_t most = 0;
 

@@ -6,18 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sqlite3_stmt *query(struct mb_reader *r, const char *sql, sqlite3_int64 first,
-			   sqlite3_int64 last)
-{
-	sqlite3_stmt *s = NULL;
-
-	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
-		return NULL;
-	sqlite3_bind_int64(s, 1, first);
-	sqlite3_bind_int64(s, 2, last);
-	return s;
-}
-
 static int no_memory(struct mb_err *e)
 {
 	return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
@@ -47,7 +35,7 @@ static int load_sessions(struct mb_coverage *c, struct mb_reader *r, const struc
 
 	if (!mb_reader_is_retained(r))
 		return add_session(c, 0, INT64_MAX) ? 0 : no_memory(e);
-	s = query(
+	s = mb_reader_query(
 		r,
 		"SELECT * FROM (SELECT first_tick, lead(first_tick, 1, 9223372036854775807) OVER (ORDER BY first_tick)"
 		" AS next FROM session) WHERE first_tick <= ?2 AND next > ?1 ORDER BY first_tick",
@@ -174,7 +162,7 @@ static bool take_tick(struct walk *w, sqlite3_stmt *s)
 /* The session's ticks in the window. */
 static sqlite3_stmt *query_ticks(struct mb_reader *r, sqlite3_int64 first, sqlite3_int64 last)
 {
-	return query(
+	return mb_reader_query(
 		r,
 		mb_reader_has(r, "tick", "interval_ns") ?
 			"SELECT tick, t_ns, interval_ns FROM tick WHERE tick BETWEEN ?1 AND ?2 ORDER BY tick" :
@@ -193,7 +181,7 @@ static int walk_session(struct mb_coverage *c, struct mb_reader *r, const struct
 	sqlite3_stmt *ticks = query_ticks(r, first, last);
 	int code, err = 0;
 
-	w.steps = query(
+	w.steps = mb_reader_query(
 		r,
 		"SELECT data FROM event WHERE tick BETWEEN ?1 AND ?2 AND family = 'task' AND name = 'level'"
 		" ORDER BY event",
@@ -221,7 +209,7 @@ static int walk_session(struct mb_coverage *c, struct mb_reader *r, const struct
 static int load_levels(struct mb_coverage *c, struct mb_reader *r, const struct mb_window *w,
 		       struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r, "SELECT ifnull(min(tick), 0), ?1, ?2 FROM tick", 0, 0);
+	sqlite3_stmt *s = mb_reader_query(r, "SELECT ifnull(min(tick), 0), ?1, ?2 FROM tick", 0, 0);
 	sqlite3_int64 oldest;
 	int err = 0;
 
@@ -264,7 +252,7 @@ static int load_known(struct mb_reader *r, struct mb_coverage_session *of, struc
 {
 	char *sql = per_column(r, "SELECT 0", ", max(%s IS NOT NULL)",
 			       " FROM account WHERE tick BETWEEN ?1 AND ?2");
-	sqlite3_stmt *s = sql ? query(r, sql, of->first, of->last) : NULL;
+	sqlite3_stmt *s = sql ? mb_reader_query(r, sql, of->first, of->last) : NULL;
 	bool found = s && sqlite3_step(s) == SQLITE_ROW;
 	size_t n;
 
@@ -328,7 +316,7 @@ static int load_other(struct mb_coverage *c, struct mb_reader *r, const struct m
 	sql = per_column(
 		r, "SELECT tick, interval_ns", ", max(%s IS NULL)",
 		" FROM account JOIN tick USING (tick) WHERE tick BETWEEN ?1 AND ?2 GROUP BY tick");
-	s = sql ? query(r, sql, w->first, w->last) : NULL;
+	s = sql ? mb_reader_query(r, sql, w->first, w->last) : NULL;
 	sqlite3_free(sql);
 	while ((code = s ? sqlite3_step(s) : SQLITE_ERROR) == SQLITE_ROW)
 		add_other(c, s);

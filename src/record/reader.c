@@ -193,6 +193,17 @@ sqlite3 *mb_reader_sqlite(struct mb_reader *r)
 	return r->sqlite;
 }
 
+sqlite3_stmt *mb_reader_query(struct mb_reader *r, const char *sql, sqlite3_int64 first, sqlite3_int64 last)
+{
+	sqlite3_stmt *s = NULL;
+
+	if (sqlite3_prepare_v2(r->sqlite, sql, -1, &s, NULL))
+		return NULL;
+	sqlite3_bind_int64(s, 1, first);
+	sqlite3_bind_int64(s, 2, last);
+	return s;
+}
+
 const char *mb_reader_info(struct mb_reader *r, const char *key)
 {
 	sqlite3_reset(r->info);

@@ -20,6 +20,12 @@ void mb_reader_close(struct mb_reader *r);
 /* The database handle, for queries. Owned by the reader. */
 sqlite3 *mb_reader_sqlite(struct mb_reader *r);
 
+/*
+ * Prepare a query, with ?1 and ?2 bound to a range of ticks (for a query that has them). The caller finalizes it.
+ * Returns NULL if it cannot be prepared: mb_reader_damaged() says why.
+ */
+sqlite3_stmt *mb_reader_query(struct mb_reader *r, const char *sql, sqlite3_int64 first, sqlite3_int64 last);
+
 /* Set *e to say that the file cannot be used, including SQLite's last error. Returns -EINVAL. */
 int mb_reader_damaged(struct mb_reader *r, struct mb_err *e);
 

@@ -11,19 +11,6 @@
 #include "record/coverage.h"
 #include "record/system.h"
 
-static sqlite3_stmt *query(struct mb_reader *r, const char *sql, const struct mb_window *w)
-{
-	sqlite3_stmt *s = NULL;
-
-	if (sqlite3_prepare_v2(mb_reader_sqlite(r), sql, -1, &s, NULL))
-		return NULL;
-	if (w) {
-		sqlite3_bind_int64(s, 1, w->first);
-		sqlite3_bind_int64(s, 2, w->last);
-	}
-	return s;
-}
-
 static const char *text(sqlite3_stmt *s, int column)
 {
 	return (const char *)sqlite3_column_text(s, column);
@@ -101,7 +88,7 @@ static char *processes_sql(struct mb_reader *r)
 static sqlite3_stmt *query_processes(struct mb_reader *r, const struct mb_window *w)
 {
 	char *sql = processes_sql(r);
-	sqlite3_stmt *s = sql ? query(r, sql, w) : NULL;
+	sqlite3_stmt *s = sql ? mb_reader_query(r, sql, w->first, w->last) : NULL;
 
 	sqlite3_free(sql);
 	return s;
@@ -247,8 +234,8 @@ static bool has_details(struct mb_reader *r, const struct mb_window *w, sqlite3_
 static int take_details(struct mb_reader *r, struct mb_model *m, struct mb_process *p, sqlite3_int64 id,
 			struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r, "SELECT field, key, count, ns, max_ns FROM detail WHERE process = ?",
-				NULL);
+	sqlite3_stmt *s = mb_reader_query(r, "SELECT field, key, count, ns, max_ns FROM detail WHERE process = ?",
+				0, 0);
 
 	if (!s)
 		return mb_reader_damaged(r, e);
@@ -340,10 +327,10 @@ static void add_drop(struct mb_drop *d, sqlite3_stmt *s)
 static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		     struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r,
+	sqlite3_stmt *s = mb_reader_query(r,
 				"SELECT family, reason, count, first_t_ns, last_t_ns FROM lost"
 				" WHERE tick BETWEEN ?1 AND ?2 ORDER BY tick",
-				w);
+				w->first, w->last);
 
 	if (!s)
 		return mb_reader_damaged(r, e);
@@ -377,7 +364,7 @@ static int take_lost(struct mb_reader *r, struct mb_model *m, const struct mb_wi
 static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		       struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r, "SELECT data FROM event WHERE tick BETWEEN ?1 AND ?2 ORDER BY event", w);
+	sqlite3_stmt *s = mb_reader_query(r, "SELECT data FROM event WHERE tick BETWEEN ?1 AND ?2 ORDER BY event", w->first, w->last);
 
 	if (!s)
 		return mb_reader_damaged(r, e);
@@ -397,7 +384,7 @@ static int take_events(struct mb_reader *r, struct mb_model *m, const struct mb_
 /* A family without a hook in any session of the recording was not traced, so its counts are not known. */
 static int take_families(struct mb_reader *r, struct mb_model *m, struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r, "SELECT DISTINCT family FROM hook", NULL);
+	sqlite3_stmt *s = mb_reader_query(r, "SELECT DISTINCT family FROM hook", 0, 0);
 	uint32_t traced = 0;
 	size_t n;
 	const struct mb_family *const *fam = mb_families(&n);
@@ -438,7 +425,7 @@ static int take_overhead(struct mb_reader *r, struct mb_model *m, const struct m
 	sqlite3_str_appendf(sql, " FROM n WINDOW v AS (PARTITION BY begins ORDER BY tick)) SELECT sum(d0), sum(d1), sum(d2)"
 				 " FROM d WHERE tick BETWEEN ?1 AND ?2");
 	text = sqlite3_str_finish(sql);
-	s = text ? query(r, text, w) : NULL;
+	s = text ? mb_reader_query(r, text, w->first, w->last) : NULL;
 	sqlite3_free(text);
 	if (!s || sqlite3_step(s) != SQLITE_ROW) {
 		sqlite3_finalize(s);
@@ -470,9 +457,9 @@ static void take_coverage(struct mb_model *m, const struct mb_coverage *cover)
 static int take_record(struct mb_reader *r, struct mb_model *m, const struct mb_window *w,
 		       struct mb_setup *setup, struct mb_summary *sum, struct mb_err *e)
 {
-	sqlite3_stmt *s = query(r,
+	sqlite3_stmt *s = mb_reader_query(r,
 				"SELECT t_ns, time, self_rss_bytes FROM tick WHERE tick = ?2",
-				w);
+				w->first, w->last);
 	const char *value;
 
 	if (!s || sqlite3_step(s) != SQLITE_ROW) {
