@@ -232,13 +232,9 @@ static bool has_room(struct mb_recorder *r)
 	return false;
 }
 
-static void put_event(struct mb_recorder *r, const void *data, size_t len)
+static void put_event(struct mb_recorder *r, const struct mb_event *e, const struct mb_event_kind *k)
 {
-	const struct mb_event *e = data;
-	const struct mb_event_kind *k;
-
-	if (len < sizeof(*e) || e->size > len || !(k = mb_event_kind_of(e)) ||
-	    !(k->flags & MB_EVENT_KEEP) || !has_room(r))
+	if (!(k->flags & MB_EVENT_KEEP) || !has_room(r))
 		return;
 	r->event.len = 0;
 	mb_sink_json.event(&r->event, mb_event_comm(r->model, e), e);
@@ -264,15 +260,14 @@ void mb_recorder_watch(struct mb_recorder *r, const struct mb_model *m)
  * A copy of an event without the stack that follows it: the process's own data does not go into a recording, which
  * has the unwound stack instead. Returns NULL if there is none.
  */
-static const struct mb_event *without_stack(const void *data, size_t len, char *room, size_t size)
+static const struct mb_event *without_stack(const struct mb_event *e, const struct mb_event_kind *k, char *room,
+					    size_t size)
 {
-	const struct mb_event *e = data;
-	const struct mb_event_kind *k = len >= sizeof(*e) && e->size <= len ? mb_event_kind_of(e) : NULL;
 	struct mb_event *copy = (struct mb_event *)room;
 
-	if (!k || !(k->flags & MB_EVENT_STACK) || k->size > size)
+	if (!(k->flags & MB_EVENT_STACK) || k->size > size)
 		return NULL;
-	memcpy(room, data, k->size);
+	memcpy(room, e, k->size);
 	copy->size = (uint32_t)k->size;
 	return copy;
 }
@@ -282,15 +277,16 @@ void mb_recorder_keep(void *recorder, enum mb_ingest_type type, const void *data
 	struct mb_recorder *r = recorder;
 	struct mb_raw_record head = { .len = (uint32_t)len, .type = (uint16_t)type };
 	_Alignas(8) char room[512];
-	const struct mb_event *cut;
+	const struct mb_event *e = type == MB_INGEST_EVENT ? data : NULL, *cut;
+	const struct mb_event_kind *k = e && len >= sizeof(*e) && e->size <= len ? mb_event_kind_of(e) : NULL;
 	size_t padded;
 
-	if (type == MB_INGEST_EVENT)
-		put_event(r, data, len);
+	if (k)
+		put_event(r, e, k);
 	r->ended |= type == MB_INGEST_SUMMARY;
 	if (!r->raw)
 		return;
-	cut = type == MB_INGEST_EVENT ? without_stack(data, len, room, sizeof(room)) : NULL;
+	cut = k ? without_stack(e, k, room, sizeof(room)) : NULL;
 	if (cut) {
 		data = cut;
 		len = head.len = cut->size;
