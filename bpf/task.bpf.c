@@ -272,7 +272,7 @@ MB_INLINE void retire(struct task_struct *task)
 	struct mm_struct *mm = task->mm;
 
 	if (!mm || mm->mm_users.counter < 2)
-		ledger_delete(task);
+		ledger_delete(task, false);
 }
 
 /* The thread no longer runs, or is the current one: its ledger does not change. */
@@ -318,24 +318,13 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	return 0;
 }
 
-/*
- * The task's counters are final here, long after its exit and a grace period after it was reaped.
- * No other thread can be scheduled in between, so this program always runs. For a thread whose exit
- * program the kernel skipped (MB_DROP_MISSED), the exit record is sent now.
- */
-SEC("?tp_btf/sched_process_free")
-int BPF_PROG(task_free, struct task_struct *task)
+/* The task's counters are final: report the faults since its exit record, and forget it. */
+MB_INLINE void emit_late(struct task_struct *task, struct mb_ledger *l, bool freed)
 {
-	struct mb_ledger *l = ledger_of(task);
 	struct mb_late_event *e;
 
-	if (!l)
-		return 0;
-	if (!l->task.exited) {
-		l->task.late = 1;
-		emit_exit(task, l);
-	} else if (l->task.exited == MB_EXITED_SENT &&
-		   (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base)) {
+	if (l->task.exited == MB_EXITED_SENT &&
+	    (task->min_flt != l->task.min_base || task->maj_flt != l->task.maj_base)) {
 		e = emit_reserve_in(&urgent, MB_FAM_task, MB_TASK_EVENT_LATE, sizeof(*e),
 				    bpf_ktime_get_boot_ns());
 		if (e) {
@@ -346,8 +335,29 @@ int BPF_PROG(task_free, struct task_struct *task)
 			e->maj_flt = task->maj_flt - l->task.maj_base;
 			emit_submit(&urgent, e);
 		}
+		l->task.min_base = task->min_flt; /* if the ledger cannot be deleted now */
+		l->task.maj_base = task->maj_flt;
 	}
-	ledger_delete(task);
+	ledger_delete(task, freed);
+}
+
+/*
+ * The task's counters are final here, long after its exit and a grace period after it was reaped.
+ * No other thread can be scheduled in between, so this program always runs. For a thread whose exit
+ * program the kernel skipped (MB_DROP_MISSED), the exit record is sent now.
+ */
+SEC("?tp_btf/sched_process_free")
+int BPF_PROG(task_free, struct task_struct *task)
+{
+	struct mb_ledger *l = ledger_of(task);
+
+	if (!l)
+		return 0;
+	if (!l->task.exited) {
+		l->task.late = 1;
+		emit_exit(task, l);
+	}
+	emit_late(task, l, true);
 	return 0;
 }
 
@@ -428,8 +438,14 @@ int task_harvest(struct bpf_iter__task *ctx)
 		return 0;
 	if (!l)
 		l = trace_found(task, room);
-	if (!l || l->task.exited)
+	if (!l)
 		return 0;
+	if (l->task.exited) {
+		/* A zombie has no memory any more. It may never be reaped: the first process of a container may not. */
+		if (task->exit_state)
+			emit_late(task, l, false);
+		return 0;
+	}
 	r = &room->record;
 	fill_info(task, l, &r->info, MB_TASK_EVENT_HARVEST);
 	copy_consistent(task, l, r);

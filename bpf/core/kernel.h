@@ -244,6 +244,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct thread_info thread_info;
 	unsigned int flags;
+	int exit_state;
 	int exit_code;
 	int pid;
 	int tgid;

@@ -103,14 +103,20 @@ MB_INLINE struct mb_ledger *ledger_create(struct task_struct *task, struct mb_le
 	return l;
 }
 
+#define ENOENT 2 /* bpf_task_storage_delete(): the task has no ledger there */
+
 /*
  * Stop tracing the task. If this CPU is in a task storage operation already, the deletion fails and
- * the task stays traced.
+ * the task stays traced; unless the task is being freed: then the kernel frees its storage as well.
  */
-MB_INLINE void ledger_delete(struct task_struct *task)
+MB_INLINE void ledger_delete(struct task_struct *task, bool freed)
 {
-	if (!knobs.hash_ledgers && !bpf_task_storage_delete(&ledgers, task))
-		__sync_fetch_and_add(&traced, -1);
+	if (!knobs.hash_ledgers) {
+		long err = bpf_task_storage_delete(&ledgers, task);
+
+		if (!err || (freed && err != -ENOENT))
+			__sync_fetch_and_add(&traced, -1);
+	}
 	hash_delete(task);
 }
 

@@ -36,7 +36,8 @@ enum mb_drop_reason {
 	MB_DROP_UNTIMED = 3, /* a wait was seen, but its end could not be bounded */
 	MB_DROP_MISSED = 4, /* the kernel skipped a program because of its recursion check (kern.c) */
 	MB_DROP_TABLE_FULL = 5, /* no room in a table that user space reads at each tick (core/tables.bpf.h) */
-	MB_DROP_REASONS = 6,
+	MB_DROP_UNAWAITED = 6, /* a thread's last faults, in its exit, arrive after the end of tracing (session.c) */
+	MB_DROP_REASONS = 7,
 };
 
 /*

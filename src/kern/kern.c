@@ -317,10 +317,11 @@ void mb_kern_runs(const struct mb_kern *k, uint64_t *ns, uint64_t *runs)
 	}
 }
 
-long long mb_kern_pending_exits(struct mb_kern *k)
+long long mb_kern_pending_exits(struct mb_kern *k, long long *alive)
 {
 	int records = mb_kern_harvest(k, NULL, NULL);
 
+	*alive = records < 0 ? 0 : records;
 	return records < 0 ? -1 : (long long)*(volatile __u64 *)&k->bpf->bss->traced - records;
 }
 

@@ -120,10 +120,10 @@ void mb_kern_drops(struct mb_kern *k, struct mb_drop drops[MB_FAM_MAX][MB_DROP_R
 
 /*
  * Returns the number of pending exits: threads that have ended, but whose last event arrives only
- * when their tasks are freed (struct mb_late_event, or an exit record). Runs the iterator.
- * Negative: not known.
+ * when their tasks are freed (struct mb_late_event, or an exit record). *alive becomes the number of
+ * traced threads that have not ended. Runs the iterator. Negative: not known, and *alive is 0.
  */
-long long mb_kern_pending_exits(struct mb_kern *k);
+long long mb_kern_pending_exits(struct mb_kern *k, long long *alive);
 
 /*
  * Changes the level of tracing (enum mb_level): detaches hooks or attaches them again, and closes

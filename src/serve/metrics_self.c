@@ -191,11 +191,14 @@ static void put_lost(struct mb_prom *w, const struct mb_lost *l, uint32_t off)
 	for (unsigned int f = 0; f < MB_FAM_MAX; f++) {
 		const struct mb_family *fam = mb_family_by_id(f);
 
-		for (unsigned int r = 0; fam && !(off & (1u << f)) && r < MB_DROP_REASONS; r++)
+		for (unsigned int r = 0; fam && !(off & (1u << f)) && r < MB_DROP_REASONS; r++) {
+			if (r == MB_DROP_UNAWAITED) /* of a command: a service has none */
+				continue;
 			mb_prom_sample(w, NULL,
 				       labels(buf, sizeof(buf),
 					      (const char *[6]){ "family", fam->name, "reason", mb_drop_reason_name(r) }),
 				       NULL, l->kernel[f][r].count, 0);
+		}
 	}
 	for (size_t i = 0; i < MB_ARRAY_SIZE(own); i++)
 		mb_prom_sample(w, NULL,

@@ -84,6 +84,7 @@ struct mb_session {
 	uint64_t start_ns;
 	uint64_t tick_began_ns;
 	uint64_t end_ns; /* when the loop ended; 0 while it runs */
+	struct mb_drop unawaited; /* at the end: threads of the command whose last faults have not arrived */
 	struct mb_loop loop;
 	struct mb_watch signals, timer, rings, child_end, budget_due, features[MB_FEATURES]; /* what the loop waits for */
 	int signal; /* the signal that ended the loop; 0: none */

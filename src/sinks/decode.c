@@ -72,6 +72,7 @@ const char *mb_drop_reason_name(unsigned int reason)
 		[MB_DROP_UNTIMED] = "wait not timed",
 		[MB_DROP_MISSED] = "program not run",
 		[MB_DROP_TABLE_FULL] = "table full",
+		[MB_DROP_UNAWAITED] = "exit not awaited",
 	};
 
 	return reason < MB_DROP_REASONS ? names[reason] : "unknown";

@@ -109,14 +109,16 @@ json_t *live_get(const json_t *object, const char *path);
 long long live_int(const json_t *object, const char *path);
 const char *live_str(const json_t *object, const char *path);
 /*
- * The lost events of a summary or an "end" line; prints each nonzero reason. Excludes two reasons: fault
+ * The lost events of a summary or an "end" line; prints each nonzero reason. Excludes three reasons: threads
+ * whose end was not awaited (a test that compares counts finds the fault that may be missing for each), fault
  * latencies that could not be measured because the BPF program for them was already running (these faults are
  * still counted), and programs that did not run because another thread lost the CPU inside them, on kernels
  * where this can happen.
  */
 long long live_lost(const json_t *object);
 /*
- * The lost events that would make the counts of threads and faults wrong. Excludes programs that did not run
+ * The lost events that would make the counts of threads and faults wrong. Excludes threads whose
+ * end was not awaited, as above, and programs that did not run
  * because another thread lost the CPU inside them. On kernels where this can happen, every storm of threads
  * causes it, and memblame repairs the account of a thread whose exit it missed.
  */

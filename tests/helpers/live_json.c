@@ -101,7 +101,8 @@ static bool preempts_programs(void)
 static bool is_no_loss(const char *family, const char *reason)
 {
 	return (!strcmp(family, "fault") && !strcmp(reason, "wait not timed")) ||
-	       (!strcmp(reason, "program not run") && preempts_programs());
+	       (!strcmp(reason, "program not run") && preempts_programs()) ||
+	       !strcmp(reason, "exit not awaited");
 }
 
 long long live_lost(const json_t *object)
@@ -128,7 +129,7 @@ long long live_lost_faults(const json_t *object)
 	json_array_foreach(live_get(object, "lost.by"), i, by) {
 		const char *family = live_str(by, "family"), *reason = live_str(by, "reason");
 
-		if ((!strcmp(family, "task") || !strcmp(family, "fault")) &&
+		if ((!strcmp(family, "task") || !strcmp(family, "fault")) && strcmp(reason, "exit not awaited") &&
 		    strcmp(reason, "wait not timed") && strcmp(reason, "program not run"))
 			lost += live_int(by, "count");
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096L
@@ -123,6 +124,7 @@ static void check_sum(const json_t *summary, const json_t *workload, long n)
 	json_t *p;
 	size_t i;
 
+	live_equal("lost", live_lost_faults(summary), 0); /* first: it explains the rest */
 	json_array_foreach(live_get(summary, "processes"), i, p) {
 		bool row = live_null(p, "pid");
 		const char *cause;
@@ -144,7 +146,6 @@ static void check_sum(const json_t *summary, const json_t *workload, long n)
 	live_equal("causes", causes, minor + major);
 	live_equal("processes", processes, n + 1);
 	live_equal("rows of ended ones", rows, 1);
-	live_equal("lost", live_lost_faults(summary), 0);
 }
 
 static void many_processes(const char *number)
@@ -281,6 +282,48 @@ static void test_faults_at_exit(void **state)
 		check_child(run, &child);
 		live_run_free(run);
 	}
+}
+
+/*
+ * A process that nobody has reaped yet when memblame ends: the command, its parent, is gone. Its counters are
+ * final all the same.
+ */
+static void test_zombie(void **state)
+{
+	const char *path = live_path("zombie");
+	struct live_result *r;
+	const json_t *zombie;
+	json_t *summary;
+	char stat[64], comm[32];
+	long minor, major;
+	FILE *f;
+	int pid;
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	r = live_memblame(LIVE_ARGV("run", "--json", "--", live_workload("proctree"), "orphan", path));
+	live_equal("status", r->status, 0);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	fclose(f);
+	unlink(path);
+	snprintf(stat, sizeof(stat), "/proc/%d/stat", pid);
+	f = fopen(stat, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%31[^)]) Z %*d %*d %*d %*d %*d %*u %ld %*u %ld", comm, &minor, &major), 3);
+	fclose(f);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	summary = live_last_json(r->out);
+	live_equal("lost", live_lost_faults(summary), 0);
+	zombie = live_process(summary, pid);
+	live_equal("minor", fault(zombie, "minor"), minor);
+	live_equal("major", fault(zombie, "major"), major);
+	assert_true(live_bool(zombie, "exited"));
+	json_decref(summary);
+	live_result_free(r);
 }
 
 static void test_many_threads(void **state)
@@ -593,6 +636,7 @@ int main(void)
 		cmocka_unit_test(test_exec_chain),
 		cmocka_unit_test(test_exec_from_thread),
 		cmocka_unit_test(test_faults_at_exit),
+		cmocka_unit_test(test_zombie),
 		cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_hash_overflow),
 		cmocka_unit_test(test_identity),

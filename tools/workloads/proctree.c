@@ -308,12 +308,70 @@ static void run_threadfork(int argc, char **argv)
 	wl_num("forks", (long long)forks + 2);
 }
 
+static void sleep_ms(long ms)
+{
+	syscall(SYS_nanosleep, &(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+/* Shares the memory of the process *victim, protects it by a fork, and kills that process. */
+static int kill_after_fork(void *victim)
+{
+	if (syscall(SYS_fork) == 0) {
+		sleep_ms(40);
+		syscall(SYS_exit_group, 0);
+	}
+	sleep_ms(10); /* until the victim sleeps */
+	syscall(SYS_kill, *(pid_t *)victim, SIGKILL);
+	sleep_ms(20);
+	syscall(SYS_exit_group, 0);
+	return 0;
+}
+
+/*
+ * Asleep when it is killed, so the kernel is the next to write to its memory: it clears the tid word in exit, as
+ * the memory is shared, and copies the page for it.
+ */
+static void die_asleep(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	pid_t self = getpid();
+
+	if (clone(kill_after_fork, stack + sizeof(stack), CLONE_VM | SIGCHLD, &self) < 0)
+		err(1, "clone");
+	for (;;)
+		syscall(SYS_pause);
+}
+
+/* A killed child that is not reaped; nothing else remains. Its pid is written to PATH. */
+static void run_orphan(int argc, char **argv)
+{
+	FILE *f = fopen(argv[0], "w");
+	siginfo_t info;
+	int hold[2];
+	char scrap;
+	pid_t pid;
+
+	(void)argc;
+	if (!f)
+		err(1, "cannot write %s", argv[0]);
+	must_pipe(hold);
+	pid = must_fork();
+	if (!pid)
+		die_asleep();
+	close(hold[1]);
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) || read(hold[0], &scrap, 1))
+		err(1, "cannot wait for the child");
+	if (fprintf(f, "%d\n", (int)pid) < 0 || fclose(f))
+		err(1, "cannot write %s", argv[0]);
+}
+
 static const struct wl_mode modes[] = {
 	{ "short", "[CHILDREN]", 0, run_short },
 	{ "shortpar", "[CHILDREN [AT_ONCE]]", 0, run_shortpar },
 	{ "exec", "[EXECS]", 0, run_exec },
 	{ "threadexec", "", 0, run_threadexec },
 	{ "threadfork", "[THREADS [FORKS]]", 0, run_threadfork },
+	{ "orphan", "PATH", 1, run_orphan },
 	{ "link", "(internal)", 2, run_link },
 	{ 0 },
 };
