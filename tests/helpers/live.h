@@ -117,10 +117,10 @@ const char *live_str(const json_t *object, const char *path);
  */
 long long live_lost(const json_t *object);
 /*
- * The lost events that would make the counts of threads and faults wrong. Excludes threads whose
- * end was not awaited, as above, and programs that did not run
- * because another thread lost the CPU inside them. On kernels where this can happen, every storm of threads
- * causes it, and memblame repairs the account of a thread whose exit it missed.
+ * The lost events that would make the counts of threads and faults wrong. Excludes threads whose end was not
+ * awaited, as above, and programs that did not run because another thread lost the CPU inside them. On kernels
+ * where this can happen, every storm of threads causes it, and memblame repairs the account of a thread whose
+ * exit it missed.
  */
 long long live_lost_faults(const json_t *object);
 /* How long a field was not counted, according to overhead.untraced; -1: not listed. */
