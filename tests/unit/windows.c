@@ -479,6 +479,15 @@ static int last_row(const struct life *l, int until)
 	return NOT_YET;
 }
 
+static bool lives_in(const struct life *l, int first, int last)
+{
+	if (l->born > last)
+		return false;
+	if (l->died == NOT_YET)
+		return true;
+	return l->last >= first;
+}
+
 /* Which columns the accounts of each session have, from the oldest remaining tick on. */
 static void note_columns(int oldest)
 {
@@ -493,7 +502,8 @@ static void note_columns(int oldest)
 		int session = w.moments[i > oldest ? i : oldest].session;
 
 		if (l->steps[i].row && (l->steps[i].seen[k / 64 % 4] >> k % 64 & 1) && !is_off(i, &c[k]) &&
-		    (i >= oldest || (i == last_row(l, oldest) && w.moments[i].session == session)))
+		    (i >= oldest || (i == last_row(l, oldest) && lives_in(l, oldest, oldest) &&
+				     w.moments[i].session == session)))
 			w.has[session][k] = true;
 	}
 }
@@ -528,15 +538,6 @@ static bool is_counted(const struct life *l, size_t c, int first, int last, int 
 		any |= seen && !is_off(i, col) && session_has(i, col) && !is_lost(l, c, i, oldest);
 	}
 	return any;
-}
-
-static bool lives_in(const struct life *l, int first, int last)
-{
-	if (l->born > last)
-		return false;
-	if (l->died == NOT_YET)
-		return true;
-	return l->last >= first;
 }
 
 /*
