@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /* memblame: options -> command -> exit status. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,10 @@ int main(int argc, char **argv)
 	}
 	mb_log_set_level(o.verbose ? MB_LOG_VERBOSE : o.quiet ? MB_LOG_QUIET : MB_LOG_NORMAL);
 	status = mb_command_find(o.command)->run(&o, &e);
+	if (e.exit == MB_EXIT_PIPE && status == MB_EXIT_PIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	if (e.text[0])
 		report(&o, &e);
 	return status;

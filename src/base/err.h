@@ -11,6 +11,7 @@ enum mb_exit {
 	MB_EXIT_UNSUPPORTED = 3,
 	MB_EXIT_NOT_EXECUTABLE = 126,
 	MB_EXIT_NOT_FOUND = 127,
+	MB_EXIT_PIPE = 141, /* nobody reads the output any more: ends by SIGPIPE, without a message */
 };
 
 /* Owned by the code that runs the command. The first error is retained: later ones are only its consequences. */

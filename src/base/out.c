@@ -138,10 +138,16 @@ int mb_out_flush(struct mb_out *o)
 	return -o->error;
 }
 
+int mb_out_failed(const struct mb_out *o, struct mb_err *e)
+{
+	if (!o->error)
+		return 0;
+	return mb_err_set(e, o->error == EPIPE ? MB_EXIT_PIPE : MB_EXIT_FAILED, o->error, "writing to '%s' failed",
+			  o->path);
+}
+
 int mb_out_close(struct mb_out *o, struct mb_err *e)
 {
-	const char *path = o->path;
-
 	if (!o->buf)
 		return 0;
 	mb_out_flush(o);
@@ -151,9 +157,7 @@ int mb_out_close(struct mb_out *o, struct mb_err *e)
 	o->fd = -1;
 	free(o->buf);
 	o->buf = NULL;
-	if (!o->error)
-		return 0;
-	return mb_err_set(e, MB_EXIT_FAILED, o->error, "writing to '%s' failed", path);
+	return mb_out_failed(o, e);
 }
 
 void mb_out_text(struct mb_out *o, const char *s, size_t len)

@@ -53,6 +53,9 @@ char *mb_out_take(struct mb_out *o, size_t *len, struct mb_err *e);
 /* Write the buffered data. Returns 0, or the negative errno of the first failed write. */
 int mb_out_flush(struct mb_out *o);
 
+/* The first failed write as an error: 0 if there is none, else -errno with *e set (MB_EXIT_PIPE after EPIPE). */
+int mb_out_failed(const struct mb_out *o, struct mb_err *e);
+
 /* Flush and close. Returns as mb_out_flush(), with *e set. Closing twice is harmless. */
 int mb_out_close(struct mb_out *o, struct mb_err *e);
 

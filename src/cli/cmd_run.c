@@ -12,6 +12,6 @@ int mb_cmd_run(const struct mb_options *o, struct mb_err *e)
 	}
 	if (mb_options_session(o, &cfg, e))
 		return (int)e->exit;
-	cfg.text_to_stderr = true;
+	cfg.text_to_stderr = cfg.keeps_status = true;
 	return mb_traced(o, &cfg, e);
 }

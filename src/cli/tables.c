@@ -21,7 +21,8 @@ static const struct mb_command commands[] = {
 		"has ended: to standard error, so that it does not mix with the output of CMD, with --json to standard "
 		"output, with -o to the file.\n"
 		"It exits as CMD does: with its status, 128 + signal if a signal killed it, 127 if it is not found, 126 if it "
-		"cannot be executed. SIGINT and SIGTERM are passed on to CMD; a second one kills it.",
+		"cannot be executed; also if the summary cannot be written, which is reported on standard error. SIGINT and "
+		"SIGTERM are passed on to CMD; a second one kills it.",
 		{ "memblame run -- ls -lR /usr/share/doc", "memblame run --json -o /tmp/summary.json -- sleep 1",
 		  "memblame run -f fault,vma -- sh -c 'sleep 1; true'" },
 		true, mb_cmd_run },

@@ -34,6 +34,7 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 	struct mb_child *child = NULL;
 	char command[200];
 	int err = 0, status = MB_EXIT_OK;
+	bool ended;
 
 	/* fork first: the child then inherits an unmodified environment and a small address space */
 	if (o->argv[0])
@@ -52,7 +53,8 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 	}
 	if (!err)
 		err = mb_session_run(&s, e);
-	if (child && !err && !mb_child_ended(child, &s.command_status))
+	ended = child && !err;
+	if (ended && !mb_child_ended(child, &s.command_status))
 		mb_session_end_child(&s);
 	if (!err)
 		err = mb_session_finish(&s, e);
@@ -60,5 +62,8 @@ int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct 
 	if (mb_session_close(&s, e))
 		err = -1;
 	mb_child_free(child);
+	/* a script that runs its command under memblame learns how the command ended, whatever happens to the output */
+	if (err && cfg->keeps_status && ended && s.out.error)
+		return status;
 	return err ? (int)e->exit : status;
 }

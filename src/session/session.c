@@ -268,9 +268,8 @@ static int show_interval(struct mb_session *s, struct mb_err *e)
 
 int mb_session_flush(struct mb_session *s, struct mb_err *e)
 {
-	int err = mb_out_flush(&s->out);
-
-	return err ? mb_err_set(e, MB_EXIT_FAILED, err, "writing to '%s' failed", s->out.path) : 0;
+	mb_out_flush(&s->out);
+	return mb_out_failed(&s->out, e);
 }
 
 static int on_tick(struct mb_session *s, struct mb_err *e)

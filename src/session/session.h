@@ -33,6 +33,7 @@ struct mb_session_config {
 	const char *out_path; /* NULL: standard output */
 	/* without out_path, write text to standard error, as standard output belongs to the command */
 	bool text_to_stderr;
+	bool keeps_status; /* the exit status is the command's, even if the output could not be written */
 	struct mb_show_config show; /* with its sink; the session sets what follows from the rest */
 	bool pss; /* also read each process's PSS */
 	const char *state_dir; /* where OOM reports are stored; NULL: nowhere */

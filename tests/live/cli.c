@@ -157,16 +157,16 @@ static void test_output_full(void **state)
 	const char *dir = live_path("full");
 
 	(void)state;
-	check_error(LIVE_ARGV("run", "-o", "/dev/full", "--", "true"), 1, "/dev/full");
+	check_error(LIVE_ARGV("run", "-o", "/dev/full", "--", "sh", "-c", "exit 7"), 7, "/dev/full");
 	check_error(LIVE_ARGV("top", "-d", "0.2", "-o", "/dev/full"), 1, "/dev/full");
 	/* a full disk, in a mount namespace of its own */
 	mkdir(dir, 0700);
 	snprintf(script, sizeof(script),
 		 "mount -t tmpfs -o size=8k none %s && { cat /dev/zero > %s/fill 2> /dev/null; "
-		 "exec %s run -o %s/out -- true; }",
+		 "exec %s run -o %s/out -- sh -c 'exit 3'; }",
 		 dir, dir, live_bin("memblame"), dir);
 	result = live_exec(LIVE_ARGV("unshare", "-m", "sh", "-c", script), NULL);
-	if (result->status != 1)
+	if (result->status != 3)
 		live_fail("full disk: status %d, %s", result->status, result->err);
 	live_one_line(result);
 	live_result_free(result);
@@ -177,18 +177,45 @@ static void test_output_full(void **state)
 	live_one_line(result);
 	live_result_free(result);
 	/* with --json errors also go to stdout, so memblame reports this one on stderr */
-	snprintf(script, sizeof(script), "%s run --json -- true > /dev/full", live_bin("memblame"));
+	snprintf(script, sizeof(script), "%s run --json -- sh -c 'exit 5' > /dev/full", live_bin("memblame"));
 	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
-	live_equal("status with a full stdout, of run --json", result->status, 1);
+	live_equal("status with a full stdout, of run --json", result->status, 5);
 	live_one_line(result);
 	live_result_free(result);
 	/* no error message is possible; the text must not go elsewhere */
-	snprintf(script, sizeof(script), "%s run --quiet -- true 2> /dev/full", live_bin("memblame"));
+	snprintf(script, sizeof(script), "%s run --quiet -- sh -c 'exit 5' 2> /dev/full", live_bin("memblame"));
 	result = live_exec(LIVE_ARGV("sh", "-c", script), NULL);
-	live_equal("status with a full stderr", result->status, 1);
+	live_equal("status with a full stderr", result->status, 5);
 	live_equal("bytes on stdout", (long long)result->out_len, 0);
 	live_result_free(result);
 	live_check_no_orphans("after a full disk");
+}
+
+/* Nobody reads: memblame ends as other programs do, by SIGPIPE, and says nothing. run still ends as CMD does, and says so. */
+static void test_output_unread(void **state)
+{
+	/* the first three would never end; the others may have written all before */
+	static const char *const commands[] = { "top -i 0.1", "trace -f task -- sh -c 'while :; do /bin/true; done'",
+						"top -i 0.1 --json", "help", "doctor", "doctor --json", "blame -d 0.3" };
+	struct live_result *r;
+	char script[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		snprintf(script, sizeof(script), "%s %s | head -c 1 > /dev/null; echo ${PIPESTATUS[0]}",
+			 live_bin("memblame"), commands[i]);
+		r = live_exec(LIVE_ARGV("bash", "-c", script), NULL);
+		if (r->err[0] || (strcmp(r->out, "141\n") && (i < 3 || strcmp(r->out, "0\n"))))
+			live_fail("%s: status %s, %s", commands[i], r->out, r->err);
+		live_result_free(r);
+	}
+	snprintf(script, sizeof(script), "%s run --json -- sh -c 'sleep 0.3; exit 7' | true; echo ${PIPESTATUS[0]}",
+		 live_bin("memblame"));
+	r = live_exec(LIVE_ARGV("bash", "-c", script), NULL);
+	assert_string_equal(r->out, "7\n");
+	assert_non_null(strstr(r->err, "Broken pipe"));
+	live_result_free(r);
+	live_check_no_orphans("after nobody read the output");
 }
 
 /* If a stream cannot be written, the trace ends while CMD runs, and CMD ends with it. */
@@ -496,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_cmd_cannot_run),
 		cmocka_unit_test(test_output_cannot_open),
 		cmocka_unit_test(test_output_full),
+		cmocka_unit_test(test_output_unread),
 		cmocka_unit_test(test_output_fills_up),
 		cmocka_unit_test(test_output_file),
 		cmocka_unit_test(test_no_privilege),
