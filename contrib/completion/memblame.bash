@@ -30,7 +30,7 @@ _memblame() {
 	--duration|-d|--interval|-i|--budget|--history|--from|--to|--sample|--pages|--diff|--listen) COMPREPLY=(); return ;;
 	esac
 	case $command in
-	'') words='top run trace blame leaks oom record report replay serve doctor help' options='-h --help --version' ;;
+	'') words='top run trace blame leaks oom record report replay serve doctor help demo' options='-h --help --version' ;;
 	top) words='' options='-p --pid -c --cgroup -d --duration -i --interval -f --family --json -o --output --budget --pss --history --quiet --verbose -h --help ' ;;
 	run) words='' options='-d --duration -i --interval -f --family --json -o --output --budget --pss --history --quiet --verbose -h --help ' ;;
 	trace) words='' options='-p --pid -c --cgroup -d --duration -f --family --json -o --output --budget --history --self --quiet --verbose -h --help ' ;;
@@ -42,7 +42,8 @@ _memblame() {
 	replay) words='run top trace blame oom leaks' options='-i --interval -f --family --json -o --output --self --pace --folded --svg --diff --maps --series --quiet --verbose -h --help ' ;;
 	serve) words='' options='-c --cgroup -i --interval -f --family --json -o --output --budget --history --state-dir --config --check-config --listen --quiet --verbose -h --help ' ;;
 	doctor) words='' options='-f --family --json -o --output --quiet --verbose -h --help ' ;;
-	help) words='top run trace blame leaks oom record report replay serve doctor help' options='-h --help ' ;;
+	help) words='top run trace blame leaks oom record report replay serve doctor help demo' options='-h --help ' ;;
+	demo) words='' options='-o --output --quiet --verbose -h --help ' ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

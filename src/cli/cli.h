@@ -84,6 +84,7 @@ int mb_cmd_blame(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_leaks(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_oom(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_serve(const struct mb_options *o, struct mb_err *e);
+int mb_cmd_demo(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_doctor(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_help(const struct mb_options *o, struct mb_err *e);
 

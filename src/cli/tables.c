@@ -100,6 +100,14 @@ static const struct mb_command commands[] = {
 		"Prints the usage, the options with their defaults and examples of one command; without one, the list of commands.",
 		{ "memblame help", "memblame help leaks", "memblame help run" },
 		true, mb_cmd_help },
+	[MB_CLI_demo] = {
+		"demo", "three prepared problems, watched for 20 s, and what memblame says of each", "",
+		"Starts a few small programs: one that leaks, one whose fsync waits for what another writes, and one that fills a "
+		"memory cgroup until the kernel kills another for it. Watches them for 20 s, and prints what memblame says of each "
+		"problem, below the command that says it of your programs.\n"
+		"It needs 200 MiB of memory and 100 MiB in /var/tmp, makes a memory cgroup, and leaves nothing behind.",
+		{ "memblame demo", "memblame demo -o /tmp/demo", "memblame demo --quiet" },
+		false, mb_cmd_demo },
 };
 
 _Static_assert(MB_ARRAY_SIZE(commands) == MB_CLI_N, "a command has no row");
@@ -122,7 +130,7 @@ static const struct mb_cli_option options[] = {
 	{ "family", 'f', "FAMILY,...", MB_CLI_COMPLETES_FAMILY, ALL, NULL,
 	  "only these: " MB_FAMILIES_BY_DEFAULT "; doctor also: " MB_FAMILIES_ON_REQUEST },
 	{ "json", MB_OPT_JSON, NULL, MB_CLI_COMPLETES_NOTHING, ALL, NULL, "one JSON object per line; errors too" },
-	{ "output", 'o', "FILE", MB_CLI_COMPLETES_FILE, ALL, NULL,
+	{ "output", 'o', "FILE", MB_CLI_COMPLETES_FILE, ALL | BIT(demo), NULL,
 	  "write to FILE (mode 0600), not to standard output; record: the recording" },
 	{ "budget", MB_OPT_BUDGET, "PERCENT", MB_CLI_COMPLETES_NOTHING,
 	  (TRACING & ~BIT(leaks)) | BIT(serve), "off; serve: 1",
@@ -168,10 +176,10 @@ static const struct mb_cli_option options[] = {
 	  "print what is wrong with the configuration, or the resulting settings, and end" },
 	{ "listen", MB_OPT_LISTEN, "ADDR", MB_CLI_COMPLETES_NOTHING, BIT(serve), "127.0.0.1:9742",
 	  "answer HTTP at ADDRESS:PORT, [IPV6]:PORT or unix:PATH (repeatable)" },
-	{ "quiet", MB_OPT_QUIET, NULL, MB_CLI_COMPLETES_NOTHING, ALL, NULL, "no messages but errors" },
-	{ "verbose", MB_OPT_VERBOSE, NULL, MB_CLI_COMPLETES_NOTHING, ALL, NULL,
+	{ "quiet", MB_OPT_QUIET, NULL, MB_CLI_COMPLETES_NOTHING, ALL | BIT(demo), NULL, "no messages but errors" },
+	{ "verbose", MB_OPT_VERBOSE, NULL, MB_CLI_COMPLETES_NOTHING, ALL | BIT(demo), NULL,
 	  "say what is done, and what the kernel refused" },
-	{ "help", 'h', NULL, MB_CLI_COMPLETES_NOTHING, ALL | BIT(help), NULL, "print this help" },
+	{ "help", 'h', NULL, MB_CLI_COMPLETES_NOTHING, ALL | BIT(help) | BIT(demo), NULL, "print this help" },
 	{ "version", MB_OPT_VERSION, NULL, MB_CLI_COMPLETES_NOTHING, 0, NULL, "print the version" },
 };
 

@@ -10,7 +10,7 @@
 
 /* One bit per command, in the order of the table. */
 #define MB_CLI_COMMANDS(X) \
-	X(top) X(run) X(trace) X(blame) X(leaks) X(oom) X(record) X(report) X(replay) X(serve) X(doctor) X(help)
+	X(top) X(run) X(trace) X(blame) X(leaks) X(oom) X(record) X(report) X(replay) X(serve) X(doctor) X(help) X(demo)
 
 enum mb_cli_command {
 #define MB_CLI_NUMBER(name) MB_CLI_##name,
