@@ -193,7 +193,7 @@ int mb_cmd_demo(const struct mb_options *o, struct mb_err *e)
 	if (!err) {
 		snprintf(path, sizeof(path), "%s/recording", demo.dir);
 		if (!o->quiet)
-			fprintf(stderr, "Watching a few small programs for %d s; Ctrl-C ends it.\n\n", SECONDS);
+			fprintf(stderr, "Watching a few small programs for %d s.\n\n", SECONDS);
 		if (!o->verbose) /* what this kernel does not show is not needed here */
 			mb_log_set_level(MB_LOG_QUIET);
 		err = record(o, &demo, path, &ended_by, e);

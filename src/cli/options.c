@@ -557,6 +557,7 @@ int mb_options_session(const struct mb_options *o, struct mb_session_config *cfg
 	cfg->show.sink = o->sink;
 	cfg->out_path = o->out_path;
 	cfg->pss = o->pss;
+	cfg->progress = !o->quiet && isatty(STDERR_FILENO);
 	cfg->budget = o->budget_percent / 100;
 	cfg->kern.governed = cfg->budget > 0;
 	cfg->history = &o->history;

@@ -3,6 +3,7 @@
 #include "session/session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,10 +273,27 @@ int mb_session_flush(struct mb_session *s, struct mb_err *e)
 	return mb_out_failed(&s->out, e);
 }
 
+/* A line that the next one overwrites; the last one is erased before the results. */
+static void show_progress(const struct mb_session *s, bool ended)
+{
+	uint64_t now_s = (mb_now_ns() - s->start_ns + MB_NS_PER_S / 2) / MB_NS_PER_S;
+	char of[48] = "";
+
+	if (!s->cfg.progress || s->child || s->cfg.service || s->cfg.interval_ns || s->cfg.show.events || s->cfg.show.oom)
+		return;
+	if (s->cfg.duration_ns)
+		snprintf(of, sizeof(of), " of %g", (double)s->cfg.duration_ns / 1e9);
+	if (ended)
+		fprintf(stderr, "\r\033[K");
+	else
+		fprintf(stderr, "\rtracing, %" PRIu64 "%s s; Ctrl-C ends it\033[K", now_s, of);
+}
+
 static int on_tick(struct mb_session *s, struct mb_err *e)
 {
 	int err;
 
+	show_progress(s, false);
 	if (mb_budget_skips_tick(s->budget))
 		return 0;
 	err = mb_session_collect(s, e);
@@ -406,6 +424,7 @@ int mb_session_run(struct mb_session *s, struct mb_err *e)
 	do {
 		err = turn(s, e);
 	} while (!err);
+	show_progress(s, true);
 	s->end_ns = mb_now_ns();
 	return err < 0 ? err : 0;
 }

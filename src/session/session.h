@@ -36,6 +36,8 @@ struct mb_session_config {
 	bool keeps_status; /* the exit status is the command's, even if the output could not be written */
 	struct mb_show_config show; /* with its sink; the session sets what follows from the rest */
 	bool pss; /* also read each process's PSS */
+	/* say on standard error how far it is, at each tick; if nothing else is written before the end */
+	bool progress;
 	const char *state_dir; /* where OOM reports are stored; NULL: nowhere */
 	const struct mb_history_config *history; /* configuration of the flight history */
 	double budget; /* limit for the cost of tracing, as a share of one CPU; 0: no limit */

@@ -218,6 +218,22 @@ static void test_output_unread(void **state)
 	live_check_no_orphans("after nobody read the output");
 }
 
+/* On a terminal, a command that prints nothing before its end says that it works; elsewhere it does not. */
+static void test_progress(void **state)
+{
+	char script[512];
+	struct live_result *r;
+
+	(void)state;
+	snprintf(script, sizeof(script), "%s blame -d 2.2 2>&1 > /dev/null", live_bin("memblame"));
+	r = live_exec(LIVE_ARGV("script", "-qc", script, "/dev/null"), NULL);
+	assert_non_null(strstr(r->out, "tracing, 1 of 2.2 s; Ctrl-C ends it"));
+	live_result_free(r);
+	r = live_memblame(LIVE_ARGV("blame", "-d", "1.2"));
+	assert_null(strstr(r->err, "tracing"));
+	live_result_free(r);
+}
+
 /* If a stream cannot be written, the trace ends while CMD runs, and CMD ends with it. */
 static void test_output_fills_up(void **state)
 {
@@ -524,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_output_cannot_open),
 		cmocka_unit_test(test_output_full),
 		cmocka_unit_test(test_output_unread),
+		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_output_fills_up),
 		cmocka_unit_test(test_output_file),
 		cmocka_unit_test(test_no_privilege),
