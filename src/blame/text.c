@@ -147,8 +147,8 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 	put_programs(o, s, v);
 }
 
-/* Returns the number of victims. */
-static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m,
+/* Returns whether there are any. */
+static bool put_victims(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m,
 				bool reclaim, const char *title)
 {
 	unsigned int n = 0;
@@ -163,7 +163,7 @@ static unsigned int put_victims(struct mb_out *o, const struct mb_snapshot *s, c
 	}
 	if (n > ROWS)
 		mb_out_printf(o, "%8s and %u more; --json lists all\n", "", n - ROWS);
-	return n;
+	return n > 0;
 }
 
 static void put_devices(struct mb_out *o, const struct mb_snapshot *s)
@@ -213,25 +213,72 @@ static void put_evictions(struct mb_out *o, const struct mb_snapshot *s, const s
 	}
 }
 
+static void put_ref(struct mb_out *o, const struct mb_process_ref *ref)
+{
+	mb_text_name(o, ref->comm[0] ? ref->comm : "?", 0);
+	if (ref->tgid)
+		mb_out_printf(o, " (pid %u)", ref->tgid);
+}
+
+/* Writes whom the victim waited for most. */
+static void put_main_culprit(struct mb_out *o, const struct mb_victim *v)
+{
+	struct mb_program programs[MB_BLAME_PROGRAMS];
+	uint32_t n = mb_victim_programs(v, programs);
+	const struct mb_program *p = &programs[0];
+
+	if (mb_victim_is_culprit(v, programs, n)) {
+		mb_out_printf(o, v->key.cause ? ", for its own allocations" : ", for its own pages");
+	} else if (!n) {
+		mb_out_printf(o, ", behind nobody that memblame saw");
+	} else {
+		mb_out_printf(o, ", %.1f %% of it for ", 100 * p->sum.ns / (double)mb_victim_ns(v));
+		if (p->n > 1) {
+			mb_out_printf(o, "%u processes of ", p->n);
+			mb_text_name(o, p->sum.ref.comm[0] ? p->sum.ref.comm : "?", 0);
+		} else {
+			put_ref(o, &p->sum.ref);
+		}
+		if (is_member(p, &v->ref))
+			mb_out_printf(o, p->n > 1 ? ", itself among them" : ", itself");
+	}
+}
+
+/* Writes the answer in one sentence: who waited most, and for whom. */
+static void put_sentence(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m)
+{
+	const struct mb_victim *most = NULL;
+	char ns[MB_UNITS_LEN];
+
+	for (const struct mb_victim *v = m->victims; v; v = v->hh.next) {
+		if (mb_snapshot_shows(s, &v->ref) && (!most || mb_victim_ns(v) > mb_victim_ns(most)))
+			most = v;
+	}
+	if (s->interval)
+		mb_out_printf(o, "%s ", s->time);
+	else
+		mb_out_printf(o, "In %s, ", mb_format(ns, MB_UNIT_NS, s->duration_ns));
+	if (!most) {
+		mb_out_printf(o, "nobody was held up.\n");
+		return;
+	}
+	put_ref(o, &most->ref);
+	mb_out_printf(o, " was held up longest: %s", mb_format(ns, MB_UNIT_NS, mb_victim_ns(most)));
+	put_main_culprit(o, most);
+	mb_out_printf(o, ".\n");
+}
+
 void mb_text_blame(struct mb_out *o, const struct mb_snapshot *s)
 {
 	const struct mb_blame *b = mb_blame_of(s->model);
 	struct mb_blame_table *m = (struct mb_blame_table *)(s->interval ? &b->interval : &b->total);
-	char ns[MB_UNITS_LEN];
-	unsigned int n;
 
 	mb_blame_sort(m);
-	if (s->interval)
-		mb_out_printf(o, "%s\n", s->time);
-	else
-		mb_out_printf(o, "In %s:\n", mb_format(ns, MB_UNIT_NS, s->duration_ns));
-	n = put_victims(o, s, m, false, "Held up by writeback, and by whose dirty pages");
-	if (n)
+	put_sentence(o, s, m);
+	if (put_victims(o, s, m, false, "Held up by writeback, and by whose dirty pages"))
 		put_devices(o, s);
-	n += put_victims(o, s, m, true, "Held up in reclaim, and by whose allocations");
+	put_victims(o, s, m, true, "Held up in reclaim, and by whose allocations");
 	put_evictions(o, s, m);
-	if (!n)
-		mb_out_printf(o, "Nobody was held up.\n");
 	mb_out_printf(o, "\n");
 	if (!s->interval)
 		mb_text_lost(o, &s->model->lost);
