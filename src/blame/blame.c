@@ -222,6 +222,12 @@ static void keep_current(struct mb_blame *b, uint64_t t_ns)
 /* ---- the formula ---- */
 
 /* Pages of one history entry that delayed the stall. */
+/*
+ * The kernel's number of dirty pages of a device is a per-CPU counter that is read without summing it up, so it is not
+ * exact (mm/backing-dev.c, WB_STAT_BATCH): this share of it may never have been dirty.
+ */
+#define COUNTER_ERROR 0.1
+
 struct claim {
 	const struct mb_dirtied *entry;
 	double pages;
@@ -239,7 +245,8 @@ static double overlap(uint64_t a_from, uint64_t a_to, uint64_t b_from, uint64_t 
  * to be the last ones dirtied before, as many as the kernel counted on the device at that time.
  * Pages that were dirtied during the stall are added. Within a tick, pages are assumed to have been
  * dirtied at a constant rate. Returns the number of claims, newest first; *sum is the sum of their
- * pages.
+ * pages, and of pages that the kernel counted but memblame did not see being dirtied: before it started,
+ * or so long ago that the history has no entry. Nobody is blamed for those.
  */
 static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state *on, uint64_t from,
 			    uint64_t to, struct claim *claims, double *sum)
@@ -285,6 +292,8 @@ static uint32_t find_claims(const struct mb_device *d, const struct mb_bdi_state
 		if (left <= 0 && tick <= from)
 			break;
 	}
+	if (left > COUNTER_ERROR * (double)on->bdi_dirty_pages)
+		*sum += left;
 	return n;
 }
 

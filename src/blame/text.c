@@ -56,6 +56,12 @@ static bool is_member(const struct mb_program *p, const struct mb_process_ref *r
 	return false;
 }
 
+/* Stands for the time for which nobody can be blamed. */
+static bool is_unknown(const struct mb_program *p)
+{
+	return !p->n;
+}
+
 /* Writes one line for a program. For several processes, it shows their number instead of a PID. */
 static void put_program(struct mb_out *o, const struct mb_snapshot *s, const struct mb_victim *v,
 			const struct mb_program *p)
@@ -70,7 +76,8 @@ static void put_program(struct mb_out *o, const struct mb_snapshot *s, const str
 		snprintf(pid, sizeof(pid), "%u", c->ref.tgid);
 	mb_out_printf(o, "%12s%5.1f %% %8s ", "", 100 * c->ns / ns, pid);
 	mb_text_name(o, c->ref.comm[0] ? c->ref.comm : "?", 15);
-	mb_out_printf(o, " %9s", mb_format(pages, MB_UNIT_BYTES, (uint64_t)(c->pages_ns / ns) * MB_PAGE_SIZE));
+	mb_out_printf(o, " %9s", is_unknown(p) ? "-" :
+				 mb_format(pages, MB_UNIT_BYTES, (uint64_t)(c->pages_ns / ns) * MB_PAGE_SIZE));
 	if (is_member(p, &v->ref))
 		mb_out_printf(o, p->n > 1 ? " (itself among them)" : " (itself)");
 	put_files(o, s, c);
@@ -227,13 +234,18 @@ static void put_main_culprit(struct mb_out *o, const struct mb_victim *v)
 	uint32_t n = mb_victim_programs(v, programs);
 	const struct mb_program *p = &programs[0];
 
+	if (n && is_unknown(&programs[n - 1]) && programs[n - 1].sum.ns > p->sum.ns)
+		p = &programs[n - 1];
 	if (mb_victim_is_culprit(v, programs, n)) {
 		mb_out_printf(o, v->key.cause ? ", for its own allocations" : ", for its own pages");
 	} else if (!n) {
 		mb_out_printf(o, ", behind nobody that memblame saw");
 	} else {
 		mb_out_printf(o, ", %.1f %% of it for ", 100 * p->sum.ns / (double)mb_victim_ns(v));
-		if (p->n > 1) {
+		if (is_unknown(p)) {
+			mb_out_printf(o, v->key.cause ? "memory of which it is not known why it was short" :
+							"pages that were dirty before tracing");
+		} else if (p->n > 1) {
 			mb_out_printf(o, "%u processes of ", p->n);
 			mb_text_name(o, p->sum.ref.comm[0] ? p->sum.ref.comm : "?", 0);
 		} else {

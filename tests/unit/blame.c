@@ -93,6 +93,29 @@ static void shares_are_those_of_the_dirty_pages(void **state)
 	mb_blame_clear(&b);
 }
 
+/* The kernel counts more dirty pages than were seen being dirtied: what they delayed is nobody's. */
+static void pages_from_before_tracing_are_unknown(void **state)
+{
+	struct mb_program programs[MB_BLAME_PROGRAMS];
+	struct mb_blame b = { 0 };
+	const struct mb_victim *v;
+
+	(void)state;
+	mb_blame_tick(&b, 1 * S);
+	dirtied(&b, 1, 7, 11, 250);
+	mb_blame_tick(&b, 2 * S);
+	stall(&b, 2, 7, 2 * S + S / 10, S / 2, 1000);
+	stall(&b, 3, 7, 2 * S + S / 10, S / 2, 270); /* within the error of the kernel's counter */
+	mb_blame_tick(&b, 3 * S);
+	v = victim(&b.total, 2);
+	assert_int_equal(share(v, 1), 250);
+	assert_int_equal(mb_victim_programs(v, programs), 2);
+	assert_string_equal(programs[1].sum.ref.comm, "(unknown)");
+	assert_int_equal((long)(programs[1].sum.ns * 1000 / (double)mb_victim_ns(v) + 0.5), 750);
+	assert_int_equal(share(victim(&b.total, 3), 1), 1000);
+	mb_blame_clear(&b);
+}
+
 /* Of the pages dirtied, only the last D are still dirty: older ones have been written back by now. */
 static void the_last_pages_are_the_dirty_ones(void **state)
 {
@@ -458,6 +481,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shares_are_those_of_the_dirty_pages),
+		cmocka_unit_test(pages_from_before_tracing_are_unknown),
 		cmocka_unit_test(the_last_pages_are_the_dirty_ones),
 		cmocka_unit_test(pages_of_the_time_of_the_stall_count),
 		cmocka_unit_test(devices_are_apart_and_intervals_end),
