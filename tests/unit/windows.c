@@ -192,8 +192,10 @@ static void live(const struct mb_model *m, struct life *l, int tick, bool is_new
 			add_to(l, s, (size_t)below((int)w.n_columns));
 	}
 	if (chance(0.2)) {
+		uint64_t before = p->rss_pages[1];
+
 		p->rss_pages[1] = 1 + (uint64_t)below(100000);
-		s->row = true;
+		s->row |= p->rss_pages[1] != before;
 	}
 	/* a change of the peak alone writes no row */
 	if (s->row && p->rss_pages[1] > p->peak_pages)
