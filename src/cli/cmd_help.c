@@ -110,7 +110,7 @@ void mb_help_all(FILE *f)
 		put_wrapped(f, mb_command_at(i)->help, (unsigned int)used, (unsigned int)used, width);
 	}
 	fprintf(f, "\n");
-	put_wrapped(f, "New here? memblame demo. memblame help COMMAND prints the options of a command and examples. No selection means the whole "
+	put_wrapped(f, "memblame demo shows what it does; memblame help COMMAND prints the options of a command and examples. No selection means the whole "
 		       "machine; -d and Ctrl-C both end with the full summary.", 0, 0, width);
 	fprintf(f, "\nExamples:\n");
 	for (size_t i = 0; mb_command_at(i); i++) {
