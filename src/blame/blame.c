@@ -221,13 +221,13 @@ static void keep_current(struct mb_blame *b, uint64_t t_ns)
 
 /* ---- the formula ---- */
 
-/* Pages of one history entry that delayed the stall. */
 /*
  * The kernel's number of dirty pages of a device is a per-CPU counter that is read without summing it up, so it is not
  * exact (mm/backing-dev.c, WB_STAT_BATCH): this share of it may never have been dirty.
  */
 #define COUNTER_ERROR 0.1
 
+/* Pages of one history entry that delayed the stall. */
 struct claim {
 	const struct mb_dirtied *entry;
 	double pages;

@@ -156,7 +156,7 @@ static void put_victim(struct mb_out *o, const struct mb_snapshot *s, const stru
 
 /* Returns whether there are any. */
 static bool put_victims(struct mb_out *o, const struct mb_snapshot *s, const struct mb_blame_table *m,
-				bool reclaim, const char *title)
+			bool reclaim, const char *title)
 {
 	unsigned int n = 0;
 

@@ -62,7 +62,7 @@ static void put_exit_status(FILE *f)
 {
 	fprintf(f, ".SH EXIT STATUS\n"
 		   "0 done; 1 failed (also: the process or cgroup asked for does not exist); 2 usage; 3 not permitted, or not\n"
-		   "supported by this kernel. If nobody reads its output any more, memblame ends by SIGPIPE, without a message.\n");
+		   "supported by this kernel. If its output is a closed pipe, memblame ends by SIGPIPE, without a message.\n");
 }
 
 static void put_files(FILE *f, const struct mb_command *c)

@@ -48,7 +48,7 @@ static void test_answers(void **state)
 {
 	struct live_result *r = live_memblame(LIVE_ARGV("demo"));
 	const char *row;
-	char share[16], comm[32];
+	char verdict[16], comm[32];
 	double percent;
 	int pid;
 
@@ -56,10 +56,10 @@ static void test_answers(void **state)
 	live_equal("status", r->status, 0);
 	/* who leaks: the first row, with the function that does; how sure it is, is not a matter of the demo */
 	row = after(after(r->out, "VERDICT"), "\n") + 1;
-	assert_int_equal(sscanf(row, "%15s %d %31s", share, &pid, comm), 3);
+	assert_int_equal(sscanf(row, "%15s %d %31s", verdict, &pid, comm), 3);
 	assert_string_equal(comm, "demo-leak");
-	if (strcmp(share, "leak") && strcmp(share, "growing"))
-		live_fail("demo-leak: %s", share);
+	if (strcmp(verdict, "leak") && strcmp(verdict, "growing"))
+		live_fail("demo-leak: %s", verdict);
 	after(row, "demo_leak_requests");
 	/* who held up the fsync: the first culprit, with most of it */
 	row = after(after(r->out, "demo-fsync      lost"), "\n") + 1;
