@@ -33,9 +33,7 @@ static int record(const struct mb_options *o, struct mb_demo *demo, const char *
 		if (demo->pids[i] > 0)
 			cfg.kern.pids[cfg.kern.n_pids++] = (unsigned int)demo->pids[i];
 	}
-	mb_traced_leaks(o, &cfg);
-	cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
-	cfg.show.reports = true;
+	mb_traced_raw(o, &cfg);
 	cfg.duration_ns = SECONDS * MB_NS_PER_S;
 	cfg.out_path = "/dev/null"; /* the views are shown from the recording */
 	err = mb_recorder_open(&r, path, true, e);

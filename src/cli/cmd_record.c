@@ -7,7 +7,6 @@
 int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 {
 	static const int with_raw[] = { MB_OPT_HEAP, MB_OPT_KERNEL, MB_OPT_STACKS, MB_OPT_SAMPLE, MB_OPT_PAGES };
-	const uint32_t for_leaks = 1u << MB_FAM_vma | 1u << MB_FAM_fault;
 	struct mb_session_config cfg;
 	struct mb_recorder *r = NULL;
 	int status;
@@ -30,13 +29,8 @@ int mb_cmd_record(const struct mb_options *o, struct mb_err *e)
 	if (mb_options_session(o, &cfg, e) || mb_kern_check(e))
 		return (int)e->exit;
 	cfg.out_path = NULL; /* the summary goes to standard output */
-	if (o->raw) {
-		/* leak detection must see every call: not with a budget */
-		if ((cfg.kern.families & for_leaks) == for_leaks && !cfg.budget)
-			mb_traced_leaks(o, &cfg);
-		cfg.kern.stream = cfg.kern.requests = cfg.kern.families;
-		cfg.show.reports = cfg.kern.families & (1u << MB_FAM_oom);
-	}
+	if (o->raw)
+		mb_traced_raw(o, &cfg);
 	status = mb_recorder_open(&r, o->out_path, o->raw, e) ? (int)e->exit : MB_EXIT_OK;
 	if (!status) {
 		cfg.recorder = r;

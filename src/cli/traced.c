@@ -28,6 +28,17 @@ void mb_traced_leaks(const struct mb_options *o, struct mb_session_config *cfg)
 		cfg->kern.families |= 1u << MB_FAM_kmem;
 }
 
+void mb_traced_raw(const struct mb_options *o, struct mb_session_config *cfg)
+{
+	const uint32_t for_leaks = 1u << MB_FAM_vma | 1u << MB_FAM_fault;
+
+	/* leak detection must see every call: not with a budget */
+	if ((cfg->kern.families & for_leaks) == for_leaks && !cfg->budget)
+		mb_traced_leaks(o, cfg);
+	cfg->kern.stream = cfg->kern.requests = cfg->kern.families;
+	cfg->show.reports = cfg->kern.families & (1u << MB_FAM_oom);
+}
+
 int mb_traced(const struct mb_options *o, struct mb_session_config *cfg, struct mb_err *e)
 {
 	struct mb_session s = { 0 };
