@@ -73,6 +73,12 @@ const struct mb_command *mb_command_find(const char *name);
 /* leaks, replay: options that go with another one. Returns 0, or -EINVAL with *e set if that is missing. */
 int mb_leaks_options_fit(const struct mb_options *o, struct mb_err *e);
 
+/*
+ * Replays a recording through the view of the command view->command. out: open, or all zero: then it is opened as
+ * view->out_path, once the recording is. The caller closes it. *status: as mb_replay(). Returns 0 or -errno with *e set.
+ */
+int mb_replay_view(const char *path, const struct mb_options *view, struct mb_out *out, int *status, struct mb_err *e);
+
 /* The commands. Each returns the exit status; *e is set if something failed. */
 int mb_cmd_top(const struct mb_options *o, struct mb_err *e);
 int mb_cmd_run(const struct mb_options *o, struct mb_err *e);

@@ -14,7 +14,6 @@
 #include "cli/demo_programs.h"
 #include "cli/traced.h"
 #include "record/recorder.h"
-#include "session/replay.h"
 
 #define SECONDS 20
 
@@ -108,12 +107,7 @@ static void put_excerpt(struct mb_out *out, const struct part *p, const char *te
 
 static int show(const struct mb_options *o, const char *path, const struct part *p, struct mb_out *out, struct mb_err *e)
 {
-	bool leaks = !strcmp(p->view, "leaks");
-	struct mb_replay_config cfg = {
-		.show = { .sink = o->sink, .families = ~0u, .blame = !strcmp(p->view, "blame"), .oom = !strcmp(p->view, "oom"),
-			  .leaks = leaks ? &o->leaks : NULL, .show_leaks = leaks },
-	};
-	struct mb_reader *r = NULL;
+	struct mb_options as = *o;
 	struct mb_out view = { 0 };
 	char *text = NULL;
 	size_t len;
@@ -121,10 +115,8 @@ static int show(const struct mb_options *o, const char *path, const struct part 
 
 	if (mb_out_to_memory(&view))
 		return mb_err_set(e, MB_EXIT_FAILED, ENOMEM, "no memory");
-	err = mb_reader_open(&r, path, e);
-	if (!err)
-		err = mb_replay(r, &cfg, &view, &status, e);
-	mb_reader_close(r);
+	as.command = p->view;
+	err = mb_replay_view(path, &as, &view, &status, e);
 	text = mb_out_take(&view, &len, e);
 	if (!text)
 		return -EIO;

@@ -19,7 +19,7 @@ static bool is_view(const char *name)
 	return false;
 }
 
-static int play(const char *path, const struct mb_options *view, struct mb_err *e)
+int mb_replay_view(const char *path, const struct mb_options *view, struct mb_out *out, int *status, struct mb_err *e)
 {
 	bool top = !strcmp(view->command, "top"), trace = !strcmp(view->command, "trace");
 	bool blame = !strcmp(view->command, "blame"), leaks = !strcmp(view->command, "leaks");
@@ -41,17 +41,23 @@ static int play(const char *path, const struct mb_options *view, struct mb_err *
 		.own_pace = view->pace,
 	};
 	struct mb_reader *r = NULL;
-	struct mb_out out = { 0 };
-	int err, status = 0;
+	int err = mb_reader_open(&r, path, e);
 
-	err = mb_reader_open(&r, path, e);
+	if (!err && !out->buf)
+		err = mb_out_open(out, view->out_path, e);
 	if (!err)
-		err = mb_out_open(&out, view->out_path, e);
-	if (!err)
-		err = mb_replay(r, &cfg, &out, &status, e);
+		err = mb_replay(r, &cfg, out, status, e);
+	mb_reader_close(r);
+	return err;
+}
+
+static int play(const char *path, const struct mb_options *view, struct mb_err *e)
+{
+	struct mb_out out = { 0 };
+	int status = 0, err = mb_replay_view(path, view, &out, &status, e);
+
 	if (mb_out_close(&out, e))
 		err = -1;
-	mb_reader_close(r);
 	return err ? (int)e->exit : status;
 }
 
